@@ -1,0 +1,36 @@
+# One command per verb, the same on a desk and in CI.
+#
+#   make setup    .venv with the newest CPython found (PYTHON=... overrides), pinned packages
+#   make demo     the push echo on https://localhost:8443 (ARGS="--port 9000" and so on)
+#   make test     pytest with branch coverage (ARGS="-k push -x" and so on)
+#   make lint     ruff, mypy, the import contracts
+#   make bench    comparison with other servers (ARGS=... goes to `python -m bench`)
+
+BIN := .venv/bin
+ARGS ?=
+
+export PYTHON
+
+.PHONY: help setup demo test lint bench clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup:
+	@tools/setup
+
+demo: setup
+	@$(BIN)/headstart demo $(ARGS)
+
+test: setup
+	@$(BIN)/python -m pytest --cov $(ARGS)
+
+lint: setup
+	@tools/lint
+
+bench:
+	@tools/setup bench
+	@$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

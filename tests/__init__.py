@@ -1,0 +1,1 @@
+"""The tests: folders and files mirror src/headstart one to one."""

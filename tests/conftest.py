@@ -1,0 +1,39 @@
+"""What every test gets: its own data folder, and a count of tests skipped for want of peers.
+
+Changes the environment of the whole run: HEADSTART_DATA points into a temporary folder, so that no
+test reads or writes the user's development CA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.peers import SKIP_PREFIX
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_DATA", str(tmp_path_factory.mktemp("headstart-data")))
+        yield
+
+
+def _missing_peer(report: pytest.TestReport) -> str | None:
+    """The name of the peer that a skipped test missed."""
+    if not isinstance(report.longrepr, tuple):
+        return None
+    reason = report.longrepr[2].removeprefix("Skipped: ")
+    return reason.removeprefix(SKIP_PREFIX).split()[0] if reason.startswith(SKIP_PREFIX) else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests did not run because a peer is not installed, and which."""
+    missed = [_missing_peer(report) for report in terminalreporter.getreports("skipped")]
+    names = [name for name in missed if name]
+    if names:
+        distinct = ", ".join(sorted(set(names)))
+        terminalreporter.write_line(
+            f"{len(names)} tests skipped for want of a peer, not installed: {distinct}", yellow=True
+        )

@@ -1,0 +1,37 @@
+"""Real programs that the tests talk to: nghttp, curl, node, java and so on.
+
+Reads PATH and REQUIRE_PEERS. A test calls `peer("nghttp")` and gets the program's path; where it is
+not installed the test is skipped, or fails if REQUIRE_PEERS=1, as it is in CI. tests/conftest.py
+counts the skipped ones at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+SKIP_PREFIX = "peer "
+
+# Debian keeps servers such as nghttpd where an ordinary user's PATH does not reach.
+_SYSTEM_FOLDERS = ("/usr/sbin", "/sbin")
+
+
+def find_peer(name: str) -> Path | None:
+    """The path of the program `name`, or None where it is not installed."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_FOLDERS))
+    found = shutil.which(name, path=path)
+    return Path(found) if found else None
+
+
+def peer(name: str) -> str:
+    """The path of the program `name`; skips the calling test, or fails it, where there is none."""
+    found = find_peer(name)
+    if found is None:
+        reason = f"{SKIP_PREFIX}{name} is not installed"
+        if os.environ.get("REQUIRE_PEERS") == "1":
+            pytest.fail(f"{reason}, and REQUIRE_PEERS=1", pytrace=False)
+        pytest.skip(reason)
+    return str(found)
