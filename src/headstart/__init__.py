@@ -1,0 +1,60 @@
+"""Headstart sends a page's assets before the client asks for them.
+
+    PushBuilder, push   an application pushes what a page needs (HTTP/2 Server Push)
+    hint, Link          an application hints what a page needs (103 Early Hints)
+    Client              an HTTP/2 client that takes pushes
+
+Names are imported when they are first used: `import headstart` alone loads nothing, so that the
+`h2c` command starts quickly.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # to import it from typing takes half as long as Python takes to start
+if TYPE_CHECKING:
+    from headstart.client import Client as Client
+    from headstart.deliver.hint import hint as hint
+    from headstart.deliver.outcome import Hint as Hint
+    from headstart.deliver.outcome import Push as Push
+    from headstart.deliver.outcome import PushState as PushState
+    from headstart.deliver.push import PushBuilder as PushBuilder
+    from headstart.deliver.push import push as push
+    from headstart.errors import HeadstartError as HeadstartError
+    from headstart.reasons import Refusal as Refusal
+    from headstart.wire.links import Link as Link
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Client": "headstart.client",
+    "HeadstartError": "headstart.errors",
+    "Hint": "headstart.deliver.outcome",
+    "Link": "headstart.wire.links",
+    "Push": "headstart.deliver.outcome",
+    "PushBuilder": "headstart.deliver.push",
+    "PushState": "headstart.deliver.outcome",
+    "Refusal": "headstart.reasons",
+    "hint": "headstart.deliver.hint",
+    "push": "headstart.deliver.push",
+}
+
+__all__ = [
+    "Client",
+    "HeadstartError",
+    "Hint",
+    "Link",
+    "Push",
+    "PushBuilder",
+    "PushState",
+    "Refusal",
+    "hint",
+    "push",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'headstart' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,42 @@
+"""The one tree of errors.
+
+    HeadstartError                 everything this package raises on purpose
+    ├── ConfigurationError         an option, a file or an address that cannot be used
+    ├── LocalProtocolError         our side asked for something HTTP forbids; nothing was sent
+    │   └── StreamGone             the stream or its connection has ended meanwhile
+    └── RemoteProtocolError        the peer broke a rule, or went away before it was done
+
+As in h11, the two protocol errors say whose fault it was. Rooms add their own leaves (a link that
+cannot be written, a certificate that cannot be made) below these. Imported by every room; imports
+nothing.
+"""
+
+from __future__ import annotations
+
+
+class HeadstartError(Exception):
+    """Base of the tree.
+
+    Attributes:
+        hint: What the user can do next, one sentence, or "" where there is nothing to say.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigurationError(HeadstartError):
+    """An option, a file or an address that cannot be used as given."""
+
+
+class LocalProtocolError(HeadstartError):
+    """Our side asked for something that HTTP forbids; nothing reached the wire."""
+
+
+class StreamGone(LocalProtocolError):
+    """The stream, or its whole connection, ended before the call was made."""
+
+
+class RemoteProtocolError(HeadstartError):
+    """The peer broke a rule of HTTP, or went away before it was done."""

@@ -1,0 +1,15 @@
+"""HTTP/2 on the wire, sans-I/O: bytes in, events out; calls in, bytes out.
+
+    events.py      what can happen on a connection
+    fields.py      which requests, responses and fields are well-formed, in both directions
+    connection.py  the engine wrapped: what a server's and a client's side share
+    server.py      the server's side, with the push gate
+    client.py      the client's side, with its gate for promises
+    guard.py       limits that the engine leaves to us
+    frames.py      both directions decoded into frames, beside the connection
+    links.py       the Link header, read and written
+
+The only room that imports ngh2. No sockets, no clock: time is a parameter. Nothing here raises on
+what a peer sends; a peer's mistake is an event. What our own side does wrong raises
+`LocalProtocolError` and puts nothing on the wire.
+"""

@@ -1,0 +1,180 @@
+"""The engine wrapped: what a server's and a client's side of a connection share.
+
+A `Connection` owns one ngh2 connection. It takes bytes in (`receive`), gives events out, and bytes
+to write (`output`), never more than asked for. It never raises on what the peer sent: when the
+engine gives up, the last words are a GOAWAY written here, since the engine then writes nothing
+any more, and the last event is `ConnectionEnded`. Subclassed by `wire.server` and `wire.client`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import ngh2
+from hyperframe.frame import GoAwayFrame
+from ngh2 import ErrorCode
+
+from headstart.errors import LocalProtocolError, StreamGone
+from headstart.wire.events import ConnectionEnded
+from headstart.wire.fields import checked_fields
+
+T = TypeVar("T")
+
+# What one call of `output` gives at most: with no bound, a peer that opens its windows and does
+# not read makes the engine serialize all that is queued (290 MB were measured).
+OUTPUT_CHUNK = 64 * 1024
+
+
+class Connection:
+    """One side of one HTTP/2 connection."""
+
+    __slots__ = (
+        "_engine",
+        "_failed",
+        "_last_words",
+        "ended",
+        "goaway",
+        "last_peer_stream",
+    )
+
+    def __init__(
+        self,
+        role: ngh2.Role,
+        configuration: ngh2.Configuration,
+        settings: Mapping[int, int],
+        connection_window: int,
+    ) -> None:
+        self._engine = ngh2.Connection(role, configuration)
+        self._engine.initiate_connection(settings)
+        self._engine.set_local_window_size(connection_window)
+        self._last_words = b""
+        self._failed = False
+        self.ended: ConnectionEnded | None = None
+        """The last event, once the connection is over."""
+        self.goaway = False
+        """A GOAWAY was sent or received: no new streams."""
+        self.last_peer_stream = 0
+        """The highest stream of the peer's that was shown to anybody."""
+
+    def output(self, limit: int = OUTPUT_CHUNK) -> bytes:
+        """Up to `limit` bytes to write, b"" when there is nothing to write now."""
+        if self._failed:
+            words, self._last_words = self._last_words, b""
+            return words
+        return self._engine.data_to_send(limit)
+
+    @property
+    def wants_output(self) -> bool:
+        """Whether `output` would give something; DATA held back by a window does not count."""
+        return bool(self._last_words) if self._failed else self._engine.want_write
+
+    def queued(self) -> int:
+        """Bytes of all bodies that wait in the engine for a window or for `output`."""
+        return 0 if self._failed else self._engine.queued_body_size()
+
+    def queued_on(self, stream_id: int) -> int:
+        """Bytes of one body that wait in the engine; 0 for a stream that is gone."""
+        try:
+            return self._engine.queued_body_size(stream_id)
+        except ngh2.NGH2Error:
+            return 0
+
+    def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool) -> None:
+        """Queue a part of a body. The caller bounds the queue with `queued` and `queued_on`.
+
+        Raises:
+            StreamGone: The stream has ended or was reset.
+        """
+        try:
+            self._engine.send_data(stream_id, data, end_stream=end_stream)
+        except ngh2.NGH2Error as error:
+            raise StreamGone(f"stream {stream_id} takes no more data: {error}") from error
+
+    def acknowledge(self, amount: int, stream_id: int) -> None:
+        """That many bytes of a body were consumed, so the peer may send as many more.
+
+        Also for streams that have ended: the connection's own window is given back with it.
+        """
+        try:
+            self._engine.acknowledge_received_data(amount, stream_id)
+        except ngh2.NGH2Error:
+            return  # the connection is over, there is no window any more
+
+    def send_trailers(self, stream_id: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """End a body with trailers (RFC 9113, 8.1), after all of its queued data.
+
+        Raises:
+            LocalProtocolError: A field may not be sent.
+            StreamGone: The stream has ended or was reset.
+        """
+        fields = checked_fields(headers, [])
+        self._call(self._engine.send_trailers, stream_id, fields)
+
+    def reset(self, stream_id: int, error_code: int = ErrorCode.CANCEL) -> None:
+        """End one stream with RST_STREAM; nothing happens where it or the connection has ended."""
+        try:
+            self._engine.reset_stream(stream_id, error_code)
+        except ngh2.NGH2Error:
+            return  # it is gone: what the caller wants is so already
+
+    def ping(self, payload: bytes) -> None:
+        """Send a PING; `PingAcknowledged` with the same eight bytes answers it (RFC 9113, 6.7)."""
+        self._call(self._engine.ping, payload)
+
+    def close(self, error_code: int = ErrorCode.NO_ERROR, reason: str = "closed") -> None:
+        """Say GOAWAY and end the connection; streams that are open end with it."""
+        if self.ended is not None:
+            return
+        self.goaway = True
+        self.ended = ConnectionEnded(int(error_code), reason)
+        try:
+            self._engine.terminate_connection(error_code)
+        except ngh2.NGH2Error:
+            self._say_goaway(error_code)
+
+    def _call(self, method: Callable[..., T], *args: object) -> T:
+        """Call the engine; its refusal means that the stream or the connection is gone."""
+        try:
+            return method(*args)
+        except ngh2.NGH2Error as error:
+            raise StreamGone(str(error)) from error
+
+    def _feed(self, data: bytes) -> list[ngh2.Event]:
+        """Give bytes to the engine; its failure becomes GOAWAY bytes and `ended`."""
+        if self.ended is not None:
+            return []  # RFC 9113, 6.8: after GOAWAY for an error, frames are discarded
+        try:
+            self._engine.receive_data(data)
+        except ngh2.DenialOfServiceError as error:
+            self._fail(ErrorCode.ENHANCE_YOUR_CALM, str(error))
+        except ngh2.NGH2Error as error:
+            self._fail(ErrorCode.PROTOCOL_ERROR, str(error))
+        return self._engine.events()
+
+    def _fail(self, error_code: ErrorCode, reason: str) -> None:
+        self.ended = ConnectionEnded(int(error_code), reason)
+        self._say_goaway(error_code)
+
+    def _say_goaway(self, error_code: int) -> None:
+        # The engine answers neither terminate_connection nor data_to_send once it has failed.
+        self._failed = True
+        self._last_words = GoAwayFrame(
+            last_stream_id=self.last_peer_stream, error_code=int(error_code)
+        ).serialize()
+
+    def _engine_closed(self, event: ngh2.ConnectionClosed) -> ConnectionEnded:
+        """The engine found a connection error and wrote its own GOAWAY."""
+        if self.ended is None:
+            self.ended = ConnectionEnded(event.error_code, _error_name(event.error_code))
+        return self.ended
+
+
+def _error_name(code: int) -> str:
+    try:
+        return ErrorCode(code).name
+    except ValueError:
+        return f"error 0x{code:x}"
+
+
+__all__ = ["OUTPUT_CHUNK", "Connection", "ErrorCode", "LocalProtocolError"]

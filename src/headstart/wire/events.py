@@ -1,0 +1,183 @@
+"""What can happen on a connection.
+
+The engine's own events are immutable and typed, so those whose meaning needs no change pass
+through under their own names (a copy of each would cost a third of a microsecond, several times a
+request); no other room names the engine. Events whose content is checked or reshaped first are
+ours. Made by `wire.server` and `wire.client`; read by `server.protocol` and `client`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ngh2 import (
+    DataReceived,
+    GoAwayReceived,
+    PingAcknowledged,
+    SettingsReceived,
+    StreamClosed,
+    StreamReset,
+    TrailersReceived,
+)
+
+from headstart.reasons import Refusal
+
+Fields: TypeAlias = list[tuple[bytes, bytes]]
+"""Header fields in order: lower-case names and values, without pseudo-header fields."""
+
+
+class RequestReceived:
+    """A well-formed request has come; its body, if any, follows as `DataReceived`.
+
+    Not a dataclass: one is made per request, and a frozen dataclass takes three times as long.
+    Treat it as immutable.
+
+    Attributes:
+        stream_id: An odd number; even for a promised request that re-enters the server.
+        method: Upper case, for instance `GET`.
+        target: Path and query as sent, printable ASCII, never empty.
+        authority: `:authority`, or the Host field where there is none.
+        headers: `host` first (from `authority`), cookie crumbs joined (RFC 9113, 8.2.3).
+        end_stream: No body follows.
+    """
+
+    __slots__ = ("authority", "end_stream", "headers", "method", "stream_id", "target")
+
+    def __init__(
+        self,
+        stream_id: int,
+        method: str,
+        target: bytes,
+        authority: bytes,
+        headers: Fields,
+        end_stream: bool,
+    ) -> None:
+        self.stream_id = stream_id
+        self.method = method
+        self.target = target
+        self.authority = authority
+        self.headers = headers
+        self.end_stream = end_stream
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A request was malformed or too large: answered with `status` here, shown to nobody else."""
+
+    stream_id: int
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseFailed:
+    """A promise that was accepted could not be sent after all: the peer changed its SETTINGS."""
+
+    stream_id: int
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseReceived:
+    """The final response to a request or a promise; its body follows unless `end_stream`."""
+
+    stream_id: int
+    status: int
+    headers: Fields
+    end_stream: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InformationalResponseReceived:
+    """A 1xx response (RFC 9110, 15.2); the final one is still to come."""
+
+    stream_id: int
+    status: int
+    headers: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseReceived:
+    """The server promised a response to a request that we did not send (RFC 9113, 8.4)."""
+
+    stream_id: int
+    promised_stream_id: int
+    method: str
+    scheme: bytes
+    authority: bytes
+    target: bytes
+    headers: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseRefused:
+    """A promise that RFC 9113, 8.4 forbids, or that we have no room for: reset and counted."""
+
+    stream_id: int
+    promised_stream_id: int
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionEnded:
+    """The connection is over: write what `output` still gives, then close the transport.
+
+    Attributes:
+        error_code: As in the last GOAWAY (RFC 9113, 7).
+        reason: For the log; never a peer's bytes.
+    """
+
+    error_code: int
+    reason: str
+
+
+ServerEvent: TypeAlias = (
+    RequestReceived
+    | RequestRefused
+    | DataReceived
+    | TrailersReceived
+    | StreamReset
+    | StreamClosed
+    | PromiseFailed
+    | SettingsReceived
+    | PingAcknowledged
+    | GoAwayReceived
+    | ConnectionEnded
+)
+
+ClientEvent: TypeAlias = (
+    ResponseReceived
+    | InformationalResponseReceived
+    | DataReceived
+    | TrailersReceived
+    | PromiseReceived
+    | PromiseRefused
+    | StreamReset
+    | StreamClosed
+    | SettingsReceived
+    | PingAcknowledged
+    | GoAwayReceived
+    | ConnectionEnded
+)
+
+__all__ = [
+    "ClientEvent",
+    "ConnectionEnded",
+    "DataReceived",
+    "Fields",
+    "GoAwayReceived",
+    "InformationalResponseReceived",
+    "PingAcknowledged",
+    "PromiseFailed",
+    "PromiseReceived",
+    "PromiseRefused",
+    "RequestReceived",
+    "RequestRefused",
+    "ResponseReceived",
+    "ServerEvent",
+    "SettingsReceived",
+    "StreamClosed",
+    "StreamReset",
+    "TrailersReceived",
+]

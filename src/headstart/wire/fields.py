@@ -1,0 +1,240 @@
+"""Which requests, responses and fields are well-formed, in both directions.
+
+The engine (nghttp2) checks field names and values that come in, duplicate and missing
+pseudo-header fields, and connection-specific fields. It checks nothing that goes out, and it lets
+in what this module refuses: see the table in docs/architecture.md. Pure functions; called by
+`wire.server` and `wire.client` for every message, so the common case is short.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from headstart.config import WireLimits
+from headstart.errors import LocalProtocolError
+from headstart.reasons import Refusal
+from headstart.wire.events import Fields, RequestReceived, RequestRefused
+
+# RFC 9110, 9.1: methods are case-sensitive tokens; all registered ones are upper case. CONNECT
+# would need a tunnel (RFC 9113, 8.5).
+_METHOD = re.compile(r"(?!CONNECT\Z)[A-Z][A-Z0-9_-]*")
+# RFC 9113, 8.3.1: no userinfo, hence no "@"; RFC 3986, 3.2 allows a comma in a reg-name, but
+# proxies read it as two hosts.
+_AUTHORITY = re.compile(rb"[A-Za-z0-9._~%!$&'()*+;=:\[\]-]+")
+# RFC 9112, 3.2.1 and 3.2.4: absolute path and query without fragment, or "*" for OPTIONS.
+_TARGET = re.compile(rb"/[!-\"$-~]*")
+# RFC 9110, 5.1 and 5.6.2; RFC 9113, 8.2.1 wants lower case.
+_NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
+# RFC 9113, 8.2.1: no NUL, CR, LF, no white space at the ends; RFC 9110, 5.5: no other controls.
+_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|\A[ \t]|[ \t]\Z")
+
+_KNOWN_METHODS = {
+    name.encode(): name
+    for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
+}
+# RFC 9113, 8.2.2. An application written for HTTP/1.1 may still set them (server-sent events with
+# `Connection: keep-alive` are common), so they are dropped rather than refused, as uvicorn does.
+_CONNECTION_SPECIFIC = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
+)
+# An underscore for the dash of these would shadow the real field in a CGI or WSGI environment.
+_SHADOWS = frozenset({b"content_length", b"transfer_encoding", b"content_type"})
+_NEED_A_LOOK = frozenset({b"host", b"cookie"}) | _SHADOWS
+_STATUS = {code: str(code).encode() for code in range(100, 600)}
+
+_names: dict[bytes, bytes | None] = {}
+"""Names seen on responses -> the name to send, None to drop it. Bounded by `_MAX_NAMES`."""
+_MAX_NAMES = 1024
+# RFC 7541, 4.1: the size of an entry is its octets plus 32.
+_ENTRY_OVERHEAD = 32
+
+
+def read_request(
+    stream_id: int,
+    headers: tuple[tuple[bytes, bytes], ...],
+    end_stream: bool,
+    limits: WireLimits,
+) -> RequestReceived | RequestRefused:
+    """Check and reshape the header section of a request (RFC 9113, 8.3.1).
+
+    Args:
+        stream_id: For the answer.
+        headers: As the engine gives them: pseudo-header fields first, none twice, `:method`,
+            `:scheme` and `:path` there unless it is a CONNECT, names lower case.
+        end_stream: For the answer.
+        limits: How many and how large fields may be.
+    """
+    first = 4 if len(headers) > 3 and headers[3][0].startswith(b":") else 3
+    pseudo = dict(headers[:first])
+    target = pseudo.get(b":path", b"")
+    method = _KNOWN_METHODS.get(pseudo[b":method"]) or pseudo[b":method"].decode("latin-1")
+    too_large = _too_large(headers, first, target, limits)
+    if too_large is not None:
+        return RequestRefused(stream_id, *too_large)
+    malformed = _malformed(method, pseudo.get(b":scheme", b""), target)
+    if malformed is not None:
+        return RequestRefused(stream_id, 400, malformed)
+    authority = pseudo.get(b":authority", b"")
+    fields = list(headers[first:])
+    return _with_host(RequestReceived(stream_id, method, target, authority, fields, end_stream))
+
+
+def _too_large(
+    headers: tuple[tuple[bytes, bytes], ...], first: int, target: bytes, limits: WireLimits
+) -> tuple[int, str] | None:
+    if len(headers) - first > limits.max_header_count:
+        return 431, "too many fields"
+    if len(target) > limits.max_target_size:
+        return 414, "target too long"
+    if _size(headers) > limits.max_header_size:
+        return 431, "fields too large"
+    return None
+
+
+def _malformed(method: str, scheme: bytes, target: bytes) -> str | None:
+    if scheme not in (b"https", b"http"):
+        return "scheme is neither http nor https"
+    if not _TARGET.fullmatch(target) and not (target == b"*" and method == "OPTIONS"):
+        return "malformed path"
+    if method not in _KNOWN_METHODS.values() and not _METHOD.fullmatch(method):
+        return "malformed method"
+    return None
+
+
+def _with_host(request: RequestReceived) -> RequestReceived | RequestRefused:
+    """Put `host` first, join cookie crumbs, and refuse what contradicts `:authority`."""
+    fields, stream_id = request.headers, request.stream_id
+    if any(name in _NEED_A_LOOK for name, _ in fields):
+        hosts = [value for name, value in fields if name == b"host"]
+        if len(hosts) > 1 or (hosts and request.authority and hosts[0] != request.authority):
+            return RequestRefused(stream_id, 400, "Host contradicts :authority")
+        if hosts:
+            request.authority = hosts[0]
+        if any(name in _SHADOWS for name, _ in fields):
+            return RequestRefused(stream_id, 400, "a field that shadows another")
+        crumbs = [value for name, value in fields if name == b"cookie"]
+        fields = [pair for pair in fields if pair[0] not in (b"host", b"cookie")]
+        if crumbs:
+            fields.append((b"cookie", b"; ".join(crumbs)))
+    if not _AUTHORITY.fullmatch(request.authority):
+        return RequestRefused(stream_id, 400, "malformed or missing authority")
+    fields.insert(0, (b"host", request.authority))
+    request.headers = fields
+    return request
+
+
+def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """Decoded size as SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113, 6.5.2)."""
+    return sum([len(name) + len(value) + _ENTRY_OVERHEAD for name, value in headers])
+
+
+def response_fields(
+    status: int, headers: Iterable[Iterable[bytes]], defaults: Iterable[tuple[bytes, bytes]] = ()
+) -> Fields:
+    """The header section of a final response: `:status`, the defaults, and checked fields.
+
+    Connection-specific fields are dropped: they mean nothing in HTTP/2 (RFC 9113, 8.2.2).
+
+    Args:
+        headers: From the application; names in any case.
+        defaults: Known to be well-formed, put first.
+
+    Raises:
+        LocalProtocolError: The status is not a final one, or a field could not be sent.
+    """
+    if type(status) is not int or not 200 <= status <= 599:
+        raise LocalProtocolError(f"the status of a response is 200 to 599, not {status!r}")
+    return checked_fields(headers, [(b":status", _STATUS[status]), *defaults])
+
+
+def informational_fields(status: int, headers: Iterable[Iterable[bytes]]) -> Fields:
+    """The header section of an informational response (RFC 9110, 15.2).
+
+    Raises:
+        LocalProtocolError: The status is not 1xx, or is 101 (RFC 9113, 8.6), or a field could not
+            be sent.
+    """
+    if not 100 <= status <= 199 or status == 101:
+        raise LocalProtocolError(f"{status} is no informational status of HTTP/2")
+    return checked_fields(headers, [(b":status", _STATUS[status])])
+
+
+def checked_fields(headers: Iterable[Iterable[bytes]], fields: Fields) -> Fields:
+    """Append `headers` to `fields`, names lower case, connection-specific ones dropped.
+
+    Raises:
+        LocalProtocolError: A name is no token, or a value has CR, LF, NUL, another control
+            character, or white space at an end (RFC 9113, 8.2.1).
+    """
+    bad_value = _BAD_VALUE.search
+    for name, value in headers:
+        try:
+            sent_name = _names[name]
+        except KeyError:
+            sent_name = _learn_name(name)
+        if bad_value(value):
+            raise LocalProtocolError(
+                f"the value of field {name!r} has a character that HTTP forbids"
+            )
+        if sent_name is not None:
+            fields.append((sent_name, value))
+    return fields
+
+
+def _learn_name(name: bytes) -> bytes | None:
+    lower = bytes(name).lower()
+    if not _NAME.fullmatch(lower):
+        raise LocalProtocolError(f"{name!r} is no field name")
+    if len(_names) >= _MAX_NAMES:
+        _names.clear()
+    sent = None if lower in _CONNECTION_SPECIFIC else lower
+    _names[name] = sent
+    return sent
+
+
+# What a promised request never carries: it is no answer to a condition, has no content and no
+# range, and waits for nothing (RFC 9113, 8.4; the practice of Servlet 4, h2o and mod_http2).
+_NEVER_PROMISED = frozenset({b"range", b"expect", b"host", b"te", b"trailer", b"max-forwards"})
+_CREDENTIALS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
+
+
+def promisable(name: bytes) -> bool:
+    """Whether a promised request may carry the field; credentials are another question."""
+    return not (
+        name in _NEVER_PROMISED
+        or name in _CONNECTION_SPECIFIC
+        or name.startswith((b"if-", b"content-", b":"))
+    )
+
+
+def promise_refusal(
+    method: str, target: bytes, headers: Fields, credentials: bool, limits: WireLimits
+) -> Refusal | None:
+    """Why a promised request may not be sent, judged by its content alone.
+
+    Args:
+        headers: Already through `checked_fields`.
+        credentials: The application asked for this push itself, so that its own user's
+            credentials may go with it.
+    """
+    if method not in ("GET", "HEAD"):
+        return Refusal.METHOD
+    if not valid_target(target) or len(target) > limits.max_target_size:
+        return Refusal.BAD_PATH
+    for name, _ in headers:
+        if not promisable(name):
+            return Refusal.FORBIDDEN_FIELD
+        if name in _CREDENTIALS and not credentials:
+            return Refusal.CREDENTIALS
+    return None
+
+
+def valid_target(target: bytes) -> bool:
+    """Whether `target` is an absolute path of printable ASCII without a fragment."""
+    return _TARGET.fullmatch(target) is not None
+
+
+def valid_authority(authority: bytes) -> bool:
+    """Whether `authority` is a host with an optional port, and nothing else."""
+    return _AUTHORITY.fullmatch(authority) is not None

@@ -1,0 +1,334 @@
+"""The server's side of an HTTP/2 connection, with the push gate.
+
+Reads bytes from the client and calls from `server.protocol`; answers with events and bytes. The
+push gate (`promise`) is a list of early refusals, each with its reason, as in h2o.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import ngh2
+from ngh2 import (
+    ConnectionClosed,
+    ErrorCode,
+    GoAwayReceived,
+    PingReceived,
+    Setting,
+    SettingsReceived,
+    StreamClosed,
+    StreamReset,
+)
+
+from headstart.config import WireLimits
+from headstart.errors import StreamGone
+from headstart.reasons import Refusal
+from headstart.wire.connection import Connection
+from headstart.wire.events import (
+    ConnectionEnded,
+    DataReceived,
+    Fields,
+    PingAcknowledged,
+    PromiseFailed,
+    RequestReceived,
+    RequestRefused,
+    ServerEvent,
+    TrailersReceived,
+)
+from headstart.wire.fields import (
+    checked_fields,
+    informational_fields,
+    promise_refusal,
+    read_request,
+    response_fields,
+)
+from headstart.wire.guard import Guard
+
+# Above the soft limits, which are answered 431; see docs/security.md.
+_HARD_HEADER_COUNT = 128
+_HARD_HEADER_SIZE = 32 * 1024
+# RFC 9218, 4.1: 3 is the default, 7 the lowest.
+_LOWEST_URGENCY = 7
+
+
+class ServerConnection(Connection):
+    """The server's side of one connection.
+
+    Args:
+        limits: What the client may do.
+        now: Seconds, on the clock that `receive` is told the time of.
+    """
+
+    __slots__ = (
+        "_accounted",
+        "_guard",
+        "_limits",
+        "_peer_streams",
+        "_promised",
+        "_pushed",
+        "_streams",
+        "push_enabled",
+    )
+
+    def __init__(self, limits: WireLimits, now: float) -> None:
+        super().__init__(
+            ngh2.Role.SERVER, _configuration(limits), _settings(limits), limits.connection_window
+        )
+        self._limits = limits
+        self._guard = Guard(limits, now)
+        self._streams: dict[int, bytes] = {}
+        """Streams that the client opened -> authority, b"" once our response has ended."""
+        self._promised: dict[int, set[bytes]] = {}
+        """Such a stream -> the targets promised on it."""
+        self._pushed: set[int] = set()
+        """Promised streams that have not closed."""
+        self._accounted: set[int] = set()
+        """Streams reset, by either side, whose closing is still to come."""
+        # RFC 9113, 6.5.2: no limit until the client says one.
+        self._peer_streams = limits.max_concurrent_streams
+        self.push_enabled = True
+        """The client's ENABLE_PUSH: 1 until it says otherwise (RFC 9113, 6.5.2)."""
+
+    # In.
+
+    def receive(self, data: bytes, now: float) -> list[ServerEvent]:
+        """Take bytes from the client; never raises on them."""
+        events: list[ServerEvent] = []
+        failed = self._failed
+        for event in self._feed(data):
+            if isinstance(event, ngh2.RequestReceived):
+                events.append(self._request(event))
+            else:
+                self._translate(event, events, now)
+        if self._failed and not failed and self.ended is not None:
+            events.append(self.ended)
+        return events
+
+    def after_output(self, now: float) -> list[ServerEvent]:
+        """What writing brought about: streams that closed, promises that could not be sent."""
+        events: list[ServerEvent] = []
+        for event in self._engine.events():
+            self._translate(event, events, now)
+        return events
+
+    def _request(self, event: ngh2.RequestReceived) -> RequestReceived | RequestRefused:
+        stream_id = event.stream_id
+        self.last_peer_stream = stream_id
+        request = read_request(stream_id, event.headers, event.end_stream, self._limits)
+        if isinstance(request, RequestRefused):
+            self._streams[stream_id] = b""
+            self._call(self._refuse, request)
+        else:
+            self._streams[stream_id] = request.authority
+        return request
+
+    def _refuse(self, request: RequestRefused) -> None:
+        fields = response_fields(request.status, [(b"content-length", b"0")])
+        self._engine.send_response(request.stream_id, fields, end_stream=True)
+
+    def _translate(self, event: ngh2.Event, events: list[ServerEvent], now: float) -> None:
+        match event:
+            case StreamClosed():
+                self._closed(event, events, now)
+            case StreamReset(stream_id=stream_id):
+                if stream_id in self._streams or stream_id in self._pushed:
+                    self._accounted.add(stream_id)
+                events.append(event)
+                self._hold_against(self._guard.reset(now), events)
+            case TrailersReceived():
+                events.append(event)
+            case DataReceived() | PingAcknowledged():
+                events.append(event)
+            case SettingsReceived():
+                self._settings_received(event)
+                events.append(event)
+                self._hold_against(self._guard.control_frame(now), events)
+            case PingReceived():
+                self._hold_against(self._guard.control_frame(now), events)
+            case GoAwayReceived():
+                self.goaway = True
+                events.append(event)
+            case ConnectionClosed():
+                events.append(self._engine_closed(event))
+            case _:
+                pass  # acknowledgements, window updates, extensions: the engine acts on them
+
+    def _closed(self, event: StreamClosed, events: list[ServerEvent], now: float) -> None:
+        stream_id = event.stream_id
+        self._streams.pop(stream_id, None)
+        self._pushed.discard(stream_id)
+        if self._promised:
+            self._promised.pop(stream_id, None)
+        if event.local_error is not None and isinstance(event.local_error, ngh2.PushDisabledError):
+            events.append(PromiseFailed(stream_id, Refusal.PUSH_DISABLED))
+        events.append(event)
+        if stream_id in self._accounted:
+            self._accounted.discard(stream_id)
+        elif event.error_code:
+            # The engine reset it for the client's mistake (CVE-2025-8671).
+            self._hold_against(self._guard.reset(now), events)
+
+    def _settings_received(self, event: SettingsReceived) -> None:
+        settings = event.settings
+        if Setting.ENABLE_PUSH in settings:
+            self.push_enabled = settings[Setting.ENABLE_PUSH] == 1
+        if Setting.MAX_CONCURRENT_STREAMS in settings:
+            self._peer_streams = settings[Setting.MAX_CONCURRENT_STREAMS]
+
+    def _hold_against(self, reason: str | None, events: list[ServerEvent]) -> None:
+        """Close the connection if the guard found a reason to."""
+        if reason is not None and self.ended is None:
+            self.close(ErrorCode.ENHANCE_YOUR_CALM, reason)
+            self._engine.events()
+            events.append(ConnectionEnded(ErrorCode.ENHANCE_YOUR_CALM, reason))
+
+    # Out.
+
+    def respond(self, stream_id: int, fields: Fields, end_stream: bool) -> None:
+        """Send the final response's header section (RFC 9113, 8.3.2).
+
+        Args:
+            fields: From `wire.fields.response_fields`, which checks them.
+
+        Raises:
+            StreamGone: The stream has ended or was reset.
+        """
+        try:
+            self._engine.send_response(stream_id, fields, end_stream=end_stream)
+        except ngh2.NGH2Error as error:
+            raise StreamGone(str(error)) from error
+        if end_stream:
+            self._streams[stream_id] = b""
+
+    def inform(self, stream_id: int, status: int, headers: Iterable[Iterable[bytes]]) -> None:
+        """Send an informational response, without END_STREAM (RFC 9113, 8.1).
+
+        Raises:
+            LocalProtocolError: Status or fields may not be sent, or the final response has begun.
+            StreamGone: The stream has ended or was reset.
+        """
+        fields = informational_fields(status, headers)
+        self._call(self._engine.send_informational_response, stream_id, fields)
+
+    def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool) -> None:
+        """Queue a part of a body; see `Connection.send_data`."""
+        try:
+            self._engine.send_data(stream_id, data, end_stream=end_stream)
+        except ngh2.NGH2Error as error:
+            raise StreamGone(str(error)) from error
+        if end_stream:
+            self._streams[stream_id] = b""
+
+    def reset(self, stream_id: int, error_code: int = ErrorCode.CANCEL) -> None:
+        """End one stream with RST_STREAM; not held against the client."""
+        if stream_id in self._streams or stream_id in self._pushed:
+            self._accounted.add(stream_id)
+        super().reset(stream_id, error_code)
+
+    def promise(
+        self,
+        parent_id: int,
+        method: str,
+        scheme: bytes,
+        authority: bytes,
+        target: bytes,
+        headers: Iterable[Iterable[bytes]],
+        *,
+        credentials: bool = False,
+    ) -> int | Refusal:
+        """Promise a response on the page's stream (RFC 9113, 8.4).
+
+        Args:
+            parent_id: The page's stream.
+            authority: Must be the page's own: that is what the connection is authoritative for.
+            target: Absolute path and query.
+            headers: Fields of the promised request.
+            credentials: The application asks for this push itself, so it may carry them.
+
+        Returns:
+            The promised stream's id, on which `respond` may be called at once, or the reason why
+            nothing was sent.
+
+        Raises:
+            LocalProtocolError: A field could not be sent at all.
+        """
+        fields = checked_fields(headers, [])
+        refusal = self._parent_refusal(parent_id) or promise_refusal(
+            method, target, fields, credentials, self._limits
+        )
+        if refusal is not None:
+            return refusal
+        if authority != self._streams[parent_id]:
+            return Refusal.FOREIGN_AUTHORITY
+        targets = self._promised.get(parent_id, set())
+        if target in targets:
+            return Refusal.ALREADY_PUSHED
+        if len(targets) >= self._limits.max_pushes_per_request or not self._room_for_push():
+            return Refusal.TOO_MANY
+        pseudo = [
+            (b":method", method.encode("ascii")),
+            (b":scheme", scheme),
+            (b":authority", authority),
+            (b":path", target),
+        ]
+        try:
+            promised_id = self._engine.send_push_promise(parent_id, pseudo + fields)
+        except ngh2.NGH2Error:
+            return Refusal.PARENT_CLOSED
+        self._promised.setdefault(parent_id, set()).add(target)
+        self._pushed.add(promised_id)
+        self._yield_to(parent_id, promised_id)
+        return promised_id
+
+    def _parent_refusal(self, parent_id: int) -> Refusal | None:
+        if self.goaway or self.ended is not None:
+            return Refusal.CONNECTION_CLOSING
+        if not self.push_enabled:
+            return Refusal.PUSH_DISABLED
+        if parent_id % 2 == 0:
+            return Refusal.PUSHED_PARENT
+        if not self._streams.get(parent_id):
+            return Refusal.PARENT_CLOSED
+        return None
+
+    def _room_for_push(self) -> bool:
+        # Reserved streams do not count against MAX_CONCURRENT_STREAMS (RFC 9113, 5.1.2), so a
+        # server could promise without end; counting them as open bounds that too.
+        return len(self._pushed) < min(self._peer_streams, self._limits.max_concurrent_streams)
+
+    def _yield_to(self, parent_id: int, promised_id: int) -> None:
+        """Make the pushed response wait behind the page's own (RFC 9218, 10)."""
+        page = self._engine.get_stream_priority(parent_id)
+        urgency = _LOWEST_URGENCY if page is None else min(page.urgency + 1, _LOWEST_URGENCY)
+        self._engine.set_stream_priority(promised_id, ngh2.Priority(urgency))
+
+    def shutdown_notice(self) -> None:
+        """First step of a graceful end: GOAWAY with the largest id (RFC 9113, 6.8)."""
+        self.goaway = True
+        self._call(self._engine.send_shutdown_notice)
+
+    def last_goaway(self) -> None:
+        """Second step: GOAWAY with the last stream that is served; open streams finish."""
+        self.goaway = True
+        self._call(self._engine.send_goaway)
+
+
+def _configuration(limits: WireLimits) -> ngh2.Configuration:
+    return ngh2.Configuration(
+        auto_window_update=False,
+        max_inbound_header_list_size=max(_HARD_HEADER_SIZE, 2 * limits.max_header_size),
+        max_inbound_header_count=max(_HARD_HEADER_COUNT, limits.max_header_count + 28),
+        # A second line behind our guard, which says ENHANCE_YOUR_CALM where the engine says
+        # INTERNAL_ERROR.
+        stream_reset_rate_limit=(2 * limits.max_resets, limits.max_resets),
+    )
+
+
+def _settings(limits: WireLimits) -> dict[int, int]:
+    return {
+        Setting.MAX_CONCURRENT_STREAMS: limits.max_concurrent_streams,
+        Setting.INITIAL_WINDOW_SIZE: limits.stream_window,
+        Setting.MAX_HEADER_LIST_SIZE: limits.max_header_size,
+        # RFC 9218, 2.1; the engine takes our own urgencies only with it.
+        Setting.NO_RFC7540_PRIORITIES: 1,
+    }
