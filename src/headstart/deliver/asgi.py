@@ -1,0 +1,52 @@
+"""The ASGI that an application's own pushes and hints speak: types, and what a request offers.
+
+Read by `push` and `hint`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Protocol, TypeAlias
+
+from headstart.errors import LocalProtocolError
+
+Message: TypeAlias = MutableMapping[str, Any]
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+
+class RequestLike(Protocol):
+    """Starlette's and FastAPI's `Request`, and what looks like it."""
+
+    @property
+    def scope(self) -> MutableMapping[str, Any]:
+        """The ASGI scope."""
+
+
+def send_channel(request: RequestLike) -> Send:
+    """The `send` that the request was made with.
+
+    Starlette keeps it under a private name and has no public one; its own
+    `Request.send_push_promise` reads it there too.
+
+    Raises:
+        LocalProtocolError: The request has none.
+    """
+    send: Send | None = getattr(request, "_send", None)
+    if send is None:
+        raise LocalProtocolError(
+            "this request has no send channel",
+            hint="make it as Request(scope, receive, send), or use PushBuilder.",
+        )
+    return send
+
+
+def offers(scope: Mapping[str, Any], extension: str) -> bool:
+    """Whether the server says that the extension will work for this request."""
+    return extension in (scope.get("extensions") or {})
+
+
+def header(scope: Mapping[str, Any], name: bytes) -> bytes | None:
+    """The first value of a request's field."""
+    return next((value for key, value in scope["headers"] if key == name), None)

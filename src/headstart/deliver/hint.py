@@ -1,0 +1,44 @@
+"""An application says what to hint: 103 Early Hints (RFC 8297).
+
+Makes one `http.response.early_hint` message; the server decides and fills in the `Hint`.
+"""
+
+from __future__ import annotations
+
+from headstart.deliver.asgi import Message, RequestLike, offers, send_channel
+from headstart.deliver.outcome import Hint
+from headstart.reasons import Refusal
+from headstart.wire.links import Link
+
+
+async def hint(request: RequestLike, *links: Link) -> Hint:
+    """Send a 103 with the links, all in one: browsers read no second one.
+
+    Call it before the response starts. What is hinted must be cacheable, or a browser fetches it
+    twice.
+
+    Args:
+        request: A Starlette or FastAPI request.
+        links: Validated when they are made.
+
+    Returns:
+        True where it was sent; else `refusal` says why: this server cannot, or this request is no
+        navigation, or the response has started.
+    """
+    answer = Hint()
+    if not links:
+        answer.refuse(Refusal.NO_LINKS)
+        return answer
+    if not offers(request.scope, "http.response.early_hint"):
+        ours = "headstart" in (request.scope.get("extensions") or {})
+        answer.refuse(Refusal.NOT_NAVIGATION if ours else Refusal.UNSUPPORTED)
+        return answer
+    message: Message = {
+        "type": "http.response.early_hint",
+        "links": [link.field_value() for link in links],
+        "headstart": answer,
+    }
+    await send_channel(request)(message)
+    if answer.refusal is None:
+        answer.sent = True
+    return answer

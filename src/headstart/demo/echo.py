@@ -1,0 +1,171 @@
+"""The push echo: `POST /data` keeps a message and pushes `GET /data`, which answers with it.
+
+The message is kept per server: whoever asks for `/data` gets the last one. The push that a POST
+causes carries the number of its own message, so that of two clients that post at the same time
+each is pushed what it posted. A plain ASGI application, so that it reads as an example.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from html import escape
+from typing import Any
+from urllib.parse import parse_qs
+
+from headstart.deliver.asgi import Receive, Send
+from headstart.deliver.push import PushBuilder
+
+_MAX_MESSAGE = 1024 * 1024
+# Messages kept by number: those whose pushes may still be on their way.
+_KEPT = 100
+_NUMBER = "echo-message"
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Headstart: the push echo</title>
+<style>
+  body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto;
+    padding: 0 1rem }}
+  input {{ font: inherit; width: 60% }} button {{ font: inherit }}
+  pre {{ background: #8882; padding: 1rem; overflow: auto; white-space: pre-wrap }}
+</style>
+<h1>The push echo</h1>
+<p>What is posted here is kept until the next post.</p>
+<form method="post" action="/">
+  <label>Message <input name="data" autofocus required></label> <button>Post</button>
+</form>
+<h2>The last message</h2>
+{last}
+<p>Browsers take no pushes any more; <code>h2c</code> does:</p>
+<pre>h2c connect {host}
+h2c post --data 'hello world' /data
+h2c push-list
+h2c get /data</pre>
+</html>
+"""
+
+
+class Echo:
+    """The application. One object is one server's memory."""
+
+    def __init__(self) -> None:
+        self._messages: OrderedDict[int, bytes] = OrderedDict()
+        self._last = 0
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return await _lifespan(scope, receive, send)
+        match scope["method"], scope["path"]:
+            case "GET" | "HEAD", "/":
+                await _respond(send, 200, "text/html; charset=utf-8", self._page(scope))
+            case "POST", "/":
+                await self._post_form(receive, send)
+            case "GET" | "HEAD", "/data":
+                await self._get(scope, send)
+            case "POST", "/data":
+                await self._post(scope, receive, send)
+            case _, "/" | "/data":
+                await _say(send, 405, "GET and POST work here.\n", [(b"allow", b"GET, HEAD, POST")])
+            case _:
+                await _say(send, 404, "There is only / and /data.\n")
+        return None
+
+    def _keep(self, message: bytes) -> int:
+        self._last += 1
+        self._messages[self._last] = message
+        if len(self._messages) > _KEPT:
+            self._messages.popitem(last=False)
+        return self._last
+
+    async def _post(self, scope: Any, receive: Receive, send: Send) -> None:
+        message = await _body(receive)
+        if message is None:
+            return await _say(send, 413, "A message has at most 1 MiB.\n")
+        number = self._keep(message)
+        push = PushBuilder(scope, receive, send).path("/data").set_header(_NUMBER, str(number))
+        became = await push.push()
+        said = "pushed" if became else f"not pushed ({became.refusal})"
+        return await _say(send, 200, f"Kept {len(message)} bytes; /data {said}.\n")
+
+    async def _post_form(self, receive: Receive, send: Send) -> None:
+        form = await _body(receive)
+        if form is None:
+            return await _say(send, 413, "A message has at most 1 MiB.\n")
+        values = parse_qs(form.decode("latin-1"), keep_blank_values=True).get("data", [""])
+        self._keep(values[0].encode())
+        return await _say(send, 303, "See /.\n", [(b"location", b"/")])
+
+    async def _get(self, scope: Any, send: Send) -> None:
+        message = self._messages.get(self._number(scope))
+        if message is None:
+            return await _say(send, 404, "Nothing was posted to /data yet.\n")
+        text = b"I received the following data: " + message
+        return await _respond(send, 200, "text/plain; charset=utf-8", text)
+
+    def _number(self, scope: Any) -> int:
+        """The promised request names its message; any other gets the last."""
+        for name, value in scope["headers"]:
+            if name == _NUMBER.encode() and value.isdigit() and len(value) < 20:
+                return int(value)
+        return self._last
+
+    def _page(self, scope: Any) -> bytes:
+        message = self._messages.get(self._last)
+        last = "<p>Nothing was posted yet.</p>"
+        if message is not None:
+            last = f"<pre>{escape(message.decode('utf-8', 'replace'))}</pre>"
+        host = dict(scope["headers"]).get(b"host", b"localhost:8443").decode("latin-1")
+        return _PAGE.format(last=last, host=escape(host)).encode()
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The request's body, or None where it is too long."""
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message["type"] == "http.request" and message.get("more_body", False)
+        if len(body) > _MAX_MESSAGE:
+            return None
+    return body
+
+
+async def _say(
+    send: Send, status: int, text: str, headers: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    await _respond(send, status, "text/plain; charset=utf-8", text.encode(), headers)
+
+
+async def _respond(
+    send: Send,
+    status: int,
+    content_type: str,
+    body: bytes,
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    fields = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *(headers or []),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _lifespan(scope: Any, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+app = Echo()

@@ -1,0 +1,360 @@
+"""One request <-> one call of the application.
+
+A `Cycle` is made by `http2.Http2Connection` for each request, a pushed one included. It gives the
+application `receive` and `send`, keeps the order of ASGI's messages, and waits in both directions:
+`send` while the client is slow, and, by not giving the window back, the client while the
+application is slow. It changes only its own stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from uvicorn.protocols.utils import (
+    ClientDisconnected,
+    get_client_addr,
+    get_path_with_query_string,
+)
+
+from headstart.errors import LocalProtocolError, StreamGone
+from headstart.wire.connection import ErrorCode
+from headstart.wire.events import Fields, RequestReceived
+from headstart.wire.fields import checked_fields, response_fields
+
+if TYPE_CHECKING:
+    from headstart.server.http2 import Http2Connection
+
+Message: TypeAlias = MutableMapping[str, Any]
+Scope: TypeAlias = MutableMapping[str, Any]
+Application: TypeAlias = Callable[
+    [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]],
+    Awaitable[object],
+]
+"""An ASGI application. It should return None; what it returns is looked at, hence `object`."""
+
+logger = logging.getLogger("uvicorn.error")
+access_logger = logging.getLogger("uvicorn.access")
+
+_FILE_CHUNK: Final = 64 * 1024
+_BODILESS: Final = frozenset({204, 304})
+
+
+class Cycle:
+    """One request and its response.
+
+    Attributes:
+        request: What came, or what was promised.
+        scope: As given to the application.
+        disconnected: The stream was reset or the connection lost.
+        complete: The whole response was handed to the wire.
+    """
+
+    __slots__ = (
+        "_body_ended",
+        "_chunks",
+        "_connection",
+        "_continue_due",
+        "_head",
+        "_length_left",
+        "_no_body",
+        "_started",
+        "_trailers",
+        "_trailers_due",
+        "_waiters",
+        "complete",
+        "disconnected",
+        "request",
+        "scope",
+    )
+
+    def __init__(
+        self, connection: Http2Connection, request: RequestReceived, scope: Scope, expect: bool
+    ) -> None:
+        self._connection = connection
+        self.request = request
+        self.scope = scope
+        self.disconnected = False
+        self.complete = False
+        self._chunks: list[bytes] | None = []
+        """Body received and not yet read; None once the application was told of its end."""
+        self._body_ended = request.end_stream
+        self._continue_due = expect
+        self._waiters: list[asyncio.Future[None]] = []
+        self._started = False
+        self._head: Fields | None = None
+        """The response's header section, held until the first body message (ASGI, HTTP)."""
+        self._length_left: int | None = None
+        self._no_body = False
+        self._trailers_due = False
+        self._trailers: Fields = []
+
+    # Called by the connection.
+
+    async def run(self, application: Application) -> None:
+        """Call the application; whatever it does, the stream comes to an end."""
+        try:
+            result = await application(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            if not self.disconnected:
+                self._fail("Exception in ASGI application\n", trace=True)
+        except asyncio.CancelledError:
+            self._fail("ASGI application was cancelled", trace=False)
+        except BaseException:
+            self._fail("Exception in ASGI application\n", trace=True)
+        else:
+            if result is not None:
+                self._fail(f"ASGI callable should return None, but returned {result!r}.")
+            elif not self.complete and not self.disconnected:
+                what = "completing" if self._started else "starting"
+                self._fail(f"ASGI callable returned without {what} response.")
+        finally:
+            self._connection.finished(self)
+
+    def data_received(self, data: bytes, end_stream: bool) -> None:
+        """A part of the request's body came."""
+        if self._chunks is None or self.complete:
+            self._connection.consumed(self.request.stream_id, len(data))
+        elif data:
+            self._chunks.append(data)
+        if end_stream:
+            self._body_ended = True
+        self._wake()
+
+    def body_ended(self) -> None:
+        """The request ended with trailers, which ASGI has no place for."""
+        self._body_ended = True
+        self._wake()
+
+    def disconnect(self) -> None:
+        """The stream was reset, or the connection lost."""
+        self.disconnected = True
+        self._wake()
+
+    def writable(self) -> None:
+        """There may be room for more of the response."""
+        self._wake()
+
+    def drop_body(self) -> None:
+        """Give the window of what nobody will read back to the connection."""
+        chunks, self._chunks = self._chunks, None
+        if chunks:
+            self._connection.consumed(self.request.stream_id, sum(map(len, chunks)))
+
+    # Called by the application.
+
+    async def receive(self) -> Message:
+        """ASGI's receive: the body in parts, then `http.disconnect` when there is one."""
+        if self._continue_due:
+            self._continue_due = False
+            if not self._started and not self.disconnected:
+                self._connection.inform(self.request.stream_id, 100, [])
+        while not (self.disconnected or self.complete):
+            if self._chunks or (self._chunks is not None and self._body_ended):
+                return self._take_body()
+            await self._wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """ASGI's send; waits while more than the bounded queue is under way.
+
+        Raises:
+            ClientDisconnected: (an OSError, as ASGI 2.4 has it) the client is gone.
+            LocalProtocolError: The message may not be sent as it is.
+            RuntimeError: The message is out of order.
+        """
+        if self.disconnected:
+            raise ClientDisconnected
+        try:
+            kind = message["type"]
+            if kind == "http.response.body":
+                await self._send_body(message.get("body", b""), message.get("more_body", False))
+            elif kind == "http.response.start":
+                self._start(message)
+            else:
+                await self._send_other(kind, message)
+        except StreamGone:
+            self.disconnected = True
+            raise ClientDisconnected from None
+
+    # Request.
+
+    def _take_body(self) -> Message:
+        chunks = self._chunks or []
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._chunks = None if self._body_ended else []
+        if body:
+            self._connection.consumed(self.request.stream_id, len(body))
+        return {"type": "http.request", "body": body, "more_body": not self._body_ended}
+
+    async def _wait(self) -> None:
+        # One future per call: a reader and a listener for the disconnect may wait side by side.
+        waiter: asyncio.Future[None] = self._connection.loop.create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _wake(self) -> None:
+        if self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    # Response.
+
+    def _start(self, message: Message) -> None:
+        if self._started:
+            raise RuntimeError("Unexpected ASGI message 'http.response.start': it was sent before.")
+        status: int = message["status"]
+        headers: Iterable[tuple[bytes, bytes]] = message.get("headers") or ()
+        self._head = response_fields(status, headers, self._connection.default_headers)
+        self._started = True
+        self._trailers_due = bool(message.get("trailers"))
+        self._no_body = self.request.method == "HEAD" or status in _BODILESS
+        if not self._no_body:
+            self._length_left = _content_length(self._head)
+        if self._connection.access_log:
+            self._log_access(status)
+
+    def _log_access(self, status: int) -> None:
+        scope: Any = self.scope
+        access_logger.info(
+            '%s - "%s %s HTTP/%s" %d',
+            get_client_addr(scope),
+            self.request.method,
+            get_path_with_query_string(scope),
+            "2" if self.request.stream_id % 2 else "2 pushed",
+            status,
+        )
+
+    async def _send_body(self, body: bytes, more: bool) -> None:
+        if self._no_body and self.complete:
+            return  # HEAD, 204, 304: it went out whole with the first message
+        if not self._started or self.complete:
+            raise RuntimeError(
+                "Unexpected ASGI message 'http.response.body': "
+                + ("the response is complete." if self.complete else "no 'http.response.start'.")
+            )
+        if self._no_body:
+            body = b""
+        elif self._length_left is not None:
+            self._count(len(body), more)
+        end_stream = not more and not self._trailers_due
+        if self._head is not None:
+            head, self._head = self._head, None
+            bare = self._no_body or (not body and end_stream)
+            self._connection.respond(self.request.stream_id, head, end_stream=bare)
+            if bare:
+                self._complete()
+                return
+        if body or end_stream:
+            await self._feed(body, end_stream)
+        if end_stream:
+            self._complete()
+
+    def _count(self, length: int, more: bool) -> None:
+        """Hold the body against the Content-Length that was sent (RFC 9110, 8.6)."""
+        left = (self._length_left or 0) - length
+        if left < 0:
+            raise LocalProtocolError("Response content longer than Content-Length")
+        if left and not more:
+            raise LocalProtocolError("Response content shorter than Content-Length")
+        self._length_left = left
+
+    async def _feed(self, body: bytes | memoryview, end_stream: bool) -> None:
+        stream_id, connection = self.request.stream_id, self._connection
+        while True:
+            room = connection.room(stream_id)
+            if room >= len(body):
+                connection.send_data(stream_id, body, end_stream)
+                return
+            if room > 0:
+                body = memoryview(body)
+                connection.send_data(stream_id, body[:room], False)
+                body = body[room:]
+            connection.wait_for_room(self)
+            await self._wait()
+            if self.disconnected:
+                raise ClientDisconnected
+
+    def _complete(self) -> None:
+        self.complete = True
+        if self._chunks:
+            self.drop_body()
+        self._wake()
+        self._connection.completed(self)
+
+    async def _send_other(self, kind: str, message: Message) -> None:
+        match kind:
+            case "http.response.push":
+                self._connection.push(self, message)
+            case "http.response.early_hint":
+                self._connection.hint(self, message, started=self._started)
+            case "http.response.trailers":
+                self._send_trailers(message)
+            case "http.response.pathsend":
+                await self._send_path(message["path"])
+            case _:
+                raise RuntimeError(f"Unexpected ASGI message {kind!r}.")
+
+    def _send_trailers(self, message: Message) -> None:
+        if not self._trailers_due or self._head is not None or self.complete:
+            raise RuntimeError(
+                "Unexpected ASGI message 'http.response.trailers': they come after the body, "
+                "and 'http.response.start' must say 'trailers': True."
+            )
+        checked_fields(message.get("headers") or (), self._trailers)
+        if message.get("more_trailers", False):
+            return
+        if not self._no_body:
+            self._connection.send_trailers(self.request.stream_id, self._trailers)
+        self._complete()
+
+    async def _send_path(self, path: str) -> None:
+        loop = self._connection.loop
+        with await loop.run_in_executor(None, open, path, "rb") as file:
+            while chunk := await loop.run_in_executor(None, file.read, _FILE_CHUNK):
+                await self._send_body(chunk, True)
+        await self._send_body(b"", False)
+
+    # When the application fails.
+
+    def _fail(self, what: str, trace: bool = False) -> None:
+        if self.disconnected and not trace:
+            return
+        logger.error(what, exc_info=trace)
+        if self.complete or self.disconnected:
+            return
+        stream_id = self.request.stream_id
+        if self._started and self._head is None:
+            self._connection.reset(stream_id, ErrorCode.INTERNAL_ERROR)
+            self.disconnected = True
+            return
+        body = b"Internal Server Error"
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        if not self._started and self._connection.access_log:
+            self._log_access(500)
+        try:
+            head = response_fields(500, headers, self._connection.default_headers)
+            bare = self.request.method == "HEAD"
+            self._connection.respond(stream_id, head, end_stream=bare)
+            if not bare:
+                self._connection.send_data(stream_id, body, True)
+            self._complete()
+        except StreamGone:
+            self.disconnected = True
+
+
+def _content_length(head: Fields) -> int | None:
+    for name, value in head:
+        if name == b"content-length":
+            try:
+                return int(value)
+            except ValueError:
+                raise LocalProtocolError(f"content-length is no number: {value!r}") from None
+    return None

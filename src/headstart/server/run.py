@@ -1,0 +1,168 @@
+"""uvicorn's Config and Server with our protocol, and the checks before the start.
+
+uvicorn keeps processes, reload, lifespan, logging, HTTP/1.1 and WebSockets; this module hands it
+`HeadstartProtocol` and says in one line what would keep the server from starting. Called by `cli`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.importer import ImportFromStringError, import_from_string
+from uvicorn.supervisors import ChangeReload, Multiprocess
+
+from headstart.config import ServerOptions
+from headstart.errors import ConfigurationError
+
+_PROTOCOL = "headstart.server.protocol:HeadstartProtocol"
+
+
+class Config(uvicorn.Config):
+    """uvicorn's Config, with our protocol and our options.
+
+    Args:
+        app: The application, or where it is: `module:app`.
+        options: Ours.
+        settings: uvicorn's own.
+    """
+
+    def __init__(self, app: Any, options: ServerOptions | None = None, **settings: Any) -> None:
+        self.headstart = options or ServerOptions()
+        headers: list[tuple[str, str]] = list(settings.pop("headers", None) or [])
+        named = any(name.lower() == "server" for name, _ in headers)
+        if settings.get("server_header", True) and not named:
+            headers.append(("server", "headstart"))
+        super().__init__(app, http=_PROTOCOL, headers=headers, **settings)
+
+
+def serve(app: Any, options: ServerOptions | None = None, **settings: Any) -> None:
+    """Serve until a signal ends it.
+
+    Args:
+        app: The application, or where it is: `module:app`.
+        options: Ours.
+        settings: uvicorn's own, as its `Config` takes them.
+
+    Raises:
+        ConfigurationError: The server cannot start: the application is not there, the address is
+            taken, the certificate cannot be read.
+    """
+    config = Config(app, options, **settings)
+    check_application(config)
+    check_certificate(config)
+    check_address(config)
+    server = uvicorn.Server(config)
+    try:
+        if config.should_reload:
+            ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
+        elif config.workers > 1:
+            Multiprocess(config, sockets=[config.bind_socket()]).run()
+        else:
+            server.run()
+    except KeyboardInterrupt:
+        return  # Ctrl-C, after the graceful end
+    finally:
+        if config.uds:
+            Path(config.uds).unlink(missing_ok=True)
+    if not server.started and not config.use_subprocess:
+        sys.exit(STARTUP_FAILURE)
+
+
+def check_application(config: Config) -> None:
+    """Raise ConfigurationError where the application is not where `module:app` says."""
+    app = config.app
+    if not isinstance(app, str):
+        if config.use_subprocess:
+            raise ConfigurationError(
+                "several workers, or reload, need the application's name",
+                hint="pass it as 'module:app'.",
+            )
+        return
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        import_from_string(app)
+    except ImportFromStringError as error:
+        raise ConfigurationError(
+            str(error).rstrip("."),
+            hint="name the application as module:attribute, for instance main:app, "
+            "from the folder that holds main.py (or give --app-dir).",
+        ) from error
+
+
+def check_certificate(config: Config) -> None:
+    """Raise ConfigurationError where certificate or key cannot be used."""
+    if config.ssl_context_factory is not None or not config.is_ssl:
+        return
+    if not config.ssl_certfile:
+        raise ConfigurationError("a key without a certificate", hint="give --ssl-certfile too.")
+    for path in (config.ssl_certfile, config.ssl_keyfile):
+        if path is not None:
+            _check_readable(path)
+    password = config.ssl_keyfile_password
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # Without a password, an encrypted key would make OpenSSL ask on the terminal.
+        context.load_cert_chain(config.ssl_certfile, config.ssl_keyfile, lambda: password or "")
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"{config.ssl_certfile} and its key cannot be used: {_reason(error)}",
+            hint="both must be PEM and belong together; an encrypted key needs "
+            "--ssl-keyfile-password.",
+        ) from error
+
+
+def _check_readable(path: str | os.PathLike[str]) -> None:
+    try:
+        with open(path, "rb"):
+            return
+    except OSError as error:
+        raise ConfigurationError(
+            f"{os.fspath(path)} cannot be read: {error.strerror}",
+            hint="check the path and who may read it.",
+        ) from error
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return (error.reason or str(error)).replace("_", " ").lower()
+
+
+def check_address(config: Config) -> None:
+    """Raise ConfigurationError where the host is unknown or the port is taken."""
+    if config.uds is not None or config.fd is not None:
+        return
+    try:
+        found = socket.getaddrinfo(
+            config.host or None, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (socket.gaierror, OverflowError) as error:
+        raise ConfigurationError(
+            f"cannot listen on {config.host}:{config.port}: {error}",
+            hint="--host takes a name or address of this machine, --port a number up to 65535.",
+        ) from error
+    for family, kind, proto, _, address in found:
+        try:
+            with socket.socket(family, kind, proto) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen on {config.host}:{config.port}: {os.strerror(error.errno or 0)}",
+                hint=_address_hint(error.errno),
+            ) from error
+
+
+def _address_hint(number: int | None) -> str:
+    if number == errno.EADDRINUSE:
+        return "stop what listens there, or choose another port with --port."
+    if number == errno.EACCES:
+        return "ports below 1024 need more rights; choose another with --port."
+    return "--host takes a name or address of this machine."
