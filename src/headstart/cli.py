@@ -7,7 +7,6 @@ Every error of our tree is one line that says what to do next, and exit status 1
 from __future__ import annotations
 
 import dataclasses
-import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -38,20 +37,25 @@ class _OneLineErrors(click.Group):
             raise click.ClickException(f"{error}.{hint}") from error
 
 
+_HELP = """Send a page's assets before the client asks for them.
+
+\b
+headstart serve main:app      serve an ASGI application over HTTP/2 and HTTP/1.1
+headstart demo                serve the push echo on https://localhost:8443
+
+Every option can also be given in the environment: HEADSTART_SERVE_PORT=8080.
+"""
+_PORT = click.IntRange(0, 65535)
+
+
 @click.group(
     cls=_OneLineErrors,
     context_settings={"auto_envvar_prefix": "HEADSTART", "help_option_names": ["-h", "--help"]},
+    help=_HELP,
 )
 @click.version_option(headstart.__version__, prog_name="headstart")
 def main() -> None:
-    r"""Send a page's assets before the client asks for them.
-
-    \b
-    headstart serve main:app      serve an ASGI application over HTTP/2 and HTTP/1.1
-    headstart demo                serve the push echo on https://localhost:8443
-
-    Every option can also be given in the environment: HEADSTART_SERVE_PORT=8080.
-    """
+    """The `headstart` command."""
 
 
 def _derived(kind: type) -> Iterable[click.Option]:
@@ -112,6 +116,8 @@ def _serve_command() -> click.Command:
     for param in theirs:
         if param.name == "timeout_graceful_shutdown":
             param.default = _DRAIN_SECONDS
+        if param.name == "port":
+            param.type = _PORT
     ours = [*_derived(ServerOptions), *_derived(WireLimits)]
     return click.Command(
         "serve",
@@ -130,7 +136,7 @@ main.add_command(_serve_command())
 
 @main.command()
 @click.option("--host", default="localhost", show_default=True, help="Name or address to serve on.")
-@click.option("--port", default=8443, show_default=True, help="Port to serve on.")
+@click.option("--port", default=8443, type=_PORT, show_default=True, help="Port to serve on.")
 @click.option("--certfile", type=click.Path(), help="Certificate chain (PEM), not the demo's own.")
 @click.option("--keyfile", type=click.Path(), help="Its private key (PEM).")
 @click.option("--cleartext", is_flag=True, help="No TLS: HTTP/2 by prior knowledge, HTTP/1.1.")
@@ -157,12 +163,16 @@ def demo(host: str, port: int, certfile: str | None, keyfile: str | None, cleart
 
         made = devca.ensure()
         tls = {"ssl_certfile": str(made.certfile), "ssl_keyfile": str(made.keyfile)}
-    url = f"{'http' if cleartext else 'https'}://{host}:{port}"
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    click.echo(f"Serving the push echo on {url}   (Ctrl-C ends it)")
-    click.echo(f"Now, in a second terminal:  h2c connect {host}:{port}")
+    name = f"[{host}]" if ":" in host else host
+    url = f"{'http' if cleartext else 'https'}://{name}:{port}"
+
+    def announce() -> None:
+        click.echo(f"Serving the push echo on {url}   (Ctrl-C ends it)")
+        click.echo(f"Now, in a second terminal:  h2c connect {url if cleartext else url[8:]}")
+
     run_server(
         "headstart.demo.echo:app",
+        announce=announce,
         host=host,
         port=port,
         timeout_graceful_shutdown=_DRAIN_SECONDS,

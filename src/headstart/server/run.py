@@ -11,6 +11,7 @@ import os
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,19 @@ class Config(uvicorn.Config):
         super().__init__(app, http=_PROTOCOL, headers=headers, **settings)
 
 
-def serve(app: Any, options: ServerOptions | None = None, **settings: Any) -> None:
+def serve(
+    app: Any,
+    options: ServerOptions | None = None,
+    *,
+    announce: Callable[[], None] | None = None,
+    **settings: Any,
+) -> None:
     """Serve until a signal ends it.
 
     Args:
         app: The application, or where it is: `module:app`.
         options: Ours.
+        announce: Called when nothing is known to keep the server from starting.
         settings: uvicorn's own, as its `Config` takes them.
 
     Raises:
@@ -59,6 +67,8 @@ def serve(app: Any, options: ServerOptions | None = None, **settings: Any) -> No
     check_application(config)
     check_certificate(config)
     check_address(config)
+    if announce is not None:
+        announce()
     server = uvicorn.Server(config)
     try:
         if config.should_reload:
@@ -132,7 +142,8 @@ def _check_readable(path: str | os.PathLike[str]) -> None:
 
 
 def _reason(error: ssl.SSLError) -> str:
-    return (error.reason or str(error)).replace("_", " ").lower()
+    # OpenSSL gives no reason where a file holds nothing that looks like PEM.
+    return (error.reason or "not PEM").replace("_", " ").lower()
 
 
 def check_address(config: Config) -> None:

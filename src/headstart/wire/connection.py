@@ -15,7 +15,7 @@ import ngh2
 from hyperframe.frame import GoAwayFrame
 from ngh2 import ErrorCode
 
-from headstart.errors import LocalProtocolError, StreamGone
+from headstart.errors import StreamGone
 from headstart.wire.events import ConnectionEnded
 from headstart.wire.fields import checked_fields
 
@@ -166,15 +166,16 @@ class Connection:
     def _engine_closed(self, event: ngh2.ConnectionClosed) -> ConnectionEnded:
         """The engine found a connection error and wrote its own GOAWAY."""
         if self.ended is None:
-            self.ended = ConnectionEnded(event.error_code, _error_name(event.error_code))
+            self.ended = ConnectionEnded(event.error_code, error_name(event.error_code))
         return self.ended
 
 
-def _error_name(code: int) -> str:
+def error_name(code: int) -> str:
+    """The name of an error code (RFC 9113, 7), or its number where it has none."""
     try:
         return ErrorCode(code).name
     except ValueError:
         return f"error 0x{code:x}"
 
 
-__all__ = ["OUTPUT_CHUNK", "Connection", "ErrorCode", "LocalProtocolError"]
+__all__ = ["OUTPUT_CHUNK", "Connection", "ErrorCode", "LocalProtocolError", "error_name"]
