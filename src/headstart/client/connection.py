@@ -1,0 +1,693 @@
+"""One HTTP/2 connection to a server, under asyncio.
+
+`connect` makes an `H2Connection`. It reads the socket into `wire.client`, acts on the events, and
+writes what the engine has to say once a turn of the event loop. Each stream is an `Exchange`;
+what the server pushes is kept for the next request that it answers (`client.pushes`). Called by
+`client.Client` and by the background process of `h2c`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import AsyncIterable, Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeAlias, assert_never
+
+from headstart.client import failures
+from headstart.client.errors import ClientError, RequestFailed, TimedOut
+from headstart.client.exchange import Exchange, Response, StreamInfo
+from headstart.client.origin import Origin
+from headstart.client.pushes import PushStore
+from headstart.client.tls import client_context
+from headstart.config import ClientLimits
+from headstart.errors import LocalProtocolError, StreamGone
+from headstart.wire.client import ClientConnection
+from headstart.wire.connection import ErrorCode
+from headstart.wire.events import (
+    ClientEvent,
+    ConnectionEnded,
+    DataReceived,
+    Fields,
+    GoAwayReceived,
+    InformationalResponseReceived,
+    PingAcknowledged,
+    PromiseReceived,
+    PromiseRefused,
+    ResponseReceived,
+    SettingsReceived,
+    StreamClosed,
+    StreamReset,
+    TrailersReceived,
+)
+from headstart.wire.frames import Direction
+
+Tap: TypeAlias = Callable[[Direction, bytes, float], None]
+"""Told of all bytes written and read: direction, bytes, seconds since the connection was made."""
+Content: TypeAlias = bytes | AsyncIterable[bytes] | None
+Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+
+_OfConnection: TypeAlias = (
+    PromiseRefused | SettingsReceived | PingAcknowledged | GoAwayReceived | ConnectionEnded
+)
+
+_LIMITS = ClientLimits()
+_UPLOAD_PIECE = 64 * 1024
+_CLOSED_STREAMS_KEPT = 100
+_CLOSE_PATIENCE = 1.0
+# As many bytes as tell HTTP/1.1 from HTTP/2: "HTTP/", where a frame header has nine.
+_PREFIX = 5
+
+
+async def connect(
+    origin: Origin,
+    *,
+    cafile: Path | None = None,
+    insecure: bool = False,
+    push: bool = True,
+    limits: ClientLimits = _LIMITS,
+    tap: Tap | None = None,
+    timeout: float | None = 10.0,
+) -> H2Connection:
+    """Connect, and wait for the server's SETTINGS, which show that it speaks HTTP/2.
+
+    Args:
+        cafile: PEM file to trust instead of the system's roots.
+        insecure: Do not verify the server's certificate.
+        push: Whether the server may push.
+        timeout: Seconds for all of it; None for no end.
+
+    Raises:
+        ConnectFailed, TlsFailed, NotHttp2, TimedOut: See `client.errors`.
+        ConfigurationError: `cafile` cannot be used.
+    """
+    context = None
+    if origin.scheme == "https":
+        context = client_context(cafile, insecure, origin.host)
+    connection = H2Connection(origin, push=push, limits=limits, tap=tap)
+    try:
+        async with asyncio.timeout(timeout):
+            await _open(connection, context)
+            await connection.ready()
+    except TimeoutError:
+        connection.abort()
+        raise TimedOut(
+            f"no connection to {origin}" + (f" within {timeout:g} s" if timeout else " in time"),
+            hint="Check host and port, and whether a firewall is in the way.",
+        ) from None
+    except BaseException:
+        connection.abort()
+        raise
+    return connection
+
+
+async def _open(connection: H2Connection, context: ssl.SSLContext | None) -> None:
+    origin = connection.origin
+    loop = asyncio.get_running_loop()
+    try:
+        await loop.create_connection(
+            lambda: connection,
+            origin.host,
+            origin.port,
+            ssl=context,
+            server_hostname=origin.host if context else None,
+            happy_eyeballs_delay=0.25,
+        )
+    except ssl.SSLError as error:
+        raise failures.tls_failed(error, origin) from error
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise failures.connect_failed(error, origin) from error
+
+
+class H2Connection(asyncio.Protocol):
+    """An open connection; made by `connect`.
+
+    Attributes:
+        origin: Where it leads.
+        server_settings: What the server has told in SETTINGS so far, by number.
+        pushes: What was pushed and waits to be asked for; its times are those of `now()`.
+        connected_at: Of the event loop's clock.
+        closed: It is over; `closed_reason` says why.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        push: bool = True,
+        limits: ClientLimits = _LIMITS,
+        tap: Tap | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.origin = origin
+        self.server_settings: dict[int, int] = {}
+        self.connected_at = self._loop.time()
+        self.closed = False
+        self.closed_reason = ""
+        self.pushes = PushStore(limits)
+        self._limits = limits
+        self._tap = tap
+        self._wire = ClientConnection(limits, push, self.connected_at)
+        self._transport: asyncio.Transport | None = None
+        self._paused = False
+        self._flush_scheduled = False
+        self._first_bytes = b""
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._exchanges: dict[int, Exchange] = {}
+        """Streams that are not closed."""
+        self._kept: dict[int, Exchange] = {}
+        """Pushed streams, closed or not, whose response waits to be asked for."""
+        self._closed_streams: deque[StreamInfo] = deque(maxlen=_CLOSED_STREAMS_KEPT)
+        self._sending: dict[int, Exchange] = {}
+        """Streams whose request's body has not been written yet."""
+        self._uploads: set[asyncio.Task[None]] = set()
+        self._pings: dict[bytes, asyncio.Future[None]] = {}
+        self._pings_sent = 0
+
+    # What it is.
+
+    @property
+    def peername(self) -> Address:
+        """The server's address and port, as the socket module has them."""
+        address: Address = self._info("peername") or ("", 0)
+        return address
+
+    @property
+    def alpn(self) -> str | None:
+        """What ALPN chose, None over cleartext."""
+        tls = self._info("ssl_object")
+        return None if tls is None else tls.selected_alpn_protocol()
+
+    @property
+    def tls_version(self) -> str | None:
+        """For instance `TLSv1.3`, None over cleartext."""
+        tls = self._info("ssl_object")
+        return None if tls is None else tls.version()
+
+    @property
+    def available(self) -> bool:
+        """Whether it takes new requests: it is open, and no GOAWAY has come."""
+        return not self.closed and not self._wire.goaway
+
+    @property
+    def refused_promises(self) -> dict[str, int]:
+        """Why promises were refused, and how many."""
+        return {refusal.value: count for refusal, count in self._wire.refused_promises.items()}
+
+    def now(self) -> float:
+        """Seconds since the connection was made."""
+        return self._loop.time() - self.connected_at
+
+    def streams(self, closed: bool = False) -> list[StreamInfo]:
+        """Open streams, and pushed ones whose response waits; with `closed` the last 100 too."""
+        shown = {**self._kept, **self._exchanges}
+        infos = [exchange.info(exchange.stream_id in self._kept) for exchange in shown.values()]
+        if closed:
+            infos += [info for info in self._closed_streams if info.id not in shown]
+        return sorted(infos, key=lambda info: info.id)
+
+    def _info(self, name: str) -> Any:
+        return None if self._transport is None else self._transport.get_extra_info(name)
+
+    # What one does with it.
+
+    async def ready(self) -> None:
+        """Wait for the server's first SETTINGS.
+
+        Raises:
+            NotHttp2: Something else came.
+            ConnectFailed: The server closed the connection before.
+        """
+        await self._ready
+
+    async def request(
+        self,
+        method: str,
+        target: str,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        content: Content = None,
+        *,
+        timeout: float | None = None,
+        use_pushes: bool = True,
+        keep_push: bool = False,
+    ) -> Response:
+        """Ask, and wait for the response's header section.
+
+        Cancelling this, or the reading of the body, resets the stream with CANCEL.
+
+        Args:
+            target: Path and query, ASCII; see `client.origin.split_url`.
+            headers: A `host` field takes the place of the origin's authority.
+            content: Bytes, or parts as they become available; sent while the server takes them.
+            timeout: Seconds without any progress, here and for each part of the body; None for no
+                end.
+            use_pushes: A pushed response that answers this request answers it, once.
+            keep_push: It stays where it is, and answers another request as well.
+
+        Raises:
+            RequestFailed: The server reset the stream, or the connection was lost.
+            TimedOut: Nothing moved for `timeout` seconds.
+            LocalProtocolError: HTTP forbids something in the request.
+        """
+        fields = [(name.lower(), value) for name, value in headers]
+        authority = next((value for name, value in fields if name == b"host"), b"")
+        authority = authority or self.origin.authority
+        fields = [field for field in fields if field[0] != b"host"]
+        self._let_go(self.pushes.expire(self.now()))
+        if use_pushes and content is None:
+            pushed = await self._pushed(method, authority, target, fields, keep_push, timeout)
+            if pushed is not None:
+                return pushed
+        exchange = self._send(method, authority, target, fields, content)
+        try:
+            await exchange.response_begun(timeout)
+        except BaseException:
+            self.cancel(exchange)
+            raise
+        return Response(exchange, timeout, from_push=False)
+
+    async def ping(self, timeout: float | None = 10.0) -> float:
+        """Seconds that a PING takes to the server and back (RFC 9113, 6.7).
+
+        Raises:
+            RequestFailed: The connection is over.
+            TimedOut: No answer within `timeout` seconds.
+        """
+        self._require_open()
+        self._pings_sent += 1
+        payload = self._pings_sent.to_bytes(8, "big")
+        answered = self._pings[payload] = self._loop.create_future()
+        sent = self._loop.time()
+        try:
+            self._wire.ping(payload)
+            self._schedule_flush()
+            async with asyncio.timeout(timeout):
+                await answered
+        except StreamGone as error:
+            raise self._unavailable() from error
+        except TimeoutError:
+            raise TimedOut(f"no answer to a PING within {timeout:g} s") from None
+        finally:
+            del self._pings[payload]
+        return self._loop.time() - sent
+
+    async def aclose(self) -> None:
+        """Say GOAWAY and close; requests under way fail."""
+        if not self.closed:
+            self._over("closed by this side")
+            self._wire.close()
+            self._flush()
+        if self._transport is not None:
+            self._transport.close()
+            # A peer that reads nothing must not keep us: its last bytes are not worth the wait.
+            await asyncio.wait([self._lost], timeout=_CLOSE_PATIENCE)
+            self._transport.abort()
+        await asyncio.gather(*self._uploads, return_exceptions=True)
+
+    def abort(self) -> None:
+        """Close without a word."""
+        self._over("closed by this side")
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What an exchange asks of it.
+
+    def give_back(self, stream_id: int, amount: int) -> None:
+        """So many bytes of a body were read: the server may send as many more."""
+        self._wire.consume(amount, stream_id)
+        if self._wire.wants_output:
+            self._schedule_flush()
+
+    def cancel(self, exchange: Exchange) -> None:
+        """Nobody reads on: forget the body, and end the stream if it is open."""
+        if not exchange.closed and (not exchange.ended or exchange.stream_id in self._sending):
+            self._wire.reset(exchange.stream_id, ErrorCode.CANCEL)
+            self._schedule_flush()
+        exchange.fail(RequestFailed("cancelled by this side"), self._loop.time())
+        self._forget_body(exchange)
+        self._stop_upload(exchange)
+
+    def _forget_body(self, exchange: Exchange) -> None:
+        unread = exchange.unread
+        exchange.chunks.clear()
+        exchange.given_back = 0
+        exchange.abandoned = True
+        self.give_back(exchange.stream_id, unread)
+
+    # Pushed responses.
+
+    async def _pushed(
+        self,
+        method: str,
+        authority: bytes,
+        target: str,
+        fields: Fields,
+        keep: bool,
+        timeout: float | None,
+    ) -> Response | None:
+        """The pushed response to such a request, once its header section is here, or None."""
+        scheme, path = self.origin.scheme.encode(), target.encode("latin-1", "replace")
+        while True:
+            pushed = self.pushes.find(method, scheme, authority, path, fields, self.now())
+            if pushed is None:
+                return None
+            exchange = self._kept[pushed.stream_id]
+            if exchange.status is not None and (exchange.ended or not keep):
+                break
+            try:
+                await (exchange.response_ended if keep else exchange.response_begun)(timeout)
+            except RequestFailed:
+                continue  # it was reset; perhaps another one, or a real request, does it
+        if keep:
+            return Response(exchange.copy(), timeout, from_push=True)
+        self.pushes.take(exchange.stream_id)
+        del self._kept[exchange.stream_id]
+        return Response(exchange, timeout, from_push=True)
+
+    def _promised(self, promise: PromiseReceived, now: float) -> None:
+        stream_id = promise.promised_stream_id
+        exchange = Exchange(
+            self,
+            stream_id,
+            promise.method,
+            promise.target.decode("latin-1"),
+            now,
+            parent=promise.stream_id,
+        )
+        self._exchanges[stream_id] = self._kept[stream_id] = exchange
+        self._let_go(self.pushes.promised(promise, self.now()))
+
+    def _keep(self, exchange: Exchange, amount: int) -> None:
+        """A pushed body that nobody has asked for yet grew: its window is the store's bound."""
+        self.give_back(exchange.stream_id, amount)
+        exchange.given_back += amount
+        self._let_go(self.pushes.grew(exchange.stream_id, amount))
+
+    def _let_go(self, stream_ids: Iterable[int]) -> None:
+        """Pushed responses for which there is no room or no use any more."""
+        for stream_id in stream_ids:
+            exchange = self._kept.pop(stream_id, None)
+            if exchange is not None:
+                self.cancel(exchange)
+
+    # Sending.
+
+    def _send(
+        self, method: str, authority: bytes, target: str, fields: Fields, content: Content
+    ) -> Exchange:
+        self._require_open()
+        if isinstance(content, bytes) and not any(name == b"content-length" for name, _ in fields):
+            fields.append((b"content-length", str(len(content)).encode()))
+        try:
+            path = target.encode("ascii")
+        except UnicodeEncodeError:
+            raise LocalProtocolError(
+                f"{target!r} is no target of ASCII", hint="Percent-encode it."
+            ) from None
+        try:
+            stream_id = self._wire.request(
+                method, self.origin.scheme.encode(), authority, path, fields, content is None
+            )
+        except StreamGone as error:
+            raise self._unavailable() from error
+        exchange = Exchange(self, stream_id, method, target, self._loop.time())
+        self._exchanges[stream_id] = exchange
+        self._begin_upload(exchange, content)
+        self._schedule_flush()
+        return exchange
+
+    def _require_open(self) -> None:
+        if not self.available:
+            raise self._unavailable()
+
+    def _unavailable(self) -> RequestFailed:
+        reason = self.closed_reason or "the server is about to close it (GOAWAY)"
+        return RequestFailed(
+            f"the connection to {self.origin} takes no requests: {reason}",
+            processed=False,
+            hint="Connect again.",
+        )
+
+    def _begin_upload(self, exchange: Exchange, content: Content) -> None:
+        if content is None:
+            return
+        self._sending[exchange.stream_id] = exchange
+        if isinstance(content, bytes) and len(content) <= _UPLOAD_PIECE:
+            self._wire.send_data(exchange.stream_id, content, True)
+            return
+        exchange.sent_all = False
+        task = self._loop.create_task(self._upload(exchange, content))
+        exchange.upload = task
+        self._uploads.add(task)
+        task.add_done_callback(self._uploads.discard)
+
+    async def _upload(self, exchange: Exchange, content: bytes | AsyncIterable[bytes]) -> None:
+        """Send a body as the server takes it; belongs to the exchange, which cancels it."""
+        try:
+            if isinstance(content, bytes):
+                await self._upload_part(exchange, content)
+            else:
+                async for part in content:
+                    await self._upload_part(exchange, part)
+            self._wire.send_data(exchange.stream_id, b"", True)
+            exchange.sent_all = True
+            self._schedule_flush()
+        except StreamGone:
+            pass  # its end is an event, which says more than this
+        except Exception as error:
+            # The caller's own iterator failed: the caller gets its own error back.
+            self._wire.reset(exchange.stream_id, ErrorCode.CANCEL)
+            self._schedule_flush()
+            exchange.fail(error, self._loop.time())
+
+    async def _upload_part(self, exchange: Exchange, part: bytes) -> None:
+        for start in range(0, len(part), _UPLOAD_PIECE):
+            while self._wire.queued_on(exchange.stream_id) >= self._limits.max_queued_upload:
+                exchange.room.clear()
+                await exchange.room.wait()
+            piece = part[start : start + _UPLOAD_PIECE]
+            self._wire.send_data(exchange.stream_id, piece, False)
+            self._schedule_flush()
+
+    def _stop_upload(self, exchange: Exchange) -> None:
+        if exchange.upload is not None:
+            exchange.upload.cancel()
+
+    # The event loop's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket, and TLS over it, are there."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.connected_at = self._loop.time()
+        if self.origin.scheme == "https" and self.alpn != "h2":
+            self._end(failures.not_http2(self.origin))
+            transport.abort()
+            return
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came from the server."""
+        if self._tap is not None:
+            self._tap(Direction.RECEIVED, data, self.now())
+        if not self._ready.done() and len(self._first_bytes) < _PREFIX:
+            self._first_bytes += data[:_PREFIX]
+        for event in self._wire.receive(data, self._loop.time()):
+            self._act(event)
+        if self._wire.wants_output:
+            self._schedule_flush()
+
+    def eof_received(self) -> bool:
+        """The server sends no more; there is nothing that we could still be told."""
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The socket is gone."""
+        why = f": {error}" if error else ""
+        self._over(f"the server closed the connection{why}")
+        if not self._lost.done():
+            self._lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        """The socket takes no more for now."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """The socket takes more."""
+        self._paused = False
+        self._schedule_flush()
+
+    def _schedule_flush(self) -> None:
+        """Write at the end of this turn of the loop, all that the turn brought in one go."""
+        if not self._flush_scheduled and not self._paused:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        if self._paused or self._transport is None or self._transport.is_closing():
+            return
+        data = self._wire.output()
+        for event in self._wire.after_output(self._loop.time()):
+            self._act(event)
+        if data:
+            if self._tap is not None:
+                self._tap(Direction.SENT, data, self.now())
+            self._transport.write(data)
+        self._watch_uploads()
+        if self._wire.wants_output:
+            self._schedule_flush()
+        elif self._wire.ended is not None:
+            self._transport.close()
+
+    def _watch_uploads(self) -> None:
+        """Let uploads whose queue has room go on; a queue that shrinks is progress."""
+        now = self._loop.time()
+        for exchange in list(self._sending.values()):
+            queued = self._wire.queued_on(exchange.stream_id)
+            if queued != exchange.queued:
+                exchange.queued, exchange.progress = queued, now
+            if queued < self._limits.max_queued_upload:
+                exchange.room.set()
+            if exchange.sent_all and not queued:
+                del self._sending[exchange.stream_id]
+
+    # Events.
+
+    def _act(self, event: ClientEvent) -> None:
+        now = self._loop.time()
+        match event:
+            case DataReceived():
+                self._data(event, now)
+            case ResponseReceived(stream_id, status, headers, end_stream):
+                self._respond(stream_id, status, headers, end_stream, now)
+            case InformationalResponseReceived(stream_id, status, headers):
+                if stream_id in self._exchanges:
+                    self._exchanges[stream_id].inform(status, headers, now)
+            case TrailersReceived():
+                self._trailers(event, now)
+            case PromiseReceived():
+                self._promised(event, now)
+            case StreamReset(stream_id=stream_id, error_code=error_code):
+                self._reset(stream_id, error_code, now)
+            case StreamClosed(stream_id=stream_id, error_code=error_code):
+                self._stream_closed(stream_id, error_code, now)
+            case _:
+                self._act_on_connection(event)
+
+    def _act_on_connection(self, event: _OfConnection) -> None:
+        match event:
+            case PromiseRefused():
+                pass  # counted and reset by the wire
+            case SettingsReceived(settings=settings):
+                self.server_settings.update(settings)
+                if not self._ready.done():
+                    self._ready.set_result(None)
+            case PingAcknowledged(opaque_data=payload):
+                answered = self._pings.get(payload)
+                if answered is not None and not answered.done():
+                    answered.set_result(None)
+            case GoAwayReceived(last_stream_id=last_stream_id):
+                self._refused_above(last_stream_id)
+            case ConnectionEnded(error_code=error_code, reason=reason):
+                self._over(reason if error_code else "the server closed the connection")
+                self._leave()
+            case _:
+                assert_never(event)
+
+    def _refused_above(self, last_stream_id: int) -> None:
+        # RFC 9113, 6.8. The engine tells of those on the wire by itself, but of those that it
+        # holds back for MAX_CONCURRENT_STREAMS only when another stream ends.
+        now = self._loop.time()
+        for stream_id in [stream_id for stream_id in self._exchanges if stream_id % 2]:
+            if stream_id > last_stream_id:
+                self._stream_closed(stream_id, ErrorCode.REFUSED_STREAM, now)
+
+    def _respond(
+        self, stream_id: int, status: int, headers: Fields, end_stream: bool, now: float
+    ) -> None:
+        exchange = self._exchanges.get(stream_id)
+        if exchange is None:
+            return
+        self.pushes.responded(stream_id, status, headers)
+        exchange.respond(status, headers, now)
+        if end_stream:
+            self._ended(exchange, now)
+
+    def _data(self, event: DataReceived, now: float) -> None:
+        exchange = self._exchanges.get(event.stream_id)
+        if exchange is None or exchange.abandoned:
+            # What nobody reads must not shrink the connection's window for good.
+            self.give_back(event.stream_id, len(event.data))
+            return
+        exchange.feed(event.data, now)
+        if event.end_stream:
+            self._ended(exchange, now)
+        if event.stream_id in self._kept:
+            self._keep(exchange, len(event.data))
+
+    def _trailers(self, event: TrailersReceived, now: float) -> None:
+        exchange = self._exchanges.get(event.stream_id)
+        if exchange is not None:
+            exchange.trailers = list(event.headers)
+            self._ended(exchange, now)
+
+    def _ended(self, exchange: Exchange, now: float) -> None:
+        exchange.end(now)
+        self.pushes.completed(exchange.stream_id)
+
+    def _reset(self, stream_id: int, error_code: int, now: float) -> None:
+        exchange = self._exchanges.get(stream_id)
+        if exchange is None:
+            return
+        exchange.fail(failures.stream_reset(stream_id, error_code), now)
+        self._stop_upload(exchange)
+
+    def _stream_closed(self, stream_id: int, error_code: int, now: float) -> None:
+        problem = self._wire.take_problem(stream_id)
+        exchange = self._exchanges.pop(stream_id, None)
+        if exchange is None:
+            return
+        exchange.closed = True
+        self._sending.pop(stream_id, None)
+        self._stop_upload(exchange)
+        exchange.fail(failures.stream_closed(error_code, problem), now)
+        if not exchange.ended and self._kept.pop(stream_id, None) is not None:
+            self.pushes.take(stream_id)
+        self._closed_streams.append(exchange.info())
+
+    # The end.
+
+    def _leave(self) -> None:
+        """Close once the engine's last words are written, soon in any case."""
+        self._schedule_flush()
+        if self._transport is not None:
+            self._loop.call_later(_CLOSE_PATIENCE, self._transport.abort)
+
+    def _over(self, reason: str) -> None:
+        after = "" if self._wire.last_stream_id is None else " (after GOAWAY)"
+        self._end(failures.no_start(self.origin, self._first_bytes, reason), reason + after)
+
+    def _end(self, before_ready: ClientError, reason: str = "") -> None:
+        """No more requests; those under way fail at once."""
+        if self.closed:
+            return
+        self.closed = True
+        self.closed_reason = reason or str(before_ready)
+        if not self._ready.done():
+            self._ready.set_exception(before_ready)
+            # Whoever made the connection may have stopped to wait for it.
+            self._ready.exception()
+        now = self._loop.time()
+        for exchange in list(self._exchanges.values()):
+            exchange.fail(RequestFailed(f"the connection is over: {self.closed_reason}"), now)
+            self._stream_closed(exchange.stream_id, ErrorCode.NO_ERROR, now)
+        for answered in self._pings.values():
+            if not answered.done():
+                answered.set_exception(RequestFailed(f"the connection is over: {reason}"))
+                # Whoever sent the PING may have stopped to wait.
+                answered.exception()

@@ -1,0 +1,146 @@
+"""What went wrong, told to the user: one line, and a hint of what to do.
+
+Pure functions from what sockets, TLS and HTTP/2 say to the errors of `client.errors`. Called by
+`client.connection`.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import ssl
+
+from headstart.client.errors import (
+    ClientError,
+    ConnectFailed,
+    NotHttp2,
+    RequestFailed,
+    TlsFailed,
+)
+from headstart.client.origin import Origin
+from headstart.client.tls import is_loopback
+from headstart.wire.connection import ErrorCode, error_name
+
+# X509_V_ERR_* of OpenSSL's x509_vfy.h.
+_EXPIRED = frozenset({9, 10})
+_UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
+_WRONG_NAME = frozenset({62, 64})
+
+
+def connect_failed(error: OSError, origin: Origin) -> ClientError:
+    """Why there is no connection, from what the socket said."""
+    if isinstance(error, socket.gaierror):
+        return ConnectFailed(
+            f"there is no host {origin.host}: {error.strerror}", hint="Check the name."
+        )
+    # asyncio joins the errors of several addresses into one without a number.
+    numbers = {error.errno} if error.errno else _numbers_in(str(error))
+    if numbers == {errno.ECONNREFUSED}:
+        return ConnectFailed(
+            f"{origin} refuses the connection", hint="Is the server running, and is the port right?"
+        )
+    if origin.scheme == "https" and isinstance(error, ConnectionError):
+        return TlsFailed(
+            f"{origin} closed the connection during the TLS handshake",
+            hint="Does it speak TLS on this port? For cleartext, say http://.",
+        )
+    return ConnectFailed(
+        f"cannot connect to {origin}: {error.strerror or error}", hint="Check host and port."
+    )
+
+
+def _numbers_in(message: str) -> set[int]:
+    return {int(number) for number in re.findall(r"\[Errno (\d+)\]", message)}
+
+
+def tls_failed(error: ssl.SSLError, origin: Origin) -> ClientError:
+    """What a failed handshake means for the user, in one line with a hint."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _untrusted(error, origin)
+    # Errors that Python raises by itself have no reason.
+    match getattr(error, "reason", None):
+        case "WRONG_VERSION_NUMBER" | "HTTP_REQUEST" | "RECORD_LAYER_FAILURE":
+            return TlsFailed(
+                f"{origin} does not speak TLS on this port",
+                hint=f"For HTTP/2 over cleartext: http://{origin.authority.decode('ascii')}",
+            )
+        case "TLSV1_ALERT_NO_APPLICATION_PROTOCOL" | "NO_APPLICATION_PROTOCOL":
+            return not_http2(origin)
+        case reason:
+            why = (reason or str(error)).replace("_", " ").lower()
+            return TlsFailed(
+                f"the TLS handshake with {origin} failed: {why}",
+                hint="The server must speak TLS 1.2 or later.",
+            )
+
+
+def not_http2(origin: Origin) -> NotHttp2:
+    """ALPN gave no `h2`."""
+    return NotHttp2(
+        f"{origin} does not offer HTTP/2 (ALPN h2)",
+        hint="Another port may, or HTTP/2 is switched off there.",
+    )
+
+
+def _untrusted(error: ssl.SSLCertVerificationError, origin: Origin) -> TlsFailed:
+    code = error.verify_code
+    if code in _EXPIRED:
+        hint = "The certificate is expired or not valid yet: renew it, or check the clocks."
+    elif code in _WRONG_NAME:
+        hint = "Connect to a name that the certificate was made for."
+    elif code in _UNKNOWN_ISSUER and is_loopback(origin.host):
+        hint = "Name its CA with --cacert FILE; `headstart demo` makes one that is trusted here."
+    elif code in _UNKNOWN_ISSUER:
+        hint = "Name its CA with --cacert FILE (cafile= in Python)."
+    else:
+        hint = "Name the right CA with --cacert FILE (cafile= in Python)."
+    return TlsFailed(
+        f"the certificate of {origin} is not trusted: {error.verify_message.rstrip('.')}",
+        hint=hint,
+    )
+
+
+def no_start(origin: Origin, first: bytes, reason: str) -> ClientError:
+    """What it means that the connection ended before the server's SETTINGS came.
+
+    Args:
+        first: The first bytes that came, if any.
+        reason: Why it ended.
+    """
+    if first.startswith(b"HTTP/"):
+        return NotHttp2(
+            f"{origin} answers in HTTP/1.1, not HTTP/2",
+            hint="Over cleartext the server must take HTTP/2 by prior knowledge.",
+        )
+    # RFC 8446, 5.1: an alert; the other records of a server begin with 0x16.
+    if first[:2] in (b"\x15\x03", b"\x16\x03") and origin.scheme == "http":
+        return NotHttp2(
+            f"{origin} speaks TLS on this port",
+            hint=f"Say https://{origin.authority.decode('ascii')}",
+        )
+    if first or origin.scheme == "http":
+        return NotHttp2(f"{origin} does not speak HTTP/2: {reason}", hint="Check host and port.")
+    return ConnectFailed(f"{origin}: {reason}", hint="Look at the server's log.")
+
+
+def stream_reset(stream_id: int, error_code: int) -> RequestFailed:
+    """The server reset a stream (RFC 9113, 8.7 for what it has surely not processed)."""
+    return RequestFailed(
+        f"the server reset stream {stream_id} ({error_name(error_code)})",
+        processed=error_code != ErrorCode.REFUSED_STREAM,
+    )
+
+
+def stream_closed(error_code: int, problem: str) -> RequestFailed:
+    """Why a stream closed before its response had ended.
+
+    Args:
+        problem: What this side found wrong with the response, "" for nothing.
+    """
+    if problem:
+        return RequestFailed(f"the response was refused: {problem}")
+    if error_code == ErrorCode.REFUSED_STREAM:
+        # RFC 9113, 6.8 and 8.7: above a GOAWAY's last stream, or refused one by one.
+        return RequestFailed("the server did not process the request", processed=False)
+    return RequestFailed(f"the stream ended before the response ({error_name(error_code)})")

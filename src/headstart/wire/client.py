@@ -1,0 +1,372 @@
+"""The client's side of an HTTP/2 connection, with the gate for promises.
+
+Reads bytes from the server and calls from `client.connection`; answers with events and bytes.
+What RFC 9113, 8.4 forbids a server to promise is reset here, with the reason, and reaches nobody.
+The engine refuses promises on streams that are gone, and ends the connection for a promise where
+push is off, or on a pushed stream.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+import ngh2
+from ngh2 import (
+    ConnectionClosed,
+    ErrorCode,
+    GoAwayReceived,
+    PushedStreamReceived,
+    Setting,
+    SettingsReceived,
+    StreamClosed,
+    StreamReset,
+)
+
+from headstart.config import ClientLimits
+from headstart.errors import LocalProtocolError, StreamGone
+from headstart.reasons import Refusal
+from headstart.wire.connection import Connection
+from headstart.wire.events import (
+    ClientEvent,
+    DataReceived,
+    Fields,
+    InformationalResponseReceived,
+    PingAcknowledged,
+    PromiseReceived,
+    PromiseRefused,
+    ResponseReceived,
+    TrailersReceived,
+)
+from headstart.wire.fields import checked_fields, valid_authority, valid_target
+
+# RFC 9110, 9.1. CONNECT has no place here: it would need a stream without a response's end.
+_METHOD = re.compile(r"(?!CONNECT\Z)[A-Z][A-Z0-9_-]*")
+# RFC 9113, 6.5.2: what an entry counts for besides its octets.
+_ENTRY_OVERHEAD = 32
+_DEFAULT_PORTS = {b"https": b":443", b"http": b":80"}
+# A pushed answer to a condition or a range is no answer to a plain request for the same target.
+_CONDITIONAL = frozenset(
+    {
+        b"expect",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"if-range",
+        b"if-unmodified-since",
+        b"range",
+    }
+)
+
+
+class ClientConnection(Connection):
+    """The client's side of one connection.
+
+    Args:
+        limits: What the server may do.
+        push: Whether the server may push (RFC 9113, 6.5.2).
+        now: Seconds, on the clock that `receive` is told the time of.
+    """
+
+    __slots__ = (
+        "_held",
+        "_informed",
+        "_limits",
+        "_origins",
+        "_problems",
+        "_promised",
+        "_window",
+        "last_stream_id",
+        "refused_promises",
+    )
+
+    def __init__(self, limits: ClientLimits, push: bool, now: float) -> None:
+        super().__init__(
+            ngh2.Role.CLIENT,
+            _configuration(limits),
+            _settings(limits, push),
+            limits.connection_window,
+        )
+        del now  # no limit of the client's depends on time yet
+        self._limits = limits
+        self._origins: dict[int, tuple[bytes, bytes]] = {}
+        """Streams that we opened and that have not closed -> scheme and authority."""
+        self._promised: set[int] = set()
+        """Promised streams that have not closed."""
+        self._informed: Counter[int] = Counter()
+        """Such a stream -> how many 1xx came on it."""
+        self._problems: dict[int, str] = {}
+        """Such a stream -> what is wrong with its response, of which nothing more is shown."""
+        self._held = 0
+        """Bytes of bodies that were shown to the caller and not consumed."""
+        self._window = limits.connection_window
+        self.last_stream_id: int | None = None
+        """From the server's GOAWAY: our streams above it were not processed (RFC 9113, 6.8)."""
+        self.refused_promises: Counter[Refusal] = Counter()
+
+    # In.
+
+    def receive(self, data: bytes, now: float) -> list[ClientEvent]:
+        """Take bytes from the server; never raises on them."""
+        del now
+        events: list[ClientEvent] = []
+        failed = self._failed
+        for event in self._feed(data):
+            self._translate(event, events)
+        if self._failed and not failed and self.ended is not None:
+            events.append(self.ended)
+        return events
+
+    def after_output(self, now: float) -> list[ClientEvent]:
+        """What writing brought about: streams that closed, the end of the connection."""
+        del now
+        events: list[ClientEvent] = []
+        for event in self._engine.events():
+            self._translate(event, events)
+        return events
+
+    def consume(self, amount: int, stream_id: int) -> None:
+        """As `acknowledge`, and nothing happens where the connection has ended."""
+        self._held -= amount
+        try:
+            self.acknowledge(amount, stream_id)
+        except ngh2.NGH2Error:
+            return  # there is no window any more that could be given back
+        self._mend_window()
+
+    def _mend_window(self) -> None:
+        """Give back the window that the engine loses, where more requests may need it.
+
+        Of a DATA frame of which a part had come when its stream was reset, the engine tells
+        nothing, so nobody can give that part back. Where nothing is under way the window must be
+        at least half open, since the engine updates it from there; if it is not, it leaks.
+        """
+        if self._held or self._origins or self._promised or self.goaway:
+            return
+        try:
+            missing = self._limits.connection_window - self._engine.local_window_size
+            if 2 * missing > self._limits.connection_window:
+                self._window += missing
+                self._engine.set_local_window_size(self._window)
+        except ngh2.NGH2Error:
+            return  # the engine has ended; the event that says so is still to come
+
+    def take_problem(self, stream_id: int) -> str:
+        """Why a closed stream's response was refused here, "" where it was not; told once."""
+        return self._problems.pop(stream_id, "")
+
+    def _translate(self, event: ngh2.Event, events: list[ClientEvent]) -> None:
+        match event:
+            case DataReceived():
+                self._held += len(event.data)
+                if event.stream_id in self._problems:
+                    self.consume(len(event.data), event.stream_id)
+                else:
+                    events.append(event)
+            case ngh2.ResponseReceived() | ngh2.InformationalResponseReceived():
+                events += self._response(event)
+            case PushedStreamReceived():
+                events.append(self._promise(event))
+            case StreamClosed():
+                self._closed(event.stream_id)
+                events.append(event)
+            case TrailersReceived(stream_id=stream_id) if stream_id in self._problems:
+                pass
+            case TrailersReceived() | PingAcknowledged() | SettingsReceived() | StreamReset():
+                events.append(event)
+            case GoAwayReceived():
+                self.goaway = True
+                self.last_stream_id = event.last_stream_id
+                events.append(event)
+            case ConnectionClosed():
+                events.append(self._engine_closed(event))
+            case _:
+                pass  # acknowledgements, window updates, extensions: the engine acts on them
+
+    def _response(
+        self, event: ngh2.ResponseReceived | ngh2.InformationalResponseReceived
+    ) -> list[ClientEvent]:
+        stream_id = event.stream_id
+        if not self._within_limits(stream_id, event.headers):
+            return []
+        status, fields = _split(event.headers)
+        if isinstance(event, ngh2.ResponseReceived):
+            return [ResponseReceived(stream_id, status, fields, event.end_stream)]
+        if not self._count_informational(stream_id):
+            return []
+        return [InformationalResponseReceived(stream_id, status, fields)]
+
+    def _closed(self, stream_id: int) -> None:
+        self._origins.pop(stream_id, None)
+        self._promised.discard(stream_id)
+        self._informed.pop(stream_id, None)
+        self._mend_window()
+
+    def _within_limits(self, stream_id: int, headers: tuple[tuple[bytes, bytes], ...]) -> bool:
+        limits = self._limits
+        if len(headers) > limits.max_header_count:
+            return self._refuse(stream_id, f"more than {limits.max_header_count} fields")
+        size = sum([len(name) + len(value) + _ENTRY_OVERHEAD for name, value in headers])
+        if size > limits.max_header_size:
+            return self._refuse(stream_id, f"fields of more than {limits.max_header_size} bytes")
+        return True
+
+    def _count_informational(self, stream_id: int) -> bool:
+        self._informed[stream_id] += 1
+        if self._informed[stream_id] > self._limits.max_informational:
+            return self._refuse(stream_id, "too many informational responses")
+        return True
+
+    def _refuse(self, stream_id: int, problem: str) -> bool:
+        self._problems[stream_id] = problem
+        self.reset(stream_id, ErrorCode.CANCEL)
+        return False
+
+    # The gate for promises.
+
+    def _promise(self, event: PushedStreamReceived) -> PromiseReceived | PromiseRefused:
+        parent_id, promised_id = event.stream_id, event.promised_stream_id
+        self.last_peer_stream = max(self.last_peer_stream, promised_id)
+        pseudo = {name: value for name, value in event.headers if name[:1] == b":"}
+        fields = [pair for pair in event.headers if pair[0][:1] != b":"]
+        self._promised.add(promised_id)
+        refusal = self._refusal(parent_id, pseudo, fields)
+        if refusal is not None:
+            self.refused_promises[refusal] += 1
+            self.reset(promised_id, _code_for(refusal))
+            return PromiseRefused(parent_id, promised_id, refusal)
+        return PromiseReceived(
+            parent_id,
+            promised_id,
+            pseudo[b":method"].decode("ascii"),
+            pseudo[b":scheme"],
+            pseudo[b":authority"],
+            pseudo[b":path"],
+            fields,
+        )
+
+    def _refusal(
+        self, parent_id: int, pseudo: dict[bytes, bytes], fields: Fields
+    ) -> Refusal | None:
+        """Why a promise is not accepted (RFC 9113, 8.4)."""
+        origin = self._origins.get(parent_id)
+        if origin is None:
+            return Refusal.PARENT_CLOSED
+        if pseudo.get(b":method") not in (b"GET", b"HEAD"):
+            return Refusal.METHOD
+        scheme = pseudo.get(b":scheme", b"")
+        if (scheme, bare_authority(scheme, pseudo.get(b":authority", b""))) != origin:
+            return Refusal.FOREIGN_AUTHORITY
+        if not valid_target(pseudo.get(b":path", b"")):
+            return Refusal.BAD_PATH
+        if any(_forbidden(name, value) for name, value in fields):
+            return Refusal.FORBIDDEN_FIELD
+        if len(self._promised) > self._limits.max_pushes:
+            return Refusal.TOO_MANY
+        return None
+
+    # Out.
+
+    def request(
+        self,
+        method: str,
+        scheme: bytes,
+        authority: bytes,
+        target: bytes,
+        headers: Iterable[Iterable[bytes]],
+        end_stream: bool,
+    ) -> int:
+        """Open a stream with a request (RFC 9113, 8.3.1); `send_data` follows unless `end_stream`.
+
+        Where the server's MAX_CONCURRENT_STREAMS is reached, the engine holds the request back.
+
+        Args:
+            headers: Names in any case; connection-specific fields are dropped.
+
+        Raises:
+            LocalProtocolError: Something in it HTTP forbids.
+            StreamGone: The connection takes no new requests.
+        """
+        fields = request_fields(method, scheme, authority, target, headers)
+        if self.goaway or self.ended is not None:
+            raise StreamGone("the connection takes no new requests")
+        stream_id = self._call(
+            lambda: self._engine.send_request(fields, end_stream=end_stream),
+        )
+        self._origins[stream_id] = (scheme, bare_authority(scheme, authority))
+        return stream_id
+
+
+def request_fields(
+    method: str,
+    scheme: bytes,
+    authority: bytes,
+    target: bytes,
+    headers: Iterable[Iterable[bytes]],
+) -> Fields:
+    """The header section of a request, checked (RFC 9113, 8.3.1).
+
+    Raises:
+        LocalProtocolError: The method is no upper-case token, or is CONNECT; the authority is no
+            host with a port; the target is no path of printable ASCII; a field may not be sent.
+    """
+    if not _METHOD.fullmatch(method):
+        raise LocalProtocolError(f"{method!r} is no method that can be sent")
+    if not valid_authority(authority):
+        raise LocalProtocolError(f"{authority!r} is no host with an optional port")
+    if not valid_target(target) and not (target == b"*" and method == "OPTIONS"):
+        raise LocalProtocolError(f"{target!r} is no absolute path of printable ASCII")
+    fields = [
+        (b":method", method.encode("ascii")),
+        (b":scheme", scheme),
+        (b":authority", authority),
+        (b":path", target),
+    ]
+    return checked_fields(headers, fields)
+
+
+def _split(headers: tuple[tuple[bytes, bytes], ...]) -> tuple[int, Fields]:
+    """The status, which the engine has checked, and the fields behind it (RFC 9113, 8.3.2)."""
+    return int(headers[0][1]), list(headers[1:])
+
+
+def bare_authority(scheme: bytes, authority: bytes) -> bytes:
+    """An authority to compare: lower case, without the scheme's own port (RFC 9110, 4.2.3)."""
+    return authority.lower().removesuffix(_DEFAULT_PORTS.get(scheme, b":"))
+
+
+def _forbidden(name: bytes, value: bytes) -> bool:
+    """Whether the field speaks of content (RFC 9113, 8.4), or of a condition or a range."""
+    if name == b"content-length":
+        return value.strip() != b"0"
+    return name in _CONDITIONAL
+
+
+def _code_for(refusal: Refusal) -> ErrorCode:
+    # RFC 9113, 8.4 and 8.4.2: what is forbidden is a stream error, what is unwanted is cancelled.
+    if refusal in (Refusal.TOO_MANY, Refusal.PARENT_CLOSED):
+        return ErrorCode.REFUSED_STREAM
+    return ErrorCode.PROTOCOL_ERROR
+
+
+def _configuration(limits: ClientLimits) -> ngh2.Configuration:
+    return ngh2.Configuration(
+        auto_window_update=False,
+        # Above our own limits, which harm one stream where the engine's end the connection.
+        max_inbound_header_list_size=2 * limits.max_header_size,
+        max_inbound_header_count=2 * limits.max_header_count,
+        max_reserved_remote_streams=2 * limits.max_pushes,
+    )
+
+
+def _settings(limits: ClientLimits, push: bool) -> dict[int, int]:
+    settings: dict[int, int] = {
+        Setting.ENABLE_PUSH: int(push),
+        Setting.INITIAL_WINDOW_SIZE: limits.stream_window,
+        Setting.MAX_HEADER_LIST_SIZE: limits.max_header_size,
+    }
+    if push:
+        # It bounds pushed streams that are open; those only reserved are counted by the gate.
+        settings[Setting.MAX_CONCURRENT_STREAMS] = limits.max_pushes
+    return settings

@@ -1,0 +1,140 @@
+"""One exchange by itself: what waits is woken, what is read is given back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.exchange import Exchange, Response
+
+
+class Owner:
+    """Remembers what an exchange asks of its connection."""
+
+    def __init__(self) -> None:
+        self.given_back: list[tuple[int, int]] = []
+        self.cancelled = 0
+
+    def give_back(self, stream_id: int, amount: int) -> None:
+        self.given_back.append((stream_id, amount))
+
+    def cancel(self, exchange: Exchange) -> None:
+        del exchange
+        self.cancelled += 1
+
+
+def exchange(owner: Owner, parent: int = 0) -> Exchange:
+    return Exchange(owner, 1, "GET", "/", asyncio.get_running_loop().time(), parent)
+
+
+async def test_window_is_given_back_when_a_chunk_is_read_and_not_before() -> None:
+    owner = Owner()
+    one = exchange(owner)
+
+    one.feed(b"abc", 1.0)
+    unread = one.unread
+    assert owner.given_back == []
+    assert await one.next_chunk(None) == b"abc"
+
+    assert unread == 3
+    assert owner.given_back == [(1, 3)]
+    assert one.unread == 0
+
+
+async def test_what_was_given_back_before_is_not_given_back_again() -> None:
+    owner = Owner()
+    one = exchange(owner, parent=3)
+    for chunk in (b"abc", b"defg", b"hi"):
+        one.feed(chunk, 1.0)
+    one.given_back = 5
+
+    chunks = [await one.next_chunk(None) for _ in range(3)]
+
+    assert chunks == [b"abc", b"defg", b"hi"]
+    assert owner.given_back == [(1, 0), (1, 2), (1, 2)]
+
+
+async def test_what_came_before_an_error_can_be_read() -> None:
+    one = exchange(Owner())
+    one.feed(b"abc", 1.0)
+    one.fail(RequestFailed("gone"), 1.0)
+
+    assert await one.next_chunk(None) == b"abc"
+    with pytest.raises(RequestFailed):
+        await one.next_chunk(None)
+
+
+async def test_error_after_the_end_changes_nothing() -> None:
+    one = exchange(Owner())
+    one.end(1.0)
+
+    one.fail(RequestFailed("late"), 1.0)
+
+    assert await one.next_chunk(None) == b""
+
+
+async def test_first_error_is_the_one_that_is_told() -> None:
+    one = exchange(Owner())
+
+    one.fail(RequestFailed("first"), 1.0)
+    one.fail(RequestFailed("second"), 1.0)
+
+    with pytest.raises(RequestFailed, match="first"):
+        await one.response_begun(None)
+
+
+async def test_all_who_wait_are_woken() -> None:
+    one = exchange(Owner())
+    waiting = [asyncio.create_task(one.response_begun(None)) for _ in range(3)]
+    await asyncio.sleep(0)
+
+    one.respond(200, [], 1.0)
+
+    await asyncio.gather(*waiting)
+
+
+async def test_time_out_counts_from_the_last_thing_that_moved() -> None:
+    one = exchange(Owner())
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    loop.call_later(0.05, lambda: setattr(one, "progress", loop.time()))
+
+    with pytest.raises(TimedOut, match=r"0\.08 s"):
+        await one.response_begun(0.08)
+
+    assert loop.time() - begun >= 0.12
+
+
+async def test_copy_is_read_without_touching_the_original() -> None:
+    owner = Owner()
+    one = exchange(owner, parent=3)
+    one.respond(200, [(b"a", b"b")], 1.0)
+    one.feed(b"abc", 1.0)
+    one.end(1.0)
+
+    copy = Response(one.copy(), None, from_push=True)
+
+    assert (copy.status, copy.headers, await copy.read()) == (200, [(b"a", b"b")], b"abc")
+    assert list(one.chunks) == [b"abc"]
+    assert sum(amount for _, amount in owner.given_back) == 0
+
+
+async def test_failure_while_reading_lets_go_of_the_stream() -> None:
+    owner = Owner()
+    one = exchange(owner)
+    one.respond(200, [], 1.0)
+    one.fail(RequestFailed("gone"), 1.0)
+
+    with pytest.raises(RequestFailed):
+        await Response(one, None, from_push=False).read()
+
+    assert owner.cancelled == 1
+
+
+async def test_response_shows_what_it_answers() -> None:
+    one = exchange(Owner())
+    one.respond(404, [], 1.0)
+
+    assert repr(Response(one, None, from_push=False)) == "<Response 404 to GET />"

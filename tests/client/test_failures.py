@@ -1,0 +1,140 @@
+"""What went wrong, told to the user: each kind has its class, one line, and a hint."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+
+import pytest
+from ngh2 import ErrorCode
+
+from headstart.client import failures
+from headstart.client.errors import ConnectFailed, NotHttp2, TlsFailed
+from headstart.client.origin import Origin
+
+HOST = Origin("https", "a.test", 443)
+LOCAL = Origin("https", "localhost", 8443)
+CLEARTEXT = Origin("http", "a.test", 80)
+
+
+@pytest.mark.parametrize(
+    ("error", "origin", "kind", "says"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), HOST, ConnectFailed, "no host a.test"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), HOST, ConnectFailed, "refuses"),
+        (
+            OSError("Multiple exceptions: [Errno 111] x ('::1'), [Errno 111] x ('127.0.0.1')"),
+            LOCAL,
+            ConnectFailed,
+            "refuses",
+        ),
+        (
+            OSError("Multiple exceptions: [Errno 111] x, [Errno 113] y"),
+            LOCAL,
+            ConnectFailed,
+            "Multiple",
+        ),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), HOST, ConnectFailed, "No route"),
+        (ConnectionResetError(), HOST, TlsFailed, "TLS handshake"),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), CLEARTEXT, ConnectFailed, "reset"),
+    ],
+    ids=str,
+)
+def test_failed_connect_is_told(
+    error: OSError, origin: Origin, kind: type[Exception], says: str
+) -> None:
+    told = failures.connect_failed(error, origin)
+
+    assert type(told) is kind
+    assert says in str(told)
+    assert told.hint
+    assert "\n" not in str(told)
+
+
+def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = code, message
+    return error
+
+
+@pytest.mark.parametrize(
+    ("code", "origin", "hint"),
+    [
+        (10, HOST, "expired"),
+        (9, HOST, "clocks"),
+        (20, HOST, "--cacert"),
+        (18, HOST, "cafile="),
+        (20, LOCAL, "headstart demo"),
+        (62, HOST, "name"),
+        (64, HOST, "name"),
+        (26, HOST, "--cacert"),
+    ],
+)
+def test_untrusted_certificate_is_told_with_what_to_do(
+    code: int, origin: Origin, hint: str
+) -> None:
+    told = failures.tls_failed(certificate_error(code, "no trust."), origin)
+
+    assert type(told) is TlsFailed
+    assert str(told) == f"the certificate of {origin} is not trusted: no trust"
+    assert hint in told.hint
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind", "says"),
+    [
+        ("WRONG_VERSION_NUMBER", TlsFailed, "does not speak TLS"),
+        ("TLSV1_ALERT_NO_APPLICATION_PROTOCOL", NotHttp2, "ALPN"),
+        ("TLSV1_ALERT_PROTOCOL_VERSION", TlsFailed, "tlsv1 alert protocol version"),
+        (None, TlsFailed, "odd"),
+    ],
+)
+def test_failed_handshake_is_told(reason: str | None, kind: type[Exception], says: str) -> None:
+    error = ssl.SSLError(1, "odd")
+    if reason is not None:
+        error.reason = reason
+
+    told = failures.tls_failed(error, HOST)
+
+    assert type(told) is kind
+    assert says in str(told)
+    assert told.hint
+
+
+@pytest.mark.parametrize(
+    ("origin", "first", "kind"),
+    [
+        (HOST, b"HTTP/", NotHttp2),
+        (CLEARTEXT, b"HTTP/", NotHttp2),
+        (CLEARTEXT, b"\x15\x03\x03", NotHttp2),
+        (CLEARTEXT, b"SSH-2", NotHttp2),
+        (CLEARTEXT, b"", NotHttp2),
+        (HOST, b"", ConnectFailed),
+    ],
+)
+def test_connection_that_never_began_is_told(
+    origin: Origin, first: bytes, kind: type[Exception]
+) -> None:
+    told = failures.no_start(origin, first, "the server closed the connection")
+
+    assert type(told) is kind
+    assert told.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "processed"), [(ErrorCode.REFUSED_STREAM, False), (ErrorCode.CANCEL, True)]
+)
+def test_refused_streams_were_not_processed(code: ErrorCode, processed: bool) -> None:
+    assert failures.stream_reset(1, code).processed is processed
+    assert failures.stream_closed(code, "").processed is processed
+
+
+def test_unknown_error_code_is_told_by_number() -> None:
+    assert "0xabcd" in str(failures.stream_reset(1, 0xABCD))
+
+
+def test_what_we_found_wrong_is_told_rather_than_the_code() -> None:
+    told = failures.stream_closed(ErrorCode.CANCEL, "too many fields")
+
+    assert str(told) == "the response was refused: too many fields"
