@@ -39,7 +39,7 @@ _PAGE = """<!doctype html>
 <h2>The last message</h2>
 {last}
 <p>Browsers take no pushes any more; <code>h2c</code> does:</p>
-<pre>h2c connect {host}
+<pre>h2c connect {server}
 h2c post --data 'hello world' /data
 h2c push-list
 h2c get /data</pre>
@@ -118,17 +118,20 @@ class Echo:
         if message is not None:
             last = f"<pre>{escape(message.decode('utf-8', 'replace'))}</pre>"
         host = dict(scope["headers"]).get(b"host", b"localhost:8443").decode("latin-1")
-        return _PAGE.format(last=last, host=escape(host)).encode()
+        server = host if scope["scheme"] == "https" else f"http://{host}"
+        return _PAGE.format(last=last, server=escape(server)).encode()
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The request's body, or None where it is too long."""
+    """The request's body, or None where it is too long, or the client left before its end."""
     body = b""
     more = True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
-        more = message["type"] == "http.request" and message.get("more_body", False)
+        more = message.get("more_body", False)
         if len(body) > _MAX_MESSAGE:
             return None
     return body

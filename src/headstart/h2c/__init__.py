@@ -1,0 +1,26 @@
+"""`h2c`: the command, and the background process that holds its connections.
+
+The command's own process does as little as it can, since a person waits for it to start:
+
+    command.py       the command: asks the background process, moves bytes, exits
+    terminal.py      its half of the conversation: standard streams and files
+    sockets.py       where the background process listens, and whether it may be trusted
+    framing.py       how the two talk
+    exits.py         exit codes and messages
+    launch.py        starting the background process when there is none
+
+Everything else runs in the background process, which reads the arguments as well:
+
+    options.py       the commands and their options
+    daemon.py        its life: one instance, signals, idle time-out, stop
+    claim.py         one instance: the lock and the listening socket
+    conversation.py  its half of the conversation
+    session.py       the connections, which of them is current, fields set by the user
+    verbs.py         what each command does
+    exchange.py      a request and its response
+    reports.py       what lists and --json print
+    tap.py           bytes of all connections to `dump.py`, for `start --dump`
+    dump.py          frames as text
+
+To add a command: a dataclass and a parser in `options`, a case in `verbs`.
+"""

@@ -1,0 +1,190 @@
+"""A request and its response, for a command.
+
+Sends the request on the right connection, moves its content from the command and the response's
+content to it, octet by octet as they are, and gives up when nothing has moved for the time-out; the
+time that the command itself takes (a slow pipe, a person who types) does not count. Called by
+`verbs`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import TracebackType
+
+from headstart import __version__
+from headstart.client.connection import H2Connection
+from headstart.client.errors import TimedOut
+from headstart.client.exchange import Response
+from headstart.client.origin import Origin, split_url
+from headstart.h2c import exits
+from headstart.h2c.conversation import Conversation
+from headstart.h2c.options import Content, Exchange, FromFile, Text
+from headstart.h2c.session import Link, Session, Usable
+from headstart.wire.frames import visible
+
+_USER_AGENT = (b"user-agent", f"h2c/{__version__}".encode())
+_ACCEPT = (b"accept", b"*/*")
+
+
+class Patience:
+    """Raises `TimedOut` in its body when nothing has moved for so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(seconds)
+        self._pauses = 0
+        self._is_over = False
+
+    async def __aenter__(self) -> Patience:
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_over = True
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            raise TimedOut(exits.NO_PROGRESS.format(self._seconds)) from None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """In its body it is the command's turn, and time does not count; then it begins anew."""
+        self._pauses += 1
+        self._reschedule()
+        try:
+            yield
+        finally:
+            self._pauses -= 1
+            self._reschedule()
+
+    def _reschedule(self) -> None:
+        if self._is_over or self._timeout.expired():
+            return
+        now = asyncio.get_running_loop().time()
+        self._timeout.reschedule(None if self._pauses else now + self._seconds)
+
+
+async def exchange(
+    command: Exchange, session: Session, conversation: Conversation, *, to_terminal: bool
+) -> int:
+    """Do what the command says; returns its exit code.
+
+    Args:
+        to_terminal: Fields are shown on a terminal, so nothing in them may be obeyed by it.
+    """
+    origin, target = split_url(command.where)
+    fields = _fields(command, session)
+    link = await _link(command, origin, session, partial(_can_answer, command, target, fields))
+    if link.trust.insecure:
+        await conversation.say(exits.INSECURE.format(link.connection.origin))
+    if command.output not in ("", "-"):
+        await conversation.open_output(command.output)
+    if isinstance(command.content, FromFile):
+        await conversation.open_input(command.content.path)
+    async with Patience(command.timeout) as patience:
+        response = await link.connection.request(
+            command.method,
+            target,
+            fields,
+            _content(command.content, conversation, patience),
+            timeout=None,
+            use_pushes=command.use_pushes,
+            keep_push=command.keep_push,
+        )
+        try:
+            if command.verbose:
+                await conversation.say(_provenance(response))
+            if command.fail and response.status >= 400:
+                await conversation.say(exits.STATUS.format(response.status))
+                return exits.REQUEST_FAILED
+            if command.include:
+                await conversation.out(_heads(response, printable=to_terminal))
+            await _show_content(response, conversation, patience)
+        finally:
+            await response.aclose()
+    return exits.OK
+
+
+async def _link(command: Exchange, origin: Origin | None, session: Session, usable: Usable) -> Link:
+    if origin is None:
+        return await session.use_current(command.timeout, usable)
+    return await session.use(origin, command.trust, command.timeout, usable)
+
+
+def _can_answer(
+    command: Exchange, target: str, fields: list[tuple[bytes, bytes]], connection: H2Connection
+) -> bool:
+    """Whether the request can be made there; a push that waits outlives its connection."""
+    if connection.available:
+        return True
+    if command.content is not None or not command.use_pushes:
+        return False
+    scheme, authority = connection.origin.scheme.encode(), connection.origin.authority
+    now = connection.now()
+    pushed = connection.pushes.find(command.method, scheme, authority, target.encode(), fields, now)
+    return pushed is not None
+
+
+def _fields(command: Exchange, session: Session) -> list[tuple[bytes, bytes]]:
+    """The request's fields: what the user says replaces what is set, and that replaces ours."""
+    fields = list(command.headers)
+    for layer in (session.fields, [_USER_AGENT, _ACCEPT]):
+        named = {name for name, _ in fields}
+        fields += [field for field in layer if field[0] not in named]
+    return fields
+
+
+def _content(
+    content: Content, conversation: Conversation, patience: Patience
+) -> bytes | AsyncIterator[bytes] | None:
+    match content:
+        case Text(data):
+            return data
+        case FromFile():
+            return _upload(conversation, patience)
+        case None:
+            return None
+
+
+async def _upload(conversation: Conversation, patience: Patience) -> AsyncIterator[bytes]:
+    """The command's input, piece by piece, as the connection takes it."""
+    while True:
+        with patience.paused():
+            data = await conversation.read()
+        if not data:
+            return
+        yield data
+
+
+async def _show_content(response: Response, conversation: Conversation, patience: Patience) -> None:
+    async for data in response.body():
+        with patience.paused():
+            await conversation.out(data)
+
+
+def _provenance(response: Response) -> str:
+    how = "pushed" if response.from_push else "requested"
+    return f"{response.status}, {how} on stream {response.stream_id}"
+
+
+def _heads(response: Response, *, printable: bool) -> bytes:
+    """Status and fields of the response, and of those that came before it."""
+    heads = [(status, headers) for _, status, headers in response.informational]
+    heads.append((response.status, response.headers))
+    octets = b"".join(_head(status, headers) for status, headers in heads)
+    if not printable:
+        return octets
+    return "\n".join(visible(line) for line in octets.split(b"\n")).encode()
+
+
+def _head(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+    lines = [b"HTTP/2 %d" % status, *(name + b": " + value for name, value in headers)]
+    return b"\n".join([*lines, b"", b""])

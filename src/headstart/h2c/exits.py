@@ -1,0 +1,44 @@
+"""Exit codes and messages, all of them.
+
+Read by the command and by the background process; imports nothing, so that the command starts
+quickly. Every message is one line that says what to do next; `{}` stands for what is known then.
+"""
+
+OK = 0
+REQUEST_FAILED = 1
+USAGE = 2
+NOT_CONNECTED = 3
+TIMED_OUT = 4
+TLS = 5
+INTERRUPTED = 130
+"""As a shell reports a process ended by SIGINT (128 + 2)."""
+BROKEN_PIPE = 141
+"""As a shell reports a process ended by SIGPIPE (128 + 13)."""
+
+NO_DAEMON = "no background process is running; 'h2c start' or 'h2c connect HOST' starts one"
+NO_CONNECTION = "not connected; run 'h2c connect HOST:PORT', or give a full URL"
+ALREADY_RUNNING = "a background process is running already (pid {}); 'h2c stop' ends it"
+STARTED = "ready (pid {}); Ctrl-C ends it"
+NOT_STARTED = "the background process did not start: {}; its log is {}"
+LOST_DAEMON = "the background process went away; its log is {}; the next command starts another"
+ENDING = "the background process is ending; run the command again"
+OTHER_VERSION = (
+    "the background process is version {}, this command is version {}; "
+    "run 'h2c stop', then try again"
+)
+NOT_OURS = "the background process at {} belongs to user {}; end it, or set XDG_RUNTIME_DIR"
+UNREACHABLE = "{} cannot be used: {}; remove it, or set XDG_RUNTIME_DIR"
+NOT_A_FOLDER = "{} is not a folder of its own; remove it, or set XDG_RUNTIME_DIR"
+FOREIGN_FOLDER = "{} belongs to user {}; remove it, or set XDG_RUNTIME_DIR"
+OPEN_FOLDER = "{0} may be entered by others; run: chmod 700 {0}"
+UNUSABLE_FOLDER = "{} cannot be made: {}; set XDG_RUNTIME_DIR to a folder of your own"
+LONG_FOLDER = "{} is too long for a socket; set XDG_RUNTIME_DIR to a shorter one"
+BAD_SESSION = "a session is named by 1 to 32 letters, digits, '-' and '_', not {!r}"
+CANNOT_READ = "cannot read {}: {}; check the path given to --file"
+CANNOT_WRITE = "cannot write {}: {}; check the path, and the space left"
+NOW_CURRENT = "{} is the current connection now"
+NO_PROGRESS = "nothing moved for {:g} s; --timeout SECONDS waits longer"
+STATUS = "the server answered {}; without --fail its answer is shown"
+INSECURE = "warning: the certificate of {} is not verified (--insecure)"
+INTERNAL = "internal error ({}); its traceback is in {}; please report it"
+BAD_REQUEST = "the background process does not understand this command; run 'h2c stop'"

@@ -1,0 +1,36 @@
+"""Which exit code an error has, and how it is told.
+
+Reads the tree of errors; called by `service`. The codes themselves are in `exits`.
+"""
+
+from __future__ import annotations
+
+from headstart.client.errors import ConnectFailed, NotHttp2, TimedOut, TlsFailed
+from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError, StreamGone
+from headstart.h2c import exits
+from headstart.h2c.options import UsageFailed
+from headstart.h2c.session import NotConnected
+
+# The first that fits decides.
+_CODES: tuple[tuple[type[HeadstartError], int], ...] = (
+    (UsageFailed, exits.USAGE),
+    (StreamGone, exits.REQUEST_FAILED),
+    (LocalProtocolError, exits.USAGE),
+    (ConfigurationError, exits.USAGE),
+    (TlsFailed, exits.TLS),
+    (TimedOut, exits.TIMED_OUT),
+    (NotHttp2, exits.NOT_CONNECTED),
+    (ConnectFailed, exits.NOT_CONNECTED),
+    (NotConnected, exits.NOT_CONNECTED),
+)
+
+
+def exit_code(error: HeadstartError) -> int:
+    """The exit code for an error that ended a command."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), exits.REQUEST_FAILED)
+
+
+def explanation(error: HeadstartError) -> str:
+    """The error in one line, with what to do next."""
+    hint = error.hint.rstrip(".")
+    return f"{error}; {hint[:1].lower()}{hint[1:]}" if hint else str(error)

@@ -1,0 +1,49 @@
+"""How the command and the background process talk: frames over a Unix socket.
+
+A frame is its kind (1 octet), the length of its payload (4 octets, big-endian), and the payload.
+The command sends one `REQUEST`, then answers what it is asked; the background process sends output
+and asks for input, then `EXIT`. Nobody sends input unasked, and output waits in the socket, so
+either side can slow the other down. Either side may hang up: for the background process that means
+that the user pressed Ctrl-C. Read by `terminal` and `conversation`; imports nothing.
+
+The layout of `REQUEST` never changes, so that two versions can tell each other apart.
+"""
+
+# From the command.
+REQUEST = 1
+"""Fields with NUL between them: version, working directory, facts, then the arguments."""
+INPUT = 2
+"""Up to as many octets as `WANT` asked for; none at the end of the input."""
+READY = 3
+"""The file named by `OPEN_INPUT` or `OPEN_OUTPUT` is open; empty."""
+
+# From the background process.
+OUTPUT = 16
+"""Octets for standard output, or for the file named by `OPEN_OUTPUT`."""
+MESSAGE = 17
+"""UTF-8 for standard error, line feeds included."""
+OPEN_OUTPUT = 18
+"""The path of a file that takes all `OUTPUT`; it replaces an older one when the exit code is 0."""
+OPEN_INPUT = 19
+"""The path of a file to read; `-` is standard input."""
+WANT = 20
+"""How many octets of input are wanted at most: 4 octets, big-endian."""
+EXIT = 21
+"""The exit code, 1 octet; the last frame."""
+
+HEADER_SIZE = 5
+MAX_PAYLOAD = 4 * 1024 * 1024
+"""Arguments may be this long together (Linux: 2 MiB); everything else is far shorter."""
+
+STDOUT_IS_TERMINAL = "o"
+STDERR_IS_TERMINAL = "e"
+
+
+def frame(kind: int, payload: bytes = b"") -> bytes:
+    """One frame, ready to send."""
+    return kind.to_bytes(1, "big") + len(payload).to_bytes(4, "big") + payload
+
+
+def read_header(header: bytes) -> tuple[int, int]:
+    """Kind and payload length from `HEADER_SIZE` octets."""
+    return header[0], int.from_bytes(header[1:HEADER_SIZE], "big")

@@ -1,0 +1,57 @@
+"""What the command answers without the background process: help, mistakes, `version`, `start`.
+
+Called by `command`, which imports it only then: reading arguments takes longer than everything
+else the command does.
+"""
+
+from __future__ import annotations
+
+from headstart import __version__
+from headstart.h2c import exits, launch, options, sockets, terminal
+from headstart.h2c.options import HelpWanted, Start, UsageFailed, Version
+
+
+def answer(session: str, arguments: list[str]) -> int | None:
+    """Do what can be done here.
+
+    Returns:
+        The exit code; None where it takes the background process.
+    """
+    try:
+        command = options.parse(arguments)
+    except HelpWanted as wanted:
+        terminal.write_all(1, str(wanted).encode())
+        return exits.OK
+    except UsageFailed as failure:
+        terminal.say(str(failure))
+        return exits.USAGE
+    match command:
+        case Version():
+            terminal.write_all(1, f"h2c {__version__}\n".encode())
+            return exits.OK
+        case Start():
+            return _start(sockets.find_place(session), arguments, command)
+        case _:
+            return None
+
+
+def check(arguments: list[str]) -> None:
+    """See whether the arguments are right.
+
+    Raises:
+        terminal.Failed: They are not.
+    """
+    try:
+        options.parse(arguments)
+    except UsageFailed as failure:
+        raise terminal.Failed(str(failure), exits.USAGE) from failure
+
+
+def _start(place: sockets.Place, arguments: list[str], command: Start) -> int:
+    if command.detach:
+        launch.detached(place, arguments[1:])
+        return exits.OK
+    # Imported here: the process turns into the one that serves, with all that this takes.
+    from headstart.h2c import daemon
+
+    return daemon.run(place, command)

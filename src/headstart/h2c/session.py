@@ -1,0 +1,167 @@
+"""The connections that the background process holds, and what the user set for all of them.
+
+One `Link` a server; one of them is current, and paths without a server go there. A link whose
+connection was lost connects again when it is used. Made by `daemon`, used by `verbs` and
+`exchange`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from headstart.client.connection import H2Connection, connect
+from headstart.client.origin import Origin
+from headstart.errors import HeadstartError
+from headstart.h2c import exits
+from headstart.h2c.options import Trust
+from headstart.wire.frames import Direction
+
+Tap: TypeAlias = Callable[[Direction, bytes, float], None]
+
+
+Usable: TypeAlias = Callable[[H2Connection], bool]
+
+
+class Taps(Protocol):
+    """Gives each new connection somebody who listens to its bytes."""
+
+    def tap(self) -> Tap:
+        """For one connection."""
+        ...
+
+
+class NotConnected(HeadstartError):
+    """There is no current connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A connection, and how it was asked for."""
+
+    connection: H2Connection
+    trust: Trust
+
+
+def is_available(connection: H2Connection) -> bool:
+    """Whether the connection takes new requests."""
+    return connection.available
+
+
+class Session:
+    """Connections by origin.
+
+    Args:
+        taps: Listens to all of them; None for nobody.
+    """
+
+    def __init__(self, taps: Taps | None = None) -> None:
+        self._taps = taps
+        self._links: dict[Origin, Link] = {}
+        self._retired: list[Link] = []
+        self._locks: defaultdict[Origin, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._current: Origin | None = None
+        self.fields: list[tuple[bytes, bytes]] = []
+        """Sent with every request: names in lower case, and values."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether any connection is open."""
+        return any(not link.connection.closed for link in self._links.values())
+
+    def links(self) -> list[tuple[Link, bool]]:
+        """All connections in the order they were made, each with whether it is the current one."""
+        return [(link, origin == self._current) for origin, link in self._links.items()]
+
+    def current(self) -> Link:
+        """The current connection, open or lost.
+
+        Raises:
+            NotConnected: There is none.
+        """
+        if self._current is None:
+            raise NotConnected(exits.NO_CONNECTION)
+        return self._links[self._current]
+
+    async def use_current(self, timeout: float, usable: Usable = is_available) -> Link:
+        """The current connection, made again if it was lost.
+
+        Raises:
+            NotConnected: There is none.
+        """
+        link = self.current()
+        return await self.connect(link.connection.origin, link.trust, timeout, usable)
+
+    async def use(
+        self, origin: Origin, trust: Trust, timeout: float, usable: Usable = is_available
+    ) -> Link:
+        """A connection to the origin, which becomes the current one.
+
+        One that is there is used as it was made, unless `trust` asks for something of its own.
+        """
+        link = self._links.get(origin)
+        if link is not None and trust == Trust():
+            trust = link.trust
+        return await self.connect(origin, trust, timeout, usable)
+
+    async def connect(
+        self, origin: Origin, trust: Trust, timeout: float, usable: Usable = is_available
+    ) -> Link:
+        """A connection that was made with this trust, and becomes the current one.
+
+        Args:
+            usable: Says whether one that is there can do what it is wanted for.
+        """
+        async with self._locks[origin]:
+            link = self._links.get(origin)
+            if link is None or link.trust != trust or not usable(link.connection):
+                made = Link(await self._connected(origin, trust, timeout), trust)
+                await self._replace(link, made)
+                link = made
+        self._current = origin
+        return link
+
+    async def _replace(self, old: Link | None, new: Link) -> None:
+        origin = new.connection.origin
+        self._links.pop(origin, None)
+        self._links[origin] = new
+        if old is None or old.connection.closed:
+            return
+        if old.trust == new.trust:
+            # The server said GOAWAY: other commands may still wait for their responses.
+            self._retired = [link for link in self._retired if not link.connection.closed]
+            self._retired.append(old)
+        else:
+            await old.connection.aclose()
+
+    async def _connected(self, origin: Origin, trust: Trust, timeout: float) -> H2Connection:
+        return await connect(
+            origin,
+            cafile=Path(trust.cafile) if trust.cafile else None,
+            insecure=trust.insecure,
+            tap=None if self._taps is None else self._taps.tap(),
+            timeout=timeout,
+        )
+
+    async def disconnect(self) -> None:
+        """Close the current connection; the one made before it is the current one then.
+
+        Raises:
+            NotConnected: There is none.
+        """
+        link = self.current()
+        del self._links[link.connection.origin]
+        self._current = next(reversed(self._links), None)
+        await link.connection.aclose()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        links = [*self._links.values(), *self._retired]
+        self._links.clear()
+        self._retired.clear()
+        self._current = None
+        await asyncio.gather(*(link.connection.aclose() for link in links))

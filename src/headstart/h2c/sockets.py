@@ -1,0 +1,158 @@
+"""Where the background process listens, and whether it may be trusted.
+
+The socket is in a folder of the user's own, which nobody else may enter: `headstart` below
+$XDG_RUNTIME_DIR, or `headstart-UID` in the folder for temporary files. Both sides ask the kernel
+who the other one is. Reads the environment and the file system, makes the folder; called by
+`command`, `launch` and `daemon`. Imports no more than it must: the command starts with it.
+"""
+
+import _socket
+import os
+import stat
+import sys
+from _socket import AF_UNIX, SOCK_STREAM, SOL_SOCKET, socket
+
+from headstart.errors import HeadstartError
+from headstart.h2c import exits
+
+TYPE_CHECKING = False  # importing it from typing would take longer than all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# sun_path takes 108 octets on Linux and 104 elsewhere, with a NUL at the end.
+_LONGEST_PATH = 103
+_DEFAULT_SESSION = "default"
+
+
+class PlaceError(HeadstartError):
+    """The folder or the socket cannot be used, or belongs to somebody else."""
+
+
+class Place:
+    """The files of one session's background process.
+
+    Attributes:
+        folder: The private folder, an absolute path.
+        session: The session's name.
+    """
+
+    __slots__ = ("folder", "session")
+
+    def __init__(self, folder: str, session: str = _DEFAULT_SESSION) -> None:
+        self.folder = folder
+        self.session = session
+
+    @property
+    def socket(self) -> str:
+        """The socket's path."""
+        return f"{self.folder}/{self.session}.sock"
+
+    @property
+    def lock(self) -> str:
+        """The file that the running process has locked; holds its process id."""
+        return f"{self.folder}/{self.session}.lock"
+
+    @property
+    def log(self) -> str:
+        """The file for what goes wrong in the background."""
+        return f"{self.folder}/{self.session}.log"
+
+
+def find_place(session: str = _DEFAULT_SESSION) -> Place:
+    """The place of a session of this user; its folder is made where it is missing.
+
+    Raises:
+        PlaceError: The folder is not private, or the name is not usable.
+    """
+    if not _is_session_name(session):
+        raise PlaceError(exits.BAD_SESSION.format(session))
+    uid = os.getuid()
+    place = Place(_folder(uid), session)
+    if len(os.fsencode(place.socket)) > _LONGEST_PATH:
+        raise PlaceError(exits.LONG_FOLDER.format(place.folder))
+    make_private(place.folder, uid)
+    return place
+
+
+def _is_session_name(name: str) -> bool:
+    plain = name.replace("-", "a").replace("_", "a")
+    return 0 < len(name) <= 32 and plain.isascii() and plain.isalnum()
+
+
+def _folder(uid: int) -> str:
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if os.path.isabs(runtime) and _owner_of_folder(runtime) == uid:
+        return f"{runtime.rstrip('/')}/headstart"
+    temporary = os.environ.get("TMPDIR", "")
+    if not os.path.isabs(temporary):
+        temporary = "/tmp"  # what POSIX has it default to
+    return f"{temporary.rstrip('/')}/headstart-{uid}"
+
+
+def _owner_of_folder(path: str) -> int | None:
+    """Who owns the folder; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_uid if stat.S_ISDIR(found.st_mode) else None
+
+
+def make_private(folder: str, uid: int) -> None:
+    """Make the folder where it is missing, and see that only `uid` can enter it.
+
+    Raises:
+        PlaceError: It cannot be made, is a link, belongs to somebody else, or is open to others.
+    """
+    try:
+        found = os.lstat(folder)
+    except FileNotFoundError:
+        found = _made(folder)
+    if not stat.S_ISDIR(found.st_mode):
+        raise PlaceError(exits.NOT_A_FOLDER.format(folder))
+    if found.st_uid != uid:
+        raise PlaceError(exits.FOREIGN_FOLDER.format(folder, found.st_uid))
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise PlaceError(exits.OPEN_FOLDER.format(folder))
+
+
+def _made(folder: str) -> os.stat_result:
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass  # another command was quicker; it is checked like any other
+    except OSError as error:
+        raise PlaceError(exits.UNUSABLE_FOLDER.format(folder, error.strerror)) from error
+    return os.lstat(folder)
+
+
+def peer_uid(connection: socket) -> int:
+    """The user at the other end of a connected Unix socket, as the kernel says."""
+    if sys.platform == "linux":
+        # struct ucred: pid, uid, gid
+        credentials = connection.getsockopt(SOL_SOCKET, _socket.SO_PEERCRED, 12)
+    else:
+        # macOS and BSD, SOL_LOCAL and LOCAL_PEERCRED; struct xucred: version, uid, ...
+        credentials = connection.getsockopt(0, 1, 76)
+    return int.from_bytes(credentials[4:8], sys.byteorder)
+
+
+def reach(place: Place, uid_of: "Callable[[socket], int]" = peer_uid) -> socket | None:
+    """A connection to the background process; None where nobody answers.
+
+    Raises:
+        PlaceError: It belongs to somebody else, or the socket cannot be used.
+    """
+    connection = socket(AF_UNIX, SOCK_STREAM)
+    try:
+        connection.connect(place.socket)
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    except OSError as error:
+        raise PlaceError(exits.UNREACHABLE.format(place.socket, error.strerror)) from error
+    uid = uid_of(connection)
+    if uid != os.getuid():
+        connection.close()
+        raise PlaceError(exits.NOT_OURS.format(place.socket, uid))
+    return connection

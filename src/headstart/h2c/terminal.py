@@ -1,0 +1,265 @@
+"""The command's half of the conversation: it moves bytes, and opens files for the other side.
+
+Files are opened here, not in the background process, so that paths, permissions and `umask` are
+those of the shell that the user typed the command in. A file named by `-o` is written beside its
+place and put there when all of it has come. Called by `command`; imports no more than it must.
+"""
+
+import os
+import stat
+from _socket import MSG_WAITALL, socket
+
+from headstart.h2c import exits, framing
+
+
+class Failed(Exception):
+    """The command ends here with a message; the background process learns it by our hanging up."""
+
+    def __init__(self, message: str, code: int = exits.REQUEST_FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def say(message: str) -> None:
+    """One line for the user, on standard error."""
+    write_all(2, f"h2c: {message}\n".encode(errors="backslashreplace"))
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it, also to a pipe or a terminal that somebody made non-blocking."""
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:
+            wait_writable(descriptor)
+
+
+def wait_writable(descriptor: int) -> None:
+    """Wait until the descriptor takes bytes."""
+    import select
+
+    select.select([], [descriptor], [])
+
+
+def request(version: str, arguments: list[str]) -> bytes:
+    """The `REQUEST` frame for these arguments, typed here and now."""
+    facts = framing.STDOUT_IS_TERMINAL if is_terminal(1) else ""
+    facts += framing.STDERR_IS_TERMINAL if is_terminal(2) else ""
+    fields = [version, working_folder(), facts, *arguments]
+    return framing.frame(framing.REQUEST, b"\0".join(map(os.fsencode, fields)))
+
+
+def is_terminal(descriptor: int) -> bool:
+    """Whether a standard stream is open and a terminal."""
+    try:
+        return os.isatty(descriptor)
+    except OSError:
+        return False
+
+
+def working_folder() -> str:
+    """Where the command was typed; the root where that folder is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"
+
+
+def open_standard_streams() -> None:
+    """Put the null device where a standard stream is closed: a socket would take its number."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+
+
+class Conversation:
+    """One command's exchange with the background process."""
+
+    __slots__ = ("_connection", "_input", "_log", "_output")
+
+    def __init__(self, connection: socket, log: str) -> None:
+        self._connection = connection
+        self._log = log
+        self._input = 0
+        self._output = Output()
+
+    def run(self, request: bytes) -> int:
+        """Send the request, do as asked, and return the exit code.
+
+        Raises:
+            Failed: A file cannot be used, or the background process went away.
+            BrokenPipeError: Nobody reads our standard output any more.
+        """
+        try:
+            self._connection.sendall(request)
+            return self._answer_all()
+        except (ConnectionResetError, EOFError) as error:
+            raise Failed(exits.LOST_DAEMON.format(self._log), exits.NOT_CONNECTED) from error
+        finally:
+            self._output.discard()
+            self._connection.close()
+
+    def _answer_all(self) -> int:
+        while True:
+            kind, size = framing.read_header(self._receive(framing.HEADER_SIZE))
+            payload = self._receive(size)
+            if kind == framing.EXIT:
+                return self._exit(payload[0])
+            self._answer(kind, payload)
+
+    def _answer(self, kind: int, payload: bytes) -> None:
+        if kind == framing.OUTPUT:
+            self._output.write(payload)
+        elif kind == framing.MESSAGE:
+            write_all(2, payload)
+        elif kind == framing.WANT:
+            data = read_some(self._input, int.from_bytes(payload, "big"))
+            self._connection.sendall(framing.frame(framing.INPUT, data))
+        elif kind == framing.OPEN_INPUT:
+            self._input = open_input(payload)
+            self._connection.sendall(framing.frame(framing.READY))
+        elif kind == framing.OPEN_OUTPUT:
+            self._output.open(payload)
+            self._connection.sendall(framing.frame(framing.READY))
+
+    def _exit(self, code: int) -> int:
+        if code == exits.OK:
+            self._output.keep()
+        return code
+
+    def _receive(self, size: int) -> bytes:
+        """Exactly `size` octets."""
+        data = self._connection.recv(size, MSG_WAITALL) if size else b""
+        while len(data) < size:  # a signal came in between, or the other side hung up
+            more = self._connection.recv(size - len(data), MSG_WAITALL)
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+
+def open_input(path: bytes) -> int:
+    """A descriptor to read the file from; 0 for `-`.
+
+    Raises:
+        Failed: The file cannot be opened.
+    """
+    if path == b"-":
+        return 0
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise IsADirectoryError(21, "it is a folder")
+    except OSError as error:
+        raise Failed(exits.CANNOT_READ.format(os.fsdecode(path), error.strerror)) from error
+    return descriptor
+
+
+def read_some(descriptor: int, size: int) -> bytes:
+    """Up to `size` octets, none at the end.
+
+    Raises:
+        Failed: They cannot be read.
+    """
+    while True:
+        try:
+            return os.read(descriptor, size)
+        except BlockingIOError:
+            wait_readable(descriptor)
+        except OSError as error:
+            name = "standard input" if descriptor == 0 else "the file"
+            raise Failed(exits.CANNOT_READ.format(name, error.strerror)) from error
+
+
+def wait_readable(descriptor: int) -> None:
+    """Wait until the descriptor has bytes, where somebody made it non-blocking."""
+    import select
+
+    select.select([descriptor], [], [])
+
+
+class Output:
+    """Where a response goes: standard output, or a file that appears when it is complete."""
+
+    __slots__ = ("_descriptor", "_path", "_unfinished")
+
+    def __init__(self) -> None:
+        self._descriptor = 1
+        self._path = b""
+        self._unfinished = b""
+
+    def open(self, path: bytes) -> None:
+        """Write to this file from now on; an old one stays until `keep`.
+
+        Raises:
+            Failed: It cannot be written.
+        """
+        self._path = os.path.realpath(path)
+        try:
+            mode = mode_of(self._path)
+            if mode is None or stat.S_ISREG(mode):
+                self._open_beside(mode)
+            else:  # a device or a pipe: nothing can be put in its place
+                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _open_beside(self, mode: int | None) -> None:
+        if mode is not None and not os.access(self._path, os.W_OK):
+            raise PermissionError(13, "permission denied")
+        beside = b"%b.%d.part" % (self._path, os.getpid())
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._descriptor = os.open(beside, flags, 0o666)
+        self._unfinished = beside
+        if mode is not None:
+            os.fchmod(self._descriptor, stat.S_IMODE(mode))
+
+    def write(self, data: bytes) -> None:
+        """Write all of it.
+
+        Raises:
+            Failed: The disk is full, for instance.
+            BrokenPipeError: Nobody reads it any more.
+        """
+        try:
+            write_all(self._descriptor, data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def keep(self) -> None:
+        """All has come: put the file in its place.
+
+        Raises:
+            Failed: That cannot be done.
+        """
+        if not self._unfinished:
+            return
+        try:
+            os.close(self._descriptor)
+            os.replace(self._unfinished, self._path)
+        except OSError as error:
+            raise self._failure(error) from error
+        self._unfinished = b""
+
+    def discard(self) -> None:
+        """Remove what is not complete; nothing happens after `keep`."""
+        if self._unfinished:
+            os.unlink(self._unfinished)
+            self._unfinished = b""
+
+    def _failure(self, error: OSError) -> Failed:
+        name = os.fsdecode(self._path) if self._path else "standard output"
+        return Failed(exits.CANNOT_WRITE.format(name, error.strerror))
+
+
+def mode_of(path: bytes) -> int | None:
+    """The mode of what is there; None where nothing is."""
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None

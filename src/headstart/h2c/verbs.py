@@ -1,0 +1,153 @@
+"""What each command does, except for `exchange`'s.
+
+Every function takes the command as `options` made it, the session and the conversation, and
+returns an exit code; what goes wrong is raised. Called by `service`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import assert_never
+
+from headstart import __version__
+from headstart.client.origin import Origin
+from headstart.h2c import exits, reports
+from headstart.h2c.conversation import Conversation, Request
+from headstart.h2c.exchange import exchange
+from headstart.h2c.options import (
+    Command,
+    Connect,
+    Connections,
+    Disconnect,
+    Exchange,
+    Pid,
+    Ping,
+    PushList,
+    SetField,
+    Start,
+    Stop,
+    StreamInfo,
+    Trust,
+    UnsetField,
+    Version,
+    octets,
+)
+from headstart.h2c.session import Session
+
+
+async def perform(
+    command: Command, session: Session, conversation: Conversation, request: Request
+) -> int:
+    """Do one command.
+
+    Args:
+        request: Where the user typed it.
+    """
+    match command:
+        case Connect():
+            return await _connect(command, session, conversation, request.folder)
+        case Exchange():
+            trust = _resolved(command.trust, request.folder)
+            to_terminal = request.stdout_is_terminal and command.output in ("", "-")
+            return await exchange(
+                replace(command, trust=trust), session, conversation, to_terminal=to_terminal
+            )
+        case Disconnect():
+            return await _disconnect(session, conversation)
+        case Ping():
+            return await _ping(command, session, conversation)
+        case SetField():
+            return await _set(command, session, conversation)
+        case UnsetField():
+            _unset(command, session)
+            return exits.OK
+        case Connections() | PushList() | StreamInfo():
+            return await _list(command, session, conversation)
+        case Version():
+            await conversation.print(f"h2c {__version__}")
+            return exits.OK
+        case Start() | Stop() | Pid():
+            raise AssertionError(f"{command} concerns the process and is done by `service`")
+        case _:
+            assert_never(command)
+
+
+def _resolved(trust: Trust, folder: str) -> Trust:
+    """With the path of the roots as the user meant it."""
+    return replace(trust, cafile=os.path.join(folder, trust.cafile)) if trust.cafile else trust
+
+
+async def _connect(
+    command: Connect, session: Session, conversation: Conversation, folder: str
+) -> int:
+    origin = Origin.parse(command.origin)
+    if command.trust.insecure:
+        await conversation.say(exits.INSECURE.format(origin))
+    link = await session.connect(origin, _resolved(command.trust, folder), command.timeout)
+    await conversation.print(reports.agreement(link.connection))
+    if command.verbose:
+        for line in reports.settings(link.connection):
+            await conversation.print(line)
+    return exits.OK
+
+
+async def _disconnect(session: Session, conversation: Conversation) -> int:
+    await session.disconnect()
+    if session.is_connected:
+        name = session.current().connection.origin
+        await conversation.say(exits.NOW_CURRENT.format(name))
+    return exits.OK
+
+
+async def _ping(command: Ping, session: Session, conversation: Conversation) -> int:
+    link = await session.use_current(command.timeout)
+    seconds = await link.connection.ping(command.timeout)
+    await conversation.print(f"{seconds * 1000:.3f} ms")
+    return exits.OK
+
+
+async def _set(command: SetField, session: Session, conversation: Conversation) -> int:
+    if command.field is not None:
+        session.fields.append(command.field)
+        return exits.OK
+    for name, value in session.fields:
+        await conversation.out(name + b": " + value + b"\n")
+    return exits.OK
+
+
+def _unset(command: UnsetField, session: Session) -> None:
+    name = octets(command.name.lower())
+    value = None if command.value is None else octets(command.value)
+    session.fields[:] = [
+        field for field in session.fields if field[0] != name or value not in (None, field[1])
+    ]
+
+
+async def _list(
+    command: Connections | PushList | StreamInfo, session: Session, conversation: Conversation
+) -> int:
+    match command:
+        case Connections():
+            lines: Iterable[str] = reports.connections(session.links())
+        case PushList():
+            lines = _pushes(command, session)
+        case StreamInfo():
+            lines = reports.streams(session.current().connection.streams(closed=command.closed))
+        case _:
+            assert_never(command)
+    for line in lines:
+        await conversation.print(line)
+    return exits.OK
+
+
+def _pushes(command: PushList, session: Session) -> Iterable[str]:
+    connection = session.current().connection
+    now = connection.now()
+    pushes = connection.pushes.listing(now)
+    if command.json:
+        return [reports.push_json(pushes, now)]
+    if command.long:
+        return reports.push_table(pushes, now)
+    return reports.push_paths(pushes)

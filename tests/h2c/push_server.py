@@ -1,0 +1,227 @@
+"""An HTTP/2 server for tests, on the h2 library: another implementation than the one under test.
+
+Serves cleartext by prior knowledge, or TLS, in a thread of its own, and writes down what it
+receives. What a path answers is in `_Peer.answer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    RequestReceived,
+    StreamEnded,
+    StreamReset,
+)
+from h2.exceptions import ProtocolError
+
+Fields = list[tuple[bytes, bytes]]
+RECEIVED = b"I received the following data: "
+
+
+class PushServer:
+    """A server that runs.
+
+    Attributes:
+        port: Where it listens on 127.0.0.1.
+        requests: `METHOD PATH` of each request, in order.
+        fields: The fields of the last request.
+        resets: Error codes of RST_STREAM frames that came.
+        goaways: Error codes of GOAWAY frames that came.
+    """
+
+    def __init__(self, scheme: str) -> None:
+        self.scheme = scheme
+        self.port = 0
+        self.requests: list[str] = []
+        self.fields: dict[str, str] = {}
+        self.resets: list[int] = []
+        self.goaways: list[int] = []
+        self.message = b""
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+
+class _Peer(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, server: PushServer, opened: set[asyncio.Transport]) -> None:
+        self._server = server
+        self._opened = opened
+        self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
+        self._targets: dict[int, str] = {}
+        self._bodies: defaultdict[int, bytearray] = defaultdict(bytearray)
+        self._waiting: dict[int, bytearray] = {}
+        self._ended: set[int] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._opened.add(transport)
+        self._h2.initiate_connection()
+        transport.write(self._h2.data_to_send())
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._opened.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        with suppress(ProtocolError):
+            for event in self._h2.receive_data(data):
+                self._take(event)
+            for stream_id in list(self._waiting):
+                self._flush(stream_id)
+        self._transport.write(self._h2.data_to_send())
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case RequestReceived(stream_id=int(stream_id), headers=list(headers)):
+                fields = {bytes(name).decode(): bytes(value).decode() for name, value in headers}
+                self._targets[stream_id] = f"{fields[':method']} {fields[':path']}"
+                self._server.requests.append(self._targets[stream_id])
+                self._server.fields = fields
+                if fields[":path"] == "/echo":
+                    self._start(stream_id, 200, [])
+            case DataReceived(stream_id=int(stream_id), data=bytes(data)):
+                self._h2.acknowledge_received_data(event.flow_controlled_length or 0, stream_id)
+                if self._targets[stream_id].endswith(" /echo"):
+                    self._send(stream_id, data)
+                else:
+                    self._bodies[stream_id] += data
+            case StreamEnded(stream_id=int(stream_id)):
+                self._ended.add(stream_id)
+                self._answer(stream_id)
+            case StreamReset(stream_id=int(stream_id)):
+                self._server.resets.append(int(event.error_code or 0))
+                self._waiting.pop(stream_id, None)
+            case ConnectionTerminated():
+                self._server.goaways.append(int(event.error_code or 0))
+            case _:
+                pass  # settings, windows, priorities: the library has seen to them
+
+    def _answer(self, stream_id: int) -> None:
+        """What each path answers."""
+        target = self._targets[stream_id]
+        match target.split(" "):
+            case ["POST", "/data"]:
+                self._server.message = bytes(self._bodies[stream_id])
+                self._push(stream_id, b"/data", RECEIVED + self._server.message)
+                self._respond(stream_id, 200, b"")
+            case ["GET", "/data"]:
+                self._respond(stream_id, 200, RECEIVED + self._server.message)
+            case ["POST", "/broken-push"]:
+                promised = self._promise(stream_id, b"/broken")
+                self._h2.reset_stream(promised, ErrorCodes.INTERNAL_ERROR)
+                self._respond(stream_id, 200, b"")
+            case [_, "/echo"]:
+                self._flush(stream_id)
+            case [_, "/hang"]:
+                pass
+            case [_, "/stall"]:
+                self._start(stream_id, 200, [])
+                self._h2.send_data(stream_id, b"some, ")
+            case [_, "/hints"]:
+                self._h2.send_headers(
+                    stream_id, [(b":status", b"103"), (b"link", b"</a.css>; rel=preload; as=style")]
+                )
+                self._respond(stream_id, 200, b"hinted")
+            case [_, "/reset"]:
+                self._h2.reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)
+            case [_, "/half"]:
+                self._start(stream_id, 200, [])
+                self._h2.send_data(stream_id, b"half")
+                self._h2.reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)
+            case [_, "/close"]:
+                self._transport.abort()
+            case [_, path] if path.startswith("/status/"):
+                self._respond(stream_id, int(path.removeprefix("/status/")), b"as you wish\n")
+            case _:
+                self._respond(stream_id, 200, target.encode() + b": " + self._bodies[stream_id])
+
+    def _start(self, stream_id: int, status: int, headers: Fields) -> None:
+        self._h2.send_headers(stream_id, [(b":status", b"%d" % status), *headers])
+
+    def _respond(self, stream_id: int, status: int, body: bytes) -> None:
+        self._start(stream_id, status, [(b"content-type", b"text/plain")])
+        self._ended.add(stream_id)
+        if self._targets[stream_id].startswith("HEAD "):
+            body = b""
+        self._send(stream_id, body)
+
+    def _promise(self, parent: int, path: bytes) -> int:
+        promised = self._h2.get_next_available_stream_id()
+        scheme = self._server.scheme.encode()
+        authority = self._server.fields[":authority"].encode()
+        request = [
+            (b":method", b"GET"),
+            (b":scheme", scheme),
+            (b":authority", authority),
+            (b":path", path),
+        ]
+        self._h2.push_stream(parent, promised, request)
+        self._targets[promised] = f"GET {path.decode()}"
+        return promised
+
+    def _push(self, parent: int, path: bytes, body: bytes) -> None:
+        if self._h2.remote_settings.enable_push:
+            self._respond(self._promise(parent, path), 200, body)
+
+    def _send(self, stream_id: int, data: bytes) -> None:
+        self._waiting.setdefault(stream_id, bytearray()).extend(data)
+        self._flush(stream_id)
+
+    def _flush(self, stream_id: int) -> None:
+        """Send as much as the windows allow, and END_STREAM when that was all."""
+        waiting = self._waiting.get(stream_id, bytearray())
+        while waiting:
+            window = self._h2.local_flow_control_window(stream_id)
+            size = min(window, self._h2.max_outbound_frame_size, len(waiting))
+            if size <= 0:
+                return
+            self._h2.send_data(stream_id, bytes(waiting[:size]))
+            del waiting[:size]
+        if stream_id in self._ended:
+            self._waiting.pop(stream_id, None)
+            self._h2.end_stream(stream_id)
+            self._ended.discard(stream_id)
+
+
+@contextmanager
+def push_server(tls: ssl.SSLContext | None = None) -> Iterator[PushServer]:
+    """A server that ends with the block."""
+    server = PushServer("http" if tls is None else "https")
+    loop = asyncio.new_event_loop()
+    opened: set[asyncio.Transport] = set()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    starting = loop.create_server(lambda: _Peer(server, opened), "127.0.0.1", 0, ssl=tls)
+    listening = asyncio.run_coroutine_threadsafe(starting, loop).result(10)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        asyncio.run_coroutine_threadsafe(_close(listening, opened), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+async def _close(listening: asyncio.Server, opened: set[asyncio.Transport]) -> None:
+    listening.close()
+    for transport in list(opened):
+        transport.abort()
+    while opened:  # connection_lost comes a little later
+        await asyncio.sleep(0.01)

@@ -1,0 +1,139 @@
+"""The background process's life. What takes a process of its own is in test_command.py."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headstart import __version__
+from headstart.h2c import claim, daemon, exits, framing, options, terminal
+from headstart.h2c.daemon import Daemon
+from headstart.h2c.options import Start
+from headstart.h2c.session import Session
+from headstart.h2c.sockets import Place, reach
+
+
+def start_command() -> Start:
+    command = options.parse(["start"])
+    assert isinstance(command, Start)
+    return command
+
+
+async def serve(
+    place: Place,
+    *,
+    idle_timeout: float | None = None,
+    uid_of: Callable[[socket.socket], int] = lambda connection: os.getuid(),
+    during: Callable[[Daemon], None] = lambda running: None,
+) -> None:
+    """Serve until stopped; `during` runs in a thread once the socket answers."""
+    running = Daemon(place, Session(), idle_timeout, uid_of)
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    serving = asyncio.ensure_future(running.serve(claim.claim(place), ready.set))
+    await ready.wait()
+    await loop.run_in_executor(None, during, running)
+    async with asyncio.timeout(10):
+        await serving
+
+
+def ask(place: Place, *arguments: str) -> int:
+    connection = reach(place)
+    assert connection is not None
+    request = terminal.request(__version__, list(arguments))
+    return terminal.Conversation(connection, place.log).run(request)
+
+
+async def test_stop_is_answered_when_the_socket_is_gone(place: Place) -> None:
+    def stop(_: Daemon) -> None:
+        assert ask(place, "stop") == exits.OK
+        assert not Path(place.socket).exists()
+        claim.claim(place).release()
+
+    await serve(place, during=stop)
+
+
+async def test_a_process_of_another_user_is_refused(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    def intrude(running: Daemon) -> None:
+        connection = reach(place)
+        assert connection is not None
+        assert connection.recv(framing.HEADER_SIZE) == b""
+        connection.close()
+
+    await serve(place, idle_timeout=0.2, uid_of=lambda connection: 4711, during=intrude)
+
+    assert "a process of user 4711 was refused" in caplog.text
+
+
+async def test_it_ends_when_idle(place: Place) -> None:
+    await serve(place, idle_timeout=0.05)
+
+    assert not Path(place.socket).exists()
+
+
+async def test_a_command_keeps_it_from_being_idle(place: Place) -> None:
+    def linger(_: Daemon) -> None:
+        connection = reach(place)
+        assert connection is not None
+        connection.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.close()
+
+    await serve(place, idle_timeout=0.05, during=linger)
+
+
+def test_a_second_one_in_the_foreground_is_refused(
+    place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
+    claimed = claim.claim(place)
+
+    assert daemon.run(place, start_command()) == exits.REQUEST_FAILED
+    assert f"running already (pid {os.getpid()})" in capfd.readouterr().err
+    claimed.release()
+
+
+def started(place: Place, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
+    """Exit code of the program, and what it tells who started it."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(Path(place.folder).parent))
+    receiver, sender = os.pipe()
+    code = daemon.main([place.session, str(sender), *arguments])
+    with open(receiver) as said:
+        return code, said.read()
+
+
+def test_a_second_program_says_that_there_is_a_first(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = claim.claim(place)
+
+    assert started(place, monkeypatch) == (exits.OK, f"busy {os.getpid()}")
+    claimed.release()
+
+
+def test_a_program_serves_until_it_is_idle(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert started(place, monkeypatch, "--idle-timeout", "0.05") == (exits.OK, "ready")
+    assert Path.cwd() == Path("/")
+    assert Path(place.log).read_text() == ""
+
+
+def test_a_program_that_cannot_start_says_why(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(place.folder).chmod(0o755)
+
+    code, said = started(place, monkeypatch)
+
+    assert code == exits.NOT_CONNECTED
+    assert said.endswith(f"chmod 700 {place.folder}")

@@ -1,0 +1,179 @@
+"""Frames as text."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hpack import Encoder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart.errors import ConfigurationError
+from headstart.h2c.dump import DumpWriter, FrameFilter
+from headstart.wire.frames import Direction, Frame, FrameDecoder
+
+SENT, RECEIVED = Direction.SENT, Direction.RECEIVED
+PAINT = re.compile(r"\x1b\[[0-9;]+m")
+
+
+def dump(frame: Frame, *, connection: str = "", color: bool = False, secrets: bool = False) -> str:
+    out: list[str] = []
+    DumpWriter(out.append, color=color, show_secrets=secrets).show(frame, connection)
+    return "".join(out)
+
+
+def headers(*fields: tuple[bytes, bytes], direction: Direction = RECEIVED) -> Frame:
+    return Frame(1.0, direction, "HEADERS", 1, 1, 10, headers=fields)
+
+
+def test_a_sent_frame_has_its_stream_time_length_flags_and_fields() -> None:
+    frame = Frame(
+        0.0124,
+        SENT,
+        "HEADERS",
+        1,
+        1,
+        23,
+        (("END_STREAM", True), ("PADDED", False), ("0x40", True)),
+        ((b":method", b"GET"), (b":path", b"/")),
+        (("weight", "16"),),
+    )
+
+    assert dump(frame) == (
+        "-> HEADERS(1) 0.012 s, 23 bytes\n"
+        "    + END_STREAM\n"
+        "    - PADDED\n"
+        "    + 0x40\n"
+        "    weight: 16\n"
+        "    :method: GET\n"
+        "    :path: /\n"
+        "\n"
+    )
+
+
+def test_data_is_counted_and_nothing_is_said_to_be_empty() -> None:
+    body = Frame(0.0, RECEIVED, "DATA", 0, 2, 22, details=(("padding", "3 bytes"),), data=b"x" * 18)
+    one = Frame(0.0, RECEIVED, "DATA", 0, 2, 1, data=b"x")
+    nothing = Frame(0.0, RECEIVED, "DATA", 0, 2)
+
+    assert dump(body) == ("<- DATA(2) 0.000 s, 22 bytes\n    padding: 3 bytes\n    {18 bytes}\n\n")
+    assert dump(one) == "<- DATA(2) 0.000 s, 1 byte\n    {1 byte}\n\n"
+    assert dump(nothing) == "<- DATA(2) 0.000 s, 0 bytes\n    {empty}\n\n"
+
+
+def test_a_preface_is_no_frame_and_has_no_stream() -> None:
+    assert dump(Frame(0.0, SENT, "PREFACE", length=24)) == "-> PREFACE 0.000 s, 24 bytes\n\n"
+
+
+def test_a_103_and_trailers_are_labelled_and_a_final_response_is_not() -> None:
+    assert "informational 103\n" in dump(headers((b":status", b"103")))
+    assert "<- HEADERS(1) 1.000 s, 10 bytes\n" in dump(headers((b":status", b"200")))
+    assert "10 bytes, trailers\n" in dump(headers((b"grpc-status", b"0")))
+
+
+def test_the_connection_is_named_where_there_are_several() -> None:
+    assert dump(headers(), connection="2").startswith("<- HEADERS(1) connection 2, 1.000 s")
+
+
+def test_a_problem_is_shown() -> None:
+    frame = Frame(0.0, RECEIVED, "PING", 6, length=3, problem="too short")
+
+    assert "    ! too short\n" in dump(frame)
+
+
+@pytest.mark.parametrize(
+    "name", [b"authorization", b"cookie", b"set-cookie", b"proxy-authorization", b"Cookie"]
+)
+def test_secrets_are_masked_unless_asked_for(name: bytes) -> None:
+    frame = headers((name, b"s3cret"))
+
+    assert f"    {name.decode()}: {{hidden}}\n" in dump(frame)
+    assert f"    {name.decode()}: s3cret\n" in dump(frame, secrets=True)
+
+
+def test_color_changes_nothing_but_the_color() -> None:
+    frame = Frame(
+        0.0,
+        SENT,
+        "HEADERS",
+        1,
+        1,
+        flags=(("END_STREAM", True), ("PADDED", False)),
+        headers=((b"a", b"b"),),
+        details=(("padding", "1"),),
+        problem="bad",
+    )
+
+    painted = dump(frame, color=True)
+
+    assert "\x1b[" in painted
+    assert PAINT.sub("", painted) == dump(frame)
+
+
+def test_hostile_bytes_in_a_field_reach_no_terminal() -> None:
+    text = dump(headers((b"x\x1b", b"a\r\n\x7f\x9b2J\xe2\x80\xae")))
+
+    assert "    x\\x1b: a\\x0d\\x0a\\x7f\\x9b2J\\xe2\\x80\\xae\n" in text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=20)), max_size=3), st.binary())
+def test_whatever_a_peer_sends_the_text_is_printable(
+    fields: list[tuple[bytes, bytes]], rest: bytes
+) -> None:
+    block = Encoder().encode(fields)
+    header = len(block).to_bytes(3, "big") + b"\x01\x04\x00\x00\x00\x01"
+    decoder = FrameDecoder(RECEIVED, preface=False)
+    frames = decoder.feed(header + block + rest, 0.0) + decoder.end(1.0)
+
+    for frame in frames:
+        text = dump(frame, secrets=True)
+        assert text.isascii()
+        assert text.replace("\n", "").isprintable()
+        assert text.endswith("\n\n")
+
+
+# The filter.
+
+
+def frame_of(kind: str) -> Frame:
+    return Frame(0.0, SENT, kind, 0)
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "shown"),
+    [
+        ([], [], ["DATA", "HEADERS", "PING", "UNKNOWN_0xbe"]),
+        (["headers", "Data"], [], ["DATA", "HEADERS"]),
+        (["headers,data,ping"], ["PING"], ["DATA", "HEADERS"]),
+        ([], ["data", "unknown"], ["HEADERS", "PING"]),
+        (["unknown_0xBE"], [], ["UNKNOWN_0xbe"]),
+        (["UNKNOWN_0xbf"], [], []),
+        (["window-update,", " "], [], []),
+    ],
+)
+def test_a_filter_shows_what_is_included_and_not_excluded(
+    include: list[str], exclude: list[str], shown: list[str]
+) -> None:
+    rule = FrameFilter.of(include, exclude)
+
+    kinds = ["DATA", "HEADERS", "PING", "UNKNOWN_0xbe"]
+
+    assert [kind for kind in kinds if rule.admits(frame_of(kind))] == shown
+
+
+def test_a_filtered_frame_writes_nothing() -> None:
+    out: list[str] = []
+    writer = DumpWriter(out.append, FrameFilter.of(exclude=["PING"]))
+
+    writer.show(frame_of("PING"))
+
+    assert out == []
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match=r"'HEADER'.*HEADERS.*PUSH_PROMISE") as caught:
+        FrameFilter.of(["HEADER"])
+
+    assert "HEADERS,PUSH_PROMISE" in caught.value.hint

@@ -1,0 +1,148 @@
+"""A request and its response, for a command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from headstart.client.errors import TimedOut
+from headstart.client.origin import Origin
+from headstart.h2c import exits, options
+from headstart.h2c.exchange import Patience, exchange
+from headstart.h2c.options import Exchange, Trust
+from headstart.h2c.session import Session
+from tests.h2c.push_server import PushServer, push_server
+from tests.h2c.recorder import Recorder
+
+
+@pytest.fixture
+def server() -> Iterator[PushServer]:
+    with push_server() as running:
+        yield running
+
+
+@pytest.fixture
+async def session(server: PushServer) -> AsyncIterator[Session]:
+    made = Session()
+    await made.connect(Origin.parse(server.origin), Trust(), 5.0)
+    yield made
+    await made.close()
+
+
+def typed(*arguments: str) -> Exchange:
+    command = options.parse(arguments)
+    assert isinstance(command, Exchange)
+    return command
+
+
+async def run(
+    session: Session, recorder: Recorder, *arguments: str, to_terminal: bool = False
+) -> int:
+    return await exchange(typed(*arguments), session, recorder, to_terminal=to_terminal)
+
+
+async def test_content_goes_both_ways_piece_by_piece(session: Session) -> None:
+    recorder = Recorder(b"a\0", b"\xff")
+
+    assert await run(session, recorder, "post", "--file", "source", "-o", "target", "/x") == 0
+    assert recorder.opened == ["target", "source"]
+    assert recorder.output == b"POST /x: a\0\xff"
+
+
+async def test_files_are_opened_before_the_request_is_sent(
+    session: Session, server: PushServer
+) -> None:
+    class Refusing(Recorder):
+        async def open_output(self, path: str) -> None:
+            raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await run(session, Refusing(), "get", "-o", "x", "/x")
+    assert server.requests == []
+
+
+async def test_the_nearest_field_of_a_name_counts(session: Session, server: PushServer) -> None:
+    session.fields += [(b"accept", b"set"), (b"a", b"1"), (b"b", b"2")]
+
+    await run(session, Recorder(), "get", "-H", "A: typed", "/x")
+
+    assert server.fields["a"] == "typed"
+    assert server.fields["b"] == "2"
+    assert server.fields["accept"] == "set"
+    assert server.fields["user-agent"].startswith("h2c/")
+
+
+async def test_fields_shown_on_a_terminal_have_nothing_that_it_obeys(session: Session) -> None:
+    plain, shown = Recorder(), Recorder()
+
+    await run(session, plain, "get", "-i", "/hints")
+    await run(session, shown, "get", "-i", "/hints", to_terminal=True)
+
+    assert shown.output == plain.output  # these are printable already
+    assert plain.output.startswith(b"HTTP/2 103\nlink: </a.css>")
+
+
+async def test_a_push_that_waits_is_served_though_its_connection_is_lost(
+    session: Session, server: PushServer
+) -> None:
+    await run(session, Recorder(), "post", "--data", "x", "/data")
+    await session.current().connection.aclose()
+    recorder = Recorder()
+
+    assert await run(session, recorder, "get", "-v", "/data") == 0
+    assert recorder.messages == ["200, pushed on stream 2"]
+    assert server.requests == ["POST /data"]
+
+
+@pytest.mark.parametrize(
+    "options", [["--no-push-cache"], ["--data", "x"], ["-H", "range: bytes=1-"]]
+)
+async def test_a_request_that_no_push_answers_connects_again(
+    options: list[str], session: Session, server: PushServer
+) -> None:
+    await run(session, Recorder(), "post", "--data", "x", "/data")
+    await session.current().connection.aclose()
+
+    assert await run(session, Recorder(), "get", *options, "/data") == 0
+    assert server.requests == ["POST /data", "GET /data"]
+
+
+async def test_with_fail_a_bad_status_has_no_content(session: Session) -> None:
+    recorder = Recorder()
+
+    assert await run(session, recorder, "get", "--fail", "/status/500") == exits.REQUEST_FAILED
+    assert recorder.output == b""
+    assert recorder.messages == [exits.STATUS.format(500)]
+
+
+async def test_cancelling_resets_the_stream(session: Session, server: PushServer) -> None:
+    waiting = asyncio.ensure_future(run(session, Recorder(), "get", "/hang"))
+    while not server.requests:
+        await asyncio.sleep(0.01)
+
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    while not server.resets:
+        await asyncio.sleep(0.01)
+    assert server.resets == [8]
+
+
+async def test_patience_ends_when_nothing_moves() -> None:
+    with pytest.raises(TimedOut, match=r"nothing moved for 0\.05 s"):
+        async with Patience(0.05):
+            await asyncio.sleep(5)
+
+
+async def test_patience_does_not_count_the_turns_of_the_command() -> None:
+    async with Patience(0.05) as patience:
+        with patience.paused():
+            with patience.paused():
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(0.01)
+
+    with patience.paused():
+        pass  # too late to matter, and no error

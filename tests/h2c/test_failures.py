@@ -1,0 +1,37 @@
+"""Which exit code an error has, and how it is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from headstart.client.errors import ConnectFailed, NotHttp2, RequestFailed, TimedOut, TlsFailed
+from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError, StreamGone
+from headstart.h2c import exits
+from headstart.h2c.failures import exit_code, explanation
+from headstart.h2c.options import UsageFailed
+from headstart.h2c.session import NotConnected
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (UsageFailed, exits.USAGE),
+        (ConfigurationError, exits.USAGE),
+        (LocalProtocolError, exits.USAGE),
+        (StreamGone, exits.REQUEST_FAILED),
+        (RequestFailed, exits.REQUEST_FAILED),
+        (NotConnected, exits.NOT_CONNECTED),
+        (ConnectFailed, exits.NOT_CONNECTED),
+        (NotHttp2, exits.NOT_CONNECTED),
+        (TimedOut, exits.TIMED_OUT),
+        (TlsFailed, exits.TLS),
+        (HeadstartError, exits.REQUEST_FAILED),
+    ],
+)
+def test_every_kind_of_error_has_its_code(kind: type[HeadstartError], code: int) -> None:
+    assert exit_code(kind("message")) == code
+
+
+def test_an_explanation_is_one_line_with_its_hint() -> None:
+    assert explanation(HeadstartError("it broke", hint="Mend it.")) == "it broke; mend it"
+    assert explanation(HeadstartError("it broke")) == "it broke"

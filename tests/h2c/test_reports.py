@@ -1,0 +1,61 @@
+"""Lines about connections, pushes and streams."""
+
+from __future__ import annotations
+
+import json
+
+from headstart.client.exchange import StreamInfo
+from headstart.client.pushes import Pushed
+from headstart.h2c import reports
+
+PUSHED = Pushed(2, 1, "GET", b"https", b"host", b"/a", [], 10.0)
+COMPLETE = Pushed(
+    4,
+    1,
+    "GET",
+    b"https",
+    b"host",
+    b"/longer",
+    [],
+    11.0,
+    status=200,
+    headers=[(b"content-type", b"text/css")],
+    size=1234,
+    complete=True,
+)
+
+
+def test_paths_are_one_a_line() -> None:
+    assert list(reports.push_paths([PUSHED, COMPLETE])) == ["/a", "/longer"]
+
+
+def test_the_table_has_columns_under_a_heading() -> None:
+    assert list(reports.push_table([PUSHED, COMPLETE], 12.5)) == [
+        "STREAM  PARENT  STATUS  SIZE  AGE    STATE     TYPE      AUTHORITY  PATH",
+        "2       1       -       0     2.5 s  promised  -         host       /a",
+        "4       1       200     1234  1.5 s  complete  text/css  host       /longer",
+    ]
+
+
+def test_without_pushes_there_is_no_heading() -> None:
+    assert list(reports.push_table([], 0.0)) == []
+
+
+def test_json_says_null_for_what_is_not_known() -> None:
+    (pushed,) = json.loads(reports.push_json([PUSHED], 12.5))
+
+    assert (pushed["status"], pushed["type"], pushed["age"]) == (None, None, 2.5)
+
+
+def test_streams_are_id_method_path_state() -> None:
+    infos = [StreamInfo(1, "GET", "/a", "open", False), StreamInfo(2, "GET", "/b", "closed", True)]
+
+    assert list(reports.streams(infos)) == [
+        "1: GET /a open",
+        "2: GET /b closed (cached push promise)",
+    ]
+
+
+def test_ipv6_addresses_are_in_brackets() -> None:
+    assert reports.address(("::1", 8443, 0, 0)) == "[::1]:8443"
+    assert reports.address(("127.0.0.1", 8443)) == "127.0.0.1:8443"

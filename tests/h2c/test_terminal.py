@@ -1,0 +1,236 @@
+"""The command's half of the conversation."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headstart.h2c import exits, framing, terminal
+from headstart.h2c.terminal import Conversation, Failed, Output
+
+Script = Callable[[socket.socket], None]
+
+
+@pytest.fixture
+def converse(tmp_path: Path) -> Callable[[Script], int]:
+    """Runs a conversation against a script for the other side."""
+
+    def run(script: Script) -> int:
+        ours, theirs = socket.socketpair()
+        other = threading.Thread(target=script, args=(theirs,))
+        other.start()
+        try:
+            return Conversation(ours, "the.log").run(b"request")
+        finally:
+            other.join(10)
+            theirs.close()
+
+    return run
+
+
+def says(*frames: bytes) -> Script:
+    def script(connection: socket.socket) -> None:
+        assert connection.recv(7) == b"request"
+        connection.sendall(b"".join(frames))
+
+    return script
+
+
+def exit_with(code: int) -> bytes:
+    return framing.frame(framing.EXIT, bytes([code]))
+
+
+def test_output_and_messages_go_where_they_belong(
+    converse: Callable[[Script], int], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    code = converse(
+        says(
+            framing.frame(framing.OUTPUT, b"\0\xff out"),
+            framing.frame(framing.MESSAGE, b"a message\n"),
+            exit_with(4),
+        )
+    )
+
+    assert code == 4
+    assert capfdbinary.readouterr() == (b"\0\xff out", b"a message\n")
+
+
+@pytest.mark.parametrize("ending", [b"", b"\x10", framing.frame(framing.OUTPUT, b"abc")[:-1]])
+def test_a_background_process_that_goes_away_is_told(
+    ending: bytes, converse: Callable[[Script], int]
+) -> None:
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(ending)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    with pytest.raises(Failed, match=r"went away; its log is the\.log") as caught:
+        converse(script)
+    assert caught.value.code == exits.NOT_CONNECTED
+
+
+def test_input_is_read_from_the_file_piece_by_piece(
+    converse: Callable[[Script], int], tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"abcde")
+    pieces: list[bytes] = []
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(framing.frame(framing.OPEN_INPUT, os.fsencode(source)))
+        assert connection.recv(5) == framing.frame(framing.READY)
+        for _ in range(3):
+            connection.sendall(framing.frame(framing.WANT, (3).to_bytes(4, "big")))
+            _, size = framing.read_header(connection.recv(5))
+            pieces.append(connection.recv(size) if size else b"")
+        connection.sendall(exit_with(0))
+
+    assert converse(script) == 0
+    assert pieces == [b"abc", b"de", b""]
+
+
+def output_to(path: Path, *frames: bytes) -> Script:
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(framing.frame(framing.OPEN_OUTPUT, os.fsencode(path)))
+        if connection.recv(5):
+            connection.sendall(b"".join(frames))
+
+    return script
+
+
+def test_a_file_appears_when_all_of_it_has_come(
+    converse: Callable[[Script], int], tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+
+    code = converse(output_to(target, framing.frame(framing.OUTPUT, b"\0new"), exit_with(0)))
+
+    assert code == 0
+    assert target.read_bytes() == b"\0new"
+    assert os.listdir(tmp_path) == ["target"]
+
+
+def test_an_old_file_stays_when_the_request_fails(
+    converse: Callable[[Script], int], tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+    target.write_text("old")
+
+    code = converse(output_to(target, framing.frame(framing.OUTPUT, b"new"), exit_with(1)))
+
+    assert code == 1
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["target"]
+
+
+def test_a_replaced_file_keeps_its_mode_and_a_link_its_target(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    output = Output()
+
+    output.open(os.fsencode(link))
+    output.write(b"new")
+    output.keep()
+
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_a_device_is_written_in_place() -> None:
+    output = Output()
+
+    output.open(b"/dev/null")
+    output.write(b"x")
+    output.keep()
+
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_a_full_disk_is_told() -> None:
+    output = Output()
+    output.open(b"/dev/full")
+
+    with pytest.raises(Failed, match=r"cannot write /dev/full: No space left"):
+        output.write(b"x")
+
+
+def test_an_output_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="No such file or directory; check the path"):
+        Output().open(os.fsencode(tmp_path / "none" / "file"))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"), [("none", "No such file or directory"), ("", "it is a folder")]
+)
+def test_an_input_that_cannot_be_read_is_told(name: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(Failed, match=f"{problem}; check the path given to --file"):
+        terminal.open_input(os.fsencode(tmp_path / name))
+
+
+def test_an_input_that_is_not_open_is_told() -> None:
+    closed = os.open("/dev/null", os.O_RDONLY)
+    os.close(closed)
+
+    with pytest.raises(Failed, match="cannot read the file: Bad file descriptor"):
+        terminal.read_some(closed, 10)
+
+
+def test_a_pipe_that_somebody_made_non_blocking_is_written_and_read_whole() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    sent = os.urandom(300_000)
+
+    def write() -> None:
+        terminal.write_all(writer, sent)
+        os.close(writer)
+
+    writing = threading.Thread(target=write)
+
+    writing.start()
+    received = b""
+    while piece := terminal.read_some(reader, 50_000):
+        received += piece
+    writing.join(10)
+    os.close(reader)
+
+    assert received == sent
+
+
+def test_a_request_says_what_was_typed_and_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(terminal, "is_terminal", lambda descriptor: descriptor == 2)
+
+    frame = terminal.request("1.2", ["get", "/\udcff"])
+
+    fields = frame[framing.HEADER_SIZE :].split(b"\0")
+    assert fields == [b"1.2", os.fsencode(tmp_path), b"e", b"get", b"/\xff"]
+
+
+def test_a_folder_that_is_gone_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert terminal.working_folder() == "/"
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_stream_that_is_not_open_is_no_terminal() -> None:
+    assert not terminal.is_terminal(9999)
