@@ -6,17 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from ngh2 import ErrorCode
 
-from headstart.client import Client, RequestFailed, TimedOut
+from headstart.client import Client, NotHttp2, RequestFailed, TimedOut
 from headstart.config import WireLimits
 from headstart.errors import ConfigurationError
 from headstart.wire.events import RequestReceived
 from headstart.wire.fields import response_fields
 from headstart.wire.server import ServerConnection
-from tests.client.live import nghttpd
+from tests.client.live import certificates, nghttpd, raw_server
 
 
 class Scripted(asyncio.Protocol):
@@ -28,8 +29,7 @@ class Scripted(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's have another base
         self.flush()
 
     def data_received(self, data: bytes) -> None:
@@ -228,6 +228,21 @@ async def test_pushes_answer_requests_where_they_are_wanted(tmp_path: Path) -> N
         pushed = await client.get("/style.css")
 
     assert (pushed.from_push, pushed.content) == (True, b"css")
+
+
+def test_it_runs_on_uvloop_too(tmp_path: Path) -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def get() -> bytes:
+        files = certificates(tmp_path)
+        async with raw_server(b"", tls=files) as port, Client(cafile=files.cafile) as client:
+            with pytest.raises(NotHttp2):
+                await client.get(f"https://localhost:{port}/")
+        async with serving(Scripted.answer) as (url, _), Client(url) as client:
+            return (await client.get("/page")).content
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(get()) == b"/page"
 
 
 async def test_no_pushes_come_where_they_are_not_wanted(tmp_path: Path) -> None:

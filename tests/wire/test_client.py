@@ -340,7 +340,7 @@ def test_server_sends_no_more_than_the_window_until_it_is_given_back() -> None:
     pair.answer(page, b"x" * 100_000)
     held = len(pair.body(page))
     for event in pair.of(DataReceived):
-        pair.client.consume(len(event.data), page)
+        pair.client.acknowledge(len(event.data), page)
     pair.exchange()
 
     assert held == 65_535
@@ -361,7 +361,7 @@ def test_window_of_a_stream_that_was_reset_in_the_middle_of_a_frame_is_not_lost(
         after = pair.client.receive(data[20_000:], 0.0)
         for event in before + after:
             if isinstance(event, DataReceived):
-                pair.client.consume(len(event.data), page)
+                pair.client.acknowledge(len(event.data), page)
         pair.exchange()
 
     last = pair.request()
@@ -375,7 +375,7 @@ def test_giving_back_after_the_end_does_nothing() -> None:
     pair.answer(page)
 
     pair.client.close()
-    pair.client.consume(4, page)
+    pair.client.acknowledge(4, page)
 
     assert pair.client.ended is not None
 

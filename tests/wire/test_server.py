@@ -561,6 +561,25 @@ def test_streams_that_we_reset_ourselves_are_not_held_against_the_client() -> No
     assert_page_unharmed(pair, pair.request())
 
 
+def test_uploads_cancelled_in_the_middle_of_a_frame_do_not_eat_the_connections_window() -> None:
+    pair = Pair(limits=WireLimits(max_resets=1000))
+
+    for _ in range(200):
+        upload = pair.request(method=b"POST", end_stream=False)
+        # The head of a DATA frame of 16 KiB and the half of it, then RST_STREAM.
+        pair.feed(bytes.fromhex("0040000000") + upload.to_bytes(4) + b"x" * 8192)
+        pair.server.reset(upload, ErrorCode.CANCEL)
+        pair.to_client()
+        pair.feed(b"x" * 8192)
+        pair.exchange()
+
+    after = pair.request(method=b"POST", end_stream=False)
+    assert pair.client.remote_window_size > 2**19
+    pair.client.end_stream(after)
+    pair.exchange()
+    assert_page_unharmed(pair, after)
+
+
 def test_output_is_never_more_than_asked_for() -> None:
     pair = Pair({Setting.INITIAL_WINDOW_SIZE: 2**20})
     pair.client.set_local_window_size(2**20)

@@ -13,7 +13,7 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never, cast
 
 from headstart.client import failures
 from headstart.client.errors import ClientError, RequestFailed, TimedOut
@@ -105,6 +105,10 @@ async def connect(
 async def _open(connection: H2Connection, context: ssl.SSLContext | None) -> None:
     origin = connection.origin
     loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {}
+    if isinstance(loop, asyncio.BaseEventLoop):
+        # RFC 8305, 8; uvloop has no such option and tries one address after the other.
+        options["happy_eyeballs_delay"] = 0.25
     try:
         await loop.create_connection(
             lambda: connection,
@@ -112,7 +116,7 @@ async def _open(connection: H2Connection, context: ssl.SSLContext | None) -> Non
             origin.port,
             ssl=context,
             server_hostname=origin.host if context else None,
-            happy_eyeballs_delay=0.25,
+            **options,
         )
     except ssl.SSLError as error:
         raise failures.tls_failed(error, origin) from error
@@ -318,7 +322,7 @@ class H2Connection(asyncio.Protocol):
 
     def give_back(self, stream_id: int, amount: int) -> None:
         """So many bytes of a body were read: the server may send as many more."""
-        self._wire.consume(amount, stream_id)
+        self._wire.acknowledge(amount, stream_id)
         if self._wire.wants_output:
             self._schedule_flush()
 
@@ -481,12 +485,12 @@ class H2Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket, and TLS over it, are there."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have the methods of asyncio's, and another base.
+        self._transport = cast(asyncio.Transport, transport)
         self.connected_at = self._loop.time()
         if self.origin.scheme == "https" and self.alpn != "h2":
             self._end(failures.not_http2(self.origin))
-            transport.abort()
+            self._transport.abort()
             return
         self._flush()
 

@@ -70,13 +70,11 @@ class ClientConnection(Connection):
     """
 
     __slots__ = (
-        "_held",
         "_informed",
         "_limits",
         "_origins",
         "_problems",
         "_promised",
-        "_window",
         "last_stream_id",
         "refused_promises",
     )
@@ -98,9 +96,6 @@ class ClientConnection(Connection):
         """Such a stream -> how many 1xx came on it."""
         self._problems: dict[int, str] = {}
         """Such a stream -> what is wrong with its response, of which nothing more is shown."""
-        self._held = 0
-        """Bytes of bodies that were shown to the caller and not consumed."""
-        self._window = limits.connection_window
         self.last_stream_id: int | None = None
         """From the server's GOAWAY: our streams above it were not processed (RFC 9113, 6.8)."""
         self.refused_promises: Counter[Refusal] = Counter()
@@ -126,31 +121,9 @@ class ClientConnection(Connection):
             self._translate(event, events)
         return events
 
-    def consume(self, amount: int, stream_id: int) -> None:
-        """As `acknowledge`, and nothing happens where the connection has ended."""
-        self._held -= amount
-        try:
-            self.acknowledge(amount, stream_id)
-        except ngh2.NGH2Error:
-            return  # there is no window any more that could be given back
-        self._mend_window()
-
-    def _mend_window(self) -> None:
-        """Give back the window that the engine loses, where more requests may need it.
-
-        Of a DATA frame of which a part had come when its stream was reset, the engine tells
-        nothing, so nobody can give that part back. Where nothing is under way the window must be
-        at least half open, since the engine updates it from there; if it is not, it leaks.
-        """
-        if self._held or self._origins or self._promised or self.goaway:
-            return
-        try:
-            missing = self._limits.connection_window - self._engine.local_window_size
-            if 2 * missing > self._limits.connection_window:
-                self._window += missing
-                self._engine.set_local_window_size(self._window)
-        except ngh2.NGH2Error:
-            return  # the engine has ended; the event that says so is still to come
+    @property
+    def _is_idle(self) -> bool:
+        return not (self._origins or self._promised)
 
     def take_problem(self, stream_id: int) -> str:
         """Why a closed stream's response was refused here, "" where it was not; told once."""
@@ -161,7 +134,7 @@ class ClientConnection(Connection):
             case DataReceived():
                 self._held += len(event.data)
                 if event.stream_id in self._problems:
-                    self.consume(len(event.data), event.stream_id)
+                    self.acknowledge(len(event.data), event.stream_id)
                 else:
                     events.append(event)
             case ngh2.ResponseReceived() | ngh2.InformationalResponseReceived():
@@ -169,7 +142,7 @@ class ClientConnection(Connection):
             case PushedStreamReceived():
                 events.append(self._promise(event))
             case StreamClosed():
-                self._closed(event.stream_id)
+                self._closed(event)
                 events.append(event)
             case TrailersReceived(stream_id=stream_id) if stream_id in self._problems:
                 pass
@@ -197,11 +170,13 @@ class ClientConnection(Connection):
             return []
         return [InformationalResponseReceived(stream_id, status, fields)]
 
-    def _closed(self, stream_id: int) -> None:
-        self._origins.pop(stream_id, None)
-        self._promised.discard(stream_id)
-        self._informed.pop(stream_id, None)
-        self._mend_window()
+    def _closed(self, event: StreamClosed) -> None:
+        self._origins.pop(event.stream_id, None)
+        self._promised.discard(event.stream_id)
+        self._informed.pop(event.stream_id, None)
+        self._leaks = self._leaks or event.error_code != 0
+        if self._leaks:
+            self._mend_window()
 
     def _within_limits(self, stream_id: int, headers: tuple[tuple[bytes, bytes], ...]) -> bool:
         limits = self._limits

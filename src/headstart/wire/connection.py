@@ -8,6 +8,7 @@ any more, and the last event is `ConnectionEnded`. Subclassed by `wire.server` a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -26,13 +27,17 @@ T = TypeVar("T")
 OUTPUT_CHUNK = 64 * 1024
 
 
-class Connection:
+class Connection(ABC):
     """One side of one HTTP/2 connection."""
 
     __slots__ = (
         "_engine",
         "_failed",
+        "_full_window",
+        "_held",
         "_last_words",
+        "_leaks",
+        "_window",
         "ended",
         "goaway",
         "last_peer_stream",
@@ -50,6 +55,11 @@ class Connection:
         self._engine.set_local_window_size(connection_window)
         self._last_words = b""
         self._failed = False
+        self._full_window = self._window = connection_window
+        self._held = 0
+        """Bytes of bodies that were shown and not acknowledged."""
+        self._leaks = False
+        """A stream was reset, so that the engine may have lost a part of the window."""
         self.ended: ConnectionEnded | None = None
         """The last event, once the connection is over."""
         self.goaway = False
@@ -96,10 +106,36 @@ class Connection:
 
         Also for streams that have ended: the connection's own window is given back with it.
         """
+        self._held -= amount
         try:
             self._engine.acknowledge_received_data(amount, stream_id)
         except ngh2.NGH2Error:
             return  # the connection is over, there is no window any more
+        if self._leaks:
+            self._mend_window()
+
+    @property
+    @abstractmethod
+    def _is_idle(self) -> bool:
+        """No stream is open."""
+
+    def _mend_window(self) -> None:
+        """Give back the window that the engine loses.
+
+        Of a DATA frame of which a part had come when its stream was reset, the engine tells
+        nothing, so nobody can give that part back. Where nothing is under way the window must be
+        at least half open, since the engine updates it from there; if it is not, it leaks.
+        """
+        if self._held or self.goaway or not self._is_idle:
+            return
+        self._leaks = False
+        try:
+            missing = self._full_window - self._engine.local_window_size
+            if 2 * missing > self._full_window:
+                self._window += missing
+                self._engine.set_local_window_size(self._window)
+        except ngh2.NGH2Error:
+            return  # the engine has ended; the event that says so is still to come
 
     def send_trailers(self, stream_id: int, headers: list[tuple[bytes, bytes]]) -> None:
         """End a body with trailers (RFC 9113, 8.1), after all of its queued data.

@@ -89,6 +89,10 @@ class ServerConnection(Connection):
         self.push_enabled = True
         """The client's ENABLE_PUSH: 1 until it says otherwise (RFC 9113, 6.5.2)."""
 
+    @property
+    def _is_idle(self) -> bool:
+        return not (self._streams or self._pushed)
+
     # In.
 
     def receive(self, data: bytes, now: float) -> list[ServerEvent]:
@@ -137,7 +141,10 @@ class ServerConnection(Connection):
                 self._hold_against(self._guard.reset(now), events)
             case TrailersReceived():
                 events.append(event)
-            case DataReceived() | PingAcknowledged():
+            case DataReceived():
+                self._held += len(event.data)
+                events.append(event)
+            case PingAcknowledged():
                 events.append(event)
             case SettingsReceived():
                 self._settings_received(event)
@@ -162,6 +169,9 @@ class ServerConnection(Connection):
         if event.local_error is not None and isinstance(event.local_error, ngh2.PushDisabledError):
             events.append(PromiseFailed(stream_id, Refusal.PUSH_DISABLED))
         events.append(event)
+        if event.error_code or self._leaks:
+            self._leaks = True
+            self._mend_window()
         if stream_id in self._accounted:
             self._accounted.discard(stream_id)
         elif event.error_code:
@@ -235,6 +245,7 @@ class ServerConnection(Connection):
         headers: Iterable[Iterable[bytes]],
         *,
         credentials: bool = False,
+        urgency: int = 0,
     ) -> int | Refusal:
         """Promise a response on the page's stream (RFC 9113, 8.4).
 
@@ -244,6 +255,8 @@ class ServerConnection(Connection):
             target: Absolute path and query.
             headers: Fields of the promised request.
             credentials: The application asks for this push itself, so it may carry them.
+            urgency: Of the pushed response, 0 to 7 (RFC 9218, 4.1); it is never put before the
+                page's own.
 
         Returns:
             The promised stream's id, on which `respond` may be called at once, or the reason why
@@ -277,7 +290,7 @@ class ServerConnection(Connection):
             return Refusal.PARENT_CLOSED
         self._promised.setdefault(parent_id, set()).add(target)
         self._pushed.add(promised_id)
-        self._yield_to(parent_id, promised_id)
+        self._yield_to(parent_id, promised_id, urgency)
         return promised_id
 
     def _parent_refusal(self, parent_id: int) -> Refusal | None:
@@ -296,10 +309,11 @@ class ServerConnection(Connection):
         # server could promise without end; counting them as open bounds that too.
         return len(self._pushed) < min(self._peer_streams, self._limits.max_concurrent_streams)
 
-    def _yield_to(self, parent_id: int, promised_id: int) -> None:
+    def _yield_to(self, parent_id: int, promised_id: int, urgency: int) -> None:
         """Make the pushed response wait behind the page's own (RFC 9218, 10)."""
         page = self._engine.get_stream_priority(parent_id)
-        urgency = _LOWEST_URGENCY if page is None else min(page.urgency + 1, _LOWEST_URGENCY)
+        behind = _LOWEST_URGENCY if page is None else page.urgency + 1
+        urgency = min(max(urgency, behind), _LOWEST_URGENCY)
         self._engine.set_stream_priority(promised_id, ngh2.Priority(urgency))
 
     def shutdown_notice(self) -> None:
