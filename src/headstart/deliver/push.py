@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from headstart.deliver.asgi import Message, Receive, RequestLike, Scope, Send, header, offers
 from headstart.deliver.asgi import send_channel as _send_channel
@@ -33,6 +33,8 @@ _NEVER_NAMES = frozenset(
     {"range", "expect", "host", "te", "trailer", "connection", "keep-alive", "upgrade"}
     | {"transfer-encoding", "proxy-connection", "max-forwards"}
 )
+# RFC 3986, 3.3: what may stand in a path.
+_PATH_SAFE = "/:@!$&'()*+,;=-._~"
 
 
 class PushBuilder:
@@ -164,8 +166,10 @@ class PushBuilder:
         return push
 
     def _target(self) -> str:
-        page = self._scope.get("raw_path") or self._scope["path"].encode()
-        url = urlsplit(urljoin(page.decode("ascii"), self._path))
+        try:
+            url = urlsplit(urljoin(_page_path(self._scope), self._path))
+        except ValueError as error:  # brackets that hold no IPv6 address
+            raise LocalProtocolError(f"{self._path!r} is no path: {error}") from error
         host = (header(self._scope, b"host") or b"").decode("latin-1")
         if url.netloc and (url.netloc != host or url.scheme not in ("", self._scope["scheme"])):
             raise LocalProtocolError(
@@ -187,9 +191,16 @@ def _page_url(scope: Scope) -> bytes:
     host = header(scope, b"host")
     if not host:
         return b""
-    path = scope.get("raw_path") or scope["path"].encode()
+    path = _page_path(scope).encode("ascii")
     query = scope.get("query_string") or b""
     return b"%s://%s%s%s" % (scope["scheme"].encode(), host, path, query and b"?" + query)
+
+
+def _page_path(scope: Scope) -> str:
+    """The page's path as it stands in a URL; `raw_path` is optional in ASGI."""
+    raw: bytes | None = scope.get("raw_path")
+    # Over HTTP/1.1 eight-bit characters get through; what is escaped already stays so.
+    return quote(raw, safe=_PATH_SAFE + "%") if raw else quote(scope["path"], safe=_PATH_SAFE)
 
 
 async def push(

@@ -1,0 +1,240 @@
+"""The real server for tests: in a thread of this process, or in a process of its own.
+
+Always on a real socket of 127.0.0.1 with a port that the system chose, and always ended with the
+block that started it. The certificate is of the development CA in the test run's own data folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from headstart import devca
+from headstart.config import ServerOptions
+from headstart.server.run import Config
+
+PATIENCE = 20.0
+SOURCES = Path(__file__).parents[2] / "src"
+_RUNNING = re.compile(r"running on https?://[^\s]*:(\d+)")
+
+
+@cache
+def certificate() -> devca.DevCertificate:
+    """A certificate for localhost, made once for the whole run."""
+    return devca.ensure()
+
+
+def until(condition: Callable[[], object], what: str = "the condition") -> None:
+    """Wait until `condition` holds, asking every few milliseconds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about in {PATIENCE} s"
+        time.sleep(0.005)
+
+
+class Gate:
+    """What an application waits for and a test opens, from another thread."""
+
+    def __init__(self) -> None:
+        self._opened: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def open(self) -> None:
+        """Let everybody through, now and later."""
+        if not self._opened.done():
+            self._opened.set_result(None)
+
+    async def passed(self) -> None:
+        """Wait until it is open."""
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.shield(asyncio.wrap_future(self._opened))
+
+
+class _Server(uvicorn.Server):
+    loop: asyncio.AbstractEventLoop
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    async def main_loop(self) -> None:
+        # uvicorn's own looks ten times a second whether it should stop; tests have no time for it.
+        while not await self.on_tick(0):
+            await asyncio.sleep(0.01)
+
+
+class LiveServer:
+    """A server in a thread.
+
+    Attributes:
+        port: Where it listens.
+        server: uvicorn's.
+        stopped: It was told to stop.
+    """
+
+    def __init__(self, config: Config, listener: socket.socket) -> None:
+        self.port: int = listener.getsockname()[1]
+        self.scheme = "https" if config.is_ssl else "http"
+        self.server = _Server(config)
+        self._thread = threading.Thread(target=self._run, args=[listener], daemon=True)
+        self._thread.start()
+        until(lambda: self.server.started or not self._thread.is_alive(), "the start")
+        assert self.server.started
+
+    def _run(self, listener: socket.socket) -> None:
+        self.server.run([listener])
+
+    @property
+    def url(self) -> str:
+        """Where it answers, without a path."""
+        return f"{self.scheme}://localhost:{self.port}"
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call it in the server's thread."""
+        self.server.loop.call_soon_threadsafe(function)
+
+    def begin_to_stop(self) -> None:
+        """What SIGTERM does."""
+        self.server.should_exit = True
+
+    def stop(self) -> None:
+        """Stop as SIGTERM does, and wait until it has."""
+        self.begin_to_stop()
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive(), "the server does not stop"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._thread.is_alive()
+
+    def kill(self) -> None:
+        """Stop without waiting for what is under way."""
+        self.server.force_exit = True
+        self.stop()
+
+
+@contextmanager
+def running(
+    app: Any, options: ServerOptions | None = None, *, tls: bool = False, **settings: Any
+) -> Iterator[LiveServer]:
+    """Serve `app` in a thread.
+
+    Args:
+        options: Ours.
+        tls: With the development certificate.
+        settings: uvicorn's.
+    """
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    if tls:
+        made = certificate()
+        settings |= {"ssl_certfile": str(made.certfile), "ssl_keyfile": str(made.keyfile)}
+    given = {"log_config": None, "timeout_graceful_shutdown": 1} | settings
+    live = LiveServer(Config(app, options, **given), listener)
+    try:
+        yield live
+    finally:
+        if live.alive:
+            live.kill()
+
+
+class ServerProcess:
+    """`headstart serve` (or `demo`) in a process of its own.
+
+    Attributes:
+        port: Where it listens, once it said so.
+        log: What it wrote so far.
+    """
+
+    def __init__(self, *arguments: str, folder: Path | None = None) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "headstart.cli", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=folder,
+            env=environment(),
+            start_new_session=True,
+        )
+        self.port = 0
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.append(line)
+            found = _RUNNING.search(line)
+            if found and not self.port:
+                self.port = int(found[1])
+
+    @property
+    def log(self) -> str:
+        """What it wrote so far."""
+        return "".join(self._lines)
+
+    def wait_until_started(self) -> None:
+        """Wait for the line that says where it listens, and until it does."""
+        until(lambda: self._answers() or self.process.poll() is not None, "the start")
+        assert self.process.poll() is None, self.log
+
+    def _answers(self) -> bool:
+        # With workers, or reload, the line comes before the first of them listens.
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.port)):
+            return True
+        return False
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Wait for its end; returns the exit status."""
+        status = self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return status
+
+    def end(self) -> None:
+        """End it, and every process that it started, however it is."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        finally:
+            self.process.wait(PATIENCE)
+            self._reader.join(PATIENCE)
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+
+def environment() -> dict[str, str]:
+    """For a process that imports this package and the tests."""
+    paths = [str(SOURCES), str(SOURCES.parent)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+
+
+@contextmanager
+def serving(app: str, *arguments: str, folder: Path | None = None) -> Iterator[ServerProcess]:
+    """Run `headstart serve app` with a port that the system chooses."""
+    server = ServerProcess("serve", app, "--port", "0", *arguments, folder=folder)
+    try:
+        server.wait_until_started()
+        yield server
+    finally:
+        server.end()
