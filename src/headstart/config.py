@@ -42,24 +42,6 @@ class WireLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptions:
-    """Options of the server beside uvicorn's own."""
-
-    limits: WireLimits = WireLimits()
-    push: bool = option(True, "Offer Server Push to clients that accept it.")
-    early_hints: bool = option(True, "Offer 103 Early Hints.")
-    hint_unmarked_clients: bool = option(
-        True, "Send a 103 also to clients that send no Sec-Fetch-* fields at all, such as curl."
-    )
-    preface_timeout: float = option(
-        10.0, "Seconds that a client has to say which protocol it speaks."
-    )
-    idle_timeout: float = option(
-        60.0, "Seconds after which an HTTP/2 connection without streams ends."
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientLimits:
     """What one HTTP/2 connection of ours to a server may cost. Sizes in bytes, times in seconds."""
 
@@ -72,3 +54,50 @@ class ClientLimits:
     max_pushes: int = option(100, "Pushed responses kept, and as many under way.")
     max_push_bytes: int = option(16 * 1024 * 1024, "Bytes of pushed responses kept.")
     max_push_age: float = option(300.0, "Seconds after which a pushed response is forgotten.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverOptions:
+    """What a page may send ahead, and when. Sizes in bytes, times in seconds."""
+
+    max_assets: int = option(10, "Assets that one page sends ahead.")
+    max_push_bytes: int = option(256 * 1024, "Bytes that one page pushes.")
+    push_bytes_at_once: int = option(
+        64 * 1024, "Bytes that a page may push however soon it answers itself."
+    )
+    push_rate: int = option(
+        2_500_000, "Bytes that a page may push besides for each second that it takes to answer."
+    )
+    max_hint_bytes: int = option(
+        1024 * 1024, "Bytes that one page's 103 or Link announces; the client orders them itself."
+    )
+    max_link_size: int = option(4 * 1024, "Length of the links that one page sends.")
+    min_probability: float = option(0.5, "How likely an asset must be asked for with its page.")
+    min_lifetime: float = option(1.0, "How long an asset must stay fresh.")
+    min_think_time: float = option(
+        0.001, "A page that usually answers sooner gets no 103: it would win nothing."
+    )
+    hint_http1: bool = option(False, "Send a 103 also over HTTP/1.1 (RFC 8297, 3).")
+    links: bool = option(True, "Send a Link field where neither push nor 103 works.")
+    cookie: str = option(
+        "", "Name of a cookie that remembers what its client was sent; without a name, none is set."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """Options of the server beside uvicorn's own."""
+
+    limits: WireLimits = WireLimits()
+    deliver: DeliverOptions = DeliverOptions()
+    push: bool = option(True, "Offer Server Push to clients that accept it.")
+    early_hints: bool = option(True, "Offer 103 Early Hints.")
+    hint_unmarked_clients: bool = option(
+        True, "Send a 103 also to clients that send no Sec-Fetch-* fields at all, such as curl."
+    )
+    preface_timeout: float = option(
+        10.0, "Seconds that a client has to say which protocol it speaks."
+    )
+    idle_timeout: float = option(
+        60.0, "Seconds after which an HTTP/2 connection without streams ends."
+    )
