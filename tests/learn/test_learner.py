@@ -1,0 +1,542 @@
+"""Tests of headstart.learn.learner: whole exchanges, and the threats to a server that learns."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart.learn import (
+    Answer,
+    Exchange,
+    How,
+    Kind,
+    Learner,
+    LearnOptions,
+    Request,
+    Silence,
+    Unlearnable,
+    View,
+)
+from tests.learn.site import (
+    ASSETS,
+    FONT,
+    HTML,
+    IMAGE,
+    ORIGIN,
+    SCRIPT,
+    STYLE,
+    Site,
+    asset_answer,
+    asset_request,
+    page_request,
+)
+
+
+def _targets(view: View) -> set[str]:
+    return {candidate.target for candidate in view.candidates}
+
+
+# The way of a page
+
+
+def test_the_second_client_is_sent_what_the_first_asked_for() -> None:
+    site = Site()
+    first = site.visit()
+
+    second = site.open()
+
+    assert first.silence is Silence.NOTHING_KNOWN
+    assert _targets(second) == set(ASSETS)
+    assert second.silence is None
+
+
+def test_a_connection_that_ends_is_counted_at_once() -> None:
+    site = Site()
+    view = site.open(connection="first")
+    for target in ASSETS:
+        site.fetch(view, target)
+    assert site.sent() == set()
+
+    site.learner.gone("first")
+
+    assert _targets(site.open(connection="second")) == set(ASSETS)
+
+
+def test_the_map_does_not_change_within_a_request() -> None:
+    site = Site()
+    view = site.open()
+    site.fetch(view, STYLE)
+
+    assert site.sent() == set()
+
+    site.learner.sync(site.now)
+    assert site.sent() == {STYLE}
+
+
+def test_a_view_that_is_counted_while_it_goes_on_is_counted_once() -> None:
+    site = Site()
+    view = site.open()
+    site.fetch(view, STYLE)
+    site.learner.sync(site.now)
+    site.fetch(view, SCRIPT)
+    site.wait()
+
+    assert site.sent() == {STYLE, SCRIPT}
+    assert {row.views for row in site.learner.rows() if row.page == ORIGIN + "/"} == {1.0}
+
+
+def test_a_candidate_says_how_a_link_to_it_is_written() -> None:
+    site = Site()
+    site.visit()
+
+    found = {candidate.target: candidate for candidate in site.open().candidates}
+
+    font = found[FONT].asset
+    assert (font.kind, font.media_type, font.cors) == (Kind.FONT, "font/woff2", True)
+    assert (font.size, font.lifetime, font.verified) == (1000, 3600, True)
+    assert found[STYLE].kind is Kind.STYLE
+    assert not found[STYLE].asset.cors
+
+
+def test_a_page_without_fetch_metadata_is_known_by_its_answer() -> None:
+    site = Site()
+    request = page_request()._replace(destination="", mode="")
+    assert site.learner.begin(request, site.now) is None
+
+    view = site.learner.complete(request, HTML, None, site.now)
+
+    assert view is not None
+
+
+def test_once_known_it_is_known_before_its_answer() -> None:
+    site = Site()
+    site.visit()
+
+    view = site.learner.begin(page_request()._replace(destination="", mode=""), site.now)
+
+    assert view is not None
+    assert _targets(view) == set(ASSETS)
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer"),
+    [
+        ({}, Answer(404, "text/html")),
+        ({}, Answer(200, "application/pdf")),
+        ({"destination": "empty"}, HTML),
+        ({"method": "POST"}, HTML),
+        ({"target": "/" + "x" * 3000}, HTML),
+    ],
+)
+def test_what_is_no_page_leaves_no_view(fields: dict[str, Any], answer: Answer) -> None:
+    site = Site()
+    request = page_request()._replace(**fields)
+
+    view = site.learner.complete(request, answer, site.learner.begin(request, 0.0), 0.0)
+
+    assert view is None
+
+
+def test_a_conditional_request_is_sent_nothing() -> None:
+    site = Site()
+    site.visit()
+
+    view = site.open(conditional=True)
+
+    assert not view.candidates
+    assert view.silence is Silence.CONDITIONAL
+    site.wait()
+    assert site.sent() == set(ASSETS)
+
+
+def test_a_connection_that_had_an_asset_is_not_sent_it_again() -> None:
+    site = Site()
+    site.visit()
+    view = site.open(connection="mine")
+    site.fetch(view, STYLE)
+
+    assert _targets(site.open(connection="mine")) == set(ASSETS) - {STYLE}
+    assert _targets(site.open(connection="other")) == set(ASSETS)
+
+
+def test_a_push_is_not_repeated_when_its_request_is_cancelled_and_repeated() -> None:
+    site = Site()
+    site.visit()
+    request = page_request(connection="mine")
+    view = site.learner.begin(request, site.now)
+    assert view is not None
+    for target in ASSETS:
+        site.learner.delivered(view, target, How.PUSHED)
+
+    again = site.learner.begin(request, site.now)
+
+    assert again is not None
+    assert not again.candidates
+
+
+def test_a_client_that_never_fetches_assets_is_sent_nothing() -> None:
+    site = Site()
+    for _ in range(10):
+        site.visit()
+    for _ in range(4):
+        site.visit(assets=(), address="192.0.2.200", user_agent="Feed/1.0")
+
+    view = site.open(address="192.0.2.200", user_agent="Feed/1.0")
+
+    assert view.silence is Silence.NOT_RENDERING
+    assert not view.candidates
+
+
+# Forgetting and feedback
+
+
+@pytest.mark.parametrize("status", [404, 410, 301, 302, 500, 204])
+def test_an_answer_other_than_200_removes_the_asset_at_once(status: int) -> None:
+    site = Site()
+    for _ in range(5):
+        site.visit()
+    view = site.open()
+
+    site.fetch(view, STYLE, status=status)
+
+    assert site.sent() == set(ASSETS) - {STYLE}
+
+
+@pytest.mark.parametrize("status", [304, 206])
+def test_an_answer_that_says_it_is_there_keeps_it(status: int) -> None:
+    site = Site()
+    site.visit()
+
+    site.fetch(site.open(), STYLE, status=status)
+
+    assert STYLE in site.sent()
+
+
+def test_a_ban_of_one_client_does_not_unmake_what_others_get() -> None:
+    site = Site()
+    for _ in range(3):
+        site.visit()
+
+    for status in (401, 403, 429, 503) * 100:
+        site.fetch(site.open(address="192.0.2.66"), STYLE, status=status)
+    assert STYLE in site.sent()
+
+    site.fetch(site.open(address="192.0.2.67"), STYLE, status=403)
+    assert STYLE not in site.sent()
+
+
+def test_a_push_answered_404_is_not_pushed_again() -> None:
+    site = Site()
+    site.visit()
+    view = site.open()
+
+    site.learner.feedback(view, STYLE, status=404)
+
+    assert STYLE not in site.sent()
+
+
+def test_an_asset_that_became_private_is_removed() -> None:
+    site = Site()
+    for _ in range(3):
+        site.visit()
+
+    site.fetch(site.open(), STYLE, cache_control="private")
+
+    assert STYLE not in site.sent()
+
+
+def test_pushes_that_clients_reset_stop() -> None:
+    site = Site()
+    site.visit()
+    for _ in range(8):
+        view = site.open()
+        for candidate in view.candidates:
+            site.learner.delivered(view, candidate.target, How.PUSHED)
+            if candidate.target == IMAGE:
+                site.learner.feedback(view, IMAGE)
+        site.wait()
+
+    assert IMAGE not in site.sent()
+
+
+def test_a_page_whose_hints_nobody_follows_stops_by_itself() -> None:
+    site = Site()
+    site.visit()
+    site.visit()
+    silences = []
+    for _ in range(30):
+        view = site.open()
+        silences.append(view.silence)
+        for candidate in view.candidates:
+            site.learner.delivered(view, candidate.target, How.HINTED)
+        site.fetch(view, "/other.css", cache_control="no-store")
+        site.wait()
+
+    assert silences[-1] in (Silence.MOSTLY_WASTE, Silence.NOTHING_KNOWN)
+
+
+def test_a_hint_that_is_followed_is_of_use_though_it_does_not_count() -> None:
+    site = Site()
+    site.visit()
+    for _ in range(50):
+        site.visit(deliver=How.HINTED)
+
+    assert site.sent() == set(ASSETS)
+
+
+def test_a_renamed_stylesheet_is_sent_within_three_views_and_the_old_one_is_gone() -> None:
+    site = Site()
+    for _ in range(10):
+        site.visit(assets=("/site.3f9a01bc.css", SCRIPT), deliver=How.HINTED)
+
+    for _ in range(3):
+        site.visit(assets=("/site.77aa12bd.css", SCRIPT), deliver=How.HINTED)
+
+    assert site.sent() == {"/site.77aa12bd.css", SCRIPT}
+
+
+def test_one_client_alone_sees_its_renamed_stylesheet_too() -> None:
+    site = Site()
+    for number in range(4):
+        site.visit(assets=("/old.css",), address="127.0.0.1", connection=number)
+
+    missing = site.open(address="127.0.0.1", connection="now")
+    site.learner.feedback(missing, "/old.css", status=404)
+    site.learner.gone("now")
+    for number in range(10, 13):
+        site.visit(assets=("/new.css",), address="127.0.0.1", connection=number)
+
+    assert site.sent() == {"/new.css"}
+
+
+# Control views
+
+
+def test_control_views_get_nothing_and_are_marked() -> None:
+    site = Site(control_share=32)
+    views = [site.visit(deliver=How.HINTED) for _ in range(321)]
+
+    control = [view for view in views if view.control]
+
+    assert len(control) == 10
+    assert not any(view.candidates for view in control)
+
+
+def test_an_asset_no_longer_needed_is_dropped_though_every_hint_for_it_is_obeyed() -> None:
+    site = Site(control_share=32)
+    for _ in range(100):
+        site.visit(deliver=How.HINTED)
+
+    views = 0
+    while IMAGE in site.sent():
+        site.visit(assets=(STYLE, SCRIPT, FONT), deliver=How.HINTED)
+        views += 1
+
+    assert views <= 200
+    assert site.sent() == {STYLE, SCRIPT, FONT}
+
+
+def test_the_measured_gain_is_the_true_gain_within_a_tenth() -> None:
+    """A page of 200 ms and a round trip of 100 ms on a network that jitters: what is sent ahead
+    saves one round trip."""
+    site = Site(control_share=32)
+    chance = random.Random(7)
+    true_gain, views = 0.0, 5000
+    for _ in range(views):
+        round_trip = 0.1 * chance.lognormvariate(0.0, 0.25)
+        unaided, aided = 0.2 + 2 * round_trip, 0.2 + round_trip
+        true_gain += (unaided - aided) / views
+        view = site.visit(deliver=How.HINTED)
+        site.learner.measured(view, unaided if view.control or not view.delivered else aided)
+
+    gain = site.learner.gain(ORIGIN + "/")
+
+    assert gain.control >= views // 32 - 1
+    assert gain.delivered > 4500
+    assert gain.seconds == pytest.approx(true_gain, rel=0.1)
+    assert abs(gain.seconds - true_gain) < 4 * gain.error
+    assert site.learner.gain() == gain
+
+
+# Workers and restarts
+
+
+def test_workers_learn_from_each_other_s_votes() -> None:
+    one, other = Site(), Learner(LearnOptions(control_share=0))
+    view = one.open()
+    for target in ASSETS:
+        one.fetch(view, target)
+
+    other.absorb(one.learner.sync(one.now + 1.0))
+
+    assert {c.target for c in other.candidates(ORIGIN, "/")} == set(ASSETS)
+    assert other.sync(one.now + 2.0) == []
+
+
+def test_a_removal_and_the_operator_s_word_reach_the_other_worker() -> None:
+    one, other = Site(), Learner(LearnOptions(control_share=0))
+    one.visit()
+    other.absorb(one.learner.export())
+    one.fetch(one.open(), STYLE, status=404)
+    one.learner.never(SCRIPT)
+    one.learner.pin("/", "/print.css")
+
+    other.absorb(one.learner.sync(one.now))
+
+    assert {c.target for c in other.candidates(ORIGIN, "/")} == {FONT, IMAGE, "/print.css"}
+
+    one.learner.forget("/")
+    other.absorb(one.learner.sync(one.now))
+    assert other.candidates(ORIGIN, "/") == ()
+
+
+def test_what_waits_for_other_workers_is_bounded() -> None:
+    site = Site(max_bytes=1 << 20)
+    for _ in range(500):
+        view = site.open(f"/{'x' * 1000}")
+        site.fetch(view, STYLE)
+        site.learner._end(view)
+
+    records = site.learner.sync(site.now)
+
+    assert len(records) < 500
+
+
+def test_a_log_teaches_the_same_as_live_requests() -> None:
+    learner = Learner()
+    learner.request(Exchange(page_request(), HTML), 0.0)
+    learner.request(Exchange(asset_request(STYLE), asset_answer(STYLE, cache_control=None)), 0.1)
+    learner.sync(60.0)
+
+    (candidate,) = learner.candidates(ORIGIN, "/")
+
+    assert candidate.target == STYLE
+    assert not candidate.asset.verified
+
+
+# The threats of a server that learns
+
+
+def test_ten_thousand_forged_requests_change_no_other_client_s_deliveries() -> None:
+    site = Site()
+    for _ in range(12):
+        site.visit()
+    before = site.sent()
+
+    for number in range(10_000):
+        view = site.open(address="192.0.2.66", user_agent=str(number))
+        site.fetch(view, f"/evil{number % 10}.css")
+        if number % 100 == 0:
+            site.wait(3.0)
+    site.wait()
+
+    assert site.sent() == before
+    assert _targets(site.open()) == before
+
+
+def test_forged_requests_make_no_page_send_a_url_of_their_choice() -> None:
+    site = Site()
+    for number in range(200):
+        site.visit(f"/page{number % 20}", assets=("/evil.png",), address="192.0.2.66")
+    for _ in range(2):
+        for number in range(20):
+            site.visit(f"/page{number}", assets=(STYLE,))
+
+    assert {target for number in range(20) for target in site.sent(f"/page{number}")} == {STYLE}
+
+
+def test_a_foreign_page_makes_no_asset_be_sent() -> None:
+    site = Site()
+    view = site.open()
+    request = asset_request(STYLE)._replace(
+        address=view.client[0], origin="https://evil.example"
+    )
+
+    site.learner.complete(request, asset_answer(STYLE), None, site.now)
+    site.wait()
+
+    assert site.sent() == set()
+
+
+def test_each_refusal_is_counted_with_its_reason() -> None:
+    site = Site()
+
+    site.fetch(site.open(), STYLE, sets_cookie=True)
+
+    assert site.learner.refusals[Unlearnable.SETS_COOKIE] == 1
+
+
+_words = st.sampled_from(
+    ["/", "/a.css", "/b.js", "/c.png?x=1", "/d.css?v=2", "//e.css", "/f\r\n.css", "/g h.css"]
+    + ["/" + "z" * 3000 + ".css", "/i.html", "/j.css#k", '/l".css', "/m", "", "*", "/é.css"]
+)
+_requests = st.builds(
+    Request,
+    origin=st.sampled_from([ORIGIN, "https://evil.example"]),
+    target=_words,
+    address=st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1"]),
+    method=st.sampled_from(["GET", "GET", "GET", "HEAD", "POST"]),
+    referer=st.sampled_from(["", ORIGIN + "/", ORIGIN + "/a.css", "https://evil.example/", "%"]),
+    connection=st.sampled_from([None, 1, 2]),
+    destination=st.sampled_from(["", "document", "style", "script", "image", "empty", "iframe"]),
+    authorized=st.booleans(),
+    conditional=st.booleans(),
+    accepts_html=st.booleans(),
+)
+_answers = st.builds(
+    Answer,
+    status=st.sampled_from([200, 200, 200, 206, 301, 304, 404, 500]),
+    content_type=st.sampled_from(["", "text/html", "text/css", "text/javascript", "image/png"]),
+    cache_control=st.sampled_from(
+        [None, "", "max-age=60", "private", "no-store", "no-cache", "immutable", "max-age=5"]
+    ),
+    vary=st.sampled_from(["", "Accept-Encoding", "Cookie", "*"]),
+    sets_cookie=st.booleans(),
+    size=st.integers(0, 1 << 20),
+)
+
+
+def _is_forbidden(request: Request, answer: Answer) -> bool:
+    said = answer.cache_control or ""
+    return (
+        request.method != "GET"
+        or answer.status != 200
+        or request.authorized
+        or answer.sets_cookie
+        or answer.vary in ("Cookie", "*")
+        or said in ("private", "no-store", "no-cache")
+        or ("?" in request.target and said not in ("immutable", "max-age=60"))
+        or "html" in answer.content_type
+        or not request.target.isascii()
+        or bool(set(request.target) & set('\r\n "#<>'))
+        or request.target.startswith("//")
+        or len(request.target) > 2048
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(_requests, _answers, st.floats(0.0, 1.0)), max_size=60))
+def test_no_input_makes_it_learn_what_may_not_be_learned(
+    exchanges: list[tuple[Request, Answer, float]],
+) -> None:
+    learner = Learner(LearnOptions(control_share=0))
+    now = 0.0
+    allowed = set()
+    for request, answer, passed in exchanges:
+        now += passed
+        if not _is_forbidden(request, answer):
+            allowed.add((request.origin, request.target))
+        view = learner.request(Exchange(request, answer), now)
+        learner.sync(now)
+        for candidate in view.candidates if view else ():
+            assert view is not None
+            assert (view.origin, candidate.target) in allowed
+
+    learner.sync(now + 60.0)
+    for row in learner.rows():
+        origin = "/".join(row.page.split("/")[:3])
+        assert (origin, row.asset) in allowed

@@ -1,0 +1,306 @@
+"""Tests of headstart.learn.model, by votes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headstart.errors import ConfigurationError
+from headstart.learn import (
+    Kind,
+    LearnOptions,
+    PageRecord,
+    Removal,
+    Rule,
+    Sighting,
+    Standing,
+    Verdict,
+    Vote,
+)
+from headstart.learn.model import Map
+from tests.learn.site import ORIGIN
+
+OPTIONS = LearnOptions(control_share=32)
+
+
+def seen(target: str, size: int = 1000) -> Sighting:
+    return Sighting(target, Kind.STYLE, "text/css", False, size, 3600, True)
+
+
+def vote(voter: int, *targets: str, path: str = "/", **fields: Any) -> Vote:
+    asked = tuple(seen(target) for target in targets)
+    values = {"time": 0.0, "origin": ORIGIN, "path": path, "voter": voter, "asked": asked}
+    return Vote(**{"fresh": True, **values, **fields})
+
+
+def folded(*votes: Vote, options: LearnOptions = OPTIONS) -> Map:
+    known = Map(options)
+    for cast in votes:
+        known.fold(cast)
+    return known
+
+
+def sent(known: Map, path: str = "/") -> list[str]:
+    return [candidate.target for candidate in known.candidates(ORIGIN, path)]
+
+
+def test_after_one_view_the_next_gets_its_assets() -> None:
+    assert set(sent(folded(vote(1, "/a.css", "/b.css")))) == {"/a.css", "/b.css"}
+
+
+def test_an_asset_that_half_the_views_do_without_goes() -> None:
+    known = folded(vote(1, "/a.css", "/b.css"), vote(2, "/a.css"), vote(3, "/a.css"))
+
+    assert sent(known) == ["/a.css"]
+
+
+def test_what_a_client_had_or_was_sent_counts_neither_way() -> None:
+    known = folded(vote(1, "/a.css"), vote(2, "/a.css"))
+    before = known.candidates(ORIGIN, "/")
+
+    known.fold(vote(3, held=("/a.css",)))
+
+    assert known.candidates(ORIGIN, "/") == before
+
+
+def test_a_page_never_seen_borrows_from_its_pattern() -> None:
+    known = folded(
+        *(vote(n, "/p.css", path=f"/product/{n}") for n in range(3)),
+        *(vote(n, "/blog.css", path=f"/blog/{n}") for n in range(3)),
+    )
+
+    assert sent(known, "/product/99") == ["/p.css"]
+    assert sent(known, "/blog/99") == ["/blog.css"]
+    assert known.candidates(ORIGIN, "/product/99")[0].why is Standing.PATTERN
+
+
+def test_a_page_of_no_pattern_borrows_from_its_origin_alone() -> None:
+    known = folded(*(vote(n, "/site.css", path=f"/page{n}") for n in range(3)))
+
+    assert sent(known, "/another") == ["/site.css"]
+    assert known.candidates("https://elsewhere.example", "/another") == ()
+
+
+def test_one_page_says_nothing_of_the_next() -> None:
+    known = folded(*(vote(n, "/a.css", path="/one") for n in range(20)))
+
+    assert sent(known, "/another") == []
+
+
+def test_a_page_that_does_without_what_its_origin_needs_is_not_sent_it() -> None:
+    known = folded(
+        *(vote(n, "/site.css", path=f"/page{n}") for n in range(5)),
+        *(vote(n, "/own.css", path="/plain") for n in range(10, 13)),
+    )
+
+    assert sent(known, "/plain") == ["/own.css"]
+
+
+def test_an_asset_answered_otherwise_is_gone_from_every_page_at_once() -> None:
+    known = folded(*(vote(n, "/site.css", path=f"/page{n}") for n in range(5)))
+
+    assert known.remove(Removal(ORIGIN, "/site.css"))
+
+    assert all(sent(known, f"/page{n}") == [] for n in range(5))
+    assert sent(known, "/another") == []
+    assert not known.remove(Removal(ORIGIN, "/site.css"))
+
+
+def test_a_changed_fingerprint_takes_the_old_one_s_place() -> None:
+    old, new = "/app.3f9a01bc.js", "/app.77aa12bd.js"
+    known = folded(*(vote(n, old) for n in range(10)))
+
+    known.fold(vote(20, new))
+    assert sent(known) == [old]
+    known.fold(vote(21, new))
+
+    assert sent(known) == [new]
+
+
+def test_two_fingerprinted_files_of_one_view_are_no_versions_of_each_other() -> None:
+    one, other = "/photo-3f9a01bc.png", "/photo-77aa12bd.png"
+    known = folded(*(vote(n, one, other) for n in range(10)))
+
+    assert set(sent(known)) == {one, other}
+
+
+def test_a_stylesheet_renamed_without_a_fingerprint_is_sent_within_three_views() -> None:
+    known = folded(*(vote(n, "/old.css") for n in range(30)))
+
+    for n in range(30, 33):
+        known.fold(vote(n, "/new.css"))
+
+    assert "/new.css" in sent(known)
+
+
+def test_an_asset_that_four_views_in_a_row_did_without_is_dropped() -> None:
+    known = folded(*(vote(n, "/a.css", "/b.css") for n in range(100)))
+
+    for n in range(100, 104):
+        known.fold(vote(n, "/b.css"))
+
+    assert sent(known) == ["/b.css"]
+
+
+def test_one_client_alone_is_not_believed_once_others_were_here() -> None:
+    known = folded(vote(1, "/evil.css"))
+    assert sent(known) == ["/evil.css"]
+
+    known.fold(vote(2, held=("/evil.css",)))
+
+    assert sent(known) == []
+    assert [row.why for row in known.rows() if row.page == ORIGIN + "/"] == [Standing.UNCONFIRMED]
+
+
+def test_ten_thousand_votes_of_one_client_change_nothing_for_others() -> None:
+    known = folded(*(vote(n, "/a.css", "/b.css") for n in range(2, 12)))
+    before = set(sent(known))
+
+    for number in range(10_000):
+        known.fold(vote(1, f"/evil{number % 7}.css"))
+
+    assert set(sent(known)) == before
+
+
+def test_ten_thousand_pages_of_one_client_push_out_no_page_of_others() -> None:
+    known = folded(*(vote(n % 9 + 2, "/a.css", path=f"/page{n // 3}") for n in range(300)))
+    before = {n: sent(known, f"/page{n}") for n in range(100)}
+    assert all(before.values())
+
+    for number in range(10_000):
+        known.fold(vote(1, "/evil.css", path=f"/forged{number}"))
+
+    assert {n: sent(known, f"/page{n}") for n in range(100)} == before
+
+
+def test_pages_and_assets_are_bounded() -> None:
+    options = LearnOptions(max_pages=10, max_patterns=3, max_sites=2, max_assets=5)
+    known = Map(options)
+    for page in range(100):
+        targets = [f"/{page}/{asset}.css" for asset in range(9)]
+        known.fold(vote(page, *targets, path=f"/d{page}/p", origin=f"https://{page}.example"))
+
+    records = [record for record in known.export() if isinstance(record, PageRecord)]
+    assert sum(record.level is Standing.PAGE for record in records) == 10
+    assert sum(record.level is Standing.PATTERN for record in records) == 3
+    assert sum(record.level is Standing.SITE for record in records) == 2
+    assert all(len(record.assets) <= 5 for record in records)
+
+
+def test_likely_assets_are_not_displaced_by_newcomers() -> None:
+    known = folded(
+        *(vote(n, "/a.css", "/b.css") for n in range(10)), options=LearnOptions(max_assets=2)
+    )
+
+    known.fold(vote(20, "/a.css", "/b.css", "/c.css"))
+
+    assert set(sent(known)) == {"/a.css", "/b.css"}
+
+
+def test_a_page_that_mostly_wastes_what_it_sends_stops_and_may_start_again() -> None:
+    known = folded(vote(1, "/a.css"), vote(2, "/a.css"))
+    for n in range(10, 20):
+        known.fold(vote(n, held=("/a.css",), worth=0.0))
+    assert known.is_waste(ORIGIN, "/")
+
+    for n in range(20, 40):
+        known.fold(vote(n, "/a.css", worth=1.0))
+
+    assert not known.is_waste(ORIGIN, "/")
+
+
+def test_an_asset_whose_deliveries_are_not_used_is_lowered() -> None:
+    known = folded(*(vote(n, "/a.css", "/b.css") for n in range(10)))
+
+    for n in range(20, 30):
+        known.fold(vote(n, held=("/a.css", "/b.css"), wasted=("/a.css",), used=("/b.css",)))
+
+    assert sent(known) == ["/b.css"]
+    assert {row.why for row in known.rows() if row.asset == "/a.css"} >= {Standing.WASTED}
+
+
+def test_a_large_asset_needs_better_odds() -> None:
+    big = Sighting("/big.png", Kind.IMAGE, size=4_000_000)
+    known = folded(vote(1, asked=(big, seen("/a.css"))))
+    assert sent(known) == ["/a.css"]
+
+    for n in range(2, 40):
+        known.fold(vote(n, asked=(big, seen("/a.css"))))
+
+    assert set(sent(known)) == {"/a.css", "/big.png"}
+
+
+def test_the_operator_s_word_holds_whatever_was_learned() -> None:
+    known = folded(*(vote(n, "/a.css") for n in range(5)))
+    known.obey(Rule(Verdict.PIN, "/", "/print.css"))
+    known.obey(Rule(Verdict.PIN, "/empty", "/print.css"))
+    known.obey(Rule(Verdict.NEVER, "", "/a.css"))
+
+    assert sent(known) == ["/print.css"]
+    assert sent(known, "/empty") == ["/print.css"]
+    assert {row.why for row in known.rows()} == {Standing.PINNED, Standing.BARRED}
+
+
+@pytest.mark.parametrize("asset", ["//evil.example/a.css", "/a b.css", "/page", "no path"])
+def test_what_cannot_be_sent_cannot_be_pinned(asset: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Map(OPTIONS).obey(Rule(Verdict.PIN, "/", asset))
+
+
+def test_a_forgotten_page_knows_nothing_and_learns_again() -> None:
+    known = folded(vote(1, "/a.css"))
+
+    assert known.forget("/")
+    assert sent(known) == []
+    assert not known.forget("/")
+
+    known.fold(vote(1, "/a.css"))
+    assert sent(known) == ["/a.css"]
+
+
+def test_what_is_exported_says_the_same_elsewhere() -> None:
+    known = folded(
+        *(vote(n, "/a.css", "/b.css", path=f"/product/{n % 3}") for n in range(20)),
+        vote(30, "/a.css", path="/product/1", worth=0.5, used=("/b.css",)),
+    )
+    known.obey(Rule(Verdict.PIN, "/", "/print.css"))
+    other = Map(OPTIONS)
+
+    for record in known.export():
+        if isinstance(record, PageRecord):
+            other.load(record)
+        else:
+            other.obey(record)
+
+    for path in ("/", "/product/1", "/product/new"):
+        ours = [(c.target, c.probability, c.why) for c in known.candidates(ORIGIN, path)]
+        theirs = [(c.target, c.probability, c.why) for c in other.candidates(ORIGIN, path)]
+        assert ours == theirs
+
+
+def test_two_maps_of_the_same_page_add_up() -> None:
+    known = folded(*(vote(n, "/a.css") for n in range(3)))
+    other = folded(*(vote(n, "/a.css", "/b.css") for n in range(10, 13)))
+
+    for record in other.export():
+        if isinstance(record, PageRecord):
+            known.load(record)
+
+    by_target = {c.target: c.probability for c in known.candidates(ORIGIN, "/")}
+    assert by_target["/a.css"] == pytest.approx(6.4 / 7, abs=0.1)
+
+
+def test_one_view_in_thirty_two_is_a_control_view_and_the_first_ones_are_none() -> None:
+    known = folded(vote(1, "/a.css"))
+
+    control = [known.is_control(ORIGIN, "/") for _ in range(32 * 50)]
+
+    assert not any(control[:16])
+    assert all(sum(control[block * 32 : block * 32 + 32]) == 1 for block in range(50))
+
+
+def test_no_control_views_where_they_are_turned_off() -> None:
+    known = folded(vote(1, "/a.css"), options=LearnOptions(control_share=0))
+
+    assert not any(known.is_control(ORIGIN, "/") for _ in range(100))
