@@ -1,0 +1,32 @@
+"""The store that keeps nothing: one process, until it ends.
+
+Chosen by the operator. Where a file fails, `sqlite` itself goes on without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headstart.learn.records import PageRecord, Record, Rule
+
+
+class MemoryStore:
+    """A `Store` that has no medium: the learner itself is all there is."""
+
+    @property
+    def snapshot_due(self) -> bool:
+        """Never."""
+        return False
+
+    def load(self) -> list[Record]:
+        """Nothing."""
+        return []
+
+    def exchange(
+        self, outbox: Sequence[Record], image: Sequence[PageRecord | Rule] | None = None
+    ) -> list[Record]:
+        """Drops what it is given; nobody else publishes anything."""
+        return []
+
+    def close(self) -> None:
+        """Does nothing."""

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from headstart.store import default_path, files
+from headstart.store.base import DamagedError, StoreError
+from headstart.store.files import open_file, open_to_read
+from tests.store.workers import Operator, unprivileged, unprivileged_folder
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "learned.sqlite3"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_PATIENCE", 0.05)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def make(path: Path) -> None:
+    open_file(path, Operator()).close()
+
+
+def test_path_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_DATA", str(tmp_path))
+    assert default_path() == tmp_path / "learned.sqlite3"
+
+    monkeypatch.delenv("HEADSTART_DATA")
+    assert default_path().parts[-2:] == ("headstart", "learned.sqlite3")
+
+
+def test_folder_and_files_are_the_users_own(path: Path) -> None:
+    old = os.umask(0)
+    try:
+        file = open_file(path, Operator())
+    finally:
+        os.umask(old)
+
+    assert mode(path.parent) == 0o700
+    assert {mode(part) for part in path.parent.iterdir()} == {0o600}
+    assert {part.name for part in path.parent.iterdir()} >= {"learned.sqlite3", f"{path.name}-wal"}
+    file.close()
+
+
+def test_file_is_kept_in_wal_mode_and_can_shrink(path: Path) -> None:
+    file = open_file(path, Operator())
+
+    pragmas = ("journal_mode", "synchronous", "auto_vacuum", "user_version")
+    assert [file.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas] == [
+        b"wal",
+        1,
+        2,
+        1,
+    ]
+    file.close()
+
+
+def test_several_processes_can_have_it_open(path: Path) -> None:
+    first, second = open_file(path, Operator()), open_file(path, Operator())
+
+    assert first.in_place
+    assert second.in_place
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("content", [os.urandom(20_000), b"SQLite format 3\0" + bytes(5000)])
+def test_damaged_file_is_moved_aside_in_one_line(path: Path, content: bytes) -> None:
+    operator = Operator()
+    path.parent.mkdir()
+    path.write_bytes(content)
+    path.with_name(f"{path.name}-wal").write_bytes(b"left over")
+
+    open_file(path, operator).close()
+
+    assert path.with_name("learned.sqlite3.damaged").read_bytes() == content
+    assert path.with_name("learned.sqlite3.damaged-wal").read_bytes() == b"left over"
+    assert "moved to learned.sqlite3.damaged" in operator.only_line()
+    open_file(path, operator).close()
+    assert len(operator.lines) == 1
+
+
+def test_file_cut_in_half_is_damaged(path: Path) -> None:
+    operator = Operator()
+    make(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    open_file(path, operator).close()
+
+    assert "is damaged" in operator.only_line()
+
+
+def test_damaged_file_stays_while_somebody_else_has_it_open(path: Path) -> None:
+    other = open_file(path, Operator())
+    with path.open("r+b") as raw:
+        raw.write(os.urandom(4096))
+
+    with pytest.raises(StoreError, match="others still have it open"):
+        open_file(path, Operator())
+    assert other.in_place
+
+    other.close()
+    open_file(path, Operator()).close()
+    assert path.with_name("learned.sqlite3.damaged").exists()
+
+
+def test_empty_file_and_one_whose_maker_was_killed_are_completed(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    make(path)
+    path.unlink()
+    begun = sqlite3.connect(path)
+    begun.execute("PRAGMA journal_mode = WAL")
+    begun.close()
+
+    make(path)
+
+    with open_to_read(path) as connection:
+        assert connection.execute("SELECT count(*) FROM state").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    "statement", ["PRAGMA user_version = 2", "PRAGMA application_id = 1", "PRAGMA user_version = 0"]
+)
+def test_file_of_another_version_or_program_is_left_alone(path: Path, statement: str) -> None:
+    make(path)
+    changed = sqlite3.connect(path)
+    changed.execute(statement)
+    changed.close()
+
+    for _ in range(2):
+        with pytest.raises(StoreError, match="not written by this version") as raised:
+            open_file(path, Operator())
+        assert raised.value.hint
+        with pytest.raises(StoreError, match="not written by"), open_to_read(path):
+            pass
+    assert not path.with_name("learned.sqlite3.damaged").exists()
+
+
+def test_other_programs_tables_are_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE theirs (a)")
+    other.close()
+
+    with pytest.raises(StoreError, match="not written by this version"):
+        open_file(path, Operator())
+
+
+def test_path_below_a_file_and_folder_in_its_place_are_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+
+    for path in (tmp_path / "file" / "learned.sqlite3", tmp_path / "folder"):
+        with pytest.raises(StoreError, match="cannot be used") as raised:
+            open_file(path, Operator())
+        assert "HEADSTART_DATA" in raised.value.hint
+
+
+def test_read_only_file_cannot_be_opened_but_read() -> None:
+    with unprivileged_folder() as folder:
+        path = folder / "learned.sqlite3"
+        make(path)
+        path.chmod(0o444)
+        (folder / ".learned.sqlite3.lock").chmod(0o666)
+
+        with unprivileged():
+            with pytest.raises(StoreError, match="cannot be used"):
+                open_file(path, Operator())
+            with open_to_read(path) as connection:
+                assert connection.execute("SELECT count(*) FROM journal").fetchone() == (0,)
+
+
+def test_locked_file_is_told(path: Path) -> None:
+    make(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+
+    with pytest.raises(StoreError, match="locked"):
+        open_file(path, Operator())
+    other.close()
+    make(path)
+
+
+def test_reading_needs_a_file_that_is_whole(path: Path) -> None:
+    with pytest.raises(StoreError, match="nothing has been learned yet"), open_to_read(path):
+        pass
+
+    path.parent.mkdir()
+    path.write_bytes(os.urandom(5000))
+    with pytest.raises(DamagedError), open_to_read(path):
+        pass
+    assert path.stat().st_size == 5000
+
+
+def test_file_that_was_replaced_is_no_longer_in_place(path: Path) -> None:
+    file = open_file(path, Operator())
+    path.rename(path.with_name("elsewhere"))
+    assert not file.in_place
+
+    path.touch()
+    assert not file.in_place
+    file.close()

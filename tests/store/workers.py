@@ -1,0 +1,197 @@
+"""Workers, their votes, and what an operator would be told, for the store's tests."""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Protocol
+
+from headstart.learn.counts import Sighting
+from headstart.learn.learner import Learner
+from headstart.learn.nodes import Standing
+from headstart.learn.records import PageRecord, Record, Rule, Tally, Vote
+from headstart.learn.safety import Kind
+from headstart.store import open_store
+from headstart.store.offline import saved
+from headstart.store.sqlite import SqliteStore
+
+ORIGIN = "https://site.example"
+
+
+def vote(path: str, asset: str = "/site.css", *, time: float = 1.0, voter: int = 7) -> Vote:
+    return Vote(
+        time=time,
+        origin=ORIGIN,
+        path=path,
+        voter=voter,
+        fresh=True,
+        asked=(Sighting(asset, Kind.STYLE, "text/css", size=100, lifetime=60, verified=True),),
+    )
+
+
+def page(path: str, asset: str = "/site.css") -> PageRecord:
+    tally = Tally(Sighting(asset, Kind.STYLE, "text/css"), 3.0, 3.0, True, 7, 0, 0.0, 0.0)
+    return PageRecord(Standing.PAGE, ORIGIN, path, 3.0, 3.0, 0.0, 0.0, (7, 8), 1.0, (tally,))
+
+
+def kept(path: Path) -> list[Record]:
+    """What a worker that starts would load."""
+    return saved(path, warn=Operator())
+
+
+def paths(records: Sequence[Record]) -> list[str]:
+    return [record.path for record in records if isinstance(record, Vote | PageRecord)]
+
+
+@dataclass
+class Operator:
+    """Reads the log."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def __call__(self, line: str) -> None:
+        self.lines.append(line)
+
+    def only_line(self) -> str:
+        (line,) = self.lines
+        assert "\n" not in line
+        return line
+
+
+@dataclass
+class Clock:
+    now: float = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Worker:
+    """A learner and its store, as the middleware ties them together."""
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self.operator = Operator()
+        self.clock = clock or Clock()
+        self.learner = Learner()
+        self.store = SqliteStore(path, self.operator, clock=self.clock)
+        self.learner.absorb(self.store.load())
+
+    def says(self, *records: Record) -> list[Record]:
+        """One turn; what it absorbed."""
+        image: list[PageRecord | Rule] | None = None
+        self.learner.absorb(records)
+        if self.store.snapshot_due:
+            image = list(self.learner.export())
+        news = self.store.exchange([*records, *self.learner.sync(self.clock.now)], image)
+        self.learner.absorb(news)
+        return news
+
+    def writes_snapshot(self) -> None:
+        """Lets what there is grow old, and takes the two turns that a snapshot needs."""
+        self.clock.now += 301.0
+        self.says()
+        assert self.store.snapshot_due
+        self.says()
+        assert not self.store.snapshot_due
+
+    def knows(self, path: str) -> bool:
+        return any(row.page == ORIGIN + path for row in self.learner.rows())
+
+
+def size(path: Path) -> int:
+    """Bytes of the file and of what SQLite keeps beside it."""
+    return sum(part.stat().st_size for part in path.parent.iterdir())
+
+
+class Start(Protocol):
+    """Starts a worker that the test need not end."""
+
+    def __call__(self, path: Path, clock: Clock | None = None) -> Worker: ...
+
+
+@contextmanager
+def unprivileged_folder() -> Iterator[Path]:
+    """A folder that somebody other than root can reach."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """File modes count for this process, whoever runs the tests."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+# What other processes do
+
+
+def run_worker(path: Path, pipe: Connection) -> None:
+    """Exchanges once a second; publishes what it is sent, sends what it learns, until None."""
+    operator = Operator()
+    store = open_store(path, operator)
+    store.load()
+    pipe.send("ready")
+    due = time.monotonic() + 1.0
+    while True:
+        outbox: list[Record] = []
+        while pipe.poll(max(0.0, due - time.monotonic())):
+            told = pipe.recv()
+            if told is None:
+                store.close()
+                return
+            outbox.append(told)
+        due += 1.0
+        for record in store.exchange(outbox):
+            pipe.send(record)
+
+
+def publish_until_killed(path: Path, pipe: Connection) -> None:
+    """Says which vote was published once it was."""
+    store = open_store(path, Operator())
+    store.load()
+    number = 0
+    while True:
+        store.exchange([vote(f"/{number}")])
+        pipe.send(number)
+        number += 1
+
+
+def compact_again_and_again(path: Path, name: str, turns: int) -> None:
+    """A worker for which a snapshot is always due."""
+    worker = Worker(path)
+    for number in range(turns):
+        worker.clock.now += 400.0
+        worker.says(vote(f"/{name}/{number}", voter=number + 1))
+    assert worker.operator.lines == []
+    worker.store.close()
+
+
+def run_out_of_disk(path: Path, pipe: Connection) -> None:
+    """Publishes while files may not grow, and once more when they may; sends what it was told."""
+    worker = Worker(path)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    for number in range(40):
+        worker.says(*(vote(f"/full/{number}/{n}") for n in range(50)))
+    pipe.send(worker.operator.lines[:])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    worker.clock.now += 10.0
+    worker.says(vote("/after"))
+    pipe.send(worker.operator.lines[1:])
+    worker.store.close()
