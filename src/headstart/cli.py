@@ -17,13 +17,19 @@ import uvicorn.config
 from uvicorn.main import main as uvicorn_command
 
 import headstart
-from headstart.config import ServerOptions, WireLimits
-from headstart.errors import ConfigurationError, HeadstartError
+from headstart.config import DeliverOptions, ServerOptions, WireLimits
+from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError
+from headstart.learn import LearnOptions
+from headstart.server.run import Learning
 from headstart.server.run import serve as run_server
+from headstart.store import default_path
+from headstart.wire.fields import checked_fields
 
 # Ours to choose: the protocol is what this server is for.
 _NOT_OFFERED = {"http", "http2", "version", "h11_max_incomplete_event_size"}
 _DRAIN_SECONDS = 30
+# Both rooms have a `max_assets`.
+_DELIVER, _LEARN = "deliver_", "learn_"
 
 
 class _OneLineErrors(click.Group):
@@ -46,6 +52,8 @@ headstart demo                serve the push echo on https://localhost:8443
 Every option can also be given in the environment: HEADSTART_SERVE_PORT=8080.
 """
 _PORT = click.IntRange(0, 65535)
+# RFC 9113, 6.5.2 and 6.9.1: no window is larger, and nothing else comes near it.
+_RANGES = {int: click.IntRange(1, 2**31 - 1), float: click.FloatRange(0, min_open=True)}
 
 
 @click.group(
@@ -58,31 +66,43 @@ def main() -> None:
     """The `headstart` command."""
 
 
-def _derived(kind: type) -> Iterable[click.Option]:
-    """Command-line options for the fields of a dataclass of `config`."""
+def _derived(kind: type, prefix: str = "") -> Iterable[click.Option]:
+    """Command-line options for the fields of a dataclass of options."""
     for field in dataclasses.fields(kind):
-        if field.name == "limits":
+        if "help" not in field.metadata:
             continue
-        flag = field.name.replace("_", "-")
+        name = prefix + field.name
+        flag = name.replace("_", "-")
         declaration = f"--{flag}/--no-{flag}" if isinstance(field.default, bool) else f"--{flag}"
         yield click.Option(
-            [declaration],
+            [declaration, name],
             default=field.default,
-            type=type(field.default),
+            type=_RANGES.get(type(field.default)),
             show_default=True,
             help=field.metadata["help"],
         )
 
 
+def _taken(given: dict[str, Any], kind: type, prefix: str = "") -> dict[str, Any]:
+    """Take the options of a dataclass out of what was given."""
+    names = [field.name for field in dataclasses.fields(kind) if prefix + field.name in given]
+    return {name: given.pop(prefix + name) for name in names}
+
+
 def _options(given: dict[str, Any]) -> ServerOptions:
-    """Take our options out of what was given."""
+    """Take the server's options out of what was given."""
+    limits = WireLimits(**_taken(given, WireLimits))
+    deliver = DeliverOptions(**_taken(given, DeliverOptions, _DELIVER))
+    return ServerOptions(limits=limits, deliver=deliver, **_taken(given, ServerOptions))
 
-    def taken(kind: type) -> dict[str, Any]:
-        names = {field.name for field in dataclasses.fields(kind)}
-        return {name: given.pop(name) for name in names & given.keys()}
 
-    limits = WireLimits(**taken(WireLimits))
-    return ServerOptions(limits=limits, **taken(ServerOptions))
+def _learning(given: dict[str, Any]) -> Learning | None:
+    """Take what says how to learn out of what was given; None where nothing is to be learned."""
+    options = LearnOptions(**_taken(given, LearnOptions, _LEARN))
+    store = given.pop("store")
+    if not given.pop("learn"):
+        return None
+    return Learning(options=options, store=Path(store) if store else default_path())
 
 
 def _uvicorn_settings(given: dict[str, Any]) -> dict[str, Any]:
@@ -96,19 +116,25 @@ def _uvicorn_settings(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name:
+    name, _, value = text.partition(":")
+    value = value.strip()
+    try:
+        fields = checked_fields([(name.encode("latin-1"), value.encode("latin-1"))], [])
+    except (LocalProtocolError, UnicodeEncodeError):
+        fields = []
+    if not fields:  # the fields of a connection are left out: RFC 9113, 8.2.2
         raise ConfigurationError(
-            f"{text!r} is no header", hint="give it as 'Name: value' with --header."
+            f"{text!r} is no header of a response", hint="give it as 'Name: value' with --header."
         )
-    return name, value.strip()
+    return name, value
 
 
 def _serve(app: str, app_dir: str, **given: Any) -> None:
     if app_dir:
         sys.path.insert(0, str(Path(app_dir).resolve()))
+    learning = _learning(given)
     options = _options(given)
-    run_server(app, options, **_uvicorn_settings(given))
+    run_server(app, options, learning, **_uvicorn_settings(given))
 
 
 def _serve_command() -> click.Command:
@@ -118,7 +144,23 @@ def _serve_command() -> click.Command:
             param.default = _DRAIN_SECONDS
         if param.name == "port":
             param.type = _PORT
-    ours = [*_derived(ServerOptions), *_derived(WireLimits)]
+    ours = [
+        click.Option(
+            ["--learn/--no-learn"],
+            default=True,
+            show_default=True,
+            help="Learn what pages need, and send it ahead.",
+        ),
+        click.Option(
+            ["--store"],
+            type=click.Path(dir_okay=False),
+            help="File that keeps what was learned; by default in your data folder.",
+        ),
+        *_derived(ServerOptions),
+        *_derived(DeliverOptions, _DELIVER),
+        *_derived(LearnOptions, _LEARN),
+        *_derived(WireLimits),
+    ]
     return click.Command(
         "serve",
         params=[*theirs, *ours],
@@ -168,10 +210,17 @@ def demo(host: str, port: int, certfile: str | None, keyfile: str | None, cleart
 
     def announce() -> None:
         click.echo(f"Serving the push echo on {url}   (Ctrl-C ends it)")
+        click.echo(f"and a small site that learns on {url}/site/")
         click.echo(f"Now, in a second terminal:  h2c connect {url if cleartext else url[8:]}")
 
     run_server(
-        "headstart.demo.echo:app",
+        "headstart.demo.app:app",
+        # The small site needs eleven assets, one more than a page usually gets.
+        ServerOptions(
+            limits=WireLimits(max_pushes_per_request=12), deliver=DeliverOptions(max_assets=12)
+        ),
+        # Learned anew each time, so that the first visitor is the first one.
+        Learning(options=LearnOptions(control_share=0)),
         announce=announce,
         host=host,
         port=port,

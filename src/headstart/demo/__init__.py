@@ -1,4 +1,7 @@
 """What `headstart demo` serves.
 
-echo.py  the push echo: what is posted is pushed back
+    app.py      the application: which path goes where
+    echo.py     the push echo: what is posted is pushed back
+    site.py     a small site whose second visitor gets everything ahead
+    respond.py  what these share
 """

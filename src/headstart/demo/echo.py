@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 from headstart.deliver.asgi import Receive, Send
 from headstart.deliver.push import PushBuilder
+from headstart.demo.respond import respond, say
 
 _MAX_MESSAGE = 1024 * 1024
 # Messages kept by number: those whose pushes may still be on their way.
@@ -56,11 +57,9 @@ class Echo:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            return await _lifespan(scope, receive, send)
         match scope["method"], scope["path"]:
             case "GET" | "HEAD", "/":
-                await _respond(send, 200, "text/html; charset=utf-8", self._page(scope))
+                await respond(send, 200, "text/html; charset=utf-8", self._page(scope))
             case "POST", "/":
                 await self._post_form(receive, send)
             case "GET" | "HEAD", "/data":
@@ -68,9 +67,9 @@ class Echo:
             case "POST", "/data":
                 await self._post(scope, receive, send)
             case _, "/" | "/data":
-                await _say(send, 405, "GET and POST work here.\n", [(b"allow", b"GET, HEAD, POST")])
+                await say(send, 405, "GET and POST work here.\n", [(b"allow", b"GET, HEAD, POST")])
             case _:
-                await _say(send, 404, "There is only / and /data.\n")
+                await say(send, 404, "There is only / and /data.\n")
         return None
 
     def _keep(self, message: bytes) -> int:
@@ -83,27 +82,27 @@ class Echo:
     async def _post(self, scope: Any, receive: Receive, send: Send) -> None:
         message = await _body(receive)
         if message is None:
-            return await _say(send, 413, "A message has at most 1 MiB.\n")
+            return await say(send, 413, "A message has at most 1 MiB.\n")
         number = self._keep(message)
         push = PushBuilder(scope, receive, send).path("/data").set_header(_NUMBER, str(number))
         became = await push.push()
         said = "pushed" if became else f"not pushed ({became.refusal})"
-        return await _say(send, 200, f"Kept {len(message)} bytes; /data {said}.\n")
+        return await say(send, 200, f"Kept {len(message)} bytes; /data {said}.\n")
 
     async def _post_form(self, receive: Receive, send: Send) -> None:
         form = await _body(receive)
         if form is None:
-            return await _say(send, 413, "A message has at most 1 MiB.\n")
+            return await say(send, 413, "A message has at most 1 MiB.\n")
         values = parse_qs(form.decode("latin-1"), keep_blank_values=True).get("data", [""])
         self._keep(values[0].encode())
-        return await _say(send, 303, "See /.\n", [(b"location", b"/")])
+        return await say(send, 303, "See /.\n", [(b"location", b"/")])
 
     async def _get(self, scope: Any, send: Send) -> None:
         message = self._messages.get(self._number(scope))
         if message is None:
-            return await _say(send, 404, "Nothing was posted to /data yet.\n")
+            return await say(send, 404, "Nothing was posted to /data yet.\n")
         text = b"I received the following data: " + message
-        return await _respond(send, 200, "text/plain; charset=utf-8", text)
+        return await respond(send, 200, "text/plain; charset=utf-8", text)
 
     def _number(self, scope: Any) -> int:
         """The promised request names its message; any other gets the last."""
@@ -135,40 +134,3 @@ async def _body(receive: Receive) -> bytes | None:
         if len(body) > _MAX_MESSAGE:
             return None
     return body
-
-
-async def _say(
-    send: Send, status: int, text: str, headers: list[tuple[bytes, bytes]] | None = None
-) -> None:
-    await _respond(send, status, "text/plain; charset=utf-8", text.encode(), headers)
-
-
-async def _respond(
-    send: Send,
-    status: int,
-    content_type: str,
-    body: bytes,
-    headers: list[tuple[bytes, bytes]] | None = None,
-) -> None:
-    fields = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        *(headers or []),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": fields})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _lifespan(scope: Any, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1000})
-        return
-    while True:
-        message = await receive()
-        await send({"type": message["type"] + ".complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
-
-
-app = Echo()

@@ -474,7 +474,9 @@ class Http2Connection(asyncio.Protocol):
             page.authority,
             target,
             headers,
-            credentials=True,
+            # What was learned goes to anybody, so it never carries what is one user's.
+            credentials=not message.get("learned", False),
+            urgency=message.get("urgency", 0),
         )
         if isinstance(outcome, Refusal):
             return outcome

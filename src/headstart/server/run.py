@@ -7,23 +7,44 @@ uvicorn keeps processes, reload, lifespan, logging, HTTP/1.1 and WebSockets; thi
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
 import ssl
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.importer import ImportFromStringError, import_from_string
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from headstart.config import ServerOptions
 from headstart.errors import ConfigurationError
+from headstart.learn import LearnOptions
+from headstart.middleware import HeadstartMiddleware
+from headstart.store import MemoryStore, open_store
+
+logger = logging.getLogger("uvicorn.error")
 
 _PROTOCOL = "headstart.server.protocol:HeadstartProtocol"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """What the middleware around the application is made with.
+
+    Attributes:
+        options: How to learn.
+        store: The file that the workers of this machine share; None for memory.
+    """
+
+    options: LearnOptions = field(default_factory=LearnOptions)
+    store: Path | None = None
 
 
 class Config(uvicorn.Config):
@@ -32,21 +53,55 @@ class Config(uvicorn.Config):
     Args:
         app: The application, or where it is: `module:app`.
         options: Ours.
+        learning: With it, `HeadstartMiddleware` is put around the application.
         settings: uvicorn's own.
     """
 
-    def __init__(self, app: Any, options: ServerOptions | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        app: Any,
+        options: ServerOptions | None = None,
+        learning: Learning | None = None,
+        **settings: Any,
+    ) -> None:
         self.headstart = options or ServerOptions()
+        self.learning = learning
         headers: list[tuple[str, str]] = list(settings.pop("headers", None) or [])
         named = any(name.lower() == "server" for name, _ in headers)
         if settings.get("server_header", True) and not named:
             headers.append(("server", "headstart"))
         super().__init__(app, http=_PROTOCOL, headers=headers, **settings)
 
+    def load(self) -> None:
+        """Load the application and put the middleware around it."""
+        super().load()
+        if self.learning is None:
+            return
+        outer = self.loaded_app
+        if isinstance(outer, ProxyHeadersMiddleware):
+            # Inside of it, so that the learner sees the client and not the proxy.
+            outer.app = cast(Any, self._around(outer.app))
+        else:
+            self.loaded_app = self._around(outer)
+
+    def _around(self, app: Any) -> HeadstartMiddleware:
+        learning = self.learning or Learning()
+        store = (
+            MemoryStore() if learning.store is None else open_store(learning.store, logger.warning)
+        )
+        return HeadstartMiddleware(
+            app,
+            learn=learning.options,
+            deliver=self.headstart.deliver,
+            store=store,
+            hint_unmarked_clients=self.headstart.hint_unmarked_clients,
+        )
+
 
 def serve(
     app: Any,
     options: ServerOptions | None = None,
+    learning: Learning | None = None,
     *,
     announce: Callable[[], None] | None = None,
     **settings: Any,
@@ -56,6 +111,7 @@ def serve(
     Args:
         app: The application, or where it is: `module:app`.
         options: Ours.
+        learning: With it, what pages need is learned and sent ahead.
         announce: Called when nothing is known to keep the server from starting.
         settings: uvicorn's own, as its `Config` takes them.
 
@@ -63,7 +119,7 @@ def serve(
         ConfigurationError: The server cannot start: the application is not there, the address is
             taken, the certificate cannot be read.
     """
-    config = Config(app, options, **settings)
+    config = Config(app, options, learning, **settings)
     check_application(config)
     check_certificate(config)
     check_address(config)

@@ -1,0 +1,22 @@
+"""What `headstart demo` serves: the push echo at `/` and `/data`, a small site at `/site/`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headstart.demo.echo import Echo
+from headstart.demo.respond import lifespan
+from headstart.demo.site import site
+from headstart.deliver.asgi import Receive, Send
+
+_echo = Echo()
+
+
+async def app(scope: Any, receive: Receive, send: Send) -> None:
+    """The application."""
+    if scope["type"] != "http":
+        await lifespan(scope, receive, send)
+    elif scope["path"].startswith("/site/"):
+        await site(scope, receive, send)
+    else:
+        await _echo(scope, receive, send)

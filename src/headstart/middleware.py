@@ -1,0 +1,403 @@
+"""Learns from an ASGI application's traffic what its pages need, and sends it ahead.
+
+Works in anybody's ASGI server: it reads scopes and messages, and speaks the extensions
+`http.response.push` and `http.response.early_hint` where the server offers them. In ours it also
+knows connections by identity and what became of each push. The way of a page: `learn` says what it
+is likely to need, `deliver` decides what this client gets and how, promises and the 103 go out,
+and only then the application runs. Owns the learner, a store and the task that keeps both in step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from headstart.config import DeliverOptions
+from headstart.deliver.asgi import Message, Receive, Scope, Send
+from headstart.deliver.decide import Decision, Expected, Way, decide, had
+from headstart.deliver.outcome import Hint, Push, PushState
+from headstart.deliver.request import PageRequest, read_request
+from headstart.deliver.seen import Memories, Memory, Seen, grown, may_carry_cookie, set_cookie
+from headstart.learn import Answer, How, Learner, LearnOptions, Request, View
+from headstart.reasons import Refusal
+from headstart.store import MemoryStore, Store
+
+Application = Callable[[Scope, Receive, Send], Awaitable[object]]
+
+_SYNC_SECONDS = 1.0
+_MAX_THINK_TIMES = 1000
+# How much one answer moves the think time of its page: the last four make two thirds of it.
+_THINK_WEIGHT = 0.25
+# What a learned push carries of the page's request: what the client can read, never who it is.
+_CARRIED = frozenset(
+    {b"accept", b"accept-charset", b"accept-encoding", b"accept-language", b"user-agent"}
+)
+_CONDITIONS = (b"if-none-match", b"if-modified-since")
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened so far, for whoever wants to show it."""
+
+    sent: Counter[Way] = field(default_factory=Counter)
+    refused: Counter[Refusal] = field(default_factory=Counter)
+
+
+class HeadstartMiddleware:
+    """Around an ASGI application.
+
+    Args:
+        app: The application.
+        learn: How to learn.
+        deliver: What to send.
+        store: Where what was learned is kept and shared with other workers; memory without one.
+        hint_unmarked_clients: A 103 may go also to clients that send no Sec-Fetch-* at all.
+        clock: Seconds since 1970; the same in all workers.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        learn: LearnOptions | None = None,
+        deliver: DeliverOptions | None = None,
+        store: Store | None = None,
+        hint_unmarked_clients: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.app = app
+        self.learner = Learner(learn)
+        self.counters = Counters()
+        self.options = deliver or DeliverOptions()
+        self.hint_unmarked = hint_unmarked_clients
+        self.clock = clock
+        self.memories = Memories()
+        self.think_times = ThinkTimes()
+        self.under_way: list[tuple[View, Push]] = []
+        self._store: Store = store or MemoryStore()
+        self._keeper: asyncio.Task[None] | None = None
+        self._referer = self.learner.options.referer_header.encode("latin-1")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or run the lifespan."""
+        if scope["type"] == "http" and scope["method"] == "GET" and not _is_pushed(scope):
+            if self._keeper is None:
+                await self.start()
+            await self._get(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _get(self, scope: Scope, receive: Receive, send: Send) -> None:
+        now = self.clock()
+        request = learned_request(scope, self._referer)
+        view = self.learner.begin(request, now)
+        visit = Visit(self, scope, send, request, view)
+        if view is not None and view.candidates:
+            await visit.send_ahead(view, now)
+        await self.app(scope, receive, visit.send)
+
+    # Life.
+
+    async def start(self) -> None:
+        """Take what was learned before, and begin to keep in step with the store."""
+        if self._keeper is None:
+            self._keeper = asyncio.get_running_loop().create_task(self._keep_in_step())
+            self.learner.absorb(await asyncio.to_thread(self._store.load))
+
+    async def stop(self) -> None:
+        """Keep what was learned last, and let the store go."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+            await self.sync()
+            await asyncio.to_thread(self._store.close)
+
+    async def _keep_in_step(self) -> None:
+        while True:
+            await asyncio.sleep(_SYNC_SECONDS)
+            await self.sync()
+
+    async def sync(self) -> None:
+        """Count what was seen, tell other workers, and take what they saw."""
+        self._settle_pushes()
+        # One turn of the loop: the image is what was absorbed before, and what is in the outbox.
+        outbox = self.learner.sync(self.clock())
+        image = list(self.learner.export()) if self._store.snapshot_due else None
+        self.learner.absorb(await asyncio.to_thread(self._store.exchange, outbox, image))
+
+    def _settle_pushes(self) -> None:
+        """Tell the learner of pushes that the client did not want."""
+        going = []
+        for view, push in self.under_way:
+            if push.state is PushState.RESET:
+                self.learner.feedback(view, push.path)
+            elif push.state is PushState.SENT:
+                going.append((view, push))
+        self.under_way = going
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = False
+
+        async def watched() -> Message:
+            nonlocal asked
+            asked = True
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.start()
+            elif message["type"] == "lifespan.shutdown":
+                await self.stop()
+            return message
+
+        try:
+            await self.app(scope, watched, send)
+        except Exception:
+            if asked:
+                raise
+            # The application knows no lifespan; the learner needs one.
+            await _plain_lifespan(watched, send)
+
+
+async def _plain_lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+class Visit:
+    """One GET on its way through the middleware."""
+
+    __slots__ = (
+        "_began",
+        "_decisions",
+        "_middleware",
+        "_page",
+        "_request",
+        "_scope",
+        "_seen",
+        "_send",
+        "_view",
+    )
+
+    def __init__(
+        self,
+        middleware: HeadstartMiddleware,
+        scope: Scope,
+        send: Send,
+        request: Request,
+        view: View | None,
+    ) -> None:
+        self._middleware = middleware
+        self._scope = scope
+        self._send = send
+        self._request = request
+        self._view = view
+        self._decisions: list[Decision] = []
+        self._page: PageRequest | None = None
+        self._seen: Seen | None = None
+        self._began = time.monotonic() if view is not None else 0.0
+
+    async def send_ahead(self, view: View, now: float) -> None:
+        """Decide what this client gets; send promises and the 103 before the application runs."""
+        middleware, scope = self._middleware, self._scope
+        options = middleware.options
+        page = self._page = read_request(scope, hint_unmarked=middleware.hint_unmarked)
+        memory = middleware.memories.of(connection_of(scope))
+        seen = self._seen = page.seen(memory, now, cookie=options.cookie)
+        expected = Expected(think_time=middleware.think_times.of(view.origin + view.path))
+        self._decisions = decide(page, view.candidates, seen, options, expected)
+        # For an application that wants to show what was sent ahead of its page.
+        scope["headstart.decisions"] = self._decisions
+        hints: list[Decision] = []
+        for decision in self._decisions:
+            match decision.way:
+                case Way.PUSH:
+                    await self._push(view, decision, memory)
+                case Way.HINT:
+                    hints.append(decision)
+                case Way.LINK:
+                    pass  # goes out with the response
+                case Way.NOTHING:
+                    if decision.refusal is not None:
+                        middleware.counters.refused[decision.refusal] += 1
+                case _:
+                    assert_never(decision.way)
+        if hints:
+            await self._hint(view, hints, memory)
+
+    async def _push(self, view: View, decision: Decision, memory: Memory) -> None:
+        middleware = self._middleware
+        push = Push(decision.candidate.target)
+        await self._send(
+            {
+                "type": "http.response.push",
+                "path": push.path,
+                "headers": [pair for pair in self._scope["headers"] if pair[0] in _CARRIED],
+                "headstart": push,
+                "learned": True,
+                "urgency": decision.urgency,
+            }
+        )
+        if push.refusal is not None:
+            decision.way, decision.refusal = Way.NOTHING, push.refusal
+            middleware.counters.refused[push.refusal] += 1
+            return
+        if push:
+            middleware.under_way.append((view, push))
+        self._sent(view, decision, How.PUSHED, memory)
+
+    async def _hint(self, view: View, hints: list[Decision], memory: Memory) -> None:
+        hint = Hint()
+        links = [decision.link() for decision in hints]
+        await self._send({"type": "http.response.early_hint", "links": links, "headstart": hint})
+        for decision in hints:
+            if hint.refusal is not None:
+                decision.way, decision.refusal = Way.NOTHING, hint.refusal
+                self._middleware.counters.refused[hint.refusal] += 1
+            else:
+                self._sent(view, decision, How.HINTED, memory)
+
+    def _sent(self, view: View, decision: Decision, how: How, memory: Memory) -> None:
+        middleware = self._middleware
+        middleware.counters.sent[decision.way] += 1
+        middleware.learner.delivered(view, decision.candidate.target, how)
+        memory.add(decision.candidate.target)
+
+    async def send(self, message: Message) -> None:
+        """The application's `send`: the head of its answer tells what it was."""
+        if message["type"] == "http.response.start":
+            message = self._answered(message)
+        await self._send(message)
+
+    def _answered(self, message: Message) -> Message:
+        middleware, now = self._middleware, self._middleware.clock()
+        headers = message.get("headers") or ()
+        answer = learned_answer(message["status"], headers)
+        view = middleware.learner.complete(self._request, answer, self._view, now)
+        if view is None:
+            if middleware.memories and message["status"] == 200:
+                memory = middleware.memories.of(connection_of(self._scope))
+                memory.add(self._request.target)
+            return message
+        if self._view is None:
+            return message
+        middleware.think_times.add(view.origin + view.path, time.monotonic() - self._began)
+        more = self._more_fields(view, headers, now)
+        return {**message, "headers": [*headers, *more]} if more else message
+
+    def _more_fields(self, view: View, headers: Any, now: float) -> list[tuple[bytes, bytes]]:
+        """Link, where neither push nor 103 works, and the cookie that says what the client has."""
+        middleware, page, seen = self._middleware, self._page, self._seen
+        if page is None or seen is None:
+            return []
+        more = []
+        for decision in self._decisions:
+            if decision.way is Way.LINK:
+                more.append((b"link", decision.link()))
+                self._sent(view, decision, How.HINTED, seen.memory)
+        name = middleware.options.cookie
+        if name and may_carry_cookie(headers):
+            client_set = grown(seen.cookie, had(self._decisions, page.origin), now)
+            if client_set is not None:
+                value = set_cookie(client_set, now, secure=page.secure, name=name)
+                more.append((b"set-cookie", value))
+        return more
+
+
+class ThinkTimes:
+    """How long each page's application usually takes to answer; bounded, seconds."""
+
+    def __init__(self, max_pages: int = _MAX_THINK_TIMES) -> None:
+        self._times: OrderedDict[str, float] = OrderedDict()
+        self._max_pages = max_pages
+
+    def of(self, page: str) -> float | None:
+        """The page's think time, or None where it was not seen."""
+        return self._times.get(page)
+
+    def add(self, page: str, seconds: float) -> None:
+        """An answer of the page took that long."""
+        old = self._times.get(page)
+        new = seconds if old is None else old + _THINK_WEIGHT * (seconds - old)
+        self._times[page] = new
+        self._times.move_to_end(page)
+        if len(self._times) > self._max_pages:
+            self._times.popitem(last=False)
+
+
+def _is_pushed(scope: Scope) -> bool:
+    ours = (scope.get("extensions") or {}).get("headstart")
+    return ours is not None and bool(ours["pushed"])
+
+
+def connection_of(scope: Scope) -> Hashable:
+    """What stands for the connection: our server's number for it, or the client's address."""
+    ours = (scope.get("extensions") or {}).get("headstart")
+    if ours is not None:
+        number: int = ours["connection"]
+        return number
+    client = scope.get("client")
+    return tuple(client) if client else None
+
+
+def learned_request(scope: Scope, referer_header: bytes = b"referer") -> Request:
+    """What the learner needs of a request."""
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        found[name] = value
+    ours = (scope.get("extensions") or {}).get("headstart")
+    client = scope.get("client")
+    target: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope["query_string"]
+    if query:
+        target = target + b"?" + query
+    get = found.get
+    return Request(
+        origin=f"{scope['scheme']}://{get(b'host', b'').decode('latin-1')}",
+        target=target.decode("latin-1"),
+        address=client[0] if client else "",
+        user_agent=get(b"user-agent", b"").decode("latin-1"),
+        referer=get(referer_header, b"").decode("latin-1"),
+        connection=ours["connection"] if ours is not None else None,
+        destination=get(b"sec-fetch-dest", b"").decode("latin-1"),
+        mode=get(b"sec-fetch-mode", b"").decode("latin-1"),
+        accepts_html=b"text/html" in get(b"accept", b""),
+        conditional=_CONDITIONS[0] in found or _CONDITIONS[1] in found,
+        authorized=b"authorization" in found,
+    )
+
+
+def learned_answer(status: int, headers: Any) -> Answer:
+    """What the learner needs of the head of an answer."""
+    content_type = cache_control = vary = b""
+    sets_cookie, size = False, 0
+    for name, value in headers:
+        match bytes(name).lower():
+            case b"content-type":
+                content_type = value
+            case b"cache-control":
+                cache_control = cache_control + b", " + value if cache_control else value
+            case b"vary":
+                vary = vary + b", " + value if vary else value
+            case b"set-cookie":
+                sets_cookie = True
+            case b"content-length" if value.isdigit():
+                size = int(value)
+            case _:
+                pass
+    return Answer(
+        status=status,
+        content_type=content_type.decode("latin-1"),
+        cache_control=cache_control.decode("latin-1"),
+        vary=vary.decode("latin-1"),
+        sets_cookie=sets_cookie,
+        size=size,
+    )

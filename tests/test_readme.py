@@ -1,0 +1,143 @@
+"""What the README says is run: the scenario word for word, and every example of code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import dedent, indent
+
+from tests.h2c.room import room, wait_until
+from tests.server.live import environment, serving
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def demo(port: int) -> Iterator[None]:
+    """What `make demo` runs, on another port."""
+    command = [sys.executable, "-m", "headstart.cli", "demo", "--port", str(port)]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert "Serving the push echo" in server.stdout.readline()
+            wait_until(lambda: _answers(port))
+            yield
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def scenario() -> list[tuple[list[str], str]]:
+    """The commands of the third terminal, with what the comment says that they print."""
+    (text,) = (block for block in blocks("") if "h2c connect" in block)
+    found = []
+    for line in text.splitlines():
+        command, _, comment = line.partition("  #")
+        found.append((shlex.split(command)[1:], comment.strip()))
+    return found
+
+
+def test_scenario_prints_what_the_readme_says(tmp_path: Path) -> None:
+    port = free_port()
+    with demo(port), room(tmp_path) as terminal:
+        dump = terminal.start("--dump")
+        for arguments, said in scenario():
+            real = [argument.replace("8443", str(port)) for argument in arguments]
+            printed = terminal.ok(*real)
+            if said.startswith("nothing"):
+                assert printed == ""
+            elif said:
+                assert printed.strip() == said
+        again = terminal.ok("get", "/data")
+        terminal.ok("stop")
+        frames = dump.communicate(timeout=20)[0].decode()
+
+    assert again == "I received the following data: hello world"
+    wanted = r"^(-> (?:HEADERS|DATA)\(\d+\)|<- PUSH_PROMISE\(\d+\))"
+    titles = re.findall(wanted, frames, re.MULTILINE)
+    # One POST with its data, the promise, and only the second get is a request.
+    assert titles == ["-> HEADERS(1)", "-> DATA(1)", "<- PUSH_PROMISE(1)", "-> HEADERS(3)"]
+    assert "<- DATA(2)" in frames
+
+
+def test_push_example_pushes(tmp_path: Path) -> None:
+    (example,) = (block for block in blocks("python") if "from headstart import push\n" in block)
+    (tmp_path / "main.py").write_text(example)
+
+    with serving("main:app", folder=tmp_path) as server, room(tmp_path) as terminal:
+        terminal.ok("connect", f"http://localhost:{server.port}")
+        page = terminal.ok("get", "/")
+        pushed = terminal.ok("push-list")
+
+    assert "stylesheet" in page
+    assert pushed == "/style.css\n"
+
+
+def run_in_an_application(folder: Path, snippet: str, imports: str) -> None:
+    """Write main.py: an application whose every page runs the snippet first."""
+    (folder / "main.py").write_text(
+        dedent("""
+            from starlette.requests import Request
+            from starlette.responses import PlainTextResponse
+            {imports}
+
+            async def app(scope, receive, send):
+                request = Request(scope, receive, send)
+                if scope["type"] == "http" and scope["path"] == "/":
+            {snippet}
+                await PlainTextResponse("page")(scope, receive, send)
+        """).format(imports=imports, snippet=indent(snippet, " " * 8))
+    )
+
+
+def test_push_builder_example_pushes(tmp_path: Path) -> None:
+    (snippet,) = (block for block in blocks("python") if "PushBuilder(" in block)
+    run_in_an_application(tmp_path, snippet, "from headstart import PushBuilder")
+
+    with (
+        serving("main:app", "--lifespan", "off", folder=tmp_path) as server,
+        room(tmp_path) as terminal,
+    ):
+        terminal.ok("connect", f"http://localhost:{server.port}")
+        terminal.ok("get", "/")
+        pushed = terminal.ok("push-list")
+
+    assert sorted(pushed.split()) == ["/logo.svg", "/style.css?v=3"]
+
+
+def test_hint_example_hints(tmp_path: Path) -> None:
+    (snippet,) = (block for block in blocks("python") if "Link(" in block)
+    imports, _, call = snippet.partition("\n")
+    run_in_an_application(tmp_path, call.strip(), imports)
+
+    with (
+        serving("main:app", "--lifespan", "off", folder=tmp_path) as server,
+        room(tmp_path) as terminal,
+    ):
+        terminal.ok("connect", f"http://localhost:{server.port}")
+        shown = terminal.ok("get", "--include", "/")
+
+    assert "link: </style.css>; rel=preload; as=style" in shown
+    assert "link: </font.woff2>; rel=preload; as=font; crossorigin" in shown
