@@ -98,6 +98,9 @@ class ServerOptions:
     preface_timeout: float = option(
         10.0, "Seconds that a client has to say which protocol it speaks."
     )
+    stall_timeout: float = option(
+        30.0, "Seconds after which a client that reads nothing of what waits for it is cut off."
+    )
     idle_timeout: float = option(
         60.0, "Seconds after which an HTTP/2 connection without streams ends."
     )

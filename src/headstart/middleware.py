@@ -10,6 +10,7 @@ and only then the application runs. Owns the learner, a store and the task that 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
@@ -26,9 +27,14 @@ from headstart.learn import Answer, How, Learner, LearnOptions, Request, View
 from headstart.reasons import Refusal
 from headstart.store import MemoryStore, Store
 
+logger = logging.getLogger("headstart")
+
+logger = logging.getLogger("headstart.middleware")
+
 Application = Callable[[Scope, Receive, Send], Awaitable[object]]
 
-_SYNC_SECONDS = 1.0
+# Two of them, and the store's own time, pass before another worker knows: less than two seconds.
+_SYNC_SECONDS = 0.8
 _MAX_THINK_TIMES = 1000
 # How much one answer moves the think time of its page: the last four make two thirds of it.
 _THINK_WEIGHT = 0.25
@@ -84,10 +90,10 @@ class HeadstartMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
-        if scope["type"] == "http" and scope["method"] == "GET" and not _is_pushed(scope):
+        if scope["type"] == "http" and scope["method"] == "GET":
             if self._keeper is None:
                 await self.start()
-            await self._get(scope, receive, send)
+            await (self._pushed if _is_pushed(scope) else self._get)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         else:
@@ -101,6 +107,22 @@ class HeadstartMiddleware:
         if view is not None and view.candidates:
             await visit.send_ahead(view, now)
         await self.app(scope, receive, visit.send)
+
+    async def _pushed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A pushed request teaches nothing but that an asset is no longer there for everybody."""
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = learned_answer(message["status"], message.get("headers") or ())
+                self.learner.pushed(learned_request(scope, self._referer), answer)
+            await send(message)
+
+        await self.app(scope, receive, watched)
+
+    def memory_of(self, scope: Scope) -> Memory:
+        """What the request's connection had; nothing where connections cannot be told apart."""
+        connection = connection_of(scope)
+        return Memory() if connection is None else self.memories.of(connection)
 
     # Life.
 
@@ -122,7 +144,11 @@ class HeadstartMiddleware:
     async def _keep_in_step(self) -> None:
         while True:
             await asyncio.sleep(_SYNC_SECONDS)
-            await self.sync()
+            try:
+                await self.sync()
+            except Exception:
+                # Serving goes on, and so does learning: the next turn may do better.
+                logger.exception("what was learned could not be counted or kept")
 
     async def sync(self) -> None:
         """Count what was seen, tell other workers, and take what they saw."""
@@ -160,6 +186,7 @@ class HeadstartMiddleware:
         except Exception:
             if asked:
                 raise
+        if not asked:
             # The application knows no lifespan; the learner needs one.
             await _plain_lifespan(watched, send)
 
@@ -210,7 +237,7 @@ class Visit:
         middleware, scope = self._middleware, self._scope
         options = middleware.options
         page = self._page = read_request(scope, hint_unmarked=middleware.hint_unmarked)
-        memory = middleware.memories.of(connection_of(scope))
+        memory = middleware.memory_of(scope)
         seen = self._seen = page.seen(memory, now, cookie=options.cookie)
         expected = Expected(think_time=middleware.think_times.of(view.origin + view.path))
         self._decisions = decide(page, view.candidates, seen, options, expected)
@@ -284,8 +311,7 @@ class Visit:
         view = middleware.learner.complete(self._request, answer, self._view, now)
         if view is None:
             if middleware.memories and message["status"] == 200:
-                memory = middleware.memories.of(connection_of(self._scope))
-                memory.add(self._request.target)
+                middleware.memory_of(self._scope).add(self._request.target)
             return message
         if self._view is None:
             return message
@@ -339,13 +365,17 @@ def _is_pushed(scope: Scope) -> bool:
 
 
 def connection_of(scope: Scope) -> Hashable:
-    """What stands for the connection: our server's number for it, or the client's address."""
+    """What stands for the connection: our server's number for it, or the client's address and port.
+
+    None where there is no such thing: a Unix socket names no client, and a proxy's X-Forwarded-For
+    no port, which uvicorn shows as 0.
+    """
     ours = (scope.get("extensions") or {}).get("headstart")
     if ours is not None:
         number: int = ours["connection"]
         return number
     client = scope.get("client")
-    return tuple(client) if client else None
+    return tuple(client) if client and client[1] else None
 
 
 def learned_request(scope: Scope, referer_header: bytes = b"referer") -> Request:

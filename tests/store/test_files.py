@@ -10,7 +10,8 @@ import pytest
 from headstart.store import default_path, files
 from headstart.store.base import DamagedError, StoreError
 from headstart.store.files import open_file, open_to_read
-from tests.store.workers import Operator, unprivileged, unprivileged_folder
+from headstart.store.journal import Journal
+from tests.store.workers import Operator, unprivileged, unprivileged_folder, vote
 
 
 @pytest.fixture
@@ -79,12 +80,10 @@ def test_damaged_file_is_moved_aside_in_one_line(path: Path, content: bytes) -> 
     operator = Operator()
     path.parent.mkdir()
     path.write_bytes(content)
-    path.with_name(f"{path.name}-wal").write_bytes(b"left over")
 
     open_file(path, operator).close()
 
     assert path.with_name("learned.sqlite3.damaged").read_bytes() == content
-    assert path.with_name("learned.sqlite3.damaged-wal").read_bytes() == b"left over"
     assert "moved to learned.sqlite3.damaged" in operator.only_line()
     open_file(path, operator).close()
     assert len(operator.lines) == 1
@@ -100,8 +99,45 @@ def test_file_cut_in_half_is_damaged(path: Path) -> None:
     assert "is damaged" in operator.only_line()
 
 
+def test_damage_in_the_middle_is_found(path: Path) -> None:
+    operator = Operator()
+    file = open_file(path, operator)
+    Journal(file.connection, 1, operator).append([vote("/a")] * 20_000, 1.0)
+    file.close()
+    with path.open("r+b") as raw:
+        raw.seek(4096 * 50)
+        raw.write(os.urandom(4096 * 500))
+
+    open_file(path, operator).close()
+
+    assert "is damaged" in operator.only_line()
+
+
+def test_wal_that_is_left_over_goes_with_the_damaged_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"damaged")
+    wal = path.with_name(f"{path.name}-wal")
+    wal.write_bytes(b"left over")
+    connect = files._connect
+
+    def connect_to_whole(asked: Path, mode: str) -> sqlite3.Connection:
+        if asked.stat().st_size:
+            raise DamagedError("it is damaged")
+        assert not wal.exists()
+        return connect(asked, mode)
+
+    monkeypatch.setattr(files, "_connect", connect_to_whole)
+
+    open_file(path, Operator()).close()
+
+    assert path.with_name("learned.sqlite3.damaged-wal").read_bytes() == b"left over"
+
+
 def test_damaged_file_stays_while_somebody_else_has_it_open(path: Path) -> None:
     other = open_file(path, Operator())
+    other.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with path.open("r+b") as raw:
         raw.write(os.urandom(4096))
 

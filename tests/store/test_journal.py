@@ -140,6 +140,7 @@ def test_one_worker_at_a_time_is_to_write_the_snapshot(
     journal_of: Callable[[int], Journal],
 ) -> None:
     one, two = journal_of(1), journal_of(2)
+    snapshot(one, "/s", one.position())
     assert not one.claim(NOW, force=False)
 
     one.append([vote("/a")], NOW)
@@ -153,6 +154,12 @@ def test_one_worker_at_a_time_is_to_write_the_snapshot(
     assert not one.claim(NOW + 320, force=False)
 
 
+def test_file_without_a_snapshot_gets_one_at_once(
+    journal_of: Callable[[int], Journal],
+) -> None:
+    assert journal_of(1).claim(NOW, force=False)
+
+
 def test_claim_from_the_future_does_not_hold(journal_of: Callable[[int], Journal]) -> None:
     assert journal_of(1).claim(NOW + 86_400, force=True)
 
@@ -161,6 +168,9 @@ def test_claim_from_the_future_does_not_hold(journal_of: Callable[[int], Journal
 
 def test_long_journal_is_due_at_once(journal_of: Callable[[int], Journal]) -> None:
     one = journal_of(1)
+    snapshot(one, "/s", one.position())
+    assert not one.claim(NOW, force=False)
+
     one.append([vote("/" + "a" * 2000)] * (DUE_BYTES // 2000), NOW)
 
     assert one.claim(NOW, force=False)

@@ -166,12 +166,14 @@ class PushBuilder:
         return push
 
     def _target(self) -> str:
+        scheme = self._scope["scheme"]
+        # With a host, since without one ".." would climb above the root (RFC 3986, 5.2.4).
+        host = (header(self._scope, b"host") or b"localhost").decode("latin-1")
         try:
-            url = urlsplit(urljoin(_page_path(self._scope), self._path))
+            url = urlsplit(urljoin(f"{scheme}://{host}{_page_path(self._scope)}", self._path))
         except ValueError as error:  # brackets that hold no IPv6 address
             raise LocalProtocolError(f"{self._path!r} is no path: {error}") from error
-        host = (header(self._scope, b"host") or b"").decode("latin-1")
-        if url.netloc and (url.netloc != host or url.scheme not in ("", self._scope["scheme"])):
+        if (url.scheme, url.netloc) != (scheme, host):
             raise LocalProtocolError(
                 f"{self._path!r} leads to another host",
                 hint="push only what this server answers for (RFC 9113, 8.4).",

@@ -16,12 +16,14 @@ from typing import Any, TypeAlias, assert_never, cast
 from urllib.parse import quote, unquote
 
 from uvicorn.config import Config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
 from headstart.deliver.outcome import Hint, Push, PushState
+from headstart.errors import StreamGone
 from headstart.reasons import Refusal
 from headstart.server.cycle import Application, Cycle, Message, Scope
 from headstart.wire.connection import OUTPUT_CHUNK, ErrorCode
@@ -48,7 +50,8 @@ logger = logging.getLogger("headstart.server")
 _DRAIN_PING = b"draining"
 # How long a client may take to answer that PING before the last GOAWAY goes out all the same.
 _DRAIN_GRACE = 1.0
-_WATCHED = frozenset({b"expect", b"te", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-dest"})
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+_WATCHED = _FORWARDED | {b"expect", b"te", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-dest"}
 # ASGI gives push paths decoded; what may stand in a target stays, a fragment never does.
 _TARGET_SAFE = "/?%:@!$&'()*+,;=-._~"
 
@@ -73,6 +76,13 @@ else:
         return loop.create_task(call)
 
 
+def _without_proxy_headers(application: Application) -> Application:
+    """What uvicorn's middleware would call; it changes nothing without an X-Forwarded field."""
+    if isinstance(application, ProxyHeadersMiddleware):
+        return cast(Application, application.app)
+    return application
+
+
 class Http2Connection(asyncio.Protocol):
     """One client's connection.
 
@@ -92,15 +102,22 @@ class Http2Connection(asyncio.Protocol):
         self._config = config
         self._options: ServerOptions = getattr(config, "headstart", None) or ServerOptions()
         self._application: Application = config.loaded_app
+        self._unproxied = _without_proxy_headers(self._application)
         self._server_state = server_state
         self._app_state = app_state
         self._connections: set[Any] = server_state.connections
         self._tasks: set[asyncio.Task[None]] = server_state.tasks
         self.access_log = logging.getLogger("uvicorn.access").hasHandlers()
         self._root_path = config.root_path
+        self._raw_root = config.root_path.encode()
         self._asgi = {"version": config.asgi_version, "spec_version": "2.4"}
         self._id = next(_connection_ids)
 
+        limits = self._options.limits
+        self._max_queued_stream = limits.max_queued_stream
+        self._shared_room = limits.max_queued_connection // 2
+        self.own_room = self._shared_room // (2 * limits.max_concurrent_streams)
+        """Bytes of body that every stream may queue, whatever the others do."""
         self._wire = ServerConnection(self._options.limits, self.loop.time())
         self._transport: asyncio.Transport
         self._cycles: dict[int, Cycle] = {}
@@ -109,6 +126,8 @@ class Http2Connection(asyncio.Protocol):
         """Promised streams that have not closed -> what the application knows of them."""
         self._alive = 0
         """Calls of the application for the client's own requests: tasks, not streams."""
+        self._pushes_alive = 0
+        """Calls of the application for promised requests."""
         self._blocked: dict[Cycle, None] = {}
         """Cycles that wait for room, in the order in which they came."""
         self._hints: dict[int, Fields] = {}
@@ -118,6 +137,8 @@ class Http2Connection(asyncio.Protocol):
         self._reading = False
         self._flush_due = False
         self._write_paused = False
+        self._progress = False
+        self._stall_check: asyncio.TimerHandle | None = None
         self._draining = False
         self._last_goaway_sent = False
         self._finished = False
@@ -159,17 +180,40 @@ class Http2Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The transport holds enough; what is left stays in the engine's bounded queues."""
         self._write_paused = True
+        if self._stall_check is None:
+            self._expect_progress()
 
     def resume_writing(self) -> None:
         """The transport has room again."""
         self._write_paused = False
+        self._progress = True
         self._flush()
+
+    def _expect_progress(self) -> None:
+        self._progress = False
+        size = self._transport.get_write_buffer_size()
+        self._stall_check = self.loop.call_later(
+            self._options.stall_timeout, self._check_progress, size
+        )
+
+    def _check_progress(self, before: int) -> None:
+        """A client that reads nothing at all holds a place that others could have."""
+        self._stall_check = None
+        if not self._write_paused:
+            return
+        if self._progress or self._transport.get_write_buffer_size() < before:
+            self._expect_progress()
+            return
+        logger.warning("%s - connection aborted: the client does not read", self._client)
+        self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every application that its client is gone."""
         self._connections.discard(self)
         for timer in self._timers:
             timer.cancel()
+        if self._stall_check is not None:
+            self._stall_check.cancel()
         for cycle in list(self._cycles.values()):
             cycle.disconnect()
         for push in self._pushes.values():
@@ -261,14 +305,17 @@ class Http2Connection(asyncio.Protocol):
     def _stream_closed(self, event: StreamClosed) -> None:
         cycle = self._cycles.pop(event.stream_id, None)
         if cycle is not None:
-            self._blocked.pop(cycle, None)
+            if self._blocked:
+                self._blocked.pop(cycle, None)
             if not cycle.complete or event.error_code:
                 cycle.disconnect()
             if cycle.complete:
                 cycle.drop_body()
-        self._hints.pop(event.stream_id, None)
-        self._hinted.discard(event.stream_id)
-        push = self._pushes.pop(event.stream_id, None)
+        if self._hints:
+            self._hints.pop(event.stream_id, None)
+        if self._hinted:
+            self._hinted.discard(event.stream_id)
+        push = self._pushes.pop(event.stream_id, None) if self._pushes else None
         if push is not None:
             push.state = PushState.RESET if event.error_code else PushState.FINISHED
         if self._draining:
@@ -291,40 +338,49 @@ class Http2Connection(asyncio.Protocol):
             self._wire.reset(request.stream_id, ErrorCode.REFUSED_STREAM)
             return
         self._alive += 1
-        scope, expect = self._scope(request, pushed=False)
-        cycle = Cycle(self, request, scope, expect)
-        self._cycles[request.stream_id] = cycle
-        self._keep(_start(cycle.run(self._choose_application()), self.loop))
+        headers = request.headers
+        watched = (
+            []
+            if _WATCHED.isdisjoint(dict(headers))
+            else [pair for pair in headers if pair[0] in _WATCHED]
+        )
+        scope = self._scope(request, watched, pushed=False)
+        expect = bool(watched) and (b"expect", b"100-continue") in watched
+        cycle = self._cycles[request.stream_id] = Cycle(self, request, scope, expect)
+        application = self._application if watched else self._unproxied
+        if self._config.limit_concurrency is not None and self._overloaded():
+            application = _UNAVAILABLE
+        task = _start(cycle.run(application), self.loop)
+        if not task.done():
+            self._keep(task)
 
-    def _choose_application(self) -> Application:
+    def _overloaded(self) -> bool:
         limit = self._config.limit_concurrency
-        if limit is not None and (len(self._connections) >= limit or len(self._tasks) >= limit):
-            logger.warning("Exceeded concurrency limit.")
-            return _UNAVAILABLE
-        return self._application
+        if limit is None or max(len(self._connections), len(self._tasks)) < limit:
+            return False
+        logger.warning("Exceeded concurrency limit.")
+        return True
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         """uvicorn waits for these, or cancels them, when it stops."""
-        if not task.done():
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # Scope.
 
-    def _scope(self, request: RequestReceived, pushed: bool) -> tuple[Scope, bool]:
+    def _scope(self, request: RequestReceived, watched: Fields, pushed: bool) -> Scope:
         raw_path, _, query = request.target.partition(b"?")
         path = raw_path.decode("ascii")
         if "%" in path:
             path = unquote(path)
-        watched = [pair for pair in request.headers if pair[0] in _WATCHED]
-        scope: Scope = {
+        return {
             "type": "http",
             "asgi": self._asgi,
             "http_version": "2",
             "method": request.method,
             "scheme": self._scheme,
             "path": self._root_path + path,
-            "raw_path": self._root_path.encode() + raw_path,
+            "raw_path": self._raw_root + raw_path,
             "query_string": query,
             "root_path": self._root_path,
             "headers": request.headers,
@@ -333,7 +389,6 @@ class Http2Connection(asyncio.Protocol):
             "state": self._app_state.copy(),
             "extensions": self._extensions(request, watched, pushed),
         }
-        return scope, bool(watched) and (b"expect", b"100-continue") in watched
 
     def _extensions(self, request: RequestReceived, watched: Fields, pushed: bool) -> Scope:
         """Only what will work for this client and this request."""
@@ -350,7 +405,12 @@ class Http2Connection(asyncio.Protocol):
         }
         if push:
             extensions["http.response.push"] = {}
-        if options.early_hints and not pushed and self._hint_refusal(request, watched) is None:
+        if (
+            request.method == "GET"
+            and not pushed
+            and options.early_hints
+            and self._hint_refusal(request, watched) is None
+        ):
             extensions["http.response.early_hint"] = {}
         if watched and (b"te", b"trailers") in watched:
             extensions["http.response.trailers"] = {}
@@ -359,7 +419,7 @@ class Http2Connection(asyncio.Protocol):
     def _hint_refusal(self, request: RequestReceived, watched: Fields) -> Refusal | None:
         if request.method != "GET":
             return Refusal.NOT_NAVIGATION
-        marked = [pair for pair in watched if pair[0].startswith(b"sec-fetch-")]
+        marked = watched and [pair for pair in watched if pair[0].startswith(b"sec-fetch-")]
         if not marked:
             return None if self._options.hint_unmarked_clients else Refusal.NOT_NAVIGATION
         return None if (b"sec-fetch-mode", b"navigate") in marked else Refusal.NOT_NAVIGATION
@@ -376,7 +436,8 @@ class Http2Connection(asyncio.Protocol):
         if self._hints:
             self._send_hint(stream_id)
         self._wire.respond(stream_id, head, end_stream)
-        self._flush_soon()
+        if not self._reading:
+            self._flush_soon()
 
     def inform(self, stream_id: int, status: int, headers: Fields) -> None:
         """Send an informational response at once."""
@@ -390,17 +451,15 @@ class Http2Connection(asyncio.Protocol):
         kept in equal parts, so that streams whose windows are closed cannot keep one whose window
         is open from its share.
         """
-        limits = self._options.limits
         queued = self._wire.queued_on(stream_id)
-        shared = limits.max_queued_connection // 2
-        own = shared // (2 * limits.max_concurrent_streams)
-        free = min(limits.max_queued_stream - queued, shared - self._wire.queued())
-        return max(own - queued, free)
+        free = min(self._max_queued_stream - queued, self._shared_room - self._wire.queued())
+        return max(self.own_room - queued, free)
 
     def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool) -> None:
         """Queue a part of a body."""
         self._wire.send_data(stream_id, data, end_stream)
-        self._flush_soon()
+        if not self._reading:
+            self._flush_soon()
 
     def send_trailers(self, stream_id: int, trailers: Fields) -> None:
         """End a response with trailers."""
@@ -430,10 +489,11 @@ class Http2Connection(asyncio.Protocol):
         """The application returned."""
         if cycle.request.stream_id % 2:
             self._alive -= 1
+        else:
+            self._pushes_alive -= 1
         cycle.drop_body()
-        if self._transport.is_closing():
-            return
-        self._flush_soon()
+        if not (self._reading or self._flush_due or self._transport.is_closing()):
+            self._flush_soon()
 
     # Sending ahead.
 
@@ -451,9 +511,10 @@ class Http2Connection(asyncio.Protocol):
         promised_id, request = outcome
         push.sent(promised_id)
         self._pushes[promised_id] = push
-        scope, _ = self._scope(request, pushed=True)
+        scope = self._scope(request, [], pushed=True)
         pushed = Cycle(self, request, scope, expect=False)
         self._cycles[promised_id] = pushed
+        self._pushes_alive += 1
         # Not at once: the page goes first.
         self._keep(self.loop.create_task(pushed.run(self._application)))
         self._flush_soon()
@@ -461,9 +522,14 @@ class Http2Connection(asyncio.Protocol):
     def _promise(self, cycle: Cycle, message: Message) -> Refusal | tuple[int, RequestReceived]:
         if not self._options.push:
             return Refusal.UNSUPPORTED
+        if self._pushes_alive >= self._options.limits.max_concurrent_streams:
+            return Refusal.TOO_MANY
         page = cycle.request
         method = message.get("method", "GET")
         target = quote(message["path"].partition("#")[0], safe=_TARGET_SAFE).encode("ascii")
+        # The application's paths have the root path; on the wire, it was taken away before us.
+        if self._raw_root and target.startswith(self._raw_root + b"/"):
+            target = target[len(self._raw_root) :]
         headers = [(name.lower(), value) for name, value in message.get("headers") or ()]
         if not any(name == b"referer" for name, _ in headers):
             headers.append((b"referer", self._url(page)))
@@ -525,7 +591,10 @@ class Http2Connection(asyncio.Protocol):
         links = self._hints.pop(stream_id, None)
         if links:
             self._hinted.add(stream_id)
-            self._wire.inform(stream_id, 103, links)
+            try:
+                self._wire.inform(stream_id, 103, links)
+            except StreamGone:
+                return  # reset, or the whole connection closed, while the links were held
 
     # Output.
 
@@ -548,7 +617,10 @@ class Http2Connection(asyncio.Protocol):
             if len(data) < OUTPUT_CHUNK:
                 break
         for event in self._wire.after_output(self.loop.time()):
-            self._handle(event)
+            if isinstance(event, StreamClosed):
+                self._stream_closed(event)
+            else:
+                self._handle(event)
         if self._blocked:
             self._wake_blocked()
         over = self._finished or self._wire.ended is not None

@@ -123,9 +123,9 @@ class Journal:
             return False
         with self.transaction(writing=True):
             claimed = self._connection.execute(
-                "UPDATE state SET claimant = ?1, claimed_until = ?2 + ?3"
-                " WHERE claimant = ?1 OR claimed_until NOT BETWEEN ?2 AND ?2 + ?3",
-                (self._worker, now, _CLAIM_SECONDS),
+                "UPDATE state SET claimant = :worker, claimed_until = :until"
+                " WHERE claimant = :worker OR claimed_until NOT BETWEEN :now AND :until",
+                {"worker": self._worker, "now": now, "until": now + _CLAIM_SECONDS},
             )
             return claimed.rowcount == 1
 
@@ -152,9 +152,13 @@ class Journal:
         """Makes the file shorter where much of it is free. Outside of a transaction."""
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         if free > _SPARE_PAGES:
-            self._connection.execute(f"PRAGMA incremental_vacuum({free - _SPARE_PAGES})").fetchall()
+            # A page is given back at each step, and `execute` takes one step only.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({free - _SPARE_PAGES})")
 
     def _is_due(self, now: float) -> bool:
+        if not self._state().author:
+            # A new file, which may have replaced one that running workers know.
+            return True
         size, oldest = self.backlog()
         return size > DUE_BYTES or (oldest is not None and now - oldest > DUE_SECONDS)
 

@@ -73,8 +73,9 @@ class SqliteStore:
     ) -> list[Record]:
         """Publishes and reads in one transaction; nothing is lost if it fails."""
         with self._lock:
-            self._pend(outbox)
+            self._pending += outbox
             if self._closed or 0.0 < self._retry_at - self._clock() <= _RETRY:
+                self._bound_pending()
                 return []
             try:
                 records = self._try_twice(image)
@@ -98,8 +99,6 @@ class SqliteStore:
             with told(self.path):
                 return self._exchange(image)
         except DamagedError:
-            if self._file is None:
-                raise
             self._release()
             with told(self.path):
                 return self._exchange(image)
@@ -133,32 +132,26 @@ class SqliteStore:
         """The file's journal; opens it where it is not open, or is no longer in its place."""
         if self._file is not None and not self._file.in_place:
             self._warn(f"{self.path} was removed or replaced; what this process knows is kept")
-            self._owes = True
             self._release()
         if self._file is None:
             self._file = open_file(self.path, self._warn)
-            self._begin(Journal(self._file.connection, self._worker, self._warn))
         return Journal(self._file.connection, self._worker, self._warn)
-
-    def _begin(self, journal: Journal) -> None:
-        """A process that has learned something owes a file that it does not know a snapshot."""
-        known = self._position
-        with journal.transaction(writing=False):
-            found = journal.position()
-        if known is not None and known.birth != found.birth:
-            self._owes = True
 
     # Without it
 
-    def _pend(self, outbox: Sequence[Record]) -> None:
-        self._pending += outbox
-        if len(self._pending) <= _PENDING:
-            return
+    def _bound_pending(self) -> None:
+        """Drops the oldest votes; the next snapshot holds them."""
         surplus = len(self._pending) - _PENDING
+        if surplus <= 0:
+            return
         self._owes = True
-        votes = [record for record in self._pending if isinstance(record, Vote)]
-        dropped = {id(vote) for vote in votes[:surplus]}
-        self._pending = [record for record in self._pending if id(record) not in dropped]
+        kept: list[Record] = []
+        for record in self._pending:
+            if surplus and isinstance(record, Vote):
+                surplus -= 1
+            else:
+                kept.append(record)
+        self._pending = kept
 
     def _read_only(self) -> list[Record]:
         """What the file holds, where it can be read at least; else nothing, as was said already."""
@@ -173,6 +166,7 @@ class SqliteStore:
 
     def _fail(self, error: StoreError) -> None:
         self._release()
+        self._bound_pending()
         self._retry_at = self._clock() + _RETRY
         if str(error) == self._trouble:
             return

@@ -9,7 +9,7 @@ any more, and the last event is `ConnectionEnded`. Subclassed by `wire.server` a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import ngh2
@@ -137,7 +137,7 @@ class Connection(ABC):
         except ngh2.NGH2Error:
             return  # the engine has ended; the event that says so is still to come
 
-    def send_trailers(self, stream_id: int, headers: list[tuple[bytes, bytes]]) -> None:
+    def send_trailers(self, stream_id: int, headers: Iterable[Iterable[bytes]]) -> None:
         """End a body with trailers (RFC 9113, 8.1), after all of its queued data.
 
         Raises:
@@ -214,4 +214,4 @@ def error_name(code: int) -> str:
         return f"error 0x{code:x}"
 
 
-__all__ = ["OUTPUT_CHUNK", "Connection", "ErrorCode", "LocalProtocolError", "error_name"]
+__all__ = ["OUTPUT_CHUNK", "Connection", "ErrorCode", "error_name"]

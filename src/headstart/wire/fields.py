@@ -38,6 +38,8 @@ _KNOWN_METHODS = {
 _CONNECTION_SPECIFIC = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
+_METHOD_NAMES = frozenset(_KNOWN_METHODS.values())
+_SCHEMES = frozenset({b"https", b"http"})
 # An underscore for the dash of these would shadow the real field in a CGI or WSGI environment.
 _SHADOWS = frozenset({b"content_length", b"transfer_encoding", b"content_type"})
 _NEED_A_LOOK = frozenset({b"host", b"cookie"}) | _SHADOWS
@@ -46,6 +48,10 @@ _STATUS = {code: str(code).encode() for code in range(100, 600)}
 _names: dict[bytes, bytes | None] = {}
 """Names seen on responses -> the name to send, None to drop it. Bounded by `_MAX_NAMES`."""
 _MAX_NAMES = 1024
+_authorities: set[bytes] = set()
+"""Well-formed authorities seen on requests. Bounded by `_MAX_NAMES`."""
+# A domain name's limit (RFC 1035, 2.3.4), and a port.
+_MAX_AUTHORITY = 255 + 6
 # RFC 7541, 4.1: the size of an entry is its octets plus 32.
 _ENTRY_OVERHEAD = 32
 
@@ -69,68 +75,85 @@ def read_request(
     pseudo = dict(headers[:first])
     target = pseudo.get(b":path", b"")
     method = _KNOWN_METHODS.get(pseudo[b":method"]) or pseudo[b":method"].decode("latin-1")
-    too_large = _too_large(headers, first, target, limits)
-    if too_large is not None:
-        return RequestRefused(stream_id, *too_large)
-    malformed = _malformed(method, pseudo.get(b":scheme", b""), target)
-    if malformed is not None:
-        return RequestRefused(stream_id, 400, malformed)
+    if (
+        len(headers) - first > limits.max_header_count
+        or len(target) > limits.max_target_size
+        # As SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113, 6.5.2).
+        or sum([len(name) + len(value) + _ENTRY_OVERHEAD for name, value in headers])
+        > limits.max_header_size
+    ):
+        return _too_large(stream_id, len(headers) - first, target, limits)
+    if (
+        method not in _METHOD_NAMES
+        or pseudo.get(b":scheme") not in _SCHEMES
+        or not _TARGET.fullmatch(target)
+    ):
+        malformed = _malformed(method, pseudo.get(b":scheme", b""), target)
+        if malformed is not None:
+            return RequestRefused(stream_id, 400, malformed)
     authority = pseudo.get(b":authority", b"")
     fields = list(headers[first:])
-    return _with_host(RequestReceived(stream_id, method, target, authority, fields, end_stream))
+    request = RequestReceived(stream_id, method, target, authority, fields, end_stream)
+    for name, _ in fields:
+        if name in _NEED_A_LOOK:
+            refused = _unite(request)
+            if refused is not None:
+                return refused
+            break
+    if request.authority not in _authorities and not _learn_authority(request.authority):
+        return RequestRefused(stream_id, 400, "malformed or missing authority")
+    request.headers.insert(0, (b"host", request.authority))
+    return request
 
 
-def _too_large(
-    headers: tuple[tuple[bytes, bytes], ...], first: int, target: bytes, limits: WireLimits
-) -> tuple[int, str] | None:
-    if len(headers) - first > limits.max_header_count:
-        return 431, "too many fields"
+def _too_large(stream_id: int, count: int, target: bytes, limits: WireLimits) -> RequestRefused:
+    if count > limits.max_header_count:
+        return RequestRefused(stream_id, 431, "too many fields")
     if len(target) > limits.max_target_size:
-        return 414, "target too long"
-    if _size(headers) > limits.max_header_size:
-        return 431, "fields too large"
-    return None
+        return RequestRefused(stream_id, 414, "target too long")
+    return RequestRefused(stream_id, 431, "fields too large")
 
 
 def _malformed(method: str, scheme: bytes, target: bytes) -> str | None:
-    if scheme not in (b"https", b"http"):
+    if scheme not in _SCHEMES:
         return "scheme is neither http nor https"
     if not _TARGET.fullmatch(target) and not (target == b"*" and method == "OPTIONS"):
         return "malformed path"
-    if method not in _KNOWN_METHODS.values() and not _METHOD.fullmatch(method):
+    if method not in _METHOD_NAMES and not _METHOD.fullmatch(method):
         return "malformed method"
     return None
 
 
-def _with_host(request: RequestReceived) -> RequestReceived | RequestRefused:
-    """Put `host` first, join cookie crumbs, and refuse what contradicts `:authority`."""
+def _unite(request: RequestReceived) -> RequestRefused | None:
+    """Join cookie crumbs, take Host for `:authority`, and refuse what contradicts it."""
     fields, stream_id = request.headers, request.stream_id
-    if any(name in _NEED_A_LOOK for name, _ in fields):
-        hosts = [value for name, value in fields if name == b"host"]
-        if len(hosts) > 1 or (hosts and request.authority and hosts[0] != request.authority):
-            return RequestRefused(stream_id, 400, "Host contradicts :authority")
-        if hosts:
-            request.authority = hosts[0]
-        if any(name in _SHADOWS for name, _ in fields):
-            return RequestRefused(stream_id, 400, "a field that shadows another")
-        crumbs = [value for name, value in fields if name == b"cookie"]
-        fields = [pair for pair in fields if pair[0] not in (b"host", b"cookie")]
-        if crumbs:
-            fields.append((b"cookie", b"; ".join(crumbs)))
-    if not _AUTHORITY.fullmatch(request.authority):
-        return RequestRefused(stream_id, 400, "malformed or missing authority")
-    fields.insert(0, (b"host", request.authority))
-    request.headers = fields
-    return request
+    hosts = [value for name, value in fields if name == b"host"]
+    if len(hosts) > 1 or (hosts and request.authority and hosts[0] != request.authority):
+        return RequestRefused(stream_id, 400, "Host contradicts :authority")
+    if hosts:
+        request.authority = hosts[0]
+    if any(name in _SHADOWS for name, _ in fields):
+        return RequestRefused(stream_id, 400, "a field that shadows another")
+    crumbs = [value for name, value in fields if name == b"cookie"]
+    request.headers = [pair for pair in fields if pair[0] not in (b"host", b"cookie")]
+    if crumbs:
+        request.headers.append((b"cookie", b"; ".join(crumbs)))
+    return None
 
 
-def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    """Decoded size as SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113, 6.5.2)."""
-    return sum([len(name) + len(value) + _ENTRY_OVERHEAD for name, value in headers])
+def _learn_authority(authority: bytes) -> bool:
+    """Whether it is well-formed; if so it is known from now on. A server has few of them."""
+    if not _AUTHORITY.fullmatch(authority):
+        return False
+    if len(authority) <= _MAX_AUTHORITY:
+        if len(_authorities) >= _MAX_NAMES:
+            _authorities.clear()
+        _authorities.add(authority)
+    return True
 
 
 def response_fields(
-    status: int, headers: Iterable[Iterable[bytes]], defaults: Iterable[tuple[bytes, bytes]] = ()
+    status: object, headers: Iterable[Iterable[bytes]], defaults: Iterable[tuple[bytes, bytes]] = ()
 ) -> Fields:
     """The header section of a final response: `:status`, the defaults, and checked fields.
 
@@ -143,7 +166,8 @@ def response_fields(
     Raises:
         LocalProtocolError: The status is not a final one, or a field could not be sent.
     """
-    if type(status) is not int or not 200 <= status <= 599:
+    # http.HTTPStatus is an int too.
+    if not isinstance(status, int) or not 200 <= status <= 599:
         raise LocalProtocolError(f"the status of a response is 200 to 599, not {status!r}")
     return checked_fields(headers, [(b":status", _STATUS[status]), *defaults])
 

@@ -44,6 +44,7 @@ from headstart.wire.fields import (
 )
 from headstart.wire.guard import Guard
 
+_EngineRequest = ngh2.RequestReceived
 # Above the soft limits, which are answered 431; see docs/security.md.
 _HARD_HEADER_COUNT = 128
 _HARD_HEADER_SIZE = 32 * 1024
@@ -100,7 +101,7 @@ class ServerConnection(Connection):
         events: list[ServerEvent] = []
         failed = self._failed
         for event in self._feed(data):
-            if isinstance(event, ngh2.RequestReceived):
+            if isinstance(event, _EngineRequest):
                 events.append(self._request(event))
             else:
                 self._translate(event, events, now)
@@ -112,7 +113,11 @@ class ServerConnection(Connection):
         """What writing brought about: streams that closed, promises that could not be sent."""
         events: list[ServerEvent] = []
         for event in self._engine.events():
-            self._translate(event, events, now)
+            # Nearly all are; a `match` costs a third of a microsecond.
+            if isinstance(event, StreamClosed):
+                self._closed(event, events, now)
+            else:
+                self._translate(event, events, now)
         return events
 
     def _request(self, event: ngh2.RequestReceived) -> RequestReceived | RequestRefused:
@@ -121,14 +126,17 @@ class ServerConnection(Connection):
         request = read_request(stream_id, event.headers, event.end_stream, self._limits)
         if isinstance(request, RequestRefused):
             self._streams[stream_id] = b""
-            self._call(self._refuse, request)
+            self._refuse(request)
         else:
             self._streams[stream_id] = request.authority
         return request
 
     def _refuse(self, request: RequestRefused) -> None:
         fields = response_fields(request.status, [(b"content-length", b"0")])
-        self._engine.send_response(request.stream_id, fields, end_stream=True)
+        try:
+            self._engine.send_response(request.stream_id, fields, end_stream=True)
+        except ngh2.NGH2Error:
+            return  # the client has reset it already, in the same segment
 
     def _translate(self, event: ngh2.Event, events: list[ServerEvent], now: float) -> None:
         match event:
@@ -138,7 +146,9 @@ class ServerConnection(Connection):
                 if stream_id in self._streams or stream_id in self._pushed:
                     self._accounted.add(stream_id)
                 events.append(event)
-                self._hold_against(self._guard.reset(now), events)
+                # What it did not ask for, a client may cancel freely (RFC 9113, 8.4.2).
+                if stream_id % 2:
+                    self._hold_against(self._guard.reset(now), events)
             case TrailersReceived():
                 events.append(event)
             case DataReceived():
@@ -228,6 +238,11 @@ class ServerConnection(Connection):
             raise StreamGone(str(error)) from error
         if end_stream:
             self._streams[stream_id] = b""
+
+    def send_trailers(self, stream_id: int, headers: Iterable[Iterable[bytes]]) -> None:
+        """End a body with trailers; see `Connection.send_trailers`."""
+        super().send_trailers(stream_id, headers)
+        self._streams[stream_id] = b""
 
     def reset(self, stream_id: int, error_code: int = ErrorCode.CANCEL) -> None:
         """End one stream with RST_STREAM; not held against the client."""
