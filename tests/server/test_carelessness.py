@@ -287,3 +287,71 @@ def test_access_log_says_what_went_out(caplog: pytest.LogCaptureFixture) -> None
     assert response.status == 500
     assert len(logged) == 1
     assert logged[0].endswith(" 500")
+
+
+def test_response_without_content_says_no_length() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(204, [(b"content-length", b"5")]))
+        await send(body(b"12345"))
+
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        response = client.get(b"/")
+
+    assert (response.status, response.header(b"content-length")) == (204, None)
+
+
+@pytest.mark.parametrize("length", [b"1_0", b"+1", b"", b"ten"])
+def test_length_that_is_no_number_is_a_500(length: bytes) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(200, [(b"content-length", length)]))
+        await send(body(b"0123456789"))
+
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        assert client.get(b"/").status == 500
+        assert client.goaways == []
+
+
+def test_value_may_be_a_bytearray() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        value: Any = bytearray(b"value")
+        await send(start(200, [(b"x-own", value)]))
+        await send(body(b""))
+
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        assert client.get(b"/").header(b"x-own") == b"value"
+
+
+def test_number_of_links_in_a_103_is_bounded_too() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.early_hint", "links": [b""] * 50_000})
+        await answer(send, b"page")
+
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        response = client.get(b"/")
+
+    assert response.body == b"page"
+    assert response.informational == []
+
+
+def test_expectation_is_read_in_any_case() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await answer(send)
+
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        response = client.get(b"/", headers=[(b"expect", b"100-Continue")])
+
+    assert [dict(fields)[b":status"] for fields in response.informational] == [b"100"]
+
+
+def test_request_that_never_ends_does_not_keep_its_connection_busy() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, b"answered")
+
+    options = ServerOptions(idle_timeout=0.2)
+    with running(app, options, lifespan="off") as server, RawClient(server.port) as client:
+        stream_id = client.request(b"/", method=b"POST", body=b"part", end_stream=False)
+        assert client.read_on(stream_id).status == 200
+        client.until_closed()
+
+        assert [error for _, error in client.goaways] == ["NO_ERROR"]

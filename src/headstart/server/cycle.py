@@ -219,6 +219,8 @@ class Cycle:
         self._started = True
         self._trailers_due = bool(message.get("trailers"))
         self._no_body = self.request.method == "HEAD" or status in _BODILESS
+        if status == 204:  # RFC 9110, 8.6: none; clients reset the stream for one that is not 0
+            self._head = [field for field in self._head if field[0] != b"content-length"]
         if not self._no_body:
             self._length_left = _content_length(self._head)
 
@@ -389,7 +391,8 @@ def _tells_of_disconnect(error: BaseException | None) -> bool:
 
 def _content_length(head: Fields) -> int | None:
     value = dict(head).get(b"content-length")
-    try:
-        return None if value is None else int(value)
-    except ValueError:
-        raise LocalProtocolError(f"content-length is no number: {value!r}") from None
+    if value is None:
+        return None
+    if not value.isdigit():  # int() takes "1_0", " 10" and "+10" as well
+        raise LocalProtocolError(f"content-length is no number: {value!r}")
+    return int(value)

@@ -141,6 +141,7 @@ class Http2Connection(asyncio.Protocol):
         self._stall_check: asyncio.TimerHandle | None = None
         self._draining = False
         self._last_goaway_sent = False
+        self._leaving = False
         self._finished = False
         """Nothing is left to do but to write what is queued."""
         self._last_active = self.loop.time()
@@ -252,7 +253,9 @@ class Http2Connection(asyncio.Protocol):
 
     def _check_idle(self) -> None:
         idle = self.loop.time() - self._last_active
-        if self._cycles or idle < self._options.idle_timeout:
+        # A client that never ends a request that was answered long ago is idle too.
+        busy = any(not cycle.complete for cycle in self._cycles.values())
+        if busy or idle < self._options.idle_timeout:
             self._later(max(self._options.idle_timeout - idle, 1.0), self._check_idle)
         else:
             self._close("idle")
@@ -345,7 +348,9 @@ class Http2Connection(asyncio.Protocol):
             else [pair for pair in headers if pair[0] in _WATCHED]
         )
         scope = self._scope(request, watched, pushed=False)
-        expect = bool(watched) and (b"expect", b"100-continue") in watched
+        expect = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in watched
+        )
         cycle = self._cycles[request.stream_id] = Cycle(self, request, scope, expect)
         application = self._application if watched else self._unproxied
         if self._config.limit_concurrency is not None and self._overloaded():
@@ -582,7 +587,8 @@ class Http2Connection(asyncio.Protocol):
         held = self._hints.get(stream_id)
         if held is None and stream_id in self._hinted:
             return Refusal.ALREADY_HINTED
-        size = sum(len(value) for _, value in links + (held or []))
+        # RFC 9113, 6.5.2: an entry counts for 32 octets besides its own.
+        size = sum(len(value) + 32 for _, value in links + (held or []))
         if size > self._options.limits.max_hint_size:
             return Refusal.TOO_LARGE
         return self._hint_refusal(request, [p for p in request.headers if p[0] in _WATCHED])
@@ -623,8 +629,15 @@ class Http2Connection(asyncio.Protocol):
                 self._handle(event)
         if self._blocked:
             self._wake_blocked()
-        over = self._finished or self._wire.ended is not None
-        if over and not self._wire.wants_output:
+        if self._finished or self._wire.ended is not None:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Close the transport once all is written; a client that does not read it has its time."""
+        if not self._leaving:
+            self._leaving = True
+            self._later(self._options.stall_timeout, self._transport.abort)
+        if not self._wire.wants_output:
             self._transport.close()
 
     def _wake_blocked(self) -> None:

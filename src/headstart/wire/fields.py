@@ -202,7 +202,8 @@ def checked_fields(headers: Iterable[Iterable[bytes]], fields: Fields) -> Fields
                 f"the value of field {name!r} has a character that HTTP forbids"
             )
         if sent_name is not None:
-            fields.append((sent_name, value))
+            # The engine takes nothing but bytes, and says so too late for a 500.
+            fields.append((sent_name, value if type(value) is bytes else bytes(value)))
     return fields
 
 
