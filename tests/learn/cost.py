@@ -18,7 +18,7 @@ PAGES, ASSETS = 1000, 20
 
 
 def built() -> Learner:
-    """A learner that knows 1,000 pages × 20 assets, each asked for by two clients."""
+    """A learner that knows 1,000 pages with 20 assets each, asked for by two clients."""
     learner = Learner(LearnOptions(control_share=0))
     now = 0.0
     for visitor in range(2):
@@ -46,15 +46,24 @@ def _visit(learner: Learner, page: int, address: str, now: float) -> None:
         learner.complete(*exchange, None, now)
 
 
-def asset_exchange(page: int, asset: int, address: str) -> tuple[Request, Answer]:
-    """A request for an asset of a page, and its answer, made as the middleware would."""
+def asset_exchange(
+    page: int, asset: int, address: str, connection: int | None = None
+) -> tuple[Request, Answer]:
+    """A request for an asset of a page, and its answer."""
+    return _made(f"/s/{page}/a{asset}.css", ORIGIN + path(page), address, connection)
+
+
+def _made(
+    target: str, referer: str, address: str, connection: int | None
+) -> tuple[Request, Answer]:
+    """Made as the middleware would, of strings that are there."""
     request = Request(
         origin=ORIGIN,
-        target=f"/s/{page}/a{asset}.css",
+        target=target,
         address=address,
         user_agent="",
-        referer=ORIGIN + path(page),
-        connection=None,
+        referer=referer,
+        connection=connection,
         destination="style",
         mode="no-cors",
     )
@@ -86,24 +95,32 @@ def costs() -> dict[str, float]:
         learner.never(f"/never{number}.css")
         learner.candidates(ORIGIN, path(number % PAGES))
 
+    targets = [f"/s/5/a{asset}.css" for asset in range(ASSETS)]
+    referer = ORIGIN + path(5)
+
+    def made(number: int) -> tuple[Request, Answer]:
+        return _made(targets[number % ASSETS], referer, "10.8.0.1", 7)
+
     def call(_: int) -> None:
-        request = Request(ORIGIN, "/api", "10.8.0.1", referer=ORIGIN + path(5), destination="empty")
+        request = Request(
+            ORIGIN, "/api", "10.8.0.1", referer=referer, connection=7, destination="empty"
+        )
         answer = Answer(200, "application/json", "no-store")
         learner.complete(request, answer, learner.begin(request, now), now)
 
     def asset(number: int) -> None:
-        exchange = asset_exchange(5, number % ASSETS, "10.8.0.1")
-        learner.complete(*exchange, learner.begin(exchange[0], now), now)
+        request, answer = made(number)
+        learner.complete(request, answer, learner.begin(request, now), now)
 
     for number in range(PAGES):
         learner.candidates(ORIGIN, path(number))
     figures = {
-        "making a Request and an Answer": measure(lambda n: asset_exchange(5, n, "10.8.0.1")),
+        "making a Request and an Answer": measure(made),
         "a page with 20 candidates": measure(page, PAGES),
     }
     learner.sync(now + 60.0)
     now += 60.0
-    view_request = Request(ORIGIN, path(5), "10.8.0.1", destination="document")
+    view_request = Request(ORIGIN, path(5), "10.8.0.1", connection=7, destination="document")
     learner.complete(view_request, HTML, learner.begin(view_request, now), now)
     figures["no page: a call of an API"] = measure(call)
     figures["no page: a known asset of a live view"] = measure(asset)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from collections.abc import Iterable
 from itertools import count
+from typing import Any
 
 from headstart.learn import Answer, How, Learner, LearnOptions, Request, View
 

@@ -452,9 +452,7 @@ def test_forged_requests_make_no_page_send_a_url_of_their_choice() -> None:
 def test_a_foreign_page_makes_no_asset_be_sent() -> None:
     site = Site()
     view = site.open()
-    request = asset_request(STYLE)._replace(
-        address=view.client[0], origin="https://evil.example"
-    )
+    request = asset_request(STYLE)._replace(address=view.client[0], origin="https://evil.example")
 
     site.learner.complete(request, asset_answer(STYLE), None, site.now)
     site.wait()
@@ -471,8 +469,10 @@ def test_each_refusal_is_counted_with_its_reason() -> None:
 
 
 _words = st.sampled_from(
-    ["/", "/a.css", "/b.js", "/c.png?x=1", "/d.css?v=2", "//e.css", "/f\r\n.css", "/g h.css"]
-    + ["/" + "z" * 3000 + ".css", "/i.html", "/j.css#k", '/l".css', "/m", "", "*", "/é.css"]
+    [
+        *("/", "/a.css", "/b.js", "/c.png?x=1", "/d.css?v=2", "//e.css", "/f\r\n.css", "/g h.css"),
+        *("/" + "z" * 3000 + ".css", "/i.html", "/j.css#k", '/l".css', "/m", "", "*", "/é.css"),
+    ]
 )
 _requests = st.builds(
     Request,

@@ -86,7 +86,9 @@ def test_a_compressed_log_is_read_and_its_position_known(tmp_path: Path) -> None
 
 def test_a_trace_is_read_with_its_cache_headers(tmp_path: Path) -> None:
     columns = ["7.5", "abc", "GET", "www.example.org", "/site.css", "200", "99", "text/css"]
-    row = "\t".join([*columns, "http://example.org/", "desktop", "cache-control=max-age=9|set-cookie"])
+    row = "\t".join(
+        [*columns, "http://example.org/", "desktop", "cache-control=max-age=9|set-cookie"]
+    )
 
     log, (line,) = _read(tmp_path / "t.tsv", f"{TRACE}\n{row}\ntoo\tshort\n")
 

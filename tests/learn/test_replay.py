@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from headstart.learn import LearnOptions
-from headstart.learn.logs import LogFile
+from headstart.learn.logs import LogFile, LogLine
 from headstart.learn.replay import Replay, Score
 from tests.learn import traces
 from tests.learn.test_rivals import line
 
 
-def _replayed(name: str, **options: int) -> dict[str, Score]:
+def _replayed(name: str, **options: Any) -> dict[str, Score]:
     path = traces.folder() / name
     if not path.exists():
         pytest.skip(f"the trace {name} is not in {path.parent}")
@@ -19,7 +21,7 @@ def _replayed(name: str, **options: int) -> dict[str, Score]:
     return {score.name: score for score in scores}
 
 
-def _visit(time: float, client: str, *assets: str, status: int = 200) -> list:
+def _visit(time: float, client: str, *assets: str, status: int = 200) -> list[LogLine]:
     visit = [line(time, "/", address=client, destination="document")]
     for asset in assets:
         visit.append(line(time + 0.1, asset, "/", status, address=client))

@@ -37,6 +37,8 @@ from headstart.learn.views import How, Rendering, Silence, View, Viewer, Views, 
 
 # Sec-Fetch-Dest of what opens a view (Fetch, 2.2.7); a fetch() that answers HTML is no page.
 _DOCUMENTS = frozenset(("document", "iframe", "frame"))
+# What asks for more in its own name.
+_NAMING = (Kind.STYLE, Kind.SCRIPT)
 _ASSETS = frozenset(kind.value for kind in Kind)
 _HTML = frozenset(("text/html", "application/xhtml+xml"))
 # Answers that speak about the client that asked, not about the asset: credentials, bans, rates,
@@ -45,9 +47,9 @@ _PERSONAL = frozenset((400, 401, 403, 405, 406, 407, 408, 411, 412, 413, 414, 41
                        426, 428, 429, 431, 451, 499, 503))  # fmt: skip
 _PRESENT = frozenset((200, 206, 304))
 # The part of the learner's bytes that may wait for other workers between two calls of `sync`;
-# beyond it only this worker counts what it sees. So many views may wait to be counted.
-_OUTBOX = 0.03
-_ENDED = 64
+# beyond it only this worker counts what it sees. Views that ended may wait for it with this part.
+_OUTBOX = 0.02
+_ENDED = 0.01
 # Pages whose gain is kept apart from the sum over all.
 _MEASURED_PAGES = 100
 
@@ -66,6 +68,7 @@ class Learner:
         self._outbox: list[Record] = []
         self._told = 0
         self._ended: list[View] = []
+        self._ended_weight = 0
 
     # The way of a request
 
@@ -114,8 +117,12 @@ class Learner:
         """An asset was sent ahead with this view."""
         view.delivered[target] = how
         known = self._map.asset(view.origin, target)
-        if known is not None and how is How.PUSHED:
-            self._views.remember(view.viewer, known.key)
+        if known is None or how is not How.PUSHED:
+            return
+        self._views.remember(view.viewer, known.key)
+        if known.seen.kind in _NAMING:
+            # It is not going to be asked for, but what it needs is.
+            view.name(view.origin + target)
 
     def feedback(self, view: View, target: str, *, status: int | None = None) -> None:
         """A push was refused or cancelled by the client, or answered otherwise than 200.
@@ -129,6 +136,18 @@ class Learner:
             view.wasted.add(target)
         elif status not in _PRESENT:
             self._remove(Removal(view.origin, target))
+
+    def pushed(self, request: Request, answer: Answer) -> None:
+        """A pushed request is answered: what could not be learned from that is forgotten.
+
+        Nobody may ever ask again for what is always pushed, so this is where it shows. It was made
+        without what is one client's, so one answer is enough; if an application gave it credentials
+        nothing follows.
+        """
+        if request.authorized or self._map.asset(request.origin, request.target) is None:
+            return
+        if refusal(request, answer, self.options.max_url) is not None:
+            self._remove(Removal(request.origin, request.target))
 
     def gone(self, connection: Hashable) -> None:
         """A connection has ended, and its views with it: they count at once."""
@@ -293,7 +312,7 @@ class Learner:
         kind = seen.kind if seen is not None else kind_of_path(request.target)
         if kind is None:
             return
-        if kind is Kind.STYLE or kind is Kind.SCRIPT:
+        if kind in _NAMING:
             view.name(request.origin + request.target)
         view.renew(now, self.options)
         key = known.key if known is not None else hash((request.origin, request.target))
@@ -355,11 +374,12 @@ class Learner:
     def _end(self, view: View) -> None:
         if self._views.close(view) and view.confirmed:
             self._ended.append(view)
-        if len(self._ended) > _ENDED:
+            self._ended_weight += view.weight
+        if self._ended_weight > self.options.max_bytes * _ENDED:
             self._fold_ended()
 
     def _fold_ended(self) -> None:
-        ended, self._ended = self._ended, []
+        ended, self._ended, self._ended_weight = self._ended, [], 0
         for view in ended:
             self._learn_rendering(view)
             self._cast(view, self._vote(view))

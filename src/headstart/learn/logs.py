@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from importlib import import_module
+from io import TextIOWrapper
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any, TypeAlias, assert_never
 from urllib.parse import urlsplit
@@ -79,7 +83,7 @@ class LogFile:
             self.size = path.stat().st_size
             with self._open() as stream:
                 self.format = _recognise(stream)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise ConfigurationError(
                 f"cannot read {path}: {error}", hint="Is it a log, plain or compressed with gzip?"
             ) from error
@@ -94,7 +98,7 @@ class LogFile:
 
     def __iter__(self) -> Iterator[LogLine]:
         site = self._site() if self.format is LogFormat.COMBINED else ""
-        for fields in self._fields():
+        for fields in self._readable():
             self.lines += 1
             line = _line(fields, site) if fields is not None else None
             if line is None:
@@ -102,13 +106,22 @@ class LogFile:
             else:
                 yield line
 
-    def _open(self) -> IO[str]:
-        self._raw = self._path.open("rb")
-        compressed = self._raw.read(2) == b"\x1f\x8b"
-        self._raw.seek(0)
-        if compressed:
-            return gzip.open(self._raw, "rt", encoding="utf-8", errors="replace")
-        return open(self._raw.fileno(), encoding="utf-8", errors="replace", closefd=False)
+    def _readable(self) -> Iterator[_Fields | None]:
+        """The fields of each line; an archive that is cut off ends with a broken one."""
+        try:
+            yield from self._fields()
+        except (OSError, EOFError, zlib.error):
+            yield None
+
+    @contextmanager
+    def _open(self) -> Iterator[IO[str]]:
+        with self._path.open("rb") as raw:
+            self._raw = raw
+            compressed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            plain: Any = gzip.GzipFile(fileobj=raw) if compressed else raw
+            with TextIOWrapper(plain, encoding="utf-8", errors="replace") as stream:
+                yield stream
 
     def _fields(self) -> Iterator[_Fields | None]:
         with self._open() as stream:
@@ -127,7 +140,7 @@ class LogFile:
     def _site(self) -> str:
         """The host that most assets of a log without host names say they are referred from."""
         hosts: Counter[str] = Counter()
-        for fields in islice(self._fields(), _SAMPLE):
+        for fields in islice(self._readable(), _SAMPLE):
             if fields and kind_of_path(fields["url"]):
                 hosts[_host_of(fields["referer"])] += 1
         del hosts[""]
@@ -144,7 +157,7 @@ def _recognise(stream: IO[str]) -> LogFormat:
         found = json.loads(first)
     except ValueError:
         return LogFormat.HAR
-    return LogFormat.HAR if "entries" in (found.get("log") or ()) else LogFormat.JSON_LINES
+    return LogFormat.HAR if isinstance(found.get("log"), dict) else LogFormat.JSON_LINES
 
 
 # From one line to named fields: time, client, method, host, url (path and query), status, size,
@@ -270,11 +283,15 @@ def _from_har(text: str) -> Iterator[_Fields | None]:
     except (ValueError, KeyError, TypeError):
         yield None
         return
-    for entry in sorted(entries, key=lambda entry: str(entry.get("startedDateTime"))):
+    for entry in sorted(entries, key=_started):
         try:
             yield _from_har_entry(entry)
         except (KeyError, TypeError, AttributeError, ValueError):
             yield None
+
+
+def _started(entry: Any) -> str:
+    return str(entry.get("startedDateTime")) if isinstance(entry, dict) else ""
 
 
 def _from_har_entry(entry: _Fields) -> _Fields:
@@ -313,13 +330,15 @@ def _line(fields: _Fields, site: str) -> LogLine | None:
         target = str(fields["url"] or "")
         if not target.startswith("/"):
             target = _target(target)
-    except (KeyError, TypeError, ValueError):
+        if not isfinite(time):
+            return None
+    except (OverflowError, KeyError, TypeError, ValueError):
         return None
     origin = "https://" + (_bare(fields.get("host")) or site)
     answer = Answer(
         status=status,
         content_type=str(fields.get("type") or ""),
-        cache_control=fields.get("cache"),
+        cache_control=None if fields.get("cache") is None else str(fields["cache"]),
         vary=str(fields.get("vary") or ""),
         sets_cookie=bool(fields.get("cookie")),
         size=_count(fields.get("size")),

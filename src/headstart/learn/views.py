@@ -26,9 +26,10 @@ _ASSETS_OF_A_VIEW = 64
 _VIEWS_OF_A_VIEWER = 8
 _VIEWERS_OF_A_VOTER = 100
 _HAD_BY_A_VIEWER = 256
-# Live views take this part of the learner's bytes at most; so much is one asset of theirs beside
-# its URL, which is also in the names.
-_PART = 0.04
+# Live views take this part of the learner's bytes at most; so much are a view and an asset of one
+# beside their URLs, of which there are up to three copies (path, name, the request's own) and two.
+_PART = 0.07
+_VIEW_BYTES = 1300
 _SIGHTING_BYTES = 300
 _GROUPS = 256
 _AGENT = 200
@@ -113,7 +114,7 @@ class View:
         self.asked: dict[str, Sighting] = {}
         self.counted: set[str] | None = None
         self.refused = False
-        self.weight = 0
+        self.weight = _VIEW_BYTES + 3 * len(request.target)
         self.rendered = False
         self.confirmed = False
         self.open(now, options)
@@ -229,11 +230,16 @@ class Views:
         view = View(request, viewer, now, self._options)
         viewer.views.append(view)
         self._live[view] = None
+        self._weight += view.weight
         if len(viewer.views) > _VIEWS_OF_A_VIEWER:
             ended.append(viewer.views[0])
-        elif len(self._live) > self._options.max_live_views:
+        elif len(self._live) > self._options.max_live_views or self._too_heavy:
             ended.append(next(iter(self._live)))
         return view, ended
+
+    @property
+    def _too_heavy(self) -> bool:
+        return self._weight > self._options.max_bytes * _PART
 
     def ask(self, view: View, seen: Sighting) -> list[View]:
         """An asset was asked for in a view. What must end because there is no room for it."""
@@ -243,8 +249,7 @@ class Views:
         weight = _SIGHTING_BYTES + 2 * len(seen.target)
         view.weight += weight
         self._weight += weight
-        over = self._weight > self._options.max_bytes * _PART
-        return [next(iter(self._live))] if over else []
+        return [next(iter(self._live))] if self._too_heavy else []
 
     def close(self, view: View) -> bool:
         """Takes a view out. False if it was out before."""
