@@ -1,0 +1,1 @@
+"""The applications that are served while `bench` measures. Both answer the same paths alike."""

@@ -1,0 +1,46 @@
+"""A bare ASGI application: the least that an application can cost.
+
+`/page` asks for ten pushes where the server offers `http.response.push`. Its types are ASGI's own
+loose ones. Imported by each server by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from bench.apps.content import ASSETS, BODIES
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+_ANSWERS = {
+    path: (
+        [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())],
+        body,
+    )
+    for path, body in BODIES.items()
+}
+
+
+async def app(scope: Message, receive: Receive, send: Send) -> None:
+    """Answer one request, or run the lifespan."""
+    if scope["type"] != "http":
+        await _lifespan(receive, send)
+        return
+    path = scope["path"]
+    if path == "/page" and "http.response.push" in scope["extensions"]:
+        for asset in ASSETS:
+            await send({"type": "http.response.push", "path": asset, "headers": []})
+    headers, body = _ANSWERS[path]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        event = await receive()
+        await send({"type": f"{event['type']}.complete"})
+        if event["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,21 @@
+"""What the applications answer: path -> body. nghttpd serves the same as files.
+
+Read by both applications and by `bench.servers`, in different processes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+HELLO: Final = b"Hello, world!"
+PAGE: Final = b"<!doctype html><title>A page with ten assets</title>\n"
+ASSET: Final = b"a" * 1024
+ASSETS: Final = tuple(f"/asset/{number}" for number in range(10))
+
+BODIES: Final[dict[str, bytes]] = {
+    "/": HELLO,
+    "/1k": b"k" * 1024,
+    "/100k": b"c" * (100 * 1024),
+    "/page": PAGE,
+    **dict.fromkeys(ASSETS, ASSET),
+}

@@ -1,0 +1,127 @@
+"""h2load: its command line, and what it prints. Called by `rounds`.
+
+`parse` is pure; `run_h2load` starts one process and waits for it, never longer than it was told.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+from bench.scenarios import Scenario
+
+# Beyond the time that h2load measures: connecting, and a server that answers slowly.
+_GRACE = 15.0
+_FINISHED = re.compile(r"^finished in ([\d.]+)(us|ms|s|m|h), ([\d.]+) req/s", re.M)
+_REQUESTS = re.compile(
+    r"^requests: (\d+) total, (\d+) started, (\d+) done, (\d+) succeeded, (\d+) failed, "
+    r"(\d+) errored, (\d+) timeout",
+    re.M,
+)
+_STATUS = re.compile(r"^status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", re.M)
+_DATA = re.compile(r"^traffic: .*\((\d+)\) data$", re.M)
+
+
+class LoadFailed(Exception):
+    """A run gave no figures; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One run against one server.
+
+    Attributes:
+        rate: Successes a second.
+        done: Successes.
+        errors: Failed, timed out, or answered with another status than 2xx.
+        data: Bytes of the bodies.
+    """
+
+    rate: float
+    done: int
+    errors: int
+    data: int
+
+
+def parse(output: str) -> Sample:
+    """What h2load printed -> figures.
+
+    Raises:
+        LoadFailed: It is not what h2load prints at the end of a run.
+    """
+    finished, requests = _FINISHED.search(output), _REQUESTS.search(output)
+    status, data = _STATUS.search(output), _DATA.search(output)
+    if finished is None or requests is None or status is None or data is None:
+        lines = output.strip().splitlines() or ["(nothing)"]
+        raise LoadFailed(f"h2load said: {lines[-1]}")
+    done, succeeded, failed, _, _ = map(int, requests.groups()[2:])
+    rate = float(finished[3]) * (succeeded / done if done else 0)
+    others = sum(map(int, status.groups()[1:]))
+    # `failed` has errored and timed out requests in it, and statuses from 400 on.
+    return Sample(rate, succeeded, max(failed, others), int(data[1]))
+
+
+def run_h2load(scenario: Scenario, port: int, seconds: float) -> Sample:
+    """Load a server for a time.
+
+    Raises:
+        LoadFailed: h2load failed, hung, or counted no response at all.
+    """
+    sample = _run(
+        scenario,
+        port,
+        ["-D", f"{round(seconds * 1000)}ms"],
+        connections=scenario.connections,
+        streams=scenario.streams,
+        seconds=seconds,
+    )
+    if not sample.done:
+        raise LoadFailed(f"no response arrived, {sample.errors} failed")
+    return sample
+
+
+def check_answer(scenario: Scenario, port: int) -> None:
+    """Ask a few times for what the scenario asks for.
+
+    Raises:
+        LoadFailed: The answer is not 200 with a body of the right size.
+    """
+    count = 20
+    sample = _run(scenario, port, ["-n", str(count)], connections=1, streams=1, seconds=10)
+    if sample.errors or sample.done != count:
+        raise LoadFailed(f"{count - sample.done} of {count} requests failed")
+    if sample.data != count * scenario.size:
+        raise LoadFailed(f"a body has {sample.data / count:g} bytes, not {scenario.size}")
+
+
+def _run(
+    scenario: Scenario,
+    port: int,
+    amount: list[str],
+    *,
+    connections: int,
+    streams: int,
+    seconds: float,
+) -> Sample:
+    scheme = "https" if scenario.tls else "http"
+    # h2load would fall back to HTTP/1.1 without a word.
+    only_http2 = ["--npn-list=h2", "--no-tls-proto=h2c"]
+    shape = ["-t", "1", "-c", str(connections), "-m", str(streams)]
+    url = f"{scheme}://127.0.0.1:{port}{scenario.path}"
+    try:
+        done = subprocess.run(
+            ["h2load", *only_http2, *amount, *shape, url],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=seconds + _GRACE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise LoadFailed(f"h2load did not end within {seconds + _GRACE:.0f} s") from None
+    if done.returncode:
+        raise LoadFailed(f"h2load ended with {done.returncode}: {done.stdout.strip()[-200:]}")
+    return parse(done.stdout)

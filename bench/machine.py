@@ -1,0 +1,72 @@
+"""What was measured on: processor, cores, system, Python, versions of all servers.
+
+Reads /proc where there is one, and asks each program for its version. Called by `__main__`.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.servers import Peer, peer_version, program_version
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """For the report's head.
+
+    Attributes:
+        processor: Model name.
+        cores: That this process may use.
+        memory: Bytes, 0 where unknown.
+        versions: Server's name -> packages and versions.
+        load: The system's load average over a minute at the start; noise, if it is not near 0.
+    """
+
+    processor: str
+    cores: int
+    memory: int
+    system: str
+    python: str
+    h2load: str
+    load: float
+    versions: dict[str, str]
+
+
+def describe(peers: list[Peer]) -> Machine:
+    """This machine, now."""
+    return Machine(
+        processor=processor(_read("/proc/cpuinfo")) or platform.processor() or "unknown",
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        memory=_memory(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        h2load=program_version("h2load"),
+        load=round(os.getloadavg()[0], 2),
+        versions={peer.name: peer_version(peer) for peer in peers},
+    )
+
+
+def processor(cpuinfo: str) -> str:
+    """The model's name in the text of /proc/cpuinfo, "" where it is not there."""
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return ""
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return 0

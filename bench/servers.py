@@ -1,0 +1,312 @@
+"""The servers that are compared: how each is started, waited for and stopped.
+
+Each gets one worker, one event loop (uvloop where it can), the same interpreter, no access log and
+else its own defaults. Changes: processes of their own session on free loopback ports, and log
+files in the folder that it is given. Called by `rounds`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from shutil import which
+from typing import Final
+
+import headstart
+from bench.apps.content import ASSETS, BODIES
+from bench.scenarios import App
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+BASELINE: Final = "headstart"
+
+_START_SECONDS: Final = 20.0
+_STOP_SECONDS: Final = 5.0
+# An access log has more for each request; tracebacks about connections that h2load cuts have less.
+_LOG_ALLOWANCE: Final = 64 * 1024
+_LOG_PER_REQUEST: Final = 20
+# Settings that a server would take from the environment instead of the ones given here.
+_FOREIGN_SETTINGS: Final = ("HEADSTART_", "H2CORN_", "GRANIAN_", "UVICORN_", "WEB_CONCURRENCY")
+
+
+class ServerFailed(Exception):
+    """A server cannot be measured; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """PEM files; the key is PKCS #8, which is all that granian reads."""
+
+    certfile: Path
+    keyfile: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What one running server serves.
+
+    Attributes:
+        app: Ignored by nghttpd, which serves `files`.
+        certificate: None for cleartext.
+        files: A folder with the bodies of `apps.content`.
+    """
+
+    app: App
+    certificate: Certificate | None
+    files: Path
+
+
+Command = Callable[[Site, int], list[str]]
+"""Site and port -> command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One server of the comparison.
+
+    Attributes:
+        name: Column of the table.
+        packages: Distributions whose versions are shown; the first one is the server.
+        command: How to start it.
+        has_push: Whether it can push at all; what cannot is not asked to.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    command: Command
+    has_push: bool = False
+
+    @property
+    def is_asgi(self) -> bool:
+        """Whether it runs the application; nghttpd, the limit, serves files."""
+        return bool(self.packages)
+
+
+def _python(*words: str) -> list[str]:
+    return [sys.executable, "-m", *words]
+
+
+def _tls(site: Site, certfile: str, keyfile: str) -> list[str]:
+    if site.certificate is None:
+        return []
+    return [certfile, str(site.certificate.certfile), keyfile, str(site.certificate.keyfile)]
+
+
+def _headstart(site: Site, port: int) -> list[str]:
+    # The server alone, as the others: what it learns is measured in a column of its own.
+    return [*_headstart_command(site, port), "--no-learn"]
+
+
+def _headstart_learning(site: Site, port: int) -> list[str]:
+    store = site.files.parent / f"learned-{port}.sqlite"
+    return [*_headstart_command(site, port), "--learn", "--store", str(store)]
+
+
+def _headstart_command(site: Site, port: int) -> list[str]:
+    tls = _tls(site, "--ssl-certfile", "--ssl-keyfile")
+    quiet = ["--no-access-log", "--log-level", "warning"]
+    where = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--loop", "uvloop"]
+    return [*_python("headstart.cli", "serve"), site.app, *where, *quiet, *tls]
+
+
+def _uvicorn(site: Site, port: int) -> list[str]:
+    tls = _tls(site, "--ssl-certfile", "--ssl-keyfile")
+    quiet = ["--no-access-log", "--log-level", "warning"]
+    where = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--loop", "uvloop"]
+    return [*_python("uvicorn", "--http", "zttp", "--http2"), *where, *quiet, *tls, site.app]
+
+
+def _h2corn(site: Site, port: int) -> list[str]:
+    # One loop for the application; its Rust runtime keeps its default of two threads.
+    where = ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--loop", "uvloop"]
+    tls = _tls(site, "--certfile", "--keyfile")
+    return [*_python("h2corn"), *where, "--no-access-log", *tls, site.app]
+
+
+def _granian(site: Site, port: int) -> list[str]:
+    where = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--loop", "uvloop"]
+    kind = ["--interface", "asgi", "--http", "2", "--no-ws"]
+    quiet = ["--no-access-log", "--log-level", "warning"]
+    tls = _tls(site, "--ssl-certificate", "--ssl-keyfile")
+    return [*_python("granian"), *kind, *where, *quiet, *tls, site.app]
+
+
+def _hypercorn(site: Site, port: int) -> list[str]:
+    # Without --access-logfile it has no access log.
+    where = ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--worker-class", "uvloop"]
+    tls = _tls(site, "--certfile", "--keyfile")
+    return [*_python("hypercorn"), *where, "--log-level", "WARNING", *tls, site.app]
+
+
+def _nghttpd(site: Site, port: int) -> list[str]:
+    where = ["--address", "127.0.0.1", "--htdocs", str(site.files), "--workers", "1"]
+    push = f"--push=/page={','.join(ASSETS)}"
+    command = ["nghttpd", *where, push]
+    if site.certificate is None:
+        return [*command, "--no-tls", str(port)]
+    return [*command, str(port), str(site.certificate.keyfile), str(site.certificate.certfile)]
+
+
+PEERS: Final = (
+    Peer(BASELINE, ("headstart", "ngh2", "uvicorn", "uvloop"), _headstart, has_push=True),
+    Peer("with learning", ("headstart",), _headstart_learning, has_push=True),
+    Peer("h2corn", ("h2corn",), _h2corn),
+    Peer("granian", ("granian",), _granian),
+    Peer("uvicorn", ("uvicorn", "zttp"), _uvicorn),
+    Peer("hypercorn", ("hypercorn", "h2"), _hypercorn, has_push=True),
+    Peer("nghttpd", (), _nghttpd, has_push=True),
+)
+
+
+def peer_version(peer: Peer) -> str:
+    """Names and versions, as they are installed; nghttpd says its own."""
+    if not peer.is_asgi:
+        return program_version("nghttpd")
+    return ", ".join(f"{name} {_package_version(name)}" for name in peer.packages)
+
+
+def _package_version(name: str) -> str:
+    if name == BASELINE:
+        return headstart.__version__  # this very checkout's
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def program_version(name: str) -> str:
+    """What a program answers to --version."""
+    if which(name) is None:
+        return f"{name} (not installed)"
+    said = subprocess.run(
+        [name, "--version"], capture_output=True, text=True, timeout=10, check=False
+    )
+    return said.stdout.strip()
+
+
+def write_files(folder: Path) -> None:
+    """Put what the applications answer into files, for nghttpd."""
+    for path, body in BODIES.items():
+        file = folder / (path[1:] or "index.html")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(body)
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class RunningServer:
+    """A server's process, from its start to its end. A context manager; stops at its end.
+
+    Args:
+        peer: Which server.
+        site: What it serves.
+        log: File for what it writes.
+
+    Attributes:
+        port: Where it listens, on 127.0.0.1.
+        served: Requests that it has answered, kept by the caller for `check`.
+
+    Raises:
+        ServerFailed: It is not installed, ended, or does not listen in time.
+    """
+
+    def __init__(self, peer: Peer, site: Site, log: Path) -> None:
+        self.port = free_port()
+        self.served = 0
+        self._log = log
+        command = peer.command(site, self.port)
+        if which(command[0]) is None:
+            raise ServerFailed(f"{command[0]} is not installed")
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C reaches us alone, and a server is stopped with its workers.
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> RunningServer:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def wait_until_up(self) -> None:
+        """Return once it accepts a connection.
+
+        Raises:
+            ServerFailed: It ended, or does not listen in time.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            self.check()
+            if self._accepts():
+                return self.check()
+            time.sleep(0.05)
+        raise ServerFailed(f"did not listen within {_START_SECONDS:.0f} s: {self.last_words()}")
+
+    def _accepts(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0):
+            return True
+        return False
+
+    def check(self) -> None:
+        """Raise ServerFailed if it has ended, or logs as much as an access log would."""
+        status = self._process.poll()
+        if status is not None:
+            raise ServerFailed(f"ended with status {status}: {self.last_words()}")
+        size = self._log.stat().st_size
+        if size > _LOG_ALLOWANCE + _LOG_PER_REQUEST * self.served:
+            raise ServerFailed(
+                f"logged {size // 1024} KB, as an access log would: {self.last_words()}"
+            )
+
+    def last_words(self) -> str:
+        """The last line that it wrote."""
+        with self._log.open("rb") as file:
+            file.seek(max(0, self._log.stat().st_size - 4096))
+            lines = file.read().decode(errors="replace").split("\n")
+        spoken = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in lines]
+        return next((line for line in reversed(spoken) if line), "(it wrote nothing)")
+
+    def stop(self) -> None:
+        """End it and its workers: asked first, then killed."""
+        try:
+            if self._process.poll() is None:
+                self._signal(signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_STOP_SECONDS)
+        finally:
+            # Also after a second Ctrl-C; workers that outlived their parent are in its group still.
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+
+def _environment() -> dict[str, str]:
+    kept = {n: v for n, v in os.environ.items() if not n.upper().startswith(_FOREIGN_SETTINGS)}
+    path = [str(ROOT), kept.get("PYTHONPATH", "")]
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    return kept

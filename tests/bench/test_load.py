@@ -1,0 +1,56 @@
+"""What h2load prints -> figures."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.load import LoadFailed, Sample, parse
+
+PRINTED = """starting benchmark...
+Stopped all clients for thread #0
+
+finished in 1.00s, 53600.00 req/s, 2.05MB/s
+requests: 53600 total, 54600 started, 53600 done, 53600 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 53600 2xx, 0 3xx, 0 4xx, 0 5xx
+traffic: 2.05MB (2145160) total, 471.69KB (483010) headers (space savings 90.61%), \
+680.47KB (696800) data
+                     min         max         mean         sd        +/- sd
+time for request:     1.94ms     37.76ms     18.41ms      4.67ms    88.81%
+"""
+
+
+def test_figures_of_a_good_run_are_read() -> None:
+    assert parse(PRINTED) == Sample(53600.0, 53600, 0, 696800)
+
+
+def test_failed_requests_are_counted_and_lower_the_rate() -> None:
+    printed = PRINTED.replace(
+        "53600 succeeded, 0 failed, 0 e", "26800 succeeded, 26800 failed, 9 e"
+    )
+
+    sample = parse(printed)
+
+    assert sample.errors == 26800
+    assert sample.rate == 26800.0
+
+
+def test_redirects_count_as_errors_though_h2load_takes_them() -> None:
+    printed = PRINTED.replace("53600 2xx, 0 3xx", "53000 2xx, 600 3xx")
+
+    assert parse(printed).errors == 600
+
+
+def test_a_run_that_did_nothing_has_rate_zero() -> None:
+    printed = PRINTED.replace("53600", "0").replace("0.00 req/s", "0.00 req/s")
+
+    assert parse(printed).rate == 0
+
+
+def test_other_output_is_told_by_its_last_line() -> None:
+    with pytest.raises(LoadFailed, match="h2load said: no route to host"):
+        parse("starting benchmark...\nno route to host\n")
+
+
+def test_no_output_is_told_too() -> None:
+    with pytest.raises(LoadFailed, match=r"\(nothing\)"):
+        parse("")

@@ -1,0 +1,33 @@
+"""Which scenarios are chosen."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.scenarios import SCENARIOS, chosen
+
+
+def test_all_are_chosen_where_none_is_named() -> None:
+    assert chosen([], quick=False) == list(SCENARIOS)
+
+
+def test_quick_chooses_some_and_a_name_overrides_it() -> None:
+    assert 0 < len(chosen([], quick=True)) < len(SCENARIOS)
+    assert [s.name for s in chosen(["bare-100k"], quick=True)] == ["bare-100k"]
+
+
+def test_a_pattern_chooses_in_the_order_of_the_table() -> None:
+    assert [s.name for s in chosen(["starlette*", "bare"], quick=False)][:2] == [
+        "bare",
+        "starlette",
+    ]
+
+
+def test_unknown_name_is_refused() -> None:
+    with pytest.raises(LookupError, match="nothing"):
+        chosen(["nothing"], quick=False)
+
+
+def test_names_are_unique_and_sizes_known() -> None:
+    assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS)
+    assert {s.name: s.size for s in SCENARIOS}["bare"] == 13
