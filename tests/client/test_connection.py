@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from headstart.wire.fields import response_fields
 from headstart.wire.frames import Direction, Frame
 from tests.client.live import Nghttpd, certificates, free_port, nghttpd, raw_server
 from tests.client.peer import Peer
+from tests.h2c.push_server import push_server
 
 # Requests and responses.
 
@@ -854,6 +856,22 @@ async def test_closed_port_is_told(unused_port: int) -> None:
         await connect(Origin("https", "localhost", unused_port))
 
     assert "running" in caught.value.hint
+
+
+async def test_localhost_is_both_addresses_though_the_resolver_knows_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolve = socket.getaddrinfo
+
+    def only_ipv6(host: str, *arguments: Any, **options: Any) -> Any:
+        return resolve("::1" if host == "localhost" else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", only_ipv6)
+    with push_server(host="127.0.0.1") as running:
+        connection = await connect(Origin("http", "localhost", running.port))
+
+        assert connection.peername[0] == "127.0.0.1"
+        await connection.aclose()
 
 
 async def test_unknown_host_is_told() -> None:

@@ -34,7 +34,7 @@ class PushServer:
     """A server that runs.
 
     Attributes:
-        port: Where it listens on 127.0.0.1.
+        port: Where it listens.
         requests: `METHOD PATH` of each request, in order.
         fields: The fields of the last request.
         resets: Error codes of RST_STREAM frames that came.
@@ -95,10 +95,14 @@ class _Peer(asyncio.Protocol):
                 self._server.fields = fields
                 if fields[":path"] == "/echo":
                     self._start(stream_id, 200, [])
+                elif fields[":path"] == "/early":
+                    self._refuse(stream_id)
             case DataReceived(stream_id=int(stream_id), data=bytes(data)):
                 self._h2.acknowledge_received_data(event.flow_controlled_length or 0, stream_id)
                 if self._targets[stream_id].endswith(" /echo"):
                     self._send(stream_id, data)
+                elif self._targets[stream_id].endswith(" /early"):
+                    pass
                 else:
                     self._bodies[stream_id] += data
             case StreamEnded(stream_id=int(stream_id)):
@@ -128,8 +132,12 @@ class _Peer(asyncio.Protocol):
                 self._respond(stream_id, 200, b"")
             case [_, "/echo"]:
                 self._flush(stream_id)
-            case [_, "/hang"]:
+            case [_, "/hang" | "/early"]:
                 pass
+            case [_, "/trailers"]:
+                self._start(stream_id, 200, [])
+                self._h2.send_data(stream_id, b"body")
+                self._h2.send_headers(stream_id, [(b"checksum", b"1a2b")], end_stream=True)
             case [_, "/stall"]:
                 self._start(stream_id, 200, [])
                 self._h2.send_data(stream_id, b"some, ")
@@ -138,14 +146,8 @@ class _Peer(asyncio.Protocol):
                     stream_id, [(b":status", b"103"), (b"link", b"</a.css>; rel=preload; as=style")]
                 )
                 self._respond(stream_id, 200, b"hinted")
-            case [_, "/reset"]:
-                self._h2.reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)
-            case [_, "/half"]:
-                self._start(stream_id, 200, [])
-                self._h2.send_data(stream_id, b"half")
-                self._h2.reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)
-            case [_, "/close"]:
-                self._transport.abort()
+            case [_, "/reset" | "/half" | "/close" as path]:
+                self._break_off(stream_id, path)
             case [_, path] if path.startswith("/status/"):
                 self._respond(stream_id, int(path.removeprefix("/status/")), b"as you wish\n")
             case _:
@@ -160,6 +162,21 @@ class _Peer(asyncio.Protocol):
         if self._targets[stream_id].startswith("HEAD "):
             body = b""
         self._send(stream_id, body)
+
+    def _break_off(self, stream_id: int, path: str) -> None:
+        if path == "/close":
+            self._transport.abort()
+            return
+        if path == "/half":
+            self._start(stream_id, 200, [])
+            self._h2.send_data(stream_id, b"half")
+        self._h2.reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)
+
+    def _refuse(self, stream_id: int) -> None:
+        """Answer before the content has come, and want none of it (RFC 9113, 8.1)."""
+        self._start(stream_id, 413, [])
+        self._h2.send_data(stream_id, b"too large\n", end_stream=True)
+        self._h2.reset_stream(stream_id, ErrorCodes.NO_ERROR)
 
     def _promise(self, parent: int, path: bytes) -> int:
         promised = self._h2.get_next_available_stream_id()
@@ -200,14 +217,14 @@ class _Peer(asyncio.Protocol):
 
 
 @contextmanager
-def push_server(tls: ssl.SSLContext | None = None) -> Iterator[PushServer]:
+def push_server(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[PushServer]:
     """A server that ends with the block."""
     server = PushServer("http" if tls is None else "https")
     loop = asyncio.new_event_loop()
     opened: set[asyncio.Transport] = set()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    starting = loop.create_server(lambda: _Peer(server, opened), "127.0.0.1", 0, ssl=tls)
+    starting = loop.create_server(lambda: _Peer(server, opened), host, 0, ssl=tls)
     listening = asyncio.run_coroutine_threadsafe(starting, loop).result(10)
     server.port = listening.sockets[0].getsockname()[1]
     try:

@@ -360,13 +360,21 @@ def test_a_host_that_is_silent_is_given_up_on(room: Room) -> None:
     assert "within 0.2 s" in result.err
 
 
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as unused:
+            unused.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def test_an_ipv6_literal_is_in_brackets(room: Room) -> None:
     nghttpd = peer("nghttpd")
+    if not has_ipv6():
+        pytest.skip("no IPv6 here")
     with socket.socket(socket.AF_INET6) as unused:
-        try:
-            unused.bind(("::1", 0))
-        except OSError:
-            pytest.skip("no IPv6 here")
+        unused.bind(("::1", 0))
         port = unused.getsockname()[1]
     program = [nghttpd, "--no-tls", "--address=::1", "--htdocs", str(room.folder), str(port)]
     with subprocess.Popen(program, stdout=subprocess.DEVNULL) as running:
@@ -375,6 +383,19 @@ def test_an_ipv6_literal_is_in_brackets(room: Room) -> None:
             assert f"at [::1]:{port}: " in room.ok("connect", f"http://[::1]:{port}")
         finally:
             running.terminate()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_localhost_is_reached_at_the_one_address_that_answers(address: str, room: Room) -> None:
+    if address == "::1" and not has_ipv6():
+        pytest.skip("no IPv6 here")
+    with push_server(host=address) as server:
+        where = f"[{address}]" if ":" in address else address
+
+        said = room.ok("connect", f"http://localhost:{server.port}")
+
+        assert f" at {where}:{server.port}: " in said
+        assert room.ok("get", "/x") == "GET /x: "
 
 
 def test_the_round_trip_is_measured(room: Room, server: PushServer) -> None:
@@ -479,7 +500,9 @@ def test_fields_are_sent_and_the_nearest_one_counts(room: Room, server: PushServ
     assert server.fields["user-agent"] == "typed"
     assert server.fields["x-kept"] == "set"
 
-    room.ok("unset", "x-kept", "another value")
+    nothing = room.h2c("unset", "x-kept", "another value")
+    assert (nothing.code, nothing.out) == (0, b"")
+    assert nothing.err == "h2c: x-kept: another value was not set; 'h2c set' lists what is\n"
     room.ok("unset", "user-agent")
     room.ok("get", "/x")
     assert server.fields["user-agent"] == f"h2c/{__version__}"
@@ -563,6 +586,28 @@ def test_ctrl_c_resets_the_stream_and_harms_nothing_else(room: Room, server: Pus
     assert room.ok("get", "/x") == "GET /x: "
 
 
+@pytest.mark.parametrize("source", ["source", "-"])
+def test_an_upload_that_is_answered_early_keeps_its_answer(
+    source: str, room: Room, server: PushServer
+) -> None:
+    content = os.urandom(3_000_000)
+    (room.folder / "source").write_bytes(content)
+    room.ok("connect", server.origin)
+
+    for _ in range(8):
+        assert room.ok("post", "--file", source, "/early", stdin=content) == "too large\n"
+
+
+def test_an_early_answer_does_not_wait_for_a_person_who_types(
+    room: Room, server: PushServer
+) -> None:
+    room.ok("connect", server.origin)
+    process = room.begin("post", "--file", "-", "/early", stdin=subprocess.PIPE)
+
+    assert process.wait(PATIENCE) == 0
+    assert process.communicate() == (b"too large\n", b"")
+
+
 def test_two_commands_at_once_do_not_wait_for_each_other(room: Room, server: PushServer) -> None:
     room.ok("connect", server.origin)
     slow = room.begin("get", "--timeout", "60", "/hang")
@@ -595,12 +640,36 @@ def test_a_dump_that_nobody_reads_ends_the_process(room: Room, server: PushServe
     assert foreground.stdout is not None
     foreground.stdout.close()
 
-    room.h2c("connect", server.origin)
+    result = room.h2c("connect", server.origin)
 
-    assert foreground.wait(PATIENCE) == 0
+    assert (result.code, result.err) == (3, f"h2c: {exits.DUMP_UNREAD}\n")
+    assert foreground.wait(PATIENCE) == 141
     assert foreground.stderr is not None
     assert foreground.stderr.read() == b""
     foreground.stdout = None
+
+
+def test_a_dump_that_cannot_be_written_ends_the_process(room: Room, server: PushServer) -> None:
+    with open("/dev/full", "wb") as full:
+        foreground = room.begin("start", "--dump", stdout=full.fileno())
+    assert foreground.stderr is not None
+    assert b"ready" in foreground.stderr.readline()
+
+    result = room.h2c("connect", server.origin)
+
+    assert (result.code, result.err) == (3, f"h2c: {exits.DUMP_UNWRITABLE}\n")
+    assert foreground.wait(PATIENCE) == 1
+    assert foreground.stderr.read().startswith(b"h2c: cannot write standard output: No space left")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["version"], ["help", "get"]])
+def test_help_that_cannot_be_written_is_told_in_one_line(arguments: list[str], room: Room) -> None:
+    with open("/dev/full", "wb") as full:
+        process = room.begin(*arguments, stdout=full.fileno())
+
+    assert process.wait(PATIENCE) == 1
+    assert process.stderr is not None
+    assert re.fullmatch(rb"h2c: cannot write standard output: [^\n]+\n", process.stderr.read())
 
 
 def test_a_file_that_cannot_be_used_is_told_before_anything_is_sent(
@@ -694,7 +763,7 @@ def test_the_command_returns_its_exit_code(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(room.runtime))
 
     assert command.main(["stop"]) == exits.NOT_CONNECTED
-    assert command.main(["--session", "../x", "pid"]) == exits.NOT_CONNECTED
+    assert command.main(["--session", "../x", "pid"]) == exits.USAGE
     assert command.main(["pid", "--help"]) == exits.OK
     room.start()
     monkeypatch.setattr(sys, "argv", ["h2c", "connections"])
@@ -725,15 +794,35 @@ def test_what_ends_a_command_from_outside_is_no_message(
 def test_the_session_comes_before_the_command() -> None:
     assert command.split_session(["--session", "a", "get"]) == ("a", ["get"])
     assert command.split_session(["--session=a", "get"]) == ("a", ["get"])
-    assert command.split_session(["get", "--session=a"]) == ("default", ["get", "--session=a"])
+    assert command.split_session(["--session"]) == ("", [])
     assert command.split_session([]) == ("default", [])
 
 
-def test_the_command_imports_nothing_that_is_slow_to_import(room: Room) -> None:
+def test_or_behind_it_unless_it_is_a_value() -> None:
+    assert command.split_session(["get", "--session=a"]) == ("a", ["get"])
+    assert command.split_session(["--session=b", "get", "--session", "a"]) == ("a", ["get"])
+    typed = ["post", "--data", "--session", "/"]
+    assert command.split_session(typed) == ("default", typed)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--session", "a/b", "pid"], ["--session"], ["--session=", "pid"], ["pid", "--session"]],
+)
+def test_a_session_that_has_no_name_is_a_usage_error(arguments: list[str], room: Room) -> None:
+    result = room.h2c(*arguments)
+
+    assert (result.code, result.out) == (2, b"")
+    assert result.err.startswith("h2c: a session is named by ")
+    assert result.err.endswith("; write 'h2c --session NAME COMMAND'\n")
+
+
+@pytest.mark.parametrize("verb", ["pid", "version"])
+def test_the_command_imports_nothing_that_is_slow_to_import(verb: str, room: Room) -> None:
     foreground = room.start()
     script = (
         "import sys; before = set(sys.modules); from headstart.h2c import command; "
-        "command.main(['pid']); print(*sorted(set(sys.modules) - before))"
+        f"command.main(['{verb}']); print(*sorted(set(sys.modules) - before))"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path[:] = {sys.path!r}; {script}"],
@@ -744,8 +833,8 @@ def test_the_command_imports_nothing_that_is_slow_to_import(room: Room) -> None:
         check=True,
     )
 
-    pid, modules = done.stdout.splitlines()
-    assert int(pid) == foreground.pid
+    answer, modules = done.stdout.splitlines()
+    assert answer in (str(foreground.pid), f"h2c {__version__}")
     others = [name for name in modules.split() if not name.startswith("headstart")]
     assert others == ["__future__", "_socket"]
 

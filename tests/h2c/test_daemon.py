@@ -123,7 +123,7 @@ def test_a_program_serves_until_it_is_idle(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    assert started(place, monkeypatch, "--idle-timeout", "0.05") == (exits.OK, "ready")
+    assert started(place, monkeypatch, "--detach", "--idle-timeout", "0.05") == (exits.OK, "ready")
     assert Path.cwd() == Path("/")
     assert Path(place.log).read_text() == ""
 

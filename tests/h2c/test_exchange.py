@@ -84,6 +84,16 @@ async def test_fields_shown_on_a_terminal_have_nothing_that_it_obeys(session: Se
     assert plain.output.startswith(b"HTTP/2 103\nlink: </a.css>")
 
 
+async def test_trailers_are_shown_behind_the_content_and_apart(session: Session) -> None:
+    shown, plain = Recorder(), Recorder()
+
+    await run(session, shown, "get", "-i", "/trailers", to_terminal=True)
+    await run(session, plain, "get", "/trailers")
+
+    assert shown.output == b"HTTP/2 200\n\nbody\n\nchecksum: 1a2b\n"
+    assert plain.output == b"body"
+
+
 async def test_a_push_that_waits_is_served_though_its_connection_is_lost(
     session: Session, server: PushServer
 ) -> None:

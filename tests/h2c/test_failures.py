@@ -35,3 +35,8 @@ def test_every_kind_of_error_has_its_code(kind: type[HeadstartError], code: int)
 def test_an_explanation_is_one_line_with_its_hint() -> None:
     assert explanation(HeadstartError("it broke", hint="Mend it.")) == "it broke; mend it"
     assert explanation(HeadstartError("it broke")) == "it broke"
+
+
+def test_a_request_that_failed_on_the_way_is_told_with_how_to_see_why() -> None:
+    assert explanation(RequestFailed("reset", hint="Try.")) == "reset; try"
+    assert explanation(RequestFailed("reset")) == f"reset; {exits.LOOK}"

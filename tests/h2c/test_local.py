@@ -32,6 +32,12 @@ def test_the_version_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().out == f"h2c {__version__}\n"
 
 
+def test_help_is_a_command_too(capfd: pytest.CaptureFixture[str]) -> None:
+    assert local.answer("default", ["help", "get"]) == exits.OK
+
+    assert capfd.readouterr().out.startswith("usage: h2c get")
+
+
 def test_everything_else_takes_the_background_process() -> None:
     assert local.answer("default", ["post", "--data", "--help", "/"]) is None
 

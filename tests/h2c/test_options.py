@@ -48,6 +48,12 @@ def mistake(*arguments: str) -> str:
     return str(caught.value)
 
 
+def shown_help(*arguments: str) -> str:
+    with pytest.raises(HelpWanted) as caught:
+        options.parse(arguments)
+    return str(caught.value)
+
+
 def test_no_command_is_told_where_the_commands_are() -> None:
     assert mistake() == "which command? 'h2c --help' lists them"
 
@@ -69,6 +75,37 @@ def test_the_help_lists_every_command() -> None:
         options.parse(["--help"])
 
     assert re.findall(r"^    ([a-z-]+) ", str(caught.value), re.MULTILINE) == VERBS
+
+
+def test_help_is_a_command_too() -> None:
+    assert shown_help("help") == shown_help("--help")
+    assert shown_help("help", "get") == shown_help("get", "--help")
+    assert mistake("help", "x") == "there is no command 'x'; 'h2c --help' lists them"
+
+
+def test_an_option_before_the_command_is_told_where_options_are() -> None:
+    expected = "there is no option '--bogus' before the command; see 'h2c --help'"
+    assert mistake("--bogus", "get", "/") == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "session", "others"),
+    [
+        (["get", "/"], None, ["get", "/"]),
+        (["get", "--session", "a", "/"], "a", ["get", "/"]),
+        (["get", "/", "--session=a"], "a", ["get", "/"]),
+        (["get", "/", "--session"], "", ["get", "/"]),
+        (["get", "--session", "a", "--session=b", "/"], "b", ["get", "/"]),
+        (["post", "--data", "--session", "/"], None, ["post", "--data", "--session", "/"]),
+        (["post", "/", "--data"], None, ["post", "/", "--data"]),
+        (["get", "--", "--session", "a"], None, ["get", "--", "--session", "a"]),
+        (["x", "--session", "a"], "a", ["x"]),
+    ],
+)
+def test_a_session_may_be_named_behind_the_command(
+    arguments: list[str], session: str | None, others: list[str]
+) -> None:
+    assert options.split_session(arguments) == (session, others)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -146,6 +183,49 @@ def test_fields_of_http1_connections_are_mistakes(arguments: list[str]) -> None:
     assert mistake(*arguments).startswith("HTTP/2 has no field ")
 
 
+@pytest.mark.parametrize(
+    "name", ["a b", ":path", "", "naïve", "a:", "a\n", "k\udcff", "\u212a", "a\0"]
+)
+def test_a_name_that_no_field_has_is_a_mistake(name: str) -> None:
+    expected = f"{name!r} is no field name: letters, digits and '-' are safe"
+    assert mistake("set", name, "x") == f"{expected}; see 'h2c set --help'"
+
+
+def test_a_field_of_one_request_is_checked_like_one_that_is_set() -> None:
+    assert mistake("get", "/", "-H", "a b: c").startswith("'a b' is no field name")
+    assert mistake("get", "/", "--content-type", "a\nb").startswith("'a\\nb' cannot be the value")
+
+
+@pytest.mark.parametrize("value", ["a\nb", "\r", "\x00", "a\x7f", "\x1b[31m", "a\n"])
+def test_a_value_that_no_field_has_is_a_mistake(value: str) -> None:
+    expected = f"{value!r} cannot be the value of a: no line feeds, no control characters"
+    assert mistake("set", "a", value) == f"{expected}; see 'h2c set --help'"
+    assert "cannot be the value of a: " in mistake("get", "/", "-H", f"a: {value}")
+
+
+def test_white_space_around_a_value_is_not_part_of_it() -> None:
+    assert options.parse(["set", "a", "\t b c "]) == SetField((b"a", b"b c"))
+    assert exchange("get", "/", "-H", "a:\tb c ").headers == ((b"a", b"b c"),)
+
+
+def test_te_may_only_be_trailers() -> None:
+    assert options.parse(["set", "TE", "Trailers"]) == SetField((b"te", b"Trailers"))
+    assert mistake("set", "te", "x") == (
+        "te can only be 'trailers' in HTTP/2 (RFC 9113, 8.2.2); see 'h2c set --help'"
+    )
+
+
+def test_host_is_a_host() -> None:
+    assert options.parse(["set", "host", "[::1]:80"]) == SetField((b"host", b"[::1]:80"))
+    assert mistake("set", "host", "a@b").startswith("'a@b' is no host; write HOST or HOST:PORT;")
+
+
+def test_set_needs_a_value_which_may_be_empty() -> None:
+    expected = "'a' needs a value; write 'h2c set NAME VALUE'; see 'h2c set --help'"
+    assert mistake("set", "a") == expected
+    assert options.parse(["set", "a", ""]) == SetField((b"a", b""))
+
+
 @pytest.mark.parametrize("seconds", ["0", "-1", "inf", "nan", "soon"])
 def test_a_time_out_is_a_number_above_zero(seconds: str) -> None:
     assert mistake("get", "/", "--timeout", seconds).startswith("argument --timeout: ")
@@ -191,6 +271,19 @@ def test_frame_types_come_with_commas_or_several_times() -> None:
     assert isinstance(command, Start)
     assert command.dump
     assert command.shown == FrameFilter.of(["DATA", "HEADERS", "PING"], ["PING"])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--include", "DATA"], ["--exclude=DATA"], ["--detach", "--show-secrets"]]
+)
+def test_what_is_shown_of_no_dump_is_a_mistake(arguments: list[str]) -> None:
+    expected = "--include, --exclude and --show-secrets take --dump, too; see 'h2c start --help'"
+    assert mistake("start", *arguments) == expected
+
+
+def test_in_the_foreground_there_is_no_idle_time_out() -> None:
+    expected = "--idle-timeout takes --detach, too; see 'h2c start --help'"
+    assert mistake("start", "--idle-timeout", "5") == expected
 
 
 def test_an_unknown_frame_type_is_a_mistake() -> None:

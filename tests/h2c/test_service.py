@@ -148,6 +148,14 @@ async def test_when_the_process_ends_the_command_is_told(typed: Typed) -> None:
     assert typed.end.recv(65536) == message(exits.ENDING, exits.NOT_CONNECTED)
 
 
+async def test_why_the_process_ends_is_told_where_it_is_known(typed: Typed) -> None:
+    await asyncio.sleep(0)
+    typed.task.cancel(exits.DUMP_UNREAD)
+    await typed.task
+
+    assert typed.end.recv(65536) == message(exits.DUMP_UNREAD, exits.NOT_CONNECTED)
+
+
 async def test_something_that_is_no_command_is_told(typed: Typed) -> None:
     await asyncio.get_running_loop().sock_sendall(typed.end, framing.frame(framing.INPUT, b"x"))
     await typed.task

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.h2c import claim, sockets
+from headstart.h2c import claim, exits, sockets
 from headstart.h2c.sockets import Place, PlaceError
 from tests.h2c.room import Room
 
@@ -94,8 +94,9 @@ def test_a_path_too_long_for_a_socket_is_told(room: Room, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "a.b", "ä", "x" * 33, "a b"])
 def test_a_session_name_is_no_path(name: str) -> None:
-    with pytest.raises(PlaceError, match="a session is named"):
+    with pytest.raises(PlaceError, match="a session is named") as caught:
         sockets.find_place(name)
+    assert caught.value.code == exits.USAGE
 
 
 def test_sessions_have_files_of_their_own() -> None:

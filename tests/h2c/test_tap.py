@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.h2c import options, tap
+from headstart.h2c import exits, options, tap
 from headstart.h2c.options import Start
 from headstart.h2c.tap import Dump
+from headstart.h2c.terminal import Failed
 from headstart.wire.frames import Direction
 
 PING = bytes.fromhex("000008060000000000") + b"12345678"
@@ -59,20 +60,28 @@ def test_colour_is_for_terminals_whose_user_wants_it(
     assert ("\x1b[" in capfd.readouterr().out) == colored
 
 
-def test_once_nobody_reads_nothing_is_written_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[bytes] = []
+@pytest.mark.parametrize(
+    ("failure", "farewell"),
+    [(BrokenPipeError(), exits.DUMP_UNREAD), (Failed("disk full"), exits.DUMP_UNWRITABLE)],
+)
+def test_once_nobody_reads_nothing_is_written_any_more(
+    failure: BrokenPipeError | Failed, farewell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
     told: list[str] = []
 
-    def unread(descriptor: int, data: bytes) -> None:
-        written.append(data)
-        raise BrokenPipeError
+    def fail(text: str) -> None:
+        written.append(text)
+        raise failure
 
-    monkeypatch.setattr(tap, "write_all", unread)
+    monkeypatch.setattr(tap, "show", fail)
     shown = dump()
-    shown.when_unread = lambda: told.append("unread")
+    shown.when_failed = told.append
     listener = shown.tap()
 
-    listener(Direction.RECEIVED, PING, 0.5)
+    listener(Direction.RECEIVED, PING + PING, 0.5)
     listener(Direction.RECEIVED, PING, 0.5)
 
-    assert len(written) == len(told) == 1
+    assert len(written) == 1
+    assert told == [farewell]
+    assert shown.failure is failure

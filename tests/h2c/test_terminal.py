@@ -96,6 +96,84 @@ def test_input_is_read_from_the_file_piece_by_piece(
     assert pieces == [b"abc", b"de", b""]
 
 
+def test_an_answer_that_comes_before_the_input_was_taken_is_not_lost(
+    converse: Callable[[Script], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    reading, gone = threading.Event(), threading.Event()
+
+    def read_until_the_other_side_has_gone(descriptor: int, size: int) -> bytes:
+        reading.set()
+        assert gone.wait(10)
+        return b"too late"
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(framing.frame(framing.OPEN_INPUT, b"/dev/zero"))
+        connection.recv(5)
+        connection.sendall(framing.frame(framing.WANT, (3).to_bytes(4, "big")))
+        assert reading.wait(10)
+        connection.sendall(framing.frame(framing.OUTPUT, b"answer") + exit_with(0))
+        connection.close()
+        gone.set()
+
+    monkeypatch.setattr(terminal, "read_some", read_until_the_other_side_has_gone)
+
+    assert converse(script) == 0
+    assert capfd.readouterr() == ("answer", "")
+
+
+def test_an_answer_does_not_wait_for_input_that_nobody_types(
+    converse: Callable[[Script], int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "silent")
+    silent = os.open(tmp_path / "silent", os.O_RDWR)
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(framing.frame(framing.OPEN_INPUT, os.fsencode(tmp_path / "silent")))
+        connection.recv(5)
+        connection.sendall(framing.frame(framing.WANT, (3).to_bytes(4, "big")))
+        connection.sendall(framing.frame(framing.OUTPUT, b"answer") + exit_with(0))
+
+    assert converse(script) == 0
+    assert capfd.readouterr() == ("answer", "")
+    os.close(silent)
+
+
+def test_a_background_process_that_is_gone_before_it_is_asked_is_told() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+
+    with pytest.raises(Failed, match="went away"):
+        Conversation(ours, "the.log").run(b"request")
+
+
+def test_messages_that_nobody_can_read_harm_nothing(
+    converse: Callable[[Script], int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    stderr = os.dup(2)
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, 2)
+    try:
+        terminal.say("no room for this")
+        code = converse(
+            says(
+                framing.frame(framing.MESSAGE, b"nor for this\n"),
+                framing.frame(framing.OUTPUT, b"out"),
+                exit_with(4),
+            )
+        )
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(full)
+
+    assert code == 4
+    assert capfd.readouterr() == ("out", "")
+
+
 def output_to(path: Path, *frames: bytes) -> Script:
     def script(connection: socket.socket) -> None:
         connection.recv(7)

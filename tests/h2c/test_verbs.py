@@ -84,6 +84,20 @@ async def test_fields_are_set_listed_and_unset(session: Session) -> None:
     assert await run(session, "set") == ("b: 3\n", [])
 
 
+async def test_unset_says_where_nothing_was_set(session: Session) -> None:
+    await run(session, "set", "a", "1")
+
+    assert await run(session, "unset", "B") == (
+        "",
+        ["B was not set; 'h2c set' lists what is"],
+    )
+    assert await run(session, "unset", "a", "2") == (
+        "",
+        ["a: 2 was not set; 'h2c set' lists what is"],
+    )
+    assert await run(session, "set") == ("a: 1\n", [])
+
+
 async def test_pushes_are_listed_short_long_and_as_json(
     session: Session, server: PushServer
 ) -> None:

@@ -20,7 +20,7 @@ from headstart.client.errors import ClientError, RequestFailed, TimedOut
 from headstart.client.exchange import Exchange, Response, StreamInfo
 from headstart.client.origin import Origin
 from headstart.client.pushes import PushStore
-from headstart.client.tls import client_context
+from headstart.client.tls import client_context, is_loopback
 from headstart.config import ClientLimits
 from headstart.errors import LocalProtocolError, StreamGone
 from headstart.wire.client import ClientConnection
@@ -104,26 +104,55 @@ async def connect(
 
 async def _open(connection: H2Connection, context: ssl.SSLContext | None) -> None:
     origin = connection.origin
-    loop = asyncio.get_running_loop()
-    options: dict[str, Any] = {}
-    if isinstance(loop, asyncio.BaseEventLoop):
-        # RFC 8305, 8; uvloop has no such option and tries one address after the other.
-        options["happy_eyeballs_delay"] = 0.25
     try:
-        await loop.create_connection(
-            lambda: connection,
-            origin.host,
-            origin.port,
-            ssl=context,
-            server_hostname=origin.host if context else None,
-            **options,
-        )
+        await _open_at_one_of(_hosts(origin.host), connection, context)
     except ssl.SSLError as error:
         raise failures.tls_failed(error, origin) from error
     except TimeoutError:
         raise
     except OSError as error:
         raise failures.connect_failed(error, origin) from error
+
+
+def _hosts(host: str) -> tuple[str, ...]:
+    """The host, and for `localhost` what the resolver may leave out (RFC 6761, 6.3)."""
+    is_name = host.removesuffix(".").endswith("localhost")
+    return (host, "127.0.0.1", "::1") if is_name and is_loopback(host) else (host,)
+
+
+async def _open_at_one_of(
+    hosts: Iterable[str], connection: H2Connection, context: ssl.SSLContext | None
+) -> None:
+    """Connect to the first of the hosts that can be reached.
+
+    Raises:
+        OSError: None can; this is what the first one said.
+    """
+    problems: list[OSError] = []
+    for host in hosts:
+        try:
+            return await _open_at(host, connection, context)
+        except (ssl.SSLError, TimeoutError):
+            raise
+        except OSError as error:
+            problems.append(error)
+    raise problems[0]
+
+
+async def _open_at(host: str, connection: H2Connection, context: ssl.SSLContext | None) -> None:
+    loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {}
+    if isinstance(loop, asyncio.BaseEventLoop):
+        # RFC 8305, 8; uvloop has no such option and tries one address after the other.
+        options["happy_eyeballs_delay"] = 0.25
+    await loop.create_connection(
+        lambda: connection,
+        host,
+        connection.origin.port,
+        ssl=context,
+        server_hostname=connection.origin.host if context else None,
+        **options,
+    )
 
 
 class H2Connection(asyncio.Protocol):

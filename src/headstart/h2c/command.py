@@ -15,7 +15,7 @@ from headstart.h2c import exits, sockets, terminal
 
 # These need no background process, or must not start one.
 _NEVER_START = ("pid", "stop")
-_ANSWERED_HERE = ("start", "version", "--version")
+_ANSWERED_HERE = ("start", "version", "--version", "help")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,11 +39,15 @@ def main(arguments: list[str] | None = None) -> int:
         return failure.code
     except sockets.PlaceError as error:
         terminal.say(str(error))
-        return exits.NOT_CONNECTED
+        return error.code
 
 
 def _run(arguments: list[str]) -> int:
     session, rest = split_session(arguments)
+    sockets.check_session(session)
+    if rest in (["version"], ["--version"]):
+        terminal.show(f"h2c {__version__}\n")
+        return exits.OK
     verb = rest[0] if rest else ""
     if not verb or verb in _ANSWERED_HERE or asks_for_help(rest):
         from headstart.h2c import local
@@ -57,13 +61,22 @@ def _run(arguments: list[str]) -> int:
 
 
 def split_session(arguments: list[str]) -> tuple[str, list[str]]:
-    """The session's name, and the arguments without it: `--session` comes before the command."""
+    """The session's name, "" where it is missing, and the arguments without it.
+
+    Before the command it is found at once; behind that it may be the value of another option.
+    """
+    session, rest = "default", arguments
     first = arguments[0] if arguments else ""
-    if first == "--session" and len(arguments) > 1:
-        return arguments[1], arguments[2:]
-    if first.startswith("--session="):
-        return first[len("--session=") :], arguments[1:]
-    return "default", arguments
+    if first == "--session":
+        session, rest = "".join(arguments[1:2]), arguments[2:]
+    elif first.startswith("--session="):
+        session, rest = first[len("--session=") :], arguments[1:]
+    if any(argument.startswith("--session") for argument in rest):
+        from headstart.h2c import options
+
+        behind, rest = options.split_session(rest)
+        session = session if behind is None else behind
+    return session, rest
 
 
 def asks_for_help(arguments: list[str]) -> bool:

@@ -54,14 +54,21 @@ class Daemon:
         self._idle_timeout = idle_timeout
         self._uid_of = uid_of
         self._stopping = asyncio.Event()
+        self._farewell = exits.ENDING
         self._stopped = asyncio.Event()
         self._commands: set[asyncio.Task[None]] = set()
         self._stoppers: set[asyncio.Task[None]] = set()
         self._idle_timer: asyncio.TimerHandle | None = None
 
-    def stop(self) -> None:
-        """Begin to end; `serve` returns soon."""
-        self._stopping.set()
+    def stop(self, farewell: str = exits.ENDING) -> None:
+        """Begin to end; `serve` returns soon.
+
+        Args:
+            farewell: What commands that wait are told; the first one counts.
+        """
+        if not self._stopping.is_set():
+            self._farewell = farewell
+            self._stopping.set()
 
     async def serve(self, claimed: claim.Claim, ready: Callable[[], None]) -> None:
         """Answer commands until stopped, then say GOAWAY to all servers and let go of the claim.
@@ -85,7 +92,7 @@ class Daemon:
 
     async def _end_commands(self) -> None:
         for task in self._commands:
-            task.cancel()
+            task.cancel(self._farewell)
         await _finished(self._commands)
 
     async def _stop_for(self, command: asyncio.Task[None]) -> None:
@@ -143,6 +150,9 @@ def run(place: Place, command: Start) -> int:
 
     Returns:
         The exit code.
+
+    Raises:
+        terminal.Failed, BrokenPipeError: The dump could not be written.
     """
     try:
         claimed = claim.claim(place, _PATIENCE)
@@ -219,8 +229,10 @@ async def _serve_session(
     dump = Dump(command) if command.dump else None
     daemon = Daemon(place, Session(dump), idle_timeout)
     if dump is not None:
-        dump.when_unread = daemon.stop
+        dump.when_failed = daemon.stop
     await daemon.serve(claimed, ready)
+    if dump is not None and dump.failure is not None:
+        raise dump.failure
 
 
 if __name__ == "__main__":

@@ -108,6 +108,8 @@ async def exchange(
             if command.include:
                 await conversation.out(_heads(response, printable=to_terminal))
             await _show_content(response, conversation, patience)
+            if command.include and response.trailers:
+                await conversation.out(_tail(response, printable=to_terminal))
         finally:
             await response.aclose()
     return exits.OK
@@ -179,12 +181,22 @@ def _heads(response: Response, *, printable: bool) -> bytes:
     """Status and fields of the response, and of those that came before it."""
     heads = [(status, headers) for _, status, headers in response.informational]
     heads.append((response.status, response.headers))
-    octets = b"".join(_head(status, headers) for status, headers in heads)
-    if not printable:
-        return octets
-    return "\n".join(visible(line) for line in octets.split(b"\n")).encode()
+    lines: list[bytes] = []
+    for status, headers in heads:
+        lines += [b"HTTP/2 %d" % status, *_lines(headers), b""]
+    return _text(lines, printable=printable)
 
 
-def _head(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
-    lines = [b"HTTP/2 %d" % status, *(name + b": " + value for name, value in headers)]
-    return b"\n".join([*lines, b"", b""])
+def _tail(response: Response, *, printable: bool) -> bytes:
+    """The trailers, apart from the content, which has no line feed of its own at its end."""
+    return _text([b"", b"", *_lines(response.trailers)], printable=printable)
+
+
+def _lines(fields: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
+    return (name + b": " + value for name, value in fields)
+
+
+def _text(lines: list[bytes], *, printable: bool) -> bytes:
+    if printable:
+        lines = [visible(line).encode() for line in lines]
+    return b"".join(line + b"\n" for line in lines)

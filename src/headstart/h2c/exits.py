@@ -22,6 +22,12 @@ STARTED = "ready (pid {}); Ctrl-C ends it"
 NOT_STARTED = "the background process did not start: {}; its log is {}"
 LOST_DAEMON = "the background process went away; its log is {}; the next command starts another"
 ENDING = "the background process is ending; run the command again"
+DUMP_UNREAD = (
+    "the background process is ending, since nobody reads its dump any more; run the command again"
+)
+DUMP_UNWRITABLE = (
+    "the background process is ending, since its dump cannot be written; run the command again"
+)
 OTHER_VERSION = (
     "the background process is version {}, this command is version {}; "
     "run 'h2c stop', then try again"
@@ -33,10 +39,16 @@ FOREIGN_FOLDER = "{} belongs to user {}; remove it, or set XDG_RUNTIME_DIR"
 OPEN_FOLDER = "{0} may be entered by others; run: chmod 700 {0}"
 UNUSABLE_FOLDER = "{} cannot be made: {}; set XDG_RUNTIME_DIR to a folder of your own"
 LONG_FOLDER = "{} is too long for a socket; set XDG_RUNTIME_DIR to a shorter one"
-BAD_SESSION = "a session is named by 1 to 32 letters, digits, '-' and '_', not {!r}"
+BAD_SESSION = (
+    "a session is named by 1 to 32 letters, digits, '-' and '_', not {!r}; "
+    "write 'h2c --session NAME COMMAND'"
+)
 CANNOT_READ = "cannot read {}: {}; check the path given to --file"
 CANNOT_WRITE = "cannot write {}: {}; check the path, and the space left"
 NOW_CURRENT = "{} is the current connection now"
+LOOK = "to see why, run 'h2c stop' and then 'h2c start --dump' in another terminal"
+"""What to do about a request that failed on the way."""
+NOT_SET = "{} was not set; 'h2c set' lists what is"
 NO_PROGRESS = "nothing moved for {:g} s; --timeout SECONDS waits longer"
 STATUS = "the server answered {}; without --fail its answer is shown"
 INSECURE = "warning: the certificate of {} is not verified (--insecure)"

@@ -5,7 +5,7 @@ Reads the tree of errors; called by `service`. The codes themselves are in `exit
 
 from __future__ import annotations
 
-from headstart.client.errors import ConnectFailed, NotHttp2, TimedOut, TlsFailed
+from headstart.client.errors import ConnectFailed, NotHttp2, RequestFailed, TimedOut, TlsFailed
 from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError, StreamGone
 from headstart.h2c import exits
 from headstart.h2c.options import UsageFailed
@@ -33,4 +33,6 @@ def exit_code(error: HeadstartError) -> int:
 def explanation(error: HeadstartError) -> str:
     """The error in one line, with what to do next."""
     hint = error.hint.rstrip(".")
+    if isinstance(error, RequestFailed) and not hint:
+        hint = exits.LOOK
     return f"{error}; {hint[:1].lower()}{hint[1:]}" if hint else str(error)

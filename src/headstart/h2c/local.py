@@ -1,4 +1,4 @@
-"""What the command answers without the background process: help, mistakes, `version`, `start`.
+"""What the command answers without the background process: help, mistakes, `start`.
 
 Called by `command`, which imports it only then: reading arguments takes longer than everything
 else the command does.
@@ -20,14 +20,14 @@ def answer(session: str, arguments: list[str]) -> int | None:
     try:
         command = options.parse(arguments)
     except HelpWanted as wanted:
-        terminal.write_all(1, str(wanted).encode())
+        terminal.show(str(wanted))
         return exits.OK
     except UsageFailed as failure:
         terminal.say(str(failure))
         return exits.USAGE
     match command:
         case Version():
-            terminal.write_all(1, f"h2c {__version__}\n".encode())
+            terminal.show(f"h2c {__version__}\n")
             return exits.OK
         case Start():
             return _start(sockets.find_place(session), arguments, command)

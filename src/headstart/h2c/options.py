@@ -12,14 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
-from headstart.errors import ConfigurationError, HeadstartError
+from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError
 from headstart.h2c.dump import FrameFilter
+from headstart.wire.fields import checked_fields, valid_authority
 
 DEFAULT_TIMEOUT = 10.0
-# RFC 9113, 8.2.2.
-_NOT_IN_HTTP2 = frozenset(
-    {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
-)
 DEFAULT_IDLE_TIMEOUT = 30 * 60.0
 
 
@@ -203,7 +200,7 @@ To see the frames, run the background process in a terminal of its own:
 
 _LAST_WORDS = """\
 'h2c COMMAND --help' tells the options of a command. 'h2c --session NAME COMMAND' uses a background
-process of its own.
+process of its own; --session may follow the command, too.
 
 exit codes: 0 ok, 1 request failed, 2 usage, 3 not connected or no background process, 4 time-out,
 5 TLS. A response with status 404 or 500 is a response: 0, unless --fail is given.
@@ -219,10 +216,12 @@ def parse(arguments: Sequence[str]) -> Command:
     """
     if not arguments:
         raise UsageFailed("which command? 'h2c --help' lists them")
-    if arguments[0] == "--version":
-        arguments = ["version", *arguments[1:]]
-    if arguments[0] not in _GRAMMAR.with_value and not arguments[0].startswith("-"):
-        raise UsageFailed(f"there is no command {arguments[0]!r}; 'h2c --help' lists them")
+    arguments = _plain(arguments)
+    first = arguments[0]
+    if first.startswith("-") and first not in ("-h", "--help"):
+        raise UsageFailed(f"there is no option {first!r} before the command; see 'h2c --help'")
+    if first not in _GRAMMAR.with_value and not first.startswith("-"):
+        raise UsageFailed(f"there is no command {first!r}; 'h2c --help' lists them")
     namespace, surplus = _GRAMMAR.parser.parse_known_args(_joined(arguments))
     build: Build = namespace.build
     try:
@@ -230,7 +229,45 @@ def parse(arguments: Sequence[str]) -> Command:
             raise ConfigurationError(f"it does not take {' '.join(surplus)!r}")
         return build(namespace)
     except ConfigurationError as error:
-        raise UsageFailed(f"{error}; see 'h2c {arguments[0]} --help'") from error
+        raise UsageFailed(f"{error}; see 'h2c {first} --help'") from error
+
+
+def split_session(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The session named behind a command, and the arguments without it.
+
+    Args:
+        arguments: The command, and what follows it.
+
+    Returns:
+        None where no session is named, "" where its name is missing.
+    """
+    session: str | None = None
+    others: list[str] = []
+    with_value = _GRAMMAR.with_value.get(arguments[0], set())
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            return session, [*others, argument, *rest]
+        if argument == "--session":
+            session = next(rest, "")
+        elif argument.startswith("--session="):
+            session = argument.removeprefix("--session=")
+        else:
+            others.append(argument)
+            if argument in with_value:
+                others += [value for value in (next(rest, None),) if value is not None]
+    return session, others
+
+
+def _plain(arguments: Sequence[str]) -> list[str]:
+    """`--version` and `help [COMMAND]` as a command and an option."""
+    match arguments:
+        case ["--version", *rest]:
+            return ["version", *rest]
+        case ["help", *rest]:
+            return [*rest, "--help"]
+        case _:
+            return [*arguments]
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:
@@ -350,13 +387,13 @@ def _trust(given: argparse.Namespace) -> Trust:
 
 
 def _start(given: argparse.Namespace) -> Start:
-    return Start(
-        given.dump,
-        FrameFilter.of(given.include, given.exclude),
-        given.show_secrets,
-        given.detach,
-        given.idle_timeout,
-    )
+    shown = FrameFilter.of(given.include, given.exclude)
+    if not given.dump and (given.include or given.exclude or given.show_secrets):
+        raise ConfigurationError("--include, --exclude and --show-secrets take --dump, too")
+    if given.idle_timeout is not None and not given.detach:
+        raise ConfigurationError("--idle-timeout takes --detach, too")
+    idle_timeout = DEFAULT_IDLE_TIMEOUT if given.idle_timeout is None else given.idle_timeout
+    return Start(given.dump, shown, given.show_secrets, given.detach, idle_timeout)
 
 
 def _connect(given: argparse.Namespace) -> Connect:
@@ -392,7 +429,7 @@ def _content(given: argparse.Namespace) -> Content:
 def _headers(given: argparse.Namespace) -> tuple[tuple[bytes, bytes], ...]:
     headers = [_header(text) for text in given.header]
     if given.content_type is not None:
-        headers.append((b"content-type", octets(given.content_type)))
+        headers.append(field_of("content-type", given.content_type))
     elif given.json is not None:
         headers.append((b"content-type", b"application/json"))
     return tuple(headers)
@@ -402,18 +439,46 @@ def _header(text: str) -> tuple[bytes, bytes]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise ConfigurationError(f"{text!r} is no header field; write -H 'name: value'")
-    return field_of(name.strip(), value.strip())
+    return field_of(name.strip(), value)
 
 
 def field_of(name: str, value: str) -> tuple[bytes, bytes]:
-    """A header field to send.
+    """A header field to send; white space around the value is not part of it (RFC 9110, 5.5).
 
     Raises:
         ConfigurationError: HTTP/2 has no such field.
     """
-    if name.lower() in _NOT_IN_HTTP2:
+    field = octets(name).lower(), octets(value.strip(" \t"))
+    if _sendable(field[0], b"") is None:
+        raise ConfigurationError(f"{name!r} is no field name: letters, digits and '-' are safe")
+    sent = _sendable(*field)
+    if sent is None:
+        raise ConfigurationError(
+            f"{value!r} cannot be the value of {name}: no line feeds, no control characters"
+        )
+    if not sent:
         raise ConfigurationError(f"HTTP/2 has no field {name!r} (RFC 9113, 8.2.2)")
-    return octets(name.lower()), octets(value)
+    if field[0] == b"te" and field[1].lower() != b"trailers":
+        raise ConfigurationError("te can only be 'trailers' in HTTP/2 (RFC 9113, 8.2.2)")
+    if field[0] == b"host" and field[1] and not valid_authority(field[1]):
+        raise ConfigurationError(f"{value!r} is no host; write HOST or HOST:PORT")
+    return field
+
+
+def _sendable(name: bytes, value: bytes) -> list[tuple[bytes, bytes]] | None:
+    """The field as it is sent, if at all; None where HTTP forbids it."""
+    try:
+        return checked_fields([(name, value)], [])
+    except LocalProtocolError:
+        return None
+
+
+def _set(given: argparse.Namespace) -> SetField:
+    if given.name is None:
+        return SetField(None)
+    if given.value is None:
+        raise ConfigurationError(f"{given.name!r} needs a value; write 'h2c set NAME VALUE'")
+    return SetField(field_of(given.name, given.value))
 
 
 def octets(text: str) -> bytes:
@@ -466,7 +531,6 @@ h2c start --detach                                in the background
     start.value(
         "--idle-timeout",
         type=_seconds,
-        default=DEFAULT_IDLE_TIMEOUT,
         metavar="SECONDS",
         help="with --detach: end after so long without connection and command (default: 1800)",
     )
@@ -564,7 +628,9 @@ def _exchange_options(options: Options) -> None:
         metavar="'NAME: VALUE'",
         help="send this field, too; may be given several times",
     )
-    options.flag("-i", "--include", help="show the status and the fields before the content")
+    options.flag(
+        "-i", "--include", help="show status and fields before the content, trailers behind it"
+    )
     options.value("-o", "--output", metavar="FILE", default="", help="write to this file")
     options.flag("--fail", help="a status from 400 on is an error: exit code 1, no content")
     options.flag("-v", "--verbose", help="say where the answer came from: pushed, or requested")
@@ -598,15 +664,16 @@ h2c push-list --json     everything that is known
 def _field_commands(grammar: _Grammar) -> None:
     fields = grammar.command(
         "set",
-        lambda given: SetField(field_of(given.name, given.value) if given.name else None),
+        _set,
         "send a field with every request from now on",
         """
 h2c set user-agent mine/1.0
+h2c set accept ''              with an empty value
 h2c set                        list what is set
 """,
     )
-    fields.argument("name", nargs="?", default="")
-    fields.argument("value", nargs="?", default="")
+    fields.argument("name", nargs="?")
+    fields.argument("value", nargs="?")
     unset = grammar.command(
         "unset",
         lambda given: UnsetField(given.name, given.value),

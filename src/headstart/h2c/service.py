@@ -54,8 +54,8 @@ class Service:
         except HeadstartError as error:  # its frames made no sense
             await conversation.say(explanation(error))
             code = exit_code(error)
-        except asyncio.CancelledError:
-            await conversation.say(exits.ENDING)
+        except asyncio.CancelledError as ended:
+            await conversation.say(str(ended) or exits.ENDING)
             code = exits.NOT_CONNECTED
         await conversation.exit(code)
 

@@ -25,7 +25,15 @@ _DEFAULT_SESSION = "default"
 
 
 class PlaceError(HeadstartError):
-    """The folder or the socket cannot be used, or belongs to somebody else."""
+    """The folder or the socket cannot be used, or belongs to somebody else.
+
+    Attributes:
+        code: The exit code.
+    """
+
+    def __init__(self, message: str, code: int = exits.NOT_CONNECTED) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Place:
@@ -64,8 +72,7 @@ def find_place(session: str = _DEFAULT_SESSION) -> Place:
     Raises:
         PlaceError: The folder is not private, or the name is not usable.
     """
-    if not _is_session_name(session):
-        raise PlaceError(exits.BAD_SESSION.format(session))
+    check_session(session)
     uid = os.getuid()
     place = Place(_folder(uid), session)
     if len(os.fsencode(place.socket)) > _LONGEST_PATH:
@@ -74,9 +81,15 @@ def find_place(session: str = _DEFAULT_SESSION) -> Place:
     return place
 
 
-def _is_session_name(name: str) -> bool:
+def check_session(name: str) -> None:
+    """See whether a session may be called so; it becomes part of a path.
+
+    Raises:
+        PlaceError: It may not.
+    """
     plain = name.replace("-", "a").replace("_", "a")
-    return 0 < len(name) <= 32 and plain.isascii() and plain.isalnum()
+    if not (0 < len(name) <= 32 and plain.isascii() and plain.isalnum()):
+        raise PlaceError(exits.BAD_SESSION.format(name), exits.USAGE)
 
 
 def _folder(uid: int) -> str:

@@ -10,9 +10,10 @@ import itertools
 import os
 from collections.abc import Callable
 
+from headstart.h2c import exits
 from headstart.h2c.dump import DumpWriter
 from headstart.h2c.options import Start
-from headstart.h2c.terminal import is_terminal, write_all
+from headstart.h2c.terminal import Failed, is_terminal, show
 from headstart.wire.frames import ConnectionFrames, Direction
 
 
@@ -20,7 +21,8 @@ class Dump:
     """Shows the frames of every connection.
 
     Attributes:
-        when_unread: Called once nobody reads standard output any more.
+        failure: Why standard output takes no more; None as long as it does.
+        when_failed: Called then, with what commands that wait are to be told.
     """
 
     def __init__(self, command: Start) -> None:
@@ -29,8 +31,8 @@ class Dump:
             self._write, command.shown, color=color, show_secrets=command.show_secrets
         )
         self._numbers = itertools.count(1)
-        self._is_read = True
-        self.when_unread: Callable[[], None] = lambda: None
+        self.failure: BrokenPipeError | Failed | None = None
+        self.when_failed: Callable[[str], None] = lambda message: None
 
     def tap(self) -> Callable[[Direction, bytes, float], None]:
         """What listens to one new connection: takes direction, bytes, seconds since connect."""
@@ -39,17 +41,21 @@ class Dump:
         name = "" if number == 1 else str(number)
         frames = ConnectionFrames()
 
-        def show(direction: Direction, data: bytes, at: float) -> None:
-            if self._is_read:
-                for frame in frames.feed(direction, data, at):
-                    self._writer.show(frame, name)
+        def listen(direction: Direction, data: bytes, at: float) -> None:
+            for frame in () if self.failure else frames.feed(direction, data, at):
+                self._writer.show(frame, name)
 
-        return show
+        return listen
 
     def _write(self, text: str) -> None:
+        if self.failure is not None:
+            return  # the rest of what came with the frame that could not be written
         try:
             # Past the buffer of `sys.stdout`, which would be flushed once more at the end.
-            write_all(1, text.encode())
-        except OSError:
-            self._is_read = False
-            self.when_unread()
+            show(text)
+        except BrokenPipeError as error:
+            self.failure = error
+            self.when_failed(exits.DUMP_UNREAD)
+        except Failed as error:
+            self.failure = error
+            self.when_failed(exits.DUMP_UNWRITABLE)

@@ -22,7 +22,24 @@ class Failed(Exception):
 
 def say(message: str) -> None:
     """One line for the user, on standard error."""
-    write_all(2, f"h2c: {message}\n".encode(errors="backslashreplace"))
+    tell(f"h2c: {message}\n".encode(errors="backslashreplace"))
+
+
+def tell(lines: bytes) -> None:
+    """Write to standard error."""
+    try:
+        write_all(2, lines)
+    except OSError:
+        return  # it is closed or full: there is nowhere to say so, and the exit code still counts
+
+
+def show(text: str) -> None:
+    """Write to standard output.
+
+    Raises:
+        Failed, BrokenPipeError: As `Output.write` does.
+    """
+    Output().write(text.encode())
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -78,13 +95,14 @@ def open_standard_streams() -> None:
 class Conversation:
     """One command's exchange with the background process."""
 
-    __slots__ = ("_connection", "_input", "_log", "_output")
+    __slots__ = ("_connection", "_input", "_log", "_output", "_wanted")
 
     def __init__(self, connection: socket, log: str) -> None:
         self._connection = connection
         self._log = log
         self._input = 0
         self._output = Output()
+        self._wanted = 0  # octets of input that were asked for and not given yet
 
     def run(self, request: bytes) -> int:
         """Send the request, do as asked, and return the exit code.
@@ -94,7 +112,7 @@ class Conversation:
             BrokenPipeError: Nobody reads our standard output any more.
         """
         try:
-            self._connection.sendall(request)
+            self._send(request)
             return self._answer_all()
         except (ConnectionResetError, EOFError) as error:
             raise Failed(exits.LOST_DAEMON.format(self._log), exits.NOT_CONNECTED) from error
@@ -104,6 +122,9 @@ class Conversation:
 
     def _answer_all(self) -> int:
         while True:
+            if self._wanted and self._has_input():
+                self._give_input()
+                continue
             kind, size = framing.read_header(self._receive(framing.HEADER_SIZE))
             payload = self._receive(size)
             if kind == framing.EXIT:
@@ -114,16 +135,34 @@ class Conversation:
         if kind == framing.OUTPUT:
             self._output.write(payload)
         elif kind == framing.MESSAGE:
-            write_all(2, payload)
+            tell(payload)
         elif kind == framing.WANT:
-            data = read_some(self._input, int.from_bytes(payload, "big"))
-            self._connection.sendall(framing.frame(framing.INPUT, data))
+            self._wanted = int.from_bytes(payload, "big")
         elif kind == framing.OPEN_INPUT:
             self._input = open_input(payload)
-            self._connection.sendall(framing.frame(framing.READY))
+            self._send(framing.frame(framing.READY))
         elif kind == framing.OPEN_OUTPUT:
             self._output.open(payload)
-            self._connection.sendall(framing.frame(framing.READY))
+            self._send(framing.frame(framing.READY))
+
+    def _has_input(self) -> bool:
+        """Wait for input or for the other side, which may have the answer before it has it all."""
+        import select
+
+        connection = self._connection.fileno()
+        readable, _, _ = select.select([connection, self._input], [], [])
+        return connection not in readable
+
+    def _give_input(self) -> None:
+        data = read_some(self._input, self._wanted)
+        self._wanted = 0
+        self._send(framing.frame(framing.INPUT, data))
+
+    def _send(self, frame: bytes) -> None:
+        try:
+            self._connection.sendall(frame)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # it hung up: what it said before that, or its end, is still to be read
 
     def _exit(self, code: int) -> int:
         if code == exits.OK:

@@ -61,8 +61,7 @@ async def perform(
         case SetField():
             return await _set(command, session, conversation)
         case UnsetField():
-            _unset(command, session)
-            return exits.OK
+            return await _unset(command, session, conversation)
         case Connections() | PushList() | StreamInfo():
             return await _list(command, session, conversation)
         case Version():
@@ -117,12 +116,15 @@ async def _set(command: SetField, session: Session, conversation: Conversation) 
     return exits.OK
 
 
-def _unset(command: UnsetField, session: Session) -> None:
-    name = octets(command.name.lower())
+async def _unset(command: UnsetField, session: Session, conversation: Conversation) -> int:
+    name = octets(command.name).lower()
     value = None if command.value is None else octets(command.value)
-    session.fields[:] = [
-        field for field in session.fields if field[0] != name or value not in (None, field[1])
-    ]
+    kept = [field for field in session.fields if field[0] != name or value not in (None, field[1])]
+    if kept == session.fields:
+        typed = command.name if command.value is None else f"{command.name}: {command.value}"
+        await conversation.say(exits.NOT_SET.format(typed))
+    session.fields[:] = kept
+    return exits.OK
 
 
 async def _list(
