@@ -19,7 +19,8 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    return [text for kind, text in fenced if kind == language]
 
 
 def free_port() -> int:
@@ -141,3 +142,36 @@ def test_hint_example_hints(tmp_path: Path) -> None:
 
     assert "link: </style.css>; rel=preload; as=style" in shown
     assert "link: </font.woff2>; rel=preload; as=font; crossorigin" in shown
+
+
+def headstart(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "headstart.cli", *arguments],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_what_was_learned_is_shown_as_the_readme_shows_it(tmp_path: Path) -> None:
+    log = Path("docs") / "examples" / "access.log"
+    (tmp_path / log).parent.mkdir(parents=True)
+    (tmp_path / log).write_bytes((Path(__file__).parents[1] / log).read_bytes())
+    examples = [block for block in blocks("") if block.startswith("$ headstart")]
+
+    for example in examples:
+        command, _, output = example.partition("\n")
+        assert headstart(tmp_path, *shlex.split(command)[2:]) == output
+
+    (orders,) = (block for block in blocks("") if block.startswith("headstart map"))
+    for order in orders.splitlines():
+        headstart(tmp_path, *shlex.split(order, comments=True)[1:])
+    shown = headstart(tmp_path, "map", "--store", "learned.sqlite3")
+    assert len(examples) == 2
+    assert "you pinned it" in shown
+    assert "you said never" in shown
+    assert "/table " not in shown

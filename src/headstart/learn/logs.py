@@ -155,7 +155,7 @@ def _recognise(stream: IO[str]) -> LogFormat:
         return LogFormat.COMBINED
     try:
         found = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return LogFormat.HAR
     return LogFormat.HAR if isinstance(found.get("log"), dict) else LogFormat.JSON_LINES
 
@@ -252,7 +252,7 @@ def _from_json(line: str) -> _Fields | None:
             name: next((flat[alias] for alias in aliases if alias in flat), None)
             for name, aliases in _ALIASES.items()
         }
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -280,7 +280,7 @@ def _first_values(headers: Any) -> dict[str, Any]:
 def _from_har(text: str) -> Iterator[_Fields | None]:
     try:
         entries = json.loads(text)["log"]["entries"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         yield None
         return
     for entry in sorted(entries, key=_started):

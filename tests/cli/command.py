@@ -1,0 +1,78 @@
+"""Running the `headstart` command for its tests: as a process, or in this one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+
+from click.testing import CliRunner
+
+from headstart import cli
+from tests.server.live import environment
+
+PATIENCE = 30
+
+
+def headstart_says(*arguments: str, **variables: str) -> tuple[int, str, str]:
+    """Run the command to its end: exit status, standard output, standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "headstart.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env=environment() | variables,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def assert_one_line(said: tuple[int, str, str], *parts: str) -> None:
+    status, out, err = said
+    assert status == 1, err
+    assert out == ""
+    assert len(err.splitlines()) == 1, err
+    assert err.startswith("Error: ")
+    assert err.endswith(".\n")
+    for part in parts:
+        assert part in err
+
+
+def said_in_process(*arguments: str) -> str:
+    result = CliRunner().invoke(cli.main, arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def on_a_terminal(*arguments: str, columns: int = 80, **variables: str) -> tuple[int, str]:
+    """Run the command on a terminal of so many columns: exit status, and what it shows."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, columns))
+    given = {name: value for name, value in environment().items() if name != "COLUMNS"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headstart.cli", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=its,
+        stderr=its,
+        env=given | {"TERM": "xterm"} | variables,
+    )
+    os.close(its)
+    try:
+        shown = b"".join(iter(lambda: _read(ours), b""))
+        return process.wait(PATIENCE), shown.decode().replace("\r\n", "\n")
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+        os.close(ours)
+
+
+def _read(terminal: int) -> bytes:
+    ready, _, _ = select.select([terminal], [], [], PATIENCE)
+    assert ready, "it says nothing more"
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux, once nobody writes any more
+        return b""

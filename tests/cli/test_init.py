@@ -1,0 +1,98 @@
+"""The group: its help, its version, one line for every mistake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import headstart
+from headstart import cli
+from headstart.errors import ConfigurationError
+from tests.cli.command import PATIENCE, headstart_says, said_in_process
+from tests.server.live import environment
+
+
+def test_help_shows_both_commands_and_how_to_begin() -> None:
+    for flag in ("--help", "-h"):
+        text = said_in_process(flag)
+
+        assert "headstart serve main:app" in text
+        assert "headstart demo" in text
+        assert "HEADSTART_SERVE_PORT" in text
+
+
+def test_version_is_the_packages() -> None:
+    assert headstart.__version__ in said_in_process("--version")
+
+
+def test_no_command_shows_the_help() -> None:
+    status, out, err = headstart_says()
+
+    assert status == 2
+    assert "Usage:" in out + err
+
+
+def test_error_of_the_tree_becomes_one_line_with_its_hint() -> None:
+    @click.group(cls=cli.OneLineErrors)
+    def group() -> None:
+        pass
+
+    @group.command()
+    @click.argument("hint", default="")
+    def fail(hint: str) -> None:
+        raise ConfigurationError("it cannot be", hint=hint)
+
+    run = CliRunner().invoke
+
+    assert run(group, ["fail"]).output == "Error: it cannot be.\n"
+    assert run(group, ["fail", "do this."]).output == "Error: it cannot be. Do this.\n"
+    assert run(group, ["fail"]).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "spared"),
+    [
+        (["--help"], ("uvicorn", "headstart.learn", "headstart.store", "asyncio")),
+        (["map", "--help"], ("uvicorn", "asyncio", "ngh2")),
+        (["replay", "--help"], ("uvicorn", "asyncio", "ngh2")),
+    ],
+)
+def test_command_loads_only_what_it_needs(arguments: list[str], spared: tuple[str, ...]) -> None:
+    source = f"""
+import sys
+from headstart.cli import main
+main({arguments!r}, standalone_mode=False)
+print("loaded:", *sorted(sys.modules))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+        env=environment(),
+    )
+
+    loaded = done.stdout.rpartition("loaded:")[2].split()
+    assert "click" in loaded
+    assert not set(spared).intersection(loaded)
+
+
+def test_help_names_each_command_as_it_names_itself() -> None:
+    text = said_in_process("--help")
+
+    for name in ("serve", "map", "replay", "demo"):
+        command = cli.main.get_command(click.Context(cli.main), name)
+        assert command is not None
+        assert f"{name:<6}  {command.get_short_help_str(100)}" in text
+
+
+def test_unknown_command_is_a_wrong_call() -> None:
+    status, _, err = headstart_says("sevre")
+
+    assert status == 2
+    assert "No such command 'sevre'" in err

@@ -1,0 +1,380 @@
+"""`headstart map`: shown, corrected and moved, while a server runs and while none does."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from headstart.cli.rows import all_rows
+from headstart.learn import Kind, Row, Sighting, Standing, Tally
+from headstart.learn.records import PageRecord
+from headstart.store import offline
+from tests.cli.command import assert_one_line, headstart_says, on_a_terminal
+from tests.learn.site import ASSETS, ORIGIN, STYLE, Site
+from tests.server.live import environment, serving, until
+from tests.server.raw import RawClient
+
+BOLD, DIM = "\x1b[1m", "\x1b[2m"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A file that knows / and /about."""
+    site = Site()
+    for page in ("/", "/about"):
+        for _ in range(3):
+            site.visit(page, ASSETS)
+    site.visit("/", ["/once.css"])
+    path = tmp_path / "learned.sqlite3"
+    offline.tell(list(site.learner.export()), path, warn=print)
+    return path
+
+
+def said(*arguments: str | Path, **variables: str) -> str:
+    status, out, err = headstart_says("map", *map(str, arguments), **variables)
+    assert status == 0, err
+    assert err == ""
+    return out
+
+
+def known(store: Path) -> dict[tuple[str, str], Row]:
+    rows = all_rows(offline.known(store, warn=print))
+    return {(row.page.removeprefix(ORIGIN), row.asset): row for row in rows}
+
+
+# Shown.
+
+
+def test_table_has_each_page_with_its_assets(store: Path) -> None:
+    lines = said("--store", store).splitlines()
+
+    assert lines[0] == ORIGIN
+    assert lines[1].split() == ["page", "asset", "probability", "views", "decision", "why"]
+    first = next(line for line in lines if line.startswith("/about"))
+    assert first.endswith("send      this page's clients ask for it")
+    assert first.split()[3] == "3"
+    assert len({line.index("send ") for line in lines if " send " in line}) == 1
+    assert any("/once.css" in line and " no " in line for line in lines)
+    assert any(line.startswith("/*") for line in lines)
+    assert lines[-1].endswith(f"sent; kept in {store}")
+    assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_terminal_has_colour_and_its_width_is_kept_to(store: Path, columns: int) -> None:
+    command = ["map", "--store", str(store)]
+    status, shown = on_a_terminal(*command, columns=columns)
+    _, plain = on_a_terminal(*command, columns=columns, NO_COLOR="1")
+
+    assert status == 0
+    assert BOLD in shown
+    assert DIM in shown
+    assert "\x1b" not in plain
+    table = plain.partition("\n\n")[0].splitlines()
+    assert len(table) > 8
+    assert max(map(len, table)) <= columns
+
+
+def test_one_page_is_shown_by_path_by_url_and_with_the_options_behind(store: Path) -> None:
+    given = ["--store", str(store)]
+
+    shown = said(*given, "/about")
+
+    assert "/about" in shown
+    assert "/once.css" not in shown
+    assert said("/about", *given) == said(*given, ORIGIN + "/about") == shown
+
+
+def test_json_has_a_row_for_each_pair(store: Path) -> None:
+    rows = json.loads(said("--store", store, "--json"))
+
+    assert len(rows) == len(known(store))
+    [row] = [one for one in rows if (one["page"], one["asset"]) == (ORIGIN + "/about", STYLE)]
+    assert row == {
+        "page": ORIGIN + "/about",
+        "asset": STYLE,
+        "probability": known(store)["/about", STYLE].probability,
+        "views": 3.0,
+        "sent": True,
+        "why": "page",
+    }
+    assert json.loads(said("/about", "--json", "--store", store)) == [
+        one for one in rows if one["page"] == ORIGIN + "/about"
+    ]
+
+
+def test_options_of_the_server_decide_what_is_shown_as_sent(store: Path) -> None:
+    by_option = said("--store", store, "--learn-likely", "0.999")
+    by_environment = said("--store", store, HEADSTART_SERVE_LEARN_LIKELY="0.999")
+
+    assert " send " not in by_option
+    assert by_option == by_environment
+
+
+def test_store_of_the_environment_is_the_one_that_the_server_uses(store: Path) -> None:
+    assert said(HEADSTART_SERVE_STORE=str(store)) == said("--store", store)
+
+
+def test_without_a_file_it_says_what_to_do(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "none.sqlite3")
+
+    assert_one_line(
+        headstart_says("map", "--store", nowhere), nowhere, "nothing", "headstart serve"
+    )
+
+
+def test_file_in_which_nothing_is_says_so_and_where_it_is(store: Path) -> None:
+    for page in ("/", "/about"):
+        said("forget", page, "--store", store)
+    empty = store.with_name("empty.sqlite3")
+    offline.tell([], empty, warn=print)
+
+    status, out, err = headstart_says("map", "--store", str(empty))
+    shown = headstart_says("map", "--store", str(empty), "--json")
+
+    assert (status, out) == (0, "")
+    assert "Nothing has been learned yet" in err
+    assert str(empty) in err
+    assert shown == (0, "[]\n", "")
+
+
+def test_page_that_is_not_known_says_so(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.sqlite3"
+    offline.tell([], empty, warn=print)
+
+    status, out, err = headstart_says("map", "/new", "--store", str(empty))
+
+    assert (status, out) == (0, "")
+    assert "Nothing is known of /new" in err
+
+
+def test_page_of_a_stranger_s_making_moves_no_cursor(store: Path) -> None:
+    asset = Sighting(STYLE, Kind.STYLE)
+    tally = Tally(asset, 3.0, 3.0, True, 7, 0, 0.0, 0.0)
+    page = "/\x1b[2J\x07"
+    record = PageRecord(Standing.PAGE, ORIGIN, page, 3.0, 3.0, 0.0, 0.0, (7, 8), 1.0, (tally,))
+    offline.tell([record], store, warn=print)
+
+    _, shown = on_a_terminal("map", "--store", str(store), NO_COLOR="1")
+
+    assert r"/\x1b[2J\x07" in shown
+    assert "\x1b" not in shown
+
+
+def test_reader_that_leaves_is_no_error(store: Path) -> None:
+    command = [sys.executable, "-m", "headstart.cli", "map", "--store", str(store)]
+    with subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.wait(20)
+        assert process.stderr.read() == b""
+
+
+# Wrong calls.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["forgte", "/"], "neither a page"),
+        (["example.org/about"], "neither a page"),
+        (["/about", "/more"], "unexpected extra argument"),
+        (["forget", "about"], "is no page"),
+        (["pin", "about", "/a.css"], "is no page"),
+        (["pin", "/about"], "Missing argument 'ASSET'"),
+        (["--learn-likely", "0"], "--learn-likely"),
+    ],
+)
+def test_wrong_call_is_exit_status_2(arguments: list[str], word: str) -> None:
+    status, out, err = headstart_says("map", *arguments)
+
+    assert (status, out) == (2, "")
+    assert word in err
+    assert "Usage: headstart map" in err
+
+
+def test_help_names_the_commands() -> None:
+    text = said("--help")
+
+    assert "Usage: headstart map [OPTIONS] [PAGE | COMMAND ...]" in text
+    for name in ("forget", "pin", "never", "export", "import"):
+        assert f"  {name} " in text
+
+
+# Corrected.
+
+
+def test_page_is_forgotten(store: Path) -> None:
+    assert said("forget", "/about", "--store", store) == "/about is forgotten.\n"
+
+    assert "/about" not in {page for page, _ in known(store)}
+    again = headstart_says("map", "forget", "/about", "--store", str(store))
+    assert_one_line(again, "/about is not in", "`headstart map`")
+
+
+def test_nothing_can_be_forgotten_where_nothing_is(tmp_path: Path) -> None:
+    nowhere = tmp_path / "none.sqlite3"
+
+    assert_one_line(headstart_says("map", "forget", "/", "--store", str(nowhere)), str(nowhere))
+    assert not nowhere.exists()
+
+
+def test_asset_is_pinned_before_any_server_ran(tmp_path: Path) -> None:
+    new = tmp_path / "new.sqlite3"
+
+    said("--store", new, "pin", "/", "/own.css")
+    said("pin", ORIGIN + "/about", ORIGIN + "/own.js", "--store", new)
+
+    rows = known(new)
+    assert rows["/", "/own.css"].why is Standing.PINNED
+    assert rows["/about", "/own.js"].sent
+    assert "you pinned it" in said("--store", new)
+
+
+def test_asset_is_barred(store: Path) -> None:
+    said("never", STYLE, "--store", store)
+
+    assert known(store)["/about", STYLE].why is Standing.BARRED
+    assert "you said never" in said("/about", "--store", store)
+
+
+@pytest.mark.parametrize(
+    ("order", "word"),
+    [
+        (["pin", "/", "/data.json"], "no stylesheet"),
+        (["pin", "/", "no-slash.css"], "cannot be sent ahead"),
+        (["pin", "/", "https://cdn.example/a.css"], "not on the origin"),
+        (["never", "//cdn.example/a.css"], "cannot be sent ahead"),
+    ],
+)
+def test_what_cannot_be_sent_is_one_line(tmp_path: Path, order: list[str], word: str) -> None:
+    new = tmp_path / "new.sqlite3"
+
+    assert_one_line(headstart_says("map", *order, "--store", str(new)), word)
+    assert not new.exists()
+
+
+def test_file_of_another_program_is_one_line(tmp_path: Path) -> None:
+    other = tmp_path / "other.sqlite3"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    connection.close()
+
+    assert_one_line(headstart_says("map", "--store", str(other)), str(other), "not written by")
+
+
+# Moved.
+
+
+def test_what_is_exported_can_be_imported(store: Path, tmp_path: Path) -> None:
+    said("pin", "/", "/own.css", "--store", store)
+    copy, file = tmp_path / "copy.sqlite3", tmp_path / "map.jsonl"
+
+    assert said("export", file, "--store", store) == ""
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    assert said("import", file, "--store", copy) == f"{len(records)} records added to {copy}\n"
+
+    assert {record["record"] for record in records} == {"page", "rule"}
+    assert said("export", "--store", copy) == file.read_text() == said("export", "--store", store)
+    assert known(copy) == known(store)
+
+
+def test_import_reads_standard_input(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.sqlite3"
+    subprocess.run(
+        [sys.executable, "-m", "headstart.cli", "map", "import", "-", "--store", str(copy)],
+        input=said("export", "--store", store),
+        text=True,
+        timeout=30,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=environment(),
+    )
+
+    assert known(copy) == known(store)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", "is empty"),
+        ("{}\n", "line 1"),
+        ("\n[1]\n", "line 2"),
+        ('"page"\n', "line 1"),
+        ("no JSON\n", "line 1"),
+        ("[" * 100_000, "line 1"),
+        ('{"record": "rule", "verdict": "pin", "page": "/", "asset": "/x.txt"}\n', "/x.txt"),
+    ],
+)
+def test_file_that_is_no_map_is_one_line_and_changes_nothing(
+    tmp_path: Path, text: str, word: str
+) -> None:
+    file, new = tmp_path / "map.jsonl", tmp_path / "new.sqlite3"
+    file.write_text(text)
+
+    assert_one_line(headstart_says("map", "import", str(file), "--store", str(new)), word)
+    assert not new.exists()
+
+
+@pytest.mark.parametrize("order", [["import", "none.jsonl"], ["export", "none/map.jsonl"]])
+def test_file_that_is_not_there_is_one_line(store: Path, tmp_path: Path, order: list[str]) -> None:
+    path = tmp_path / order[1]
+
+    assert_one_line(headstart_says("map", order[0], str(path), "--store", str(store)), path.name)
+
+
+def test_old_export_stays_where_a_new_one_fails(tmp_path: Path) -> None:
+    file = tmp_path / "map.jsonl"
+    file.write_text("old")
+
+    headstart_says("map", "export", str(file), "--store", str(tmp_path / "none.sqlite3"))
+
+    assert file.read_text() == "old"
+
+
+# With a server.
+
+NAVIGATION = [(b"sec-fetch-dest", b"document"), (b"sec-fetch-mode", b"navigate")]
+
+
+def promised(client: RawClient) -> set[bytes]:
+    """Load the demo's page: what is pushed with it."""
+    assert client.get(b"/site/", NAVIGATION).status == 200
+    return {dict(headers)[b":path"] for headers in client.promises.values()}
+
+
+def visit(port: int) -> None:
+    """Load the demo's page and two of its assets as a browser would."""
+    with RawClient(port, address="127.0.0.2") as client:
+        assert promised(client) == set()
+        for target, kind in ((b"/site/style.css", b"style"), (b"/site/timing.js", b"script")):
+            referer = b"http://localhost/site/"
+            fields = [(b"referer", referer), (b"sec-fetch-dest", kind)]
+            assert client.get(target, fields).status == 200
+
+
+def test_running_server_is_shown_and_obeys_within_two_seconds(tmp_path: Path) -> None:
+    store = tmp_path / "learned.sqlite3"
+    page = "http://localhost/site/"
+    with serving("headstart.demo.app:app", "--store", str(store)) as server:
+        visit(server.port)
+        until(lambda: store.exists() and known(store))
+        until(lambda: "/site/timing.js" in said("--store", store), "the view in the file")
+
+        said("never", "/site/timing.js", "--store", store)
+        said("pin", page, "/site/paper.svg", "--store", store)
+        time.sleep(2)
+
+        with RawClient(server.port, address="127.0.0.3") as client:
+            assert promised(client) == {b"/site/style.css", b"/site/paper.svg"}
+        said("forget", page, "--store", store)
+        assert page not in {row["page"] for row in json.loads(said("--json", "--store", store))}

@@ -1,0 +1,59 @@
+"""Options derived from dataclasses: names, ranges, the environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from headstart.cli.options import LEARN, derived, taken
+from headstart.config import DeliverOptions
+from headstart.learn import LearnOptions
+
+
+def given_to(kind: type, *arguments: str, prefix: str = "", **variables: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    command = click.Command("command", params=[*derived(kind, prefix)], callback=found.update)
+    result = CliRunner(env=variables).invoke(command, arguments)
+    assert result.exit_code == 0, result.output
+    return found
+
+
+def test_without_a_word_each_option_is_what_the_dataclass_says() -> None:
+    for kind in (LearnOptions, DeliverOptions):
+        assert kind(**taken(given_to(kind), kind)) == kind()
+
+
+def test_prefix_tells_two_options_of_one_name_apart() -> None:
+    given = given_to(LearnOptions, "--learn-max-assets", "7", prefix=LEARN)
+
+    assert taken(given, LearnOptions, LEARN)["max_assets"] == 7
+    assert given == {}
+
+
+def test_what_the_server_is_told_in_the_environment_is_told_to_each_command() -> None:
+    given = given_to(LearnOptions, prefix=LEARN, HEADSTART_SERVE_LEARN_LIKELY="0.75")
+
+    assert given["learn_likely"] == 0.75
+
+
+def test_no_control_views_can_be_asked_for() -> None:
+    given = given_to(LearnOptions, "--learn-control-share", "0", prefix=LEARN)
+
+    assert given["learn_control_share"] == 0
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "x"])
+def test_number_out_of_range_is_refused(wrong: str) -> None:
+    command = click.Command("command", params=[*derived(LearnOptions)])
+
+    assert CliRunner().invoke(command, ["--max-pages", wrong]).exit_code == 2
+
+
+def test_some_can_be_left_out_or_not_shown() -> None:
+    options = list(derived(LearnOptions, without=("window",), hidden=True))
+
+    assert "window" not in [option.name for option in options]
+    assert all(option.hidden for option in options)

@@ -1,0 +1,353 @@
+"""`headstart replay`: real commands on small logs, and on a trace where it is at hand."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headstart.learn.records import PageRecord
+from headstart.store import offline
+from tests.cli.command import PATIENCE, assert_one_line, headstart_says, on_a_terminal
+from tests.learn import traces
+from tests.server.live import environment, serving, until
+from tests.server.raw import RawClient
+
+SITE = "https://www.shop.example"
+ASSETS = ("/style.css", "/app.js", "/logo.svg")
+NAMES = ["Headstart", "Jetty's filter, 2 s", "Jetty's filter, 4 s", "everything ever seen"]
+NAVIGATION = [(b"sec-fetch-dest", b"document"), (b"sec-fetch-mode", b"navigate")]
+
+Request = tuple[int, str, str, str]
+"""Second, client, target, Referer."""
+
+
+def visits(*clients: int, begin: int = 0) -> list[Request]:
+    """Each client loads the page and its assets, a minute after the one before."""
+    found = []
+    for turn, client in enumerate(clients):
+        second, address = begin + 60 * turn, f"192.0.2.{client}"
+        found.append((second, address, "/", "-"))
+        found += [(second + 1, address, asset, SITE + "/") for asset in ASSETS]
+    return found
+
+
+def combined(requests: list[Request]) -> str:
+    return "".join(
+        f"{address} - - [02/Mar/2026:{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02} "
+        f'+0000] "GET {target} HTTP/1.1" 200 1000 "{referer}" "Mozilla/5.0"\n'
+        for second, address, target, referer in requests
+    )
+
+
+def json_lines(requests: list[Request]) -> str:
+    return "".join(
+        json.dumps(
+            {
+                "time": second,
+                "remote_addr": address,
+                "method": "GET",
+                "host": "www.shop.example",
+                "uri": target,
+                "status": 200,
+                "bytes_sent": 1000,
+                "referer": referer,
+            }
+        )
+        + "\n"
+        for second, address, target, referer in requests
+    )
+
+
+def har(requests: list[Request]) -> str:
+    return json.dumps({"log": {"entries": [_entry(*request) for request in requests]}})
+
+
+def _entry(second: int, address: str, target: str, referer: str) -> dict[str, Any]:
+    mime = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+    headers = [{"name": "Referer", "value": referer}] if referer != "-" else []
+    return {
+        "startedDateTime": f"2026-03-02T00:{second // 60:02}:{second % 60:02}Z",
+        "pageref": address,
+        "request": {"method": "GET", "url": SITE + target, "headers": headers},
+        "response": {
+            "status": 200,
+            "bodySize": 1000,
+            "content": {"mimeType": mime.get(target.rpartition(".")[2], "text/html")},
+            "headers": [],
+        },
+    }
+
+
+def trace(requests: list[Request]) -> str:
+    head = "t client method host path status size mime referer ua cachehdr\n"
+    lines = "".join(
+        f"{second} {address} GET www.shop.example {target} 200 1000 - {referer} browser -\n"
+        for second, address, target, referer in requests
+    )
+    return (head + lines).replace(" ", "\t")
+
+
+def written(path: Path, text: str) -> str:
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return str(path)
+
+
+def said(*arguments: str) -> str:
+    status, out, err = headstart_says("replay", *arguments)
+    assert (status, err) == (0, "")
+    return out
+
+
+def scores(*arguments: str) -> dict[str, dict[str, Any]]:
+    return {score["name"]: score for score in json.loads(said(*arguments, "--json"))["scores"]}
+
+
+# What is printed.
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("combined", combined(visits(1, 2, 3))),
+        ("json-lines", json_lines(visits(1, 2, 3))),
+        ("har", har(visits(1, 2, 3))),
+        ("trace", trace(visits(1, 2, 3))),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".log", ".log.gz"])
+def test_each_format_is_read_and_judged(tmp_path: Path, name: str, text: str, suffix: str) -> None:
+    found = json.loads(said(written(tmp_path / f"a{suffix}", text), "--json"))
+
+    [file] = found["files"]
+    assert (file["format"], file["lines"], file["unread"]) == (name, 12, 0)
+    assert [score["name"] for score in found["scores"]] == NAMES
+    ours = found["scores"][0]
+    assert (ours["views"], ours["rendering_views"], ours["subrequests"]) == (3, 3, 9)
+    assert (ours["sent"], ours["used"], ours["recall"]) == (6, 6, pytest.approx(2 / 3))
+    assert (ours["precision"], ours["rendering_precision"], ours["wasted_bytes"]) == (1, 1, 0)
+
+
+def test_table_has_a_line_for_each_way_and_what_the_words_mean(tmp_path: Path) -> None:
+    log = written(tmp_path / "access.log", combined(visits(1, 2, 3)) + "nonsense\n")
+
+    lines = said(log).splitlines()
+
+    assert lines[0] == f"{log}: 13 lines, 1 could not be read"
+    assert lines[1] == "3 page views, 3 of them with sub-requests; 9 sub-requests to foresee"
+    assert lines[3].split() == ["recall", "precision", "rendering", "sent", "wasted", "of", "bytes"]
+    assert [line[: len(name)] for line, name in zip(lines[4:8], NAMES, strict=True)] == NAMES
+    assert lines[4].split()[1:] == ["66.7%", "100.0%", "100.0%", "6", "0", "B", "0.0%"]
+    assert len({len(line) for line in lines[3:8]}) == 1
+    assert any(line.startswith("recall:") for line in lines)
+
+
+def test_share_of_nothing_is_no_number(tmp_path: Path) -> None:
+    log = written(tmp_path / "access.log", combined([(0, "192.0.2.1", "/", "-")]))
+
+    ours = said(log).splitlines()[4]
+
+    assert ours.split()[1:] == ["-", "-", "-", "0", "0", "B", "-"]
+    assert scores(log)["Headstart"]["recall"] is None
+
+
+def test_files_are_merged_by_time(tmp_path: Path) -> None:
+    new = written(tmp_path / "access.log", combined(visits(3, 4, begin=600)))
+    old = written(tmp_path / "access.log.1.gz", combined(visits(1, 2)))
+
+    found = scores(new, old)
+
+    assert found == scores(
+        written(tmp_path / "all", combined(visits(1, 2) + visits(3, 4, begin=600)))
+    )
+    assert found["Headstart"]["views"] == 4
+
+
+def test_options_of_learning_are_taken(tmp_path: Path) -> None:
+    log = written(tmp_path / "access.log", combined(visits(1, 2, 3)))
+
+    assert scores(log, "--learn-max-assets", "1")["Headstart"]["sent"] == 2
+
+
+def test_trace_of_real_traffic_comes_to_what_is_wanted() -> None:
+    path = traces.folder() / traces.SEMICOMPLETE
+    if not path.exists():
+        pytest.skip(f"the trace {path.name} is not in {path.parent}")
+
+    found = scores(str(path))
+
+    assert list(found) == NAMES
+    ours, jetty = found["Headstart"], found["Jetty's filter, 2 s"]
+    assert ours["recall"] >= 0.70
+    assert ours["rendering_precision"] >= 0.90
+    assert ours["recall"] > jetty["recall"]
+
+
+def test_terminal_has_a_bar_that_comes_to_its_end(tmp_path: Path) -> None:
+    log = written(tmp_path / "access.log", json_lines(visits(*range(250))))
+
+    status, shown = on_a_terminal("replay", log, columns=100)
+    _, plain = on_a_terminal("replay", log, NO_COLOR="1")
+
+    assert status == 0
+    assert "Replaying" in shown
+    assert "100%" in shown
+    assert "\x1b[1mHeadstart" in shown
+    assert "\x1b[1m" not in plain
+
+
+# What goes wrong.
+
+
+def test_missing_file_is_one_line() -> None:
+    assert_one_line(headstart_says("replay", "nowhere.log"), "nowhere.log does not exist")
+
+
+def test_folder_is_one_line(tmp_path: Path) -> None:
+    status, out, err = headstart_says("replay", str(tmp_path))
+
+    assert (status, out) == (1, "")
+    assert str(tmp_path) in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["empty.log", "empty.log.gz"])
+def test_empty_log_is_one_line(tmp_path: Path, name: str) -> None:
+    log = written(tmp_path / name, "")
+
+    assert_one_line(headstart_says("replay", log), f"{log} is empty")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["PK\x03\x04\x00\x00", "a,b,c\n1,2,3\n", "<html>\n</html>\n", '{"a": 1}\n', '{"log": {}}\n'],
+)
+def test_unknown_format_is_one_line_and_saves_nothing(tmp_path: Path, text: str) -> None:
+    log, store = written(tmp_path / "what", text), tmp_path / "learned.sqlite3"
+    good = written(tmp_path / "access.log", combined(visits(1)))
+
+    said = headstart_says("replay", good, log, "--save", str(store))
+
+    assert_one_line(said, f"nothing in {log}", "JSON lines, HAR")
+    assert not store.exists()
+
+
+def test_no_file_is_a_wrong_call() -> None:
+    status, _, err = headstart_says("replay")
+
+    assert status == 2
+    assert "Missing argument 'FILE...'" in err
+
+
+def test_ctrl_c_is_quiet(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "headstart.cli", "replay", str(pipe)]
+    with subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        writer = -1
+
+        def opened() -> bool:
+            nonlocal writer
+            try:
+                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:  # nobody reads yet
+                return False
+            return True
+
+        until(opened, "the reader")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+        os.close(writer)
+
+    assert (process.returncode, out, err) == (130, b"", b"")
+
+
+# Saving.
+
+
+def test_what_was_learned_starts_a_server_warm(tmp_path: Path) -> None:
+    store = tmp_path / "learned.sqlite3"
+    log = written(
+        tmp_path / "access.log",
+        combined(visits(1, 2))
+        .replace('"GET / ', '"GET /site/ ')
+        .replace(SITE + "/", SITE + "/site/")
+        .replace("/style.css", "/site/style.css")
+        .replace("/app.js", "/site/timing.js"),
+    )
+
+    text = said(log, "--save", str(store), "--origin", "http://localhost")
+
+    assert "1 page of http://localhost saved to" in text
+    assert f"headstart serve main:app --store {store}" in text
+    with (
+        serving("headstart.demo.app:app", "--store", str(store)) as server,
+        RawClient(server.port) as client,
+    ):
+        assert client.get(b"/site/", NAVIGATION).status == 200
+        pushed = {dict(headers)[b":path"] for headers in client.promises.values()}
+    assert {b"/site/style.css", b"/site/timing.js"} <= pushed
+
+
+@pytest.mark.parametrize(
+    ("origin", "saved"),
+    [
+        ([], "https://shop.example"),
+        (["--origin", SITE], SITE),
+        (["--origin", "HTTP://LOCALHOST:8000/"], "http://localhost:8000"),
+    ],
+)
+def test_origin_is_the_log_s_or_the_one_that_is_given(
+    tmp_path: Path, origin: list[str], saved: str
+) -> None:
+    store = tmp_path / "learned.sqlite3"
+    log = written(tmp_path / "access.log", combined(visits(1, 2)))
+
+    said(log, "--save", str(store), *origin)
+
+    records = offline.saved(store, warn=print)
+    assert {record.origin for record in records if isinstance(record, PageRecord)} == {saved}
+
+
+def test_of_many_origins_the_one_with_that_name_is_meant(tmp_path: Path) -> None:
+    store = tmp_path / "learned.sqlite3"
+    shop, other = json_lines(visits(1, 2)), json_lines(visits(3, 4, 5))
+    log = written(tmp_path / "log", shop + other.replace("shop.example", "other.example"))
+
+    text = said(log, "--save", str(store), "--origin", SITE)
+
+    assert f"2 pages of https://other.example, {SITE} saved" in text
+
+
+@pytest.mark.parametrize("origin", ["shop.example", "ftp://shop.example", "https://shop.example/a"])
+def test_origin_that_is_none_is_one_line(tmp_path: Path, origin: str) -> None:
+    store = tmp_path / "learned.sqlite3"
+    log = written(tmp_path / "access.log", combined(visits(1)))
+
+    done = headstart_says("replay", log, "--save", str(store), "--origin", origin)
+
+    assert_one_line(done, f"{origin} is no origin")
+    assert not store.exists()
+
+
+def test_origin_without_a_store_is_one_line(tmp_path: Path) -> None:
+    log = written(tmp_path / "access.log", combined(visits(1)))
+
+    assert_one_line(headstart_says("replay", log, "--origin", SITE), "--save")
+
+
+def test_store_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    log = written(tmp_path / "access.log", combined(visits(1)))
+
+    done = headstart_says("replay", log, "--save", f"{log}/learned.sqlite3")
+
+    assert_one_line(done, "cannot be used")

@@ -1,0 +1,127 @@
+"""The map's rows as an operator reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from headstart.cli.rows import all_rows, because, is_waste, rows_of, split
+from headstart.learn import How, Learner, LearnOptions, Row, Standing
+from tests.learn.site import ASSETS, IMAGE, ORIGIN, SCRIPT, STYLE, Site
+
+
+def row(why: Standing, *, sent: bool = False, page: str = ORIGIN + "/") -> Row:
+    return Row(page, "/a.css", 0.5, 2.0, sent, why)
+
+
+def known(rows: list[Row]) -> list[tuple[str, str]]:
+    return [(split(one.page)[1], one.asset) for one in rows]
+
+
+def visited(*pages: str) -> Learner:
+    site = Site()
+    for page in pages:
+        site.visit(page, ASSETS)
+        site.visit(page, ASSETS)
+    return site.learner
+
+
+def test_nothing_learned_is_no_row() -> None:
+    assert all_rows(Learner()) == []
+    assert rows_of(Learner(), "/") == []
+
+
+def test_rows_are_in_order_and_the_whole_site_comes_last() -> None:
+    pages = [page for page, _ in known(all_rows(visited("/b", "/a")))]
+
+    assert list(dict.fromkeys(pages)) == ["/a", "/b", "/*"]
+
+
+def test_likeliest_asset_comes_first() -> None:
+    site = Site()
+    site.visit("/", [STYLE, SCRIPT])
+    for _ in range(3):
+        site.visit("/", [SCRIPT])
+
+    rows = [one for one in all_rows(site.learner) if split(one.page)[1] == "/"]
+
+    assert [one.asset for one in rows] == [SCRIPT, STYLE]
+
+
+@pytest.mark.parametrize("page", ["/", ORIGIN + "/"])
+def test_pinned_asset_has_one_row(page: str) -> None:
+    learner = visited("/")
+    learner.pin(page, STYLE)
+
+    rows = [one for one in all_rows(learner) if split(one.page)[1] == "/" and one.asset == STYLE]
+
+    assert [one.why for one in rows] == [Standing.PINNED]
+
+
+@pytest.mark.parametrize("page", ["/a", "/a?token=1", ORIGIN + "/a"])
+def test_page_is_found_by_path_and_by_url(page: str) -> None:
+    rows = rows_of(visited("/a", "/b"), page)
+
+    assert {split(one.page)[1] for one in rows} == {"/a"}
+    assert {one.asset for one in rows} == set(ASSETS)
+
+
+def test_page_of_another_origin_is_not_meant() -> None:
+    learner = visited("/a")
+    learner.pin("https://other.example/a", SCRIPT)
+
+    assert {one.page for one in rows_of(learner, ORIGIN + "/a")} == {ORIGIN + "/a"}
+    assert len({one.page for one in rows_of(learner, "/a")}) == 2
+
+
+def test_pin_on_every_origin_shows_on_each() -> None:
+    learner = visited("/a")
+    learner.pin("/a", "/other.css")
+
+    assert "/other.css" in {one.asset for one in rows_of(learner, ORIGIN + "/a")}
+
+
+def test_page_never_seen_shows_what_it_borrows() -> None:
+    learner = visited("/product/1", "/product/2")
+
+    rows = rows_of(learner, "/product/3")
+
+    assert {(one.page, one.why) for one in rows} == {(ORIGIN + "/product/3", Standing.PATTERN)}
+    assert all(one.sent for one in rows)
+    assert {one.why for one in rows_of(learner, "/new")} == {Standing.SITE}
+
+
+def test_page_that_wastes_what_it_is_sent_says_so() -> None:
+    site = Site(memory=4)
+    for _ in range(3):
+        site.visit("/", ASSETS)
+    for _ in range(12):
+        view = site.open("/")
+        for candidate in view.candidates:
+            site.learner.delivered(view, candidate.target, How.PUSHED)
+            site.learner.feedback(view, candidate.target)
+        site.fetch(view, "/other.png")
+        site.wait()
+
+    rows = [one for one in rows_of(site.learner, "/") if one.asset in ASSETS]
+
+    assert rows
+    assert not any(one.sent for one in rows)
+
+
+def test_each_reason_has_words_of_its_own() -> None:
+    words = {because(row(why, sent=why in ("page", "pattern", "site"))) for why in Standing}
+
+    assert len(words) == len(Standing)
+    assert because(row(Standing.PAGE)) not in words
+    assert is_waste(row(Standing.SITE))
+    assert not is_waste(row(Standing.UNLIKELY))
+
+
+def test_options_of_the_server_decide() -> None:
+    site = Site()
+    site.visit("/", [IMAGE])
+    strict = Learner(LearnOptions(likely=0.99))
+    strict.absorb(site.learner.export())
+
+    assert any(one.sent for one in all_rows(site.learner))
+    assert not any(one.sent for one in all_rows(strict))

@@ -1,0 +1,170 @@
+"""`headstart serve`: its help, its options, and one line for every mistake."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from headstart import cli
+from headstart.cli import serve
+from headstart.config import DeliverOptions, ServerOptions, WireLimits
+from headstart.learn import LearnOptions
+from headstart.server.run import Learning
+from tests.cli.command import assert_one_line, headstart_says, said_in_process
+from tests.server.live import certificate, serving
+from tests.server.raw import RawClient
+
+APP = "tests.server.apps:hello"
+
+
+def test_help_of_serve_has_uvicorns_options_and_every_option_of_ours() -> None:
+    text = said_in_process("serve", "--help")
+
+    for name in ("host", "port", "reload", "workers", "ssl-certfile", "root-path", "header"):
+        assert f"--{name} " in text
+    kinds = {"": ServerOptions, " ": WireLimits, "deliver-": DeliverOptions, "learn-": LearnOptions}
+    for prefix, kind in kinds.items():
+        for field in dataclasses.fields(kind):
+            if "help" in field.metadata:
+                assert f"--{prefix.strip()}{field.name.replace('_', '-')} " in text
+                assert field.metadata["help"].split()[0] in text
+
+
+def test_help_of_serve_does_not_offer_what_is_ours_to_choose() -> None:
+    text = said_in_process("serve", "--help")
+
+    assert "--http " not in text
+    assert "--h11-max-incomplete-event-size" not in text
+
+
+def test_unknown_application_is_one_line() -> None:
+    said = headstart_says("serve", "nowhere_at_all:app")
+
+    assert_one_line(said, "nowhere_at_all", "module:attribute")
+
+
+def test_unknown_attribute_is_one_line() -> None:
+    assert_one_line(headstart_says("serve", "tests.server.apps:none"), '"none"', "main:app")
+
+
+@pytest.mark.parametrize("command", [["serve", APP], ["demo", "--cleartext"]])
+def test_port_in_use_is_one_line(command: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = headstart_says(*command, "--port", port)
+
+    assert_one_line(said, port, "in use", "--port")
+
+
+def test_unknown_host_is_one_line() -> None:
+    said = headstart_says("serve", APP, "--host", "nowhere.invalid")
+
+    assert_one_line(said, "nowhere.invalid", "--host")
+
+
+def test_unreadable_key_is_one_line(tmp_path: Path) -> None:
+    files = ["--ssl-certfile", str(certificate().certfile), "--ssl-keyfile", str(tmp_path / "no")]
+    said = headstart_says("serve", APP, *files)
+
+    assert_one_line(said, str(tmp_path / "no"), "cannot be read", "check the path".capitalize())
+
+
+def test_key_without_a_certificate_is_one_line() -> None:
+    said = headstart_says("serve", APP, "--ssl-keyfile", str(certificate().keyfile))
+
+    assert_one_line(said, "--ssl-certfile")
+
+
+@pytest.mark.parametrize(
+    "header", ["no colon", ": no name", "bad name: x", "Connection: close", "x: a\x01b"]
+)
+def test_header_that_cannot_be_sent_is_one_line(
+    header: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "run_server", lambda *_, **__: None)
+    result = CliRunner().invoke(cli.main, ["serve", APP, "--header", header])
+
+    assert_one_line((result.exit_code, result.stdout, result.stderr), "--header")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--port", "70000"],
+        ["--port", "x"],
+        ["--max-concurrent-streams", "-1"],
+        ["--stream-window", "3000000000"],
+        ["--connection-window", "0"],
+        ["--idle-timeout", "-1"],
+        ["--nothing"],
+    ],
+)
+def test_wrong_call_is_exit_status_2_and_names_the_option(
+    wrong: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "run_server", lambda *_, **__: None)
+    result = CliRunner().invoke(cli.main, ["serve", APP, *wrong])
+
+    assert result.exit_code == 2
+    assert wrong[0] in result.stderr
+
+
+def test_options_of_ours_and_of_uvicorns_reach_the_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls: list[tuple[str, ServerOptions, Learning | None, dict[str, object]]] = []
+
+    def instead(
+        app: str, options: ServerOptions, learning: Learning | None, **settings: object
+    ) -> None:
+        calls.append((app, options, learning, settings))
+
+    monkeypatch.setattr(serve, "run_server", instead)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("HEADSTART_SERVE_MAX_RESETS", "7")
+    monkeypatch.setenv("HEADSTART_SERVE_PORT", "1234")
+    arguments = ["--no-push", "--idle-timeout", "5", "--max-header-count", "9"]
+    arguments += ["--learn-window", "3", "--deliver-max-assets", "4", "--store", "map.sqlite3"]
+    more = ["--header", "X-Own:  a:b ", "--app-dir", str(tmp_path), "--root-path", "/r"]
+    said_in_process("serve", "main:app", *arguments, *more)
+
+    [(app, options, learning, settings)] = calls
+    assert app == "main:app"
+    assert options == ServerOptions(
+        push=False,
+        idle_timeout=5.0,
+        limits=WireLimits(max_header_count=9, max_resets=7),
+        deliver=DeliverOptions(max_assets=4),
+    )
+    assert learning == Learning(options=LearnOptions(window=3.0), store=Path("map.sqlite3"))
+    assert settings["port"] == 1234
+    assert settings["headers"] == [("X-Own", "a:b")]
+    assert settings["root_path"] == "/r"
+    assert settings["timeout_graceful_shutdown"] == 30
+    assert sys.path[0] == str(tmp_path)
+
+
+def test_default_header_is_on_every_response() -> None:
+    with (
+        serving(APP, "--header", "X-Own: 1", "--no-server-header") as server,
+        RawClient(server.port) as client,
+    ):
+        response = client.get(b"/x")
+
+        assert response.header(b"x-own") == b"1"
+        assert response.header(b"server") is None
+
+
+def test_application_is_found_in_app_dir_and_in_the_working_folder(tmp_path: Path) -> None:
+    (tmp_path / "found_app.py").write_text("from tests.server.apps import hello as app\n")
+    for arguments, folder in ((["--app-dir", str(tmp_path)], None), ([], tmp_path)):
+        with (
+            serving("found_app:app", *arguments, folder=folder) as server,
+            RawClient(server.port) as client,
+        ):
+            assert client.get(b"/x").body == b"/x over 2"
