@@ -2,6 +2,8 @@
 
     protocol.py  which protocol a connection speaks: ALPN or preface; HTTP/1.1 goes to uvicorn
     http2.py     one HTTP/2 connection on an asyncio transport
+    scope.py     ASGI scopes: what is offered to which request
+    ahead.py     pushes and hints of one connection
     cycle.py     one request <-> one call of the application
     run.py       uvicorn's Config and Server with our protocol; checks before the start
 

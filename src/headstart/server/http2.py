@@ -8,24 +8,20 @@ the cycles' calls back; writes what the wire wants written, once per turn of the
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias, assert_never, cast
-from urllib.parse import quote, unquote
 
 from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import service_unavailable
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
-from headstart.deliver.outcome import Hint, Push, PushState
-from headstart.errors import StreamGone
-from headstart.reasons import Refusal
-from headstart.server.cycle import Application, Cycle, Message, Scope
+from headstart.server.ahead import Ahead
+from headstart.server.cycle import Application, Cycle, Message
+from headstart.server.scope import Scopes, expects_continue, watched_fields
 from headstart.wire.connection import OUTPUT_CHUNK, ErrorCode
 from headstart.wire.events import (
     ConnectionEnded,
@@ -42,7 +38,6 @@ from headstart.wire.events import (
     StreamReset,
     TrailersReceived,
 )
-from headstart.wire.fields import checked_fields
 from headstart.wire.server import ServerConnection
 
 logger = logging.getLogger("headstart.server")
@@ -50,17 +45,11 @@ logger = logging.getLogger("headstart.server")
 _DRAIN_PING = b"draining"
 # How long a client may take to answer that PING before the last GOAWAY goes out all the same.
 _DRAIN_GRACE = 1.0
-_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
-_WATCHED = _FORWARDED | {b"expect", b"te", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-dest"}
-# ASGI gives push paths decoded; what may stand in a target stays, a fragment never does.
-_TARGET_SAFE = "/?%:@!$&'()*+,;=-._~"
 
 # uvicorn's own 503; its type is of uvicorn's narrower messages.
 _UNAVAILABLE = cast(Application, service_unavailable)
 
 _Task: TypeAlias = "asyncio.Task[None]"
-
-_connection_ids = itertools.count(1)
 
 
 if sys.version_info >= (3, 12):
@@ -108,10 +97,6 @@ class Http2Connection(asyncio.Protocol):
         self._connections: set[Any] = server_state.connections
         self._tasks: set[asyncio.Task[None]] = server_state.tasks
         self.access_log = logging.getLogger("uvicorn.access").hasHandlers()
-        self._root_path = config.root_path
-        self._raw_root = config.root_path.encode()
-        self._asgi = {"version": config.asgi_version, "spec_version": "2.4"}
-        self._id = next(_connection_ids)
 
         limits = self._options.limits
         self._max_queued_stream = limits.max_queued_stream
@@ -120,20 +105,14 @@ class Http2Connection(asyncio.Protocol):
         """Bytes of body that every stream may queue, whatever the others do."""
         self._wire = ServerConnection(self._options.limits, self.loop.time())
         self._transport: asyncio.Transport
+        self._scopes: Scopes
+        self._ahead: Ahead
         self._cycles: dict[int, Cycle] = {}
         """Streams that have not closed."""
-        self._pushes: dict[int, Push] = {}
-        """Promised streams that have not closed -> what the application knows of them."""
         self._alive = 0
         """Calls of the application for the client's own requests: tasks, not streams."""
-        self._pushes_alive = 0
-        """Calls of the application for promised requests."""
         self._blocked: dict[Cycle, None] = {}
         """Cycles that wait for room, in the order in which they came."""
-        self._hints: dict[int, Fields] = {}
-        """Streams -> links that go out with the next write."""
-        self._hinted: set[int] = set()
-        """Streams that had their 103 and have not closed."""
         self._reading = False
         self._flush_due = False
         self._write_paused = False
@@ -154,9 +133,8 @@ class Http2Connection(asyncio.Protocol):
         # A cast, no check: uvloop's transports are not asyncio's by inheritance.
         self._transport = transport = cast(asyncio.Transport, transport)
         self._connections.add(self)
-        self._server = get_local_addr(transport)
-        self._client = get_remote_addr(transport)
-        self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        self._scopes = Scopes(self._config, self._options, self._app_state, transport)
+        self._ahead = Ahead(self._wire, self._scopes, self._options)
         self._later(self._options.idle_timeout, self._check_idle)
         self._flush()
 
@@ -205,7 +183,7 @@ class Http2Connection(asyncio.Protocol):
         if self._progress or self._transport.get_write_buffer_size() < before:
             self._expect_progress()
             return
-        logger.warning("%s - connection aborted: the client does not read", self._client)
+        logger.warning("%s - connection aborted: the client does not read", self._scopes.client)
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -217,10 +195,8 @@ class Http2Connection(asyncio.Protocol):
             self._stall_check.cancel()
         for cycle in list(self._cycles.values()):
             cycle.disconnect()
-        for push in self._pushes.values():
-            push.state = PushState.RESET
+        self._ahead.connection_lost()
         self._cycles.clear()
-        self._pushes.clear()
         self._blocked.clear()
 
     def shutdown(self) -> None:
@@ -276,14 +252,14 @@ class Http2Connection(asyncio.Protocol):
                 self._cycles[stream_id].body_ended()
             case StreamReset(stream_id=stream_id) if stream_id in self._cycles:
                 self._cycles[stream_id].disconnect()
-            case PromiseFailed(stream_id=stream_id, refusal=refusal) if stream_id in self._pushes:
-                self._pushes.pop(stream_id).refuse(refusal)
+            case PromiseFailed(stream_id=stream_id, refusal=refusal):
+                self._ahead.promise_failed(stream_id, refusal)
             case PingAcknowledged(opaque_data=data) if data == _DRAIN_PING:
                 self._last_goaway()
             case RequestReceived():
                 self._request_received(event)
             case RequestRefused(status=status, reason=reason):
-                logger.info("%s - request refused with %d: %s", self._client, status, reason)
+                logger.info("%s - request refused with %d: %s", self._scopes.client, status, reason)
             case ConnectionEnded():
                 self._ended(event)
             case (
@@ -291,7 +267,6 @@ class Http2Connection(asyncio.Protocol):
                 | GoAwayReceived()
                 | TrailersReceived()
                 | StreamReset()
-                | PromiseFailed()
                 | PingAcknowledged()
             ):
                 pass  # the wire keeps what they say, or the stream has ended meanwhile
@@ -301,7 +276,7 @@ class Http2Connection(asyncio.Protocol):
     def _ended(self, event: ConnectionEnded) -> None:
         """The client broke a rule, or a limit: `_flush` closes the transport."""
         if event.error_code:
-            logger.warning("%s - connection closed: %s", self._client, event.reason)
+            logger.warning("%s - connection closed: %s", self._scopes.client, event.reason)
         for cycle in self._cycles.values():
             cycle.disconnect()
 
@@ -314,13 +289,7 @@ class Http2Connection(asyncio.Protocol):
                 cycle.disconnect()
             if cycle.complete:
                 cycle.drop_body()
-        if self._hints:
-            self._hints.pop(event.stream_id, None)
-        if self._hinted:
-            self._hinted.discard(event.stream_id)
-        push = self._pushes.pop(event.stream_id, None) if self._pushes else None
-        if push is not None:
-            push.state = PushState.RESET if event.error_code else PushState.FINISHED
+        self._ahead.stream_closed(event.stream_id, event.error_code)
         if self._draining:
             self._close_if_drained()
 
@@ -341,16 +310,10 @@ class Http2Connection(asyncio.Protocol):
             self._wire.reset(request.stream_id, ErrorCode.REFUSED_STREAM)
             return
         self._alive += 1
-        headers = request.headers
-        watched = (
-            []
-            if _WATCHED.isdisjoint(dict(headers))
-            else [pair for pair in headers if pair[0] in _WATCHED]
-        )
-        scope = self._scope(request, watched, pushed=False)
-        expect = any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in watched
-        )
+        watched = watched_fields(request)
+        push_enabled = self._wire.push_enabled
+        scope = self._scopes.of(request, watched, push_enabled=push_enabled, pushed=False)
+        expect = bool(watched) and expects_continue(watched)
         cycle = self._cycles[request.stream_id] = Cycle(self, request, scope, expect)
         application = self._application if watched else self._unproxied
         if self._config.limit_concurrency is not None and self._overloaded():
@@ -371,64 +334,6 @@ class Http2Connection(asyncio.Protocol):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # Scope.
-
-    def _scope(self, request: RequestReceived, watched: Fields, pushed: bool) -> Scope:
-        raw_path, _, query = request.target.partition(b"?")
-        path = raw_path.decode("ascii")
-        if "%" in path:
-            path = unquote(path)
-        return {
-            "type": "http",
-            "asgi": self._asgi,
-            "http_version": "2",
-            "method": request.method,
-            "scheme": self._scheme,
-            "path": self._root_path + path,
-            "raw_path": self._raw_root + raw_path,
-            "query_string": query,
-            "root_path": self._root_path,
-            "headers": request.headers,
-            "client": self._client,
-            "server": self._server,
-            "state": self._app_state.copy(),
-            "extensions": self._extensions(request, watched, pushed),
-        }
-
-    def _extensions(self, request: RequestReceived, watched: Fields, pushed: bool) -> Scope:
-        """Only what will work for this client and this request."""
-        options = self._options
-        push = options.push and self._wire.push_enabled and not pushed
-        extensions: Scope = {
-            "http.response.pathsend": {},
-            "headstart": {
-                "connection": self._id,
-                "push_enabled": push,
-                "pushed": pushed,
-                "pushes": [],
-            },
-        }
-        if push:
-            extensions["http.response.push"] = {}
-        if (
-            request.method == "GET"
-            and not pushed
-            and options.early_hints
-            and self._hint_refusal(request, watched) is None
-        ):
-            extensions["http.response.early_hint"] = {}
-        if watched and (b"te", b"trailers") in watched:
-            extensions["http.response.trailers"] = {}
-        return extensions
-
-    def _hint_refusal(self, request: RequestReceived, watched: Fields) -> Refusal | None:
-        if request.method != "GET":
-            return Refusal.NOT_NAVIGATION
-        marked = watched and [pair for pair in watched if pair[0].startswith(b"sec-fetch-")]
-        if not marked:
-            return None if self._options.hint_unmarked_clients else Refusal.NOT_NAVIGATION
-        return None if (b"sec-fetch-mode", b"navigate") in marked else Refusal.NOT_NAVIGATION
-
     # What cycles ask for.
 
     @property
@@ -438,8 +343,8 @@ class Http2Connection(asyncio.Protocol):
 
     def respond(self, stream_id: int, head: Fields, end_stream: bool) -> None:
         """Send a response's header section, behind a 103 that is still held."""
-        if self._hints:
-            self._send_hint(stream_id)
+        if self._ahead.links:
+            self._ahead.send_links(stream_id)
         self._wire.respond(stream_id, head, end_stream)
         if not self._reading:
             self._flush_soon()
@@ -495,7 +400,7 @@ class Http2Connection(asyncio.Protocol):
         if cycle.request.stream_id % 2:
             self._alive -= 1
         else:
-            self._pushes_alive -= 1
+            self._ahead.alive -= 1
         cycle.drop_body()
         if not (self._reading or self._flush_due or self._transport.is_closing()):
             self._flush_soon()
@@ -504,103 +409,23 @@ class Http2Connection(asyncio.Protocol):
 
     def push(self, cycle: Cycle, message: Message) -> None:
         """Promise what the application asked for, and call the application for it."""
-        push = message.get("headstart")
-        if not isinstance(push, Push):
-            push = Push(message["path"])
-        cycle.scope["extensions"]["headstart"]["pushes"].append(push)
-        outcome = self._promise(cycle, message)
-        if isinstance(outcome, Refusal):
-            push.refuse(outcome)
-            logger.debug("push of %r refused: %s", push.path, outcome)
+        request = self._ahead.push(cycle, message)
+        if request is None:
             return
-        promised_id, request = outcome
-        push.sent(promised_id)
-        self._pushes[promised_id] = push
-        scope = self._scope(request, [], pushed=True)
-        pushed = Cycle(self, request, scope, expect=False)
-        self._cycles[promised_id] = pushed
-        self._pushes_alive += 1
+        scope = self._scopes.of(request, [], push_enabled=False, pushed=True)
+        pushed = self._cycles[request.stream_id] = Cycle(self, request, scope, expect=False)
         # Not at once: the page goes first.
         self._keep(self.loop.create_task(pushed.run(self._application)))
         self._flush_soon()
 
-    def _promise(self, cycle: Cycle, message: Message) -> Refusal | tuple[int, RequestReceived]:
-        if not self._options.push:
-            return Refusal.UNSUPPORTED
-        if self._pushes_alive >= self._options.limits.max_concurrent_streams:
-            return Refusal.TOO_MANY
-        page = cycle.request
-        method = message.get("method", "GET")
-        target = quote(message["path"].partition("#")[0], safe=_TARGET_SAFE).encode("ascii")
-        # The application's paths have the root path; on the wire, it was taken away before us.
-        if self._raw_root and target.startswith(self._raw_root + b"/"):
-            target = target[len(self._raw_root) :]
-        headers = [(name.lower(), value) for name, value in message.get("headers") or ()]
-        if not any(name == b"referer" for name, _ in headers):
-            headers.append((b"referer", self._url(page)))
-        outcome = self._wire.promise(
-            page.stream_id,
-            method,
-            self._scheme.encode("ascii"),
-            page.authority,
-            target,
-            headers,
-            # What was learned goes to anybody, so it never carries what is one user's.
-            credentials=not message.get("learned", False),
-            urgency=message.get("urgency", 0),
-        )
-        if isinstance(outcome, Refusal):
-            return outcome
-        headers.insert(0, (b"host", page.authority))
-        return outcome, RequestReceived(outcome, method, target, page.authority, headers, True)
-
-    def _url(self, page: RequestReceived) -> bytes:
-        return self._scheme.encode("ascii") + b"://" + page.authority + page.target
-
     def hint(self, cycle: Cycle, message: Message, started: bool) -> None:
-        """Hold the links until this turn of the loop ends: browsers read one 103 only.
+        """Send the links in a 103 at the end of this turn of the loop.
 
         Raises:
             LocalProtocolError: A link has a character that HTTP forbids.
         """
-        hint = message.get("headstart")
-        if not isinstance(hint, Hint):
-            hint = Hint()
-        links = checked_fields([(b"link", bytes(link)) for link in message["links"]], [])
-        refusal = self._hint_now_refusal(cycle, links, started)
-        if refusal is not None:
-            hint.refuse(refusal)
-            logger.debug("103 for %r refused: %s", cycle.request.target, refusal)
-            return
-        hint.sent = True
-        self._hints.setdefault(cycle.request.stream_id, []).extend(links)
+        self._ahead.hint(cycle, message, started)
         self._flush_soon()
-
-    def _hint_now_refusal(self, cycle: Cycle, links: Fields, started: bool) -> Refusal | None:
-        request, stream_id = cycle.request, cycle.request.stream_id
-        if started:
-            return Refusal.RESPONSE_STARTED
-        if not links:
-            return Refusal.NO_LINKS
-        if not self._options.early_hints or stream_id % 2 == 0:
-            return Refusal.UNSUPPORTED
-        held = self._hints.get(stream_id)
-        if held is None and stream_id in self._hinted:
-            return Refusal.ALREADY_HINTED
-        # RFC 9113, 6.5.2: an entry counts for 32 octets besides its own.
-        size = sum(len(value) + 32 for _, value in links + (held or []))
-        if size > self._options.limits.max_hint_size:
-            return Refusal.TOO_LARGE
-        return self._hint_refusal(request, [p for p in request.headers if p[0] in _WATCHED])
-
-    def _send_hint(self, stream_id: int) -> None:
-        links = self._hints.pop(stream_id, None)
-        if links:
-            self._hinted.add(stream_id)
-            try:
-                self._wire.inform(stream_id, 103, links)
-            except StreamGone:
-                return  # reset, or the whole connection closed, while the links were held
 
     # Output.
 
@@ -614,8 +439,9 @@ class Http2Connection(asyncio.Protocol):
         self._flush_due = False
         if self._transport.is_closing():
             return
-        for stream_id in list(self._hints):
-            self._send_hint(stream_id)
+        if self._ahead.links:
+            for stream_id in list(self._ahead.links):
+                self._ahead.send_links(stream_id)
         while not self._write_paused:
             data = self._wire.output()
             if data:

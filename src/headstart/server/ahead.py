@@ -1,0 +1,160 @@
+"""Pushes and hints of one HTTP/2 connection.
+
+Reads what applications ask for; asks the gate of `wire.server`; keeps what became of each push and
+which links wait for the next write. Owned by `http2.Http2Connection`, which calls the application
+for a promised request and tells when streams close.
+"""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import quote
+
+from headstart.config import ServerOptions
+from headstart.deliver.outcome import Hint, Push, PushState
+from headstart.errors import StreamGone
+from headstart.reasons import Refusal
+from headstart.server.cycle import Cycle, Message
+from headstart.server.scope import Scopes, watched_fields
+from headstart.wire.events import Fields, RequestReceived
+from headstart.wire.fields import checked_fields
+from headstart.wire.server import ServerConnection
+
+logger = logging.getLogger("headstart.server")
+
+# ASGI gives push paths decoded; what may stand in a target stays, a fragment never does.
+_TARGET_SAFE = "/?%:@!$&'()*+,;=-._~"
+# RFC 9113, 6.5.2: a field counts for so many octets besides its own.
+_FIELD_OVERHEAD = 32
+
+
+class Ahead:
+    """What one connection sends ahead.
+
+    Attributes:
+        links: Streams -> links that go out with the next write.
+        alive: Calls of the application for promised requests.
+    """
+
+    def __init__(self, wire: ServerConnection, scopes: Scopes, options: ServerOptions) -> None:
+        self._wire = wire
+        self._scopes = scopes
+        self._options = options
+        self._scheme = scopes.scheme.encode("ascii")
+        self._pushes: dict[int, Push] = {}
+        """Promised streams that have not closed -> what the application knows of them."""
+        self._hinted: set[int] = set()
+        """Streams that had their 103 and have not closed."""
+        self.links: dict[int, Fields] = {}
+        self.alive = 0
+
+    def push(self, cycle: Cycle, message: Message) -> RequestReceived | None:
+        """Promise what the application asked for; the promised request, if it was."""
+        push = message.get("headstart")
+        if not isinstance(push, Push):
+            push = Push(message["path"])
+        cycle.scope["extensions"]["headstart"]["pushes"].append(push)
+        outcome = self._promise(cycle.request, message)
+        if isinstance(outcome, Refusal):
+            push.refuse(outcome)
+            logger.debug("push of %r refused: %s", push.path, outcome)
+            return None
+        push.sent(outcome.stream_id)
+        self._pushes[outcome.stream_id] = push
+        self.alive += 1
+        return outcome
+
+    def _promise(self, page: RequestReceived, message: Message) -> Refusal | RequestReceived:
+        if not self._options.push:
+            return Refusal.UNSUPPORTED
+        if self.alive >= self._options.limits.max_concurrent_streams:
+            return Refusal.TOO_MANY
+        method = message.get("method", "GET")
+        target = self._target(message["path"])
+        headers = [(name.lower(), value) for name, value in message.get("headers") or ()]
+        if not any(name == b"referer" for name, _ in headers):
+            headers.append((b"referer", self._scheme + b"://" + page.authority + page.target))
+        outcome = self._wire.promise(
+            page.stream_id,
+            method,
+            self._scheme,
+            page.authority,
+            target,
+            headers,
+            # What was learned goes to anybody, so it never carries what is one user's.
+            credentials=not message.get("learned", False),
+            urgency=message.get("urgency", 0),
+        )
+        if isinstance(outcome, Refusal):
+            return outcome
+        headers.insert(0, (b"host", page.authority))
+        return RequestReceived(outcome, method, target, page.authority, headers, True)
+
+    def _target(self, path: str) -> bytes:
+        target = quote(path.partition("#")[0], safe=_TARGET_SAFE).encode("ascii")
+        # The application's paths have the root path; on the wire, it was taken away before us.
+        root = self._scopes.raw_root
+        return target[len(root) :] if root and target.startswith(root + b"/") else target
+
+    def hint(self, cycle: Cycle, message: Message, started: bool) -> None:
+        """Hold the links until this turn of the loop ends: browsers read one 103 only.
+
+        Raises:
+            LocalProtocolError: A link has a character that HTTP forbids.
+        """
+        hint = message.get("headstart")
+        if not isinstance(hint, Hint):
+            hint = Hint()
+        links = checked_fields([(b"link", bytes(link)) for link in message["links"]], [])
+        refusal = Refusal.RESPONSE_STARTED if started else self._hint_refusal(cycle.request, links)
+        if refusal is not None:
+            hint.refuse(refusal)
+            logger.debug("103 for %r refused: %s", cycle.request.target, refusal)
+            return
+        hint.sent = True
+        self.links.setdefault(cycle.request.stream_id, []).extend(links)
+
+    def _hint_refusal(self, request: RequestReceived, links: Fields) -> Refusal | None:
+        stream_id = request.stream_id
+        if not links:
+            return Refusal.NO_LINKS
+        if stream_id % 2 == 0:
+            return Refusal.UNSUPPORTED
+        held = self.links.get(stream_id)
+        if held is None and stream_id in self._hinted:
+            return Refusal.ALREADY_HINTED
+        size = sum(len(value) + _FIELD_OVERHEAD for _, value in links + (held or []))
+        if size > self._options.limits.max_hint_size:
+            return Refusal.TOO_LARGE
+        return self._scopes.hint_refusal(request, watched_fields(request))
+
+    def send_links(self, stream_id: int) -> None:
+        """Send the 103 that is held for a stream, if there is one."""
+        links = self.links.pop(stream_id, None)
+        if links:
+            self._hinted.add(stream_id)
+            try:
+                self._wire.inform(stream_id, 103, links)
+            except StreamGone:
+                return  # reset, or the whole connection closed, while the links were held
+
+    def promise_failed(self, stream_id: int, refusal: Refusal) -> None:
+        """A promise that was queued could not be sent."""
+        push = self._pushes.pop(stream_id, None)
+        if push is not None:
+            push.refuse(refusal)
+
+    def stream_closed(self, stream_id: int, error_code: int) -> None:
+        """Forget a stream, and say how its push ended."""
+        self.links.pop(stream_id, None)
+        self._hinted.discard(stream_id)
+        push = self._pushes.pop(stream_id, None)
+        if push is not None:
+            push.state = PushState.RESET if error_code else PushState.FINISHED
+
+    def connection_lost(self) -> None:
+        """What is still on its way does not arrive."""
+        for push in self._pushes.values():
+            push.state = PushState.RESET
+        self._pushes.clear()
+        self.links.clear()

@@ -1,0 +1,131 @@
+"""ASGI scopes for the requests of one HTTP/2 connection.
+
+Reads a request and what the client allows; changes nothing. `http2.Http2Connection` makes one
+`Scopes` for its connection; `ahead` asks it why a request takes no 103.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+from urllib.parse import unquote
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+
+from headstart.config import ServerOptions
+from headstart.reasons import Refusal
+from headstart.server.cycle import Scope
+from headstart.wire.events import Fields, RequestReceived
+
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+_WATCHED = _FORWARDED | {b"expect", b"te", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-dest"}
+
+_connection_ids = itertools.count(1)
+
+
+def watched_fields(request: RequestReceived) -> Fields:
+    """The fields that change what is offered or who is called; most requests of a program have
+    none, and are spared the search.
+    """
+    headers = request.headers
+    if _WATCHED.isdisjoint(dict(headers)):
+        return []
+    return [pair for pair in headers if pair[0] in _WATCHED]
+
+
+def expects_continue(watched: Fields) -> bool:
+    """Whether the client waits for a 100 before it sends the body (RFC 9110, 10.1.1)."""
+    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in watched)
+
+
+class Scopes:
+    """What all scopes of one connection have in common.
+
+    Attributes:
+        client: The client's address and port, or None.
+        scheme: The transport's: https or http.
+        raw_root: The root path, as it stands before every path of a scope.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        options: ServerOptions,
+        app_state: dict[str, Any],
+        transport: asyncio.Transport,
+    ) -> None:
+        self._options = options
+        self._app_state = app_state
+        self._asgi = {"version": config.asgi_version, "spec_version": "2.4"}
+        self._root_path = config.root_path
+        self.raw_root = config.root_path.encode()
+        self._server = get_local_addr(transport)
+        self.client = get_remote_addr(transport)
+        self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        self._id = next(_connection_ids)
+
+    def of(
+        self, request: RequestReceived, watched: Fields, *, push_enabled: bool, pushed: bool
+    ) -> Scope:
+        """The scope of one request.
+
+        Args:
+            watched: Its `watched_fields`.
+            push_enabled: The client takes pushes.
+            pushed: It is a promised request.
+        """
+        raw_path, _, query = request.target.partition(b"?")
+        path = raw_path.decode("ascii")
+        if "%" in path:
+            path = unquote(path)
+        return {
+            "type": "http",
+            "asgi": self._asgi,
+            "http_version": "2",
+            "method": request.method,
+            "scheme": self.scheme,
+            "path": self._root_path + path,
+            "raw_path": self.raw_root + raw_path,
+            "query_string": query,
+            "root_path": self._root_path,
+            "headers": request.headers,
+            "client": self.client,
+            "server": self._server,
+            "state": self._app_state.copy(),
+            "extensions": self._extensions(request, watched, push_enabled, pushed),
+        }
+
+    def _extensions(
+        self, request: RequestReceived, watched: Fields, push_enabled: bool, pushed: bool
+    ) -> Scope:
+        """Only what will work for this client and this request."""
+        push = self._options.push and push_enabled and not pushed
+        extensions: Scope = {
+            "http.response.pathsend": {},
+            "headstart": {
+                "connection": self._id,
+                "push_enabled": push,
+                "pushed": pushed,
+                "pushes": [],
+            },
+        }
+        if push:
+            extensions["http.response.push"] = {}
+        if request.method == "GET" and not pushed and self.hint_refusal(request, watched) is None:
+            extensions["http.response.early_hint"] = {}
+        if watched and (b"te", b"trailers") in watched:
+            extensions["http.response.trailers"] = {}
+        return extensions
+
+    def hint_refusal(self, request: RequestReceived, watched: Fields) -> Refusal | None:
+        """Why this request takes no 103; None where it does."""
+        if not self._options.early_hints:
+            return Refusal.UNSUPPORTED
+        if request.method != "GET":
+            return Refusal.NOT_NAVIGATION
+        marked = watched and [pair for pair in watched if pair[0].startswith(b"sec-fetch-")]
+        if not marked:
+            return None if self._options.hint_unmarked_clients else Refusal.NOT_NAVIGATION
+        return None if (b"sec-fetch-mode", b"navigate") in marked else Refusal.NOT_NAVIGATION
