@@ -14,7 +14,7 @@ import logging
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from headstart.config import DeliverOptions
@@ -42,6 +42,7 @@ _THINK_WEIGHT = 0.25
 _CARRIED = frozenset(
     {b"accept", b"accept-charset", b"accept-encoding", b"accept-language", b"user-agent"}
 )
+_HTTP_1 = ("1.0", "1.1")
 _CONDITIONS = (b"if-none-match", b"if-modified-since")
 
 
@@ -86,6 +87,7 @@ class HeadstartMiddleware:
         self.under_way: list[tuple[View, Push]] = []
         self._store: Store = store or MemoryStore()
         self._keeper: asyncio.Task[None] | None = None
+        self._hints_fail = False
         self._referer = self.learner.options.referer_header.encode("latin-1")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,6 +120,19 @@ class HeadstartMiddleware:
             await send(message)
 
         await self.app(scope, receive, watched)
+
+    def read(self, scope: Scope) -> PageRequest:
+        """A page's request, as the decision needs it."""
+        page = read_request(scope, hint_unmarked=self.hint_unmarked)
+        if self._hints_fail and page.hint_refusal is None:
+            return replace(page, hint_refusal=Refusal.UNSUPPORTED)
+        return page
+
+    def give_up_hints(self, error: Exception) -> None:
+        """The server offers a 103, and takes none before the response."""
+        if not self._hints_fail:
+            self._hints_fail = True
+            logger.warning("this server takes no 103 before the response; using Link: %s", error)
 
     def memory_of(self, scope: Scope) -> Memory:
         """What the request's connection had; nothing where connections cannot be told apart."""
@@ -236,7 +251,7 @@ class Visit:
         """Decide what this client gets; send promises and the 103 before the application runs."""
         middleware, scope = self._middleware, self._scope
         options = middleware.options
-        page = self._page = read_request(scope, hint_unmarked=middleware.hint_unmarked)
+        page = self._page = middleware.read(scope)
         memory = middleware.memory_of(scope)
         seen = self._seen = page.seen(memory, now, cookie=options.cookie)
         expected = Expected(think_time=middleware.think_times.of(view.origin + view.path))
@@ -284,7 +299,18 @@ class Visit:
     async def _hint(self, view: View, hints: list[Decision], memory: Memory) -> None:
         hint = Hint()
         links = [decision.link() for decision in hints]
-        await self._send({"type": "http.response.early_hint", "links": links, "headstart": hint})
+        try:
+            await self._send(
+                {"type": "http.response.early_hint", "links": links, "headstart": hint}
+            )
+        except OSError:
+            raise  # the client has left (ASGI, HTTP, 2.4)
+        except Exception as error:
+            self._middleware.give_up_hints(error)
+            for decision in hints:
+                decision.way = Way.LINK if self._middleware.options.links else Way.NOTHING
+                decision.refusal = Refusal.UNSUPPORTED
+            return
         for decision in hints:
             if hint.refusal is not None:
                 decision.way, decision.refusal = Way.NOTHING, hint.refusal
@@ -383,7 +409,6 @@ def learned_request(scope: Scope, referer_header: bytes = b"referer") -> Request
     found: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         found[name] = value
-    ours = (scope.get("extensions") or {}).get("headstart")
     client = scope.get("client")
     target: bytes = scope.get("raw_path") or scope["path"].encode()
     query: bytes = scope["query_string"]
@@ -396,7 +421,8 @@ def learned_request(scope: Scope, referer_header: bytes = b"referer") -> Request
         address=client[0] if client else "",
         user_agent=get(b"user-agent", b"").decode("latin-1"),
         referer=get(referer_header, b"").decode("latin-1"),
-        connection=ours["connection"] if ours is not None else None,
+        # Over HTTP/1.1 a client opens six of them, so one says nothing.
+        connection=None if scope.get("http_version", "1.1") in _HTTP_1 else connection_of(scope),
         destination=get(b"sec-fetch-dest", b"").decode("latin-1"),
         mode=get(b"sec-fetch-mode", b"").decode("latin-1"),
         accepts_html=b"text/html" in get(b"accept", b""),

@@ -22,6 +22,7 @@ from headstart.wire.frames import ConnectionFrames, Direction, Frame
 from tests.server.live import PATIENCE, certificate
 
 AUTHORITY = b"localhost"
+HERE = "127.0.0.1"
 
 
 @dataclass(slots=True)
@@ -47,12 +48,12 @@ class Response:
         return next((value for key, value in self.headers if key == name), None)
 
 
-def tls_socket(port: int, *protocols: str) -> ssl.SSLSocket:
+def tls_socket(port: int, *protocols: str, address: str = HERE) -> ssl.SSLSocket:
     """A verified TLS connection that offers these protocols by ALPN."""
     context = ssl.create_default_context(cafile=certificate().ca_certfile)
     if protocols:
         context.set_alpn_protocols(list(protocols))
-    plain = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    plain = socket.create_connection(("127.0.0.1", port), PATIENCE, (address, 0))
     return context.wrap_socket(plain, server_hostname="localhost")
 
 
@@ -64,6 +65,7 @@ class RawClient:
         settings: Ours, for instance ENABLE_PUSH.
         tls: With ALPN h2; else prior knowledge.
         windows: Give windows back as data comes; else never.
+        address: To connect from; every one of 127.0.0.0/8 is this machine's.
     """
 
     def __init__(
@@ -73,10 +75,13 @@ class RawClient:
         *,
         tls: bool = False,
         windows: bool = True,
+        address: str = HERE,
     ) -> None:
         self.scheme = b"https" if tls else b"http"
         self.socket: socket.socket = (
-            tls_socket(port, "h2") if tls else socket.create_connection(("127.0.0.1", port))
+            tls_socket(port, "h2", address=address)
+            if tls
+            else socket.create_connection((HERE, port), PATIENCE, (address, 0))
         )
         self.socket.settimeout(PATIENCE)
         self.engine = ngh2.Connection(

@@ -22,6 +22,9 @@ _SINGLE = frozenset(
 )
 _LISTS = {b"cache-digest": b", ", b"cookie": b"; "}
 _READ = _CONDITIONS | _SINGLE | frozenset(_LISTS)
+# Only h2corn (2.0) has this. It takes a 103 when the response has started and no sooner, as ASGI's
+# text says it, and ends the request with 500 where one comes before; later, Link says the same.
+_LATE_HINTS = "http.response.zerocopysend"
 # Fetch, 2.2.5: what a document is loaded into. Anything else reads the page as data.
 _DOCUMENTS = frozenset({b"document", b"iframe", b"frame", b"fencedframe", b"embed", b"object"})
 
@@ -78,6 +81,7 @@ def read_request(scope: Scope, *, hint_unmarked: bool = True) -> PageRequest:
     fields = _fields(scope)
     scheme = scope.get("scheme") or "http"
     extensions = scope.get("extensions") or {}
+    hints = "http.response.early_hint" in extensions and _LATE_HINTS not in extensions
     ours = extensions.get("headstart")
     return PageRequest(
         method=scope["method"],
@@ -87,10 +91,8 @@ def read_request(scope: Scope, *, hint_unmarked: bool = True) -> PageRequest:
         conditional=not _CONDITIONS.isdisjoint(fields),
         loads_assets=_loads_assets(fields),
         pushed=ours is not None and bool(ours["pushed"]),
-        push_refusal=_push_refusal("http.response.push" in extensions, ours is not None),
-        hint_refusal=_hint_refusal(
-            "http.response.early_hint" in extensions, ours is not None, fields, hint_unmarked
-        ),
+        push_refusal=_push_refusal("http.response.push" in extensions, ours is not None, fields),
+        hint_refusal=_hint_refusal(hints, ours is not None, fields, hint_unmarked),
         cache_digest=fields.get(b"cache-digest", b""),
         cookies=fields.get(b"cookie", b""),
     )
@@ -115,9 +117,11 @@ def _loads_assets(fields: dict[bytes, bytes]) -> bool:
     return b"prefetch" not in purpose or b"prerender" in purpose
 
 
-def _push_refusal(offered: bool, ours: bool) -> Refusal | None:
+def _push_refusal(offered: bool, ours: bool, fields: dict[bytes, bytes]) -> Refusal | None:
     if offered:
-        return None
+        # Others offer it whatever the client's ENABLE_PUSH is (hypercorn 0.18 drops such a push and
+        # says nothing), and who sends Sec-Fetch-* is a browser, and takes none.
+        return None if ours or b"sec-fetch-mode" not in fields else Refusal.PUSH_DISABLED
     return Refusal.PUSH_DISABLED if ours else Refusal.UNSUPPORTED
 
 

@@ -4,4 +4,6 @@
     echo.py     the push echo: what is posted is pushed back
     site.py     a small site whose second visitor gets everything ahead
     respond.py  what these share
+
+Imported by the command line.
 """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from headstart.deliver.asgi import Receive, Send
 from headstart.demo.echo import Echo
 from headstart.demo.respond import lifespan
 from headstart.demo.site import site
-from headstart.deliver.asgi import Receive, Send
 
 _echo = Echo()
 

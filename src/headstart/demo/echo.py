@@ -70,7 +70,6 @@ class Echo:
                 await say(send, 405, "GET and POST work here.\n", [(b"allow", b"GET, HEAD, POST")])
             case _:
                 await say(send, 404, "There is only / and /data.\n")
-        return None
 
     def _keep(self, message: bytes) -> int:
         self._last += 1

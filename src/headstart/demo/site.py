@@ -11,8 +11,8 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from headstart.demo.respond import respond, say
 from headstart.deliver.asgi import Receive, Send
+from headstart.demo.respond import respond, say
 
 THINK_SECONDS = 0.2
 _FRESH = b"public, max-age=600"
