@@ -175,3 +175,33 @@ def test_what_was_learned_is_shown_as_the_readme_shows_it(tmp_path: Path) -> Non
     assert "you pinned it" in shown
     assert "you said never" in shown
     assert "/table " not in shown
+
+
+def test_middleware_example_is_an_application(tmp_path: Path) -> None:
+    (example,) = (block for block in blocks("python") if "HeadstartMiddleware" in block)
+    (tmp_path / "main.py").write_text(example)
+
+    with serving("main:app", "--no-learn", folder=tmp_path) as server, room(tmp_path) as terminal:
+        shown = terminal.ok("get", "--include", f"http://localhost:{server.port}/")
+
+    assert "404" in shown
+
+
+def test_client_example_takes_the_push(tmp_path: Path) -> None:
+    (example,) = (block for block in blocks("python") if "import Client" in block)
+    port = free_port()
+    script = tmp_path / "script.py"
+    script.write_text(example.replace("8443", str(port)))
+
+    with demo(port):
+        done = subprocess.run(
+            [sys.executable, script],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+
+    said = done.stdout.strip()
+    assert f"prints `{said}`" in README

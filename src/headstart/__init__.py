@@ -2,6 +2,7 @@
 
     PushBuilder, push   an application pushes what a page needs (HTTP/2 Server Push)
     hint, Link          an application hints what a page needs (103 Early Hints)
+    HeadstartMiddleware learns what pages need and sends it ahead, in any ASGI server
     Client              an HTTP/2 client that takes pushes
 
 Names are imported when they are first used: `import headstart` alone loads nothing, so that the
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from headstart.deliver.push import PushBuilder as PushBuilder
     from headstart.deliver.push import push as push
     from headstart.errors import HeadstartError as HeadstartError
+    from headstart.middleware import HeadstartMiddleware as HeadstartMiddleware
     from headstart.reasons import Refusal as Refusal
     from headstart.wire.links import Link as Link
 
@@ -28,6 +30,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Client": "headstart.client",
     "HeadstartError": "headstart.errors",
+    "HeadstartMiddleware": "headstart.middleware",
     "Hint": "headstart.deliver.outcome",
     "Link": "headstart.wire.links",
     "Push": "headstart.deliver.outcome",
@@ -41,6 +44,7 @@ _HOMES = {
 __all__ = [
     "Client",
     "HeadstartError",
+    "HeadstartMiddleware",
     "Hint",
     "Link",
     "Push",
