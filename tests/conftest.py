@@ -6,6 +6,7 @@ test reads or writes the user's development CA.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,14 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_DATA", str(tmp_path_factory.mktemp("headstart-data")))
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what takes minutes to CI."""
+    if not os.environ.get("CI"):
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="slow: runs in CI, or with CI=1"))
 
 
 def _missing_peer(report: pytest.TestReport) -> str | None:
