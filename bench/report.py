@@ -57,7 +57,7 @@ def markdown(machine: Machine, results: Sequence[Result], peers: Sequence[Peer])
     rows += [_row(result, others, notes) for result in results]
     described = "\n".join(f"- {line}" for line in _machine_lines(machine))
     listed = "\n".join(f"{number}. {note}" for number, note in enumerate(notes, 1))
-    parts = [_table(rows), READING, listed, described]
+    parts = [_table(rows), READING, listed, described] if results else [described]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

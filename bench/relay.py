@@ -1,0 +1,105 @@
+"""A TCP relay on loopback that holds all bytes back for a time: a network's distance, simulated.
+
+Both directions wait alike, bytes keep their order, and there is no limit to how many are under way,
+so that what is measured through it shows round trips and nothing else. The handshake is not held
+back: measure on connections that are open. Called by `pageload`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+
+_CHUNK = 256 * 1024
+
+
+class DelayingRelay:
+    """Listens on a free port of 127.0.0.1 and leads to another one. An async context manager.
+
+    Args:
+        target: Port that it leads to, on 127.0.0.1.
+        delay: Seconds from one side to the other; half a round trip.
+
+    Attributes:
+        port: Where it listens.
+    """
+
+    def __init__(self, target: int, delay: float) -> None:
+        self.port = 0
+        self._target = target
+        self._delay = delay
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> DelayingRelay:
+        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Tasks of our own, so that leaving can end them; asyncio would keep its own to itself.
+        relaying = asyncio.get_running_loop().create_task(self._relay(reader, writer))
+        self._connections.add(relaying)
+        relaying.add_done_callback(self._connections.discard)
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            onward = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.close()  # as a host that nothing listens on would
+            return
+        try:
+            await asyncio.gather(
+                self._carry(reader, onward[1]),
+                self._carry(onward[0], writer),
+            )
+        finally:
+            writer.close()
+            onward[1].close()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One direction, to its end."""
+        held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        reading = asyncio.create_task(self._hold(reader, held))
+        try:
+            await _let_go(held, writer)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _hold(
+        self, reader: asyncio.StreamReader, held: asyncio.Queue[tuple[float, bytes]]
+    ) -> None:
+        """Put what comes into the queue, with the time when it is due; b"" is the end."""
+        clock = asyncio.get_running_loop().time
+        data = b"begun"
+        while data:
+            try:
+                data = await reader.read(_CHUNK)
+            except OSError:
+                data = b""  # reset: the other side sees an end, which is all it needs
+            held.put_nowait((clock() + self._delay, data))
+
+
+async def _let_go(held: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+    """Write what is due, in order, until the end has come."""
+    clock = asyncio.get_running_loop().time
+    while True:
+        due, data = await held.get()
+        await asyncio.sleep(due - clock())
+        if not data:
+            writer.close()
+            return
+        writer.write(data)
