@@ -632,6 +632,28 @@ def test_connection_counts_over_http_2_alone() -> None:
     assert (elsewhere, old) == (("192.0.2.1", 50000), None)
 
 
+async def test_headers_that_can_be_read_once_reach_the_client() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        fields = ((name, b"1") for name in (b"x-a", b"x-b"))
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": b""})
+
+    for headers in (NAVIGATION, ()):
+        wire = await Served(app).get("/", headers)
+        assert list(wire.headers) == [(b"x-a", b"1"), (b"x-b", b"1")]
+
+
+async def test_name_of_the_referer_may_be_in_any_case() -> None:
+    served = Served(learn=LearnOptions(control_share=0, referer_header="X-Page"))
+    await served.get()
+    page = (b"x-page", b"https://example.test" + PAGE.encode())
+    for asset in ASSETS:
+        await served.get(asset, [page, (b"user-agent", b"test")])
+    await served.later()
+
+    assert served.middleware.learner.candidates("https://example.test", PAGE)
+
+
 def test_referer_can_have_another_name() -> None:
     scope = scope_of(headers=[(b"x-page", b"https://example.test/"), (b"referer", b"no")])
 

@@ -6,8 +6,14 @@ Frozen, picklable (uvicorn hands it to its worker processes), imported by every 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
+
+from headstart.errors import ConfigurationError
+
+# RFC 9110, 5.6.2: also what a cookie's name is made of (RFC 6265, 4.1.1).
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def option(default: Any, help: str) -> Any:
@@ -82,6 +88,17 @@ class DeliverOptions:
     cookie: str = option(
         "", "Name of a cookie that remembers what its client was sent; without a name, none is set."
     )
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_probability <= 1:
+            raise ConfigurationError(
+                f"{self.min_probability} is no probability", hint="give a number from 0 to 1."
+            )
+        if self.cookie and not _TOKEN.fullmatch(self.cookie):
+            raise ConfigurationError(
+                f"{self.cookie!r} is no name of a cookie",
+                hint="use letters, digits, hyphens and underscores.",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

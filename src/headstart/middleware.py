@@ -13,8 +13,9 @@ import asyncio
 import logging
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, assert_never
 
 from headstart.config import DeliverOptions
@@ -26,8 +27,6 @@ from headstart.deliver.seen import Memories, Memory, Seen, grown, may_carry_cook
 from headstart.learn import Answer, How, Learner, LearnOptions, Request, View
 from headstart.reasons import Refusal
 from headstart.store import MemoryStore, Store
-
-logger = logging.getLogger("headstart")
 
 logger = logging.getLogger("headstart.middleware")
 
@@ -44,6 +43,7 @@ _CARRIED = frozenset(
 )
 _HTTP_1 = ("1.0", "1.1")
 _CONDITIONS = (b"if-none-match", b"if-modified-since")
+_READ = frozenset((b"content-type", b"cache-control", b"vary", b"set-cookie", b"content-length"))
 
 
 @dataclass(slots=True)
@@ -88,34 +88,86 @@ class HeadstartMiddleware:
         self._store: Store = store or MemoryStore()
         self._keeper: asyncio.Task[None] | None = None
         self._hints_fail = False
-        self._referer = self.learner.options.referer_header.encode("latin-1")
+        self._referer = self.learner.options.referer_header.lower().encode("latin-1")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
         if scope["type"] == "http" and scope["method"] == "GET":
             if self._keeper is None:
                 await self.start()
-            await (self._pushed if _is_pushed(scope) else self._get)(scope, receive, send)
+            ours = (scope.get("extensions") or {}).get("headstart")
+            if ours is not None:
+                if ours["pushed"]:
+                    await self._pushed(scope, receive, send)
+                    return
+                if self._is_bystander(scope, ours["connection"]):
+                    await self.app(scope, receive, self._watched(scope, None, send))
+                    return
+            now = self.clock()
+            request = learned_request(scope, self._referer)
+            view = self.learner.begin(request, now)
+            if view is None:
+                await self.app(scope, receive, self._watched(scope, request, send))
+                return
+            visit = Visit(self, scope, send, request, view)
+            if view.candidates:
+                await visit.send_ahead(view, now)
+            await self.app(scope, receive, visit.send)
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
-    async def _get(self, scope: Scope, receive: Receive, send: Send) -> None:
-        now = self.clock()
-        request = learned_request(scope, self._referer)
-        view = self.learner.begin(request, now)
-        visit = Visit(self, scope, send, request, view)
-        if view is not None and view.candidates:
-            await visit.send_ahead(view, now)
-        await self.app(scope, receive, visit.send)
+    def _is_bystander(self, scope: Scope, connection: Hashable) -> bool:
+        """Whether this is no page and nobody's asset, as far as that shows before the answer.
+
+        Most requests of an API are such, and pay for this glance instead of all that is read else.
+        """
+        if not self.learner.is_stranger(connection):
+            return False
+        found: dict[bytes, bytes] = dict(scope["headers"])
+        if b"sec-fetch-dest" in found or b"text/html" in found.get(b"accept", b""):
+            return False
+        host, path = str(found.get(b"host", b""), "latin-1"), str(scope["raw_path"], "latin-1")
+        return not self.learner.knows_page(f"{scope['scheme']}://{host}", path)
+
+    def _watched(self, scope: Scope, request: Request | None, send: Send) -> Send:
+        """A `send` for what is no page: it looks at the answer's head and changes nothing.
+
+        Args:
+            request: None for a bystander's, which is read only where its answer is of interest.
+        """
+
+        def watched(message: Message) -> Awaitable[None]:
+            # No coroutine of its own, since two of them a request cost more than what is done here.
+            if message["type"] == "http.response.start":
+                self._answered(scope, request, message)
+            return send(message)
+
+        return watched
+
+    def _answered(self, scope: Scope, request: Request | None, message: Message) -> None:
+        status: int = message["status"]
+        headers = _headers(message)
+        if request is None:
+            connection = scope["extensions"]["headstart"]["connection"]
+            stranger = self.learner.is_stranger(connection)
+            if stranger and status == 200 and not _may_be_html(headers):
+                if self.memories:
+                    self.memory_of(scope).add(_target(scope))
+                return
+            request = learned_request(scope, self._referer)
+        answer = learned_answer(status, headers)
+        view = self.learner.complete(request, answer, None, self.clock())
+        if view is None and status == 200 and self.memories:
+            self.memory_of(scope).add(request.target)
 
     async def _pushed(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A pushed request teaches nothing but that an asset is no longer there for everybody."""
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer = learned_answer(message["status"], message.get("headers") or ())
+                answer = learned_answer(message["status"], _headers(message))
                 self.learner.pushed(learned_request(scope, self._referer), answer)
             await send(message)
 
@@ -332,7 +384,7 @@ class Visit:
 
     def _answered(self, message: Message) -> Message:
         middleware, now = self._middleware, self._middleware.clock()
-        headers = message.get("headers") or ()
+        headers = _headers(message)
         answer = learned_answer(message["status"], headers)
         view = middleware.learner.complete(self._request, answer, self._view, now)
         if view is None:
@@ -385,9 +437,17 @@ class ThinkTimes:
             self._times.popitem(last=False)
 
 
-def _is_pushed(scope: Scope) -> bool:
-    ours = (scope.get("extensions") or {}).get("headstart")
-    return ours is not None and bool(ours["pushed"])
+def _headers(message: Message) -> Sequence[tuple[bytes, bytes]]:
+    """The fields of an answer; ASGI allows an iterator, which can be read once, so it is kept."""
+    headers = message.get("headers") or ()
+    if not isinstance(headers, list | tuple):
+        headers = message["headers"] = list(headers)
+    return headers
+
+
+def _may_be_html(headers: Any) -> bool:
+    """Whether some field names HTML. Which one it is costs more than it saves."""
+    return b"html" in b" ".join([value for _, value in headers])
 
 
 def connection_of(scope: Scope) -> Hashable:
@@ -404,56 +464,65 @@ def connection_of(scope: Scope) -> Hashable:
     return tuple(client) if client and client[1] else None
 
 
-def learned_request(scope: Scope, referer_header: bytes = b"referer") -> Request:
-    """What the learner needs of a request."""
-    found: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        found[name] = value
-    client = scope.get("client")
-    target: bytes = scope.get("raw_path") or scope["path"].encode()
+def _target(scope: Scope) -> str:
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
     query: bytes = scope["query_string"]
-    if query:
-        target = target + b"?" + query
+    return str(path + b"?" + query if query else path, "latin-1")
+
+
+def learned_request(scope: Scope, referer_header: bytes = b"referer") -> Request:
+    """What the learner needs of a request.
+
+    Made for each GET: nothing is decoded that is not there, and fields go by position, which takes
+    half as long.
+    """
+    found: dict[bytes, bytes] = dict(scope["headers"])
     get = found.get
+    client = scope.get("client")
+    agent, referer = get(b"user-agent"), get(referer_header)
+    destination, mode = get(b"sec-fetch-dest"), get(b"sec-fetch-mode")
+    accept = get(b"accept")
     return Request(
-        origin=f"{scope['scheme']}://{get(b'host', b'').decode('latin-1')}",
-        target=target.decode("latin-1"),
-        address=client[0] if client else "",
-        user_agent=get(b"user-agent", b"").decode("latin-1"),
-        referer=get(referer_header, b"").decode("latin-1"),
+        scope["scheme"] + "://" + str(get(b"host", b""), "latin-1"),
+        _target(scope),
+        client[0] if client else "",
+        "GET",
+        str(agent, "latin-1") if agent else "",
+        str(referer, "latin-1") if referer else "",
         # Over HTTP/1.1 a client opens six of them, so one says nothing.
-        connection=None if scope.get("http_version", "1.1") in _HTTP_1 else connection_of(scope),
-        destination=get(b"sec-fetch-dest", b"").decode("latin-1"),
-        mode=get(b"sec-fetch-mode", b"").decode("latin-1"),
-        accepts_html=b"text/html" in get(b"accept", b""),
-        conditional=_CONDITIONS[0] in found or _CONDITIONS[1] in found,
-        authorized=b"authorization" in found,
+        None if scope.get("http_version", "1.1") in _HTTP_1 else connection_of(scope),
+        str(destination, "latin-1") if destination else "",
+        str(mode, "latin-1") if mode else "",
+        accept is not None and b"text/html" in accept,
+        _CONDITIONS[0] in found or _CONDITIONS[1] in found,
+        b"authorization" in found,
     )
+
+
+# An application has few field names and says them again and again, mostly in lower case.
+@lru_cache(maxsize=256)
+def _read_name(name: bytes) -> bytes | None:
+    """The name in lower case, where the learner reads the field; else None."""
+    lower = name.lower()
+    return lower if lower in _READ else None
 
 
 def learned_answer(status: int, headers: Any) -> Answer:
     """What the learner needs of the head of an answer."""
-    content_type = cache_control = vary = b""
-    sets_cookie, size = False, 0
+    found: dict[bytes, bytes] = {}
     for name, value in headers:
-        match bytes(name).lower():
-            case b"content-type":
-                content_type = value
-            case b"cache-control":
-                cache_control = cache_control + b", " + value if cache_control else value
-            case b"vary":
-                vary = vary + b", " + value if vary else value
-            case b"set-cookie":
-                sets_cookie = True
-            case b"content-length" if value.isdigit():
-                size = int(value)
-            case _:
-                pass
+        read = _read_name(bytes(name))
+        if read is not None:
+            known = found.get(read)
+            found[read] = value if known is None else known + b", " + value
+    get = found.get
+    content_type, cache_control, vary = get(b"content-type"), get(b"cache-control"), get(b"vary")
+    length = get(b"content-length", b"").partition(b",")[0]
     return Answer(
-        status=status,
-        content_type=content_type.decode("latin-1"),
-        cache_control=cache_control.decode("latin-1"),
-        vary=vary.decode("latin-1"),
-        sets_cookie=sets_cookie,
-        size=size,
+        status,
+        str(content_type, "latin-1") if content_type else "",
+        str(cache_control, "latin-1") if cache_control else "",
+        str(vary, "latin-1") if vary else "",
+        b"set-cookie" in found,
+        int(length) if length.isdigit() else 0,
     )

@@ -66,6 +66,21 @@ def test_a_connection_that_ends_is_counted_at_once() -> None:
     assert _targets(site.open(connection="second")) == set(ASSETS)
 
 
+def test_a_page_that_takes_long_to_answer_is_learned() -> None:
+    site = Site()
+    for _ in range(2):
+        request = page_request("/", site.somebody())
+        view = site.learner.begin(request, site.now)
+        for _ in range(8):
+            site.wait(1.0)
+        view = site.learner.complete(request, HTML, view, site.now)
+        assert view is not None
+        site.fetch(view, STYLE)
+        site.wait()
+
+    assert site.sent() == {STYLE}
+
+
 def test_the_map_does_not_change_within_a_request() -> None:
     site = Site()
     view = site.open()

@@ -242,6 +242,42 @@ def test_the_operator_s_word_holds_whatever_was_learned() -> None:
     assert {row.why for row in known.rows()} == {Standing.PINNED, Standing.BARRED}
 
 
+def test_never_beats_a_pin_and_the_map_says_so() -> None:
+    known = folded(vote(1, "/a.css"))
+    known.obey(Rule(Verdict.PIN, "/", "/b.css"))
+    known.obey(Rule(Verdict.NEVER, "", "/b.css"))
+
+    assert sent(known) == ["/a.css"]
+    assert [row.sent for row in known.rows() if row.asset == "/b.css"] == [False]
+
+
+@pytest.mark.parametrize(
+    ("pinned", "forgotten"),
+    [
+        ("/p?x=1", "/p?x=1"),
+        ("https://example.org/p", "/p"),
+        ("/p", "https://example.org/p"),
+        ("/p", "/p"),
+    ],
+)
+def test_a_pin_is_forgotten_with_its_page_however_either_was_written(
+    pinned: str, forgotten: str
+) -> None:
+    known = Map(OPTIONS)
+    known.obey(Rule(Verdict.PIN, pinned, "/a.css"))
+
+    assert known.forget(forgotten)
+    assert list(known.rows()) == []
+
+
+def test_a_pinned_asset_that_nobody_asked_for_may_be_hinted() -> None:
+    known = folded(vote(1, "/a.css"))
+    known.obey(Rule(Verdict.PIN, "/", "/hero.css"))
+
+    found = {c.target: c.asset.verified for c in known.candidates(ORIGIN, "/")}
+    assert found["/hero.css"]
+
+
 @pytest.mark.parametrize("asset", ["//evil.example/a.css", "/a b.css", "/page", "no path"])
 def test_what_cannot_be_sent_cannot_be_pinned(asset: str) -> None:
     with pytest.raises(ConfigurationError):

@@ -49,6 +49,8 @@ _PRESENT = frozenset((200, 206, 304))
 # The part of the learner's bytes that may wait for other workers between two calls of `sync`;
 # beyond it only this worker counts what it sees. Views that ended may wait for it with this part.
 _OUTBOX = 0.02
+# How long a page may take to answer and still be learned.
+_ANSWER_SECONDS = 60.0
 _ENDED = 0.01
 # Pages whose gain is kept apart from the sum over all.
 _MEASURED_PAGES = 100
@@ -112,6 +114,17 @@ class Learner:
         view.conditional |= answer.status == 304
         view.open(now, self.options)
         return view
+
+    def is_stranger(self, connection: Hashable) -> bool:
+        """Whether no page was viewed on this connection.
+
+        An answer 200 that is no page teaches nothing there.
+        """
+        return not self._views.has(connection)
+
+    def knows_page(self, origin: str, path: str) -> bool:
+        """Whether this page, or another that matches its pattern, has been seen."""
+        return self._map.knows_page(origin, path)
 
     def delivered(self, view: View, target: str, how: How) -> None:
         """An asset was sent ahead with this view."""
@@ -183,7 +196,9 @@ class Learner:
         To be called about once a second. What it returns is for the `absorb` of other workers.
         """
         for view in self._views:
-            if now > view.expires:
+            # A page that is still being made has no window yet; it gains most by being learned.
+            limit = view.expires if view.confirmed else view.opened + _ANSWER_SECONDS
+            if now > limit:
                 self._end(view)
             elif view.confirmed and view.counted is None and view.asked:
                 self._fold_partly(view)

@@ -72,7 +72,8 @@ class Map:
         """Whether this page, or another that matches its pattern, has been seen."""
         if self._pages.peek(origin, path) is not None or path in self._pins:
             return True
-        return self._patterns.peek(origin, pattern_of(path)) is not None
+        pattern = pattern_of(path)
+        return bool(pattern) and self._patterns.peek(origin, pattern) is not None
 
     def asset(self, origin: str, target: str) -> Asset | None:
         """What is known of a URL, or None."""
@@ -131,8 +132,16 @@ class Map:
             for association in node.assets.values():
                 yield self._row(node, chain, association)
         for page, assets in self._pins.items():
+            origin = page[: -len(path)] if (path := _path_alone(page)) != page else ""
             for asset in assets:
-                yield Row(page, asset, 1.0, 0.0, True, Standing.PINNED)
+                if self._is_barred(origin, asset):
+                    yield Row(page, asset, 0.0, 0.0, False, Standing.BARRED)
+                else:
+                    yield Row(page, asset, 1.0, 0.0, True, Standing.PINNED)
+
+    def _is_barred(self, origin: str, target: str) -> bool:
+        """Whether the operator said never."""
+        return target in self._never or origin + target in self._never
 
     def _row(self, node: Node, chain: list[Node], association: Association) -> Row:
         target = association.asset.seen.target
@@ -169,7 +178,7 @@ class Map:
 
     def _standing(self, chain: list[Node], origin: str, target: str) -> tuple[float, Standing]:
         """How likely the asset is, and whether it is sent, judged from these nodes."""
-        if target in self._never or origin + target in self._never:
+        if self._is_barred(origin, target):
             return 0.0, Standing.BARRED
         likely = self._options.likely
         why = Standing.UNLIKELY
@@ -202,6 +211,7 @@ class Map:
         found = [
             _candidate(self.asset(origin, target) or _unseen(target), 1.0, Standing.PINNED)
             for target in pinned
+            if not self._is_barred(origin, target)
         ]
         return (*found, *(candidate for candidate in plan if candidate.target not in pinned))
 
@@ -382,9 +392,13 @@ class Map:
         known = [n for n in self._pages if wanted in (n.path, n.origin + n.path)]
         for node in known:
             self._forget(self._pages, node)
-        dropped = self._pins.pop(page, None)
+        # A pin may have been made with the path alone and be forgotten by the whole URL.
+        pinned = [key for key in self._pins if wanted in (key, _path_alone(key))]
+        pinned += [key for key in self._pins if key == _path_alone(wanted) and key not in pinned]
+        for key in pinned:
+            del self._pins[key]
         self._epoch += 1
-        return bool(known) or dropped is not None
+        return bool(known) or bool(pinned)
 
     # The operator
 
@@ -478,10 +492,16 @@ def _strength(association: Association) -> float:
     return strength if association.confirmed else strength / 2
 
 
+def _path_alone(page: str) -> str:
+    """A page's path, whether it was given so or as a whole URL."""
+    return "/" + page.split("/", 3)[-1] if "://" in page else page
+
+
 def _unseen(target: str) -> Asset:
+    """A pinned asset that nobody asked for yet; that it may be hinted is the operator's word."""
     kind = kind_of_path(target)
     assert kind is not None, "pin() takes only what has a kind"
-    return Asset(0, Sighting(target, kind))
+    return Asset(0, Sighting(target, kind, verified=True))
 
 
 def _candidate(asset: Asset, probability: float, why: Standing) -> Candidate:

@@ -136,7 +136,8 @@ class Shelf:
 
     def peek(self, origin: str, path: str) -> Node | None:
         """The node, or None; it counts as no use."""
-        return self._settled.get((origin, path)) or self._new.get((origin, path))
+        key = (origin, path)
+        return self._settled.get(key) or self._new.get(key)
 
     def touch(self, node: Node) -> None:
         """Makes it the most recently used; settles it once more than one voter was there."""

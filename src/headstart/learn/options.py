@@ -5,9 +5,15 @@ Frozen and picklable. Read by every module of this room.
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 
 from headstart.config import option
+from headstart.errors import ConfigurationError
+
+# RFC 9110, 5.6.2.
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +43,20 @@ class LearnOptions:
     max_live_views: int = option(1000, "Views whose window is open; the oldest ends first.")
     max_clients: int = option(1000, "Clients and connections remembered.")
     max_had: int = option(10_000, "Assets remembered as had, over all clients.")
+
+    def __post_init__(self) -> None:
+        for name in ("likely", "renders", "worth"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ConfigurationError(
+                    f"{name} is a share, not {getattr(self, name)}",
+                    hint="give a number above 0, up to 1.",
+                )
+        if not 0 < self.window <= self.window_cap < math.inf:
+            raise ConfigurationError(
+                f"a window of {self.window} s with a cap of {self.window_cap} s is none",
+                hint="give seconds, the window not above its cap.",
+            )
+        if not _TOKEN.fullmatch(self.referer_header):
+            raise ConfigurationError(
+                f"{self.referer_header!r} is no name of a header", hint="give one such as Referer."
+            )

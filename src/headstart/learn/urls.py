@@ -39,6 +39,8 @@ def pattern_of(path: str) -> str:
 
     The last segment varies within a directory; so do segments that are identifiers.
     """
+    if path.count("/") < 2:
+        return ""
     segments = path.split("/")
     if len(segments) > 2 and not segments[-1]:
         segments.pop()

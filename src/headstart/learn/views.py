@@ -213,6 +213,10 @@ class Views:
     def __iter__(self) -> Iterator[View]:
         return iter(tuple(self._live))
 
+    def has(self, key: Hashable) -> bool:
+        """Whether this viewer has viewed a page before."""
+        return key in self._viewers
+
     def viewer(self, request: Request) -> Viewer | None:
         """Who this is, if it has viewed a page before."""
         key = request.connection
