@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,11 @@ def test_no_file_is_a_wrong_call() -> None:
     assert "Missing argument 'FILE...'" in err
 
 
+def _sleeps(pid: int) -> bool:
+    time.sleep(0.05)
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 def test_ctrl_c_is_quiet(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -264,6 +270,8 @@ def test_ctrl_c_is_quiet(tmp_path: Path) -> None:
             return True
 
         until(opened, "the reader")
+        # A signal that comes between the opening and the reading is seen after the reading only.
+        until(lambda: _sleeps(process.pid) and _sleeps(process.pid), "the reading")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
         os.close(writer)

@@ -28,7 +28,7 @@ _COMMANDS = {
     "serve": "Serve an ASGI application.",
     "map": "Show what was learned, and correct it.",
     "replay": "See what would have been sent for a log.",
-    "demo": "Serve the push echo: what is posted is pushed back.",
+    "demo": "Serve the push echo and a small site that learns.",
 }
 
 

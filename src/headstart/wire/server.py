@@ -347,9 +347,9 @@ def _configuration(limits: WireLimits) -> ngh2.Configuration:
         auto_window_update=False,
         max_inbound_header_list_size=max(_HARD_HEADER_SIZE, 2 * limits.max_header_size),
         max_inbound_header_count=max(_HARD_HEADER_COUNT, limits.max_header_count + 28),
-        # A second line behind our guard, which says ENHANCE_YOUR_CALM where the engine says
-        # INTERNAL_ERROR.
-        stream_reset_rate_limit=(2 * limits.max_resets, limits.max_resets),
+        # A second line behind our guard, far behind: it counts cancelled pushes too, and says
+        # INTERNAL_ERROR where the guard says ENHANCE_YOUR_CALM.
+        stream_reset_rate_limit=(50 * limits.max_resets, 50 * limits.max_resets),
     )
 
 
