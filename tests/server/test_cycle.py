@@ -347,8 +347,10 @@ def test_reset_stream_leaves_the_other_streams_alone() -> None:
 
     async def act(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/reset":
-            await read_all(receive)
-            recorder.note((await receive())["type"])
+            # The reset may come before the application has read anything.
+            while (message := await receive())["type"] != "http.disconnect":
+                pass
+            recorder.note(message["type"])
         else:
             await gate.passed()
             await answer(send, b"fine")
@@ -360,7 +362,7 @@ def test_reset_stream_leaves_the_other_streams_alone() -> None:
         seen = [recorder.next() for _ in range(3)]
         gate.open()
 
-        assert seen[-1] == "http.disconnect"
+        assert "http.disconnect" in seen  # last where tasks start eagerly, on Python 3.12 and later
         assert client.response(other).body == b"fine"
 
 

@@ -267,8 +267,9 @@ def _hint_refusal(
 
 
 def delivery_order(candidates: Iterable[AnyCandidate]) -> list[AnyCandidate]:
-    """What blocks rendering first, the likelier first among its kind, then by URL; candidates that
-    agree in all of these stay as they came."""
+    """What blocks rendering first, the likelier first among its kind, then by URL and kind;
+    candidates that agree in all of these stay as they came.
+    """
     rank = _RANKS.get
     # Sorting numbers and strings beside the candidates is faster than calling a key function.
     keyed = [
@@ -276,13 +277,14 @@ def delivery_order(candidates: Iterable[AnyCandidate]) -> list[AnyCandidate]:
             rank((asset := candidate.asset).kind, _OTHER_RANK),
             -candidate.probability,
             asset.target,
+            asset.kind,
             place,
             candidate,
         )
         for place, candidate in enumerate(candidates)
     ]
     keyed.sort()
-    return [item[4] for item in keyed]
+    return [item[5] for item in keyed]
 
 
 def push_urgency(kind: str, page_urgency: int = PAGE_URGENCY) -> int:

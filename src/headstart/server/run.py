@@ -125,7 +125,7 @@ def serve(
     check_address(config)
     if announce is not None:
         announce()
-    server = uvicorn.Server(config)
+    server = _Server(config)
     try:
         if config.should_reload:
             ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
@@ -140,6 +140,19 @@ def serve(
             Path(config.uds).unlink(missing_ok=True)
     if not server.started and not config.use_subprocess:
         sys.exit(STARTUP_FAILURE)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's Server, which leaves its Unix socket behind where Python does not remove it.
+
+    It raises the signal that ended it once more, so nothing behind `run` is sure to happen.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, and remove the socket that was made for this server alone."""
+        await super().shutdown(sockets)
+        if self.config.uds and not self.config.use_subprocess:
+            Path(self.config.uds).unlink(missing_ok=True)
 
 
 def check_application(config: Config) -> None:
