@@ -1,7 +1,7 @@
-"""Why a push or a hint was not sent: the one enum for it.
+"""Why something was refused: a push or a hint (`Refusal`), a connection or a stream (`Closing`).
 
 Every refusal in every room is one of these, so that the log, the counters and the application read
-the same word. Imported by wire, deliver and server; imports nothing of ours.
+the same word. Imported by wire, deliver, client and server; imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -70,3 +70,46 @@ class Refusal(StrEnum):
     """What goes before it takes all that a page may send ahead, in number or in bytes."""
     TOO_FAST = "too-fast"
     """The page itself will be there as soon as a 103."""
+
+
+class Closing(StrEnum):
+    """A reason why a connection ended or a stream was refused; the word in logs and counters."""
+
+    CLOSED = "closed"
+    """This side was done with the connection."""
+    PEER_LEFT = "peer-left"
+    """The peer ended the connection, or was lost."""
+    PROTOCOL_ERROR = "protocol-error"
+    """The peer broke a rule of RFC 9113 that ends the whole connection."""
+    ENGINE_LIMIT = "engine-limit"
+    """A bound of the engine was passed, for instance its hard limits on fields."""
+    CONTROL_FLOOD = "control-flood"
+    """Too many PING or SETTINGS frames a second (CVE-2019-9512, CVE-2019-9515)."""
+    RESET_FLOOD = "reset-flood"
+    """Too many streams reset, by the peer or for its mistakes (CVE-2023-44487, CVE-2025-8671)."""
+    CONTINUATION_FLOOD = "continuation-flood"
+    """A header section in too many frames (CVE-2024-27316)."""
+    WINDOW_FLOOD = "window-flood"
+    """Windows opened in too small steps (CVE-2019-9511, CVE-2019-9517)."""
+    SMALL_DATA = "small-data"
+    """A body in too small frames (CVE-2019-9518)."""
+    USELESS_FRAMES = "useless-frames"
+    """Too many frames that ask for nothing: PRIORITY, unknown types (CVE-2019-9513)."""
+    REQUESTS_USED_UP = "requests-used-up"
+    """As many requests as one connection may make; a graceful end."""
+    IDLE = "idle"
+    """Nothing was asked for in a long time."""
+    PREFACE_TIMEOUT = "preface-timeout"
+    """The client did not say what it speaks."""
+    HEADERS_TIMEOUT = "headers-timeout"
+    """A request's header section was begun and not ended."""
+    BODY_TIMEOUT = "body-timeout"
+    """A request's body came too slowly."""
+    STALLED = "stalled"
+    """The client reads nothing of what waits for it."""
+    DRAINED = "drained"
+    """The server stops, and all that was under way has ended."""
+    DRAIN_TIMEOUT = "drain-timeout"
+    """The server stops, and did not wait for the rest."""
+    TOO_MANY_CALLS = "too-many-calls"
+    """A stream refused: more calls of the application alive than streams are allowed."""

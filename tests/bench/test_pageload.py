@@ -10,6 +10,7 @@ from bench import pageload
 from bench.load import LoadFailed
 from bench.pageload import Load, Loading, Table, Way, as_json, markdown, measure_loads, references
 from headstart.demo.site import ASSETS
+from headstart.reasons import Closing
 from headstart.wire.events import (
     ClientEvent,
     ConnectionEnded,
@@ -123,7 +124,7 @@ def test_lost_connection_and_missing_asset_are_told() -> None:
     with pytest.raises(LoadFailed, match=r"a\.js answered 404"):
         server.answer(server.stream("/site/a.js"), "text/plain", b"", 404)
     with pytest.raises(LoadFailed, match="did not come"):
-        server.say(ConnectionEnded(1, "over"))
+        server.say(ConnectionEnded(1, Closing.PROTOCOL_ERROR))
 
 
 def test_only_pages_and_stylesheets_refer_to_more() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headstart.config import WireLimits
+from headstart.reasons import Closing
 from headstart.wire.guard import Guard, TokenBucket
 
 
@@ -25,13 +26,13 @@ def test_guard_allows_the_burst_of_control_frames_and_no_more() -> None:
     answers = [guard.control_frame(0.0) for _ in range(21)]
 
     assert answers[:20] == [None] * 20
-    assert answers[20] == "too many PING or SETTINGS frames"
+    assert answers[20] == Closing.CONTROL_FLOOD
 
 
 def test_resets_are_forgiven_within_a_minute() -> None:
     guard = Guard(WireLimits(max_resets=60), 0.0)
     spent = [guard.reset(0.0) for _ in range(61)]
 
-    assert spent[-1] == "too many streams reset"
-    assert [guard.reset(1.0), guard.reset(1.0)] == [None, "too many streams reset"]
+    assert spent[-1] == Closing.RESET_FLOOD
+    assert [guard.reset(1.0), guard.reset(1.0)] == [None, Closing.RESET_FLOOD]
     assert [guard.reset(60.0) for _ in range(50)] == [None] * 50

@@ -626,8 +626,8 @@ class H2Connection(asyncio.Protocol):
                     answered.set_result(None)
             case GoAwayReceived(last_stream_id=last_stream_id):
                 self._refused_above(last_stream_id)
-            case ConnectionEnded(error_code=error_code, reason=reason):
-                self._over(reason if error_code else "the server closed the connection")
+            case ConnectionEnded(error_code=error_code, reason=reason, detail=detail):
+                self._over(detail or reason if error_code else "the server closed the connection")
                 self._leave()
             case _:
                 assert_never(event)

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
+from headstart.reasons import Closing
 from headstart.server.ahead import Ahead
 from headstart.server.cycle import Application, Cycle, Message
 from headstart.server.scope import Scopes, expects_continue, watched_fields
@@ -223,7 +224,7 @@ class Http2Connection(asyncio.Protocol):
             self._finished = True
             self._flush_soon()
 
-    def _close(self, reason: str) -> None:
+    def _close(self, reason: Closing) -> None:
         self._wire.close(ErrorCode.NO_ERROR, reason)
         self._flush()
 
@@ -234,7 +235,7 @@ class Http2Connection(asyncio.Protocol):
         if busy or idle < self._options.idle_timeout:
             self._later(max(self._options.idle_timeout - idle, 1.0), self._check_idle)
         else:
-            self._close("idle")
+            self._close(Closing.IDLE)
 
     def _later(self, delay: float, call: Callable[[], None]) -> None:
         self._timers = [timer for timer in self._timers if timer.when() > self.loop.time()]
@@ -276,7 +277,8 @@ class Http2Connection(asyncio.Protocol):
     def _ended(self, event: ConnectionEnded) -> None:
         """The client broke a rule, or a limit: `_flush` closes the transport."""
         if event.error_code:
-            logger.warning("%s - connection closed: %s", self._scopes.client, event.reason)
+            words = f"{event.reason} ({event.detail})" if event.detail else event.reason
+            logger.warning("%s - connection closed: %s", self._scopes.client, words)
         for cycle in self._cycles.values():
             cycle.disconnect()
 

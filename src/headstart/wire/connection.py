@@ -17,6 +17,7 @@ from hyperframe.frame import GoAwayFrame
 from ngh2 import ErrorCode
 
 from headstart.errors import StreamGone
+from headstart.reasons import Closing
 from headstart.wire.events import ConnectionEnded
 from headstart.wire.fields import checked_fields
 
@@ -158,7 +159,7 @@ class Connection(ABC):
         """Send a PING; `PingAcknowledged` with the same eight bytes answers it (RFC 9113, 6.7)."""
         self._call(self._engine.ping, payload)
 
-    def close(self, error_code: int = ErrorCode.NO_ERROR, reason: str = "closed") -> None:
+    def close(self, error_code: int = ErrorCode.NO_ERROR, reason: Closing = Closing.CLOSED) -> None:
         """Say GOAWAY and end the connection; streams that are open end with it."""
         if self.ended is not None:
             return
@@ -183,13 +184,13 @@ class Connection(ABC):
         try:
             self._engine.receive_data(data)
         except ngh2.DenialOfServiceError as error:
-            self._fail(ErrorCode.ENHANCE_YOUR_CALM, str(error))
+            self._fail(ErrorCode.ENHANCE_YOUR_CALM, Closing.ENGINE_LIMIT, str(error))
         except ngh2.NGH2Error as error:
-            self._fail(ErrorCode.PROTOCOL_ERROR, str(error))
+            self._fail(ErrorCode.PROTOCOL_ERROR, Closing.PROTOCOL_ERROR, str(error))
         return self._engine.events()
 
-    def _fail(self, error_code: ErrorCode, reason: str) -> None:
-        self.ended = ConnectionEnded(int(error_code), reason)
+    def _fail(self, error_code: ErrorCode, reason: Closing, detail: str) -> None:
+        self.ended = ConnectionEnded(int(error_code), reason, detail)
         self._say_goaway(error_code)
 
     def _say_goaway(self, error_code: int) -> None:
@@ -202,7 +203,9 @@ class Connection(ABC):
     def _engine_closed(self, event: ngh2.ConnectionClosed) -> ConnectionEnded:
         """The engine found a connection error and wrote its own GOAWAY."""
         if self.ended is None:
-            self.ended = ConnectionEnded(event.error_code, error_name(event.error_code))
+            reason = Closing.PROTOCOL_ERROR if event.error_code else Closing.PEER_LEFT
+            detail = error_name(event.error_code)
+            self.ended = ConnectionEnded(event.error_code, reason, detail)
         return self.ended
 
 

@@ -21,7 +21,7 @@ from ngh2 import (
     TrailersReceived,
 )
 
-from headstart.reasons import Refusal
+from headstart.reasons import Closing, Refusal
 
 Fields: TypeAlias = list[tuple[bytes, bytes]]
 """Header fields in order: lower-case names and values, without pseudo-header fields."""
@@ -125,11 +125,13 @@ class ConnectionEnded:
 
     Attributes:
         error_code: As in the last GOAWAY (RFC 9113, 7).
-        reason: For the log; never a peer's bytes.
+        reason: For the log and the counters.
+        detail: More for the log; never a peer's bytes.
     """
 
     error_code: int
-    reason: str
+    reason: Closing
+    detail: str = ""
 
 
 ServerEvent: TypeAlias = (

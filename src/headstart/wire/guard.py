@@ -8,6 +8,7 @@ is in docs/security.md. Called by `wire.server`.
 from __future__ import annotations
 
 from headstart.config import WireLimits
+from headstart.reasons import Closing
 
 
 class TokenBucket:
@@ -45,10 +46,10 @@ class Guard:
         # A minute refills the whole bucket: honest clients do cancel streams now and then.
         self._resets = TokenBucket(limits.max_resets, limits.max_resets / 60, now)
 
-    def control_frame(self, now: float) -> str | None:
+    def control_frame(self, now: float) -> Closing | None:
         """A PING or SETTINGS frame came (CVE-2019-9512, CVE-2019-9515)."""
-        return None if self._control.take(now) else "too many PING or SETTINGS frames"
+        return None if self._control.take(now) else Closing.CONTROL_FLOOD
 
-    def reset(self, now: float) -> str | None:
+    def reset(self, now: float) -> Closing | None:
         """A stream was reset: by the peer (CVE-2023-44487), or because of it (CVE-2025-8671)."""
-        return None if self._resets.take(now) else "too many streams reset"
+        return None if self._resets.take(now) else Closing.RESET_FLOOD

@@ -22,7 +22,7 @@ from ngh2 import (
 
 from headstart.config import WireLimits
 from headstart.errors import StreamGone
-from headstart.reasons import Refusal
+from headstart.reasons import Closing, Refusal
 from headstart.wire.connection import Connection
 from headstart.wire.events import (
     ConnectionEnded,
@@ -195,7 +195,7 @@ class ServerConnection(Connection):
         if Setting.MAX_CONCURRENT_STREAMS in settings:
             self._peer_streams = settings[Setting.MAX_CONCURRENT_STREAMS]
 
-    def _hold_against(self, reason: str | None, events: list[ServerEvent]) -> None:
+    def _hold_against(self, reason: Closing | None, events: list[ServerEvent]) -> None:
         """Close the connection if the guard found a reason to."""
         if reason is not None and self.ended is None:
             self.close(ErrorCode.ENHANCE_YOUR_CALM, reason)
