@@ -13,7 +13,7 @@ import pytest
 from headstart import __version__
 from headstart.h2c import claim, daemon, exits, framing, options, terminal
 from headstart.h2c.daemon import Daemon
-from headstart.h2c.options import Start
+from headstart.h2c.options.process import Start
 from headstart.h2c.session import Session
 from headstart.h2c.sockets import Place, reach
 

@@ -11,7 +11,8 @@ from headstart.client.errors import TimedOut
 from headstart.client.origin import Origin
 from headstart.h2c import exits, options
 from headstart.h2c.exchange import Patience, exchange
-from headstart.h2c.options import Exchange, Trust
+from headstart.h2c.options.connections import Trust
+from headstart.h2c.options.requests import Exchange
 from headstart.h2c.session import Session
 from tests.h2c.push_server import PushServer, push_server
 from tests.h2c.recorder import Recorder

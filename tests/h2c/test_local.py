@@ -6,7 +6,7 @@ import pytest
 
 from headstart import __version__
 from headstart.h2c import daemon, exits, launch, local
-from headstart.h2c.options import Start
+from headstart.h2c.options.process import Start
 from headstart.h2c.sockets import Place
 from headstart.h2c.terminal import Failed
 from tests.h2c.room import Room

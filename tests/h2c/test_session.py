@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from headstart.client.origin import Origin
-from headstart.h2c.options import Trust
+from headstart.h2c.options.connections import Trust
 from headstart.h2c.session import NotConnected, Session, Tap
 from headstart.wire.frames import Direction
 from tests.h2c.push_server import PushServer, push_server

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headstart.h2c import exits, options, tap
-from headstart.h2c.options import Start
+from headstart.h2c.options.process import Start
 from headstart.h2c.tap import Dump
 from headstart.h2c.terminal import Failed
 from headstart.wire.frames import Direction

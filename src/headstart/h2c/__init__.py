@@ -11,7 +11,7 @@ The command's own process does as little as it can, since a person waits for it 
 
 Everything else runs in the background process, which reads the arguments as well:
 
-    options.py       the commands and their options
+    options/         the commands and their options
     daemon.py        its life: one instance, signals, idle time-out, stop
     claim.py         one instance: the lock and the listening socket
     conversation.py  its half of the conversation
@@ -22,5 +22,5 @@ Everything else runs in the background process, which reads the arguments as wel
     tap.py           bytes of all connections to `dump.py`, for `start --dump`
     dump.py          frames as text
 
-To add a command: a dataclass and a parser in `options`, a case in `verbs`.
+To add a command: a dataclass and its declaration in `options`, a case in `verbs`.
 """

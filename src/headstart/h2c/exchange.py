@@ -21,7 +21,7 @@ from headstart.client.exchange import Response
 from headstart.client.origin import Origin, split_url
 from headstart.h2c import exits
 from headstart.h2c.conversation import Conversation
-from headstart.h2c.options import Content, Exchange, FromFile, Text
+from headstart.h2c.options.requests import Content, Exchange, FromFile, Text
 from headstart.h2c.session import Link, Session, Usable
 from headstart.wire.frames import visible
 

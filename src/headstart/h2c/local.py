@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from headstart import __version__
 from headstart.h2c import exits, launch, options, sockets, terminal
-from headstart.h2c.options import HelpWanted, Start, UsageFailed, Version
+from headstart.h2c.options import HelpWanted, UsageFailed
+from headstart.h2c.options.process import Start, Version
 
 
 def answer(session: str, arguments: list[str]) -> int | None:

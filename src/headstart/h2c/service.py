@@ -18,7 +18,8 @@ from headstart.errors import HeadstartError
 from headstart.h2c import exits, options
 from headstart.h2c.conversation import Conversation, Request
 from headstart.h2c.failures import exit_code, explanation
-from headstart.h2c.options import HelpWanted, Pid, Stop
+from headstart.h2c.options import HelpWanted
+from headstart.h2c.options.process import Pid, Stop
 from headstart.h2c.session import Session
 from headstart.h2c.verbs import perform
 

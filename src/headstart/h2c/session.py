@@ -18,7 +18,7 @@ from headstart.client.connection import H2Connection, connect
 from headstart.client.origin import Origin
 from headstart.errors import HeadstartError
 from headstart.h2c import exits
-from headstart.h2c.options import Trust
+from headstart.h2c.options.connections import Trust
 from headstart.wire.frames import Direction
 
 Tap: TypeAlias = Callable[[Direction, bytes, float], None]

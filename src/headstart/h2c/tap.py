@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from headstart.h2c import exits
 from headstart.h2c.dump import DumpWriter
-from headstart.h2c.options import Start
+from headstart.h2c.options.process import Start
 from headstart.h2c.terminal import Failed, is_terminal, show
 from headstart.wire.frames import ConnectionFrames, Direction
 

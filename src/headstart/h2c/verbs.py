@@ -16,24 +16,13 @@ from headstart.client.origin import Origin
 from headstart.h2c import exits, reports
 from headstart.h2c.conversation import Conversation, Request
 from headstart.h2c.exchange import exchange
-from headstart.h2c.options import (
-    Command,
-    Connect,
-    Connections,
-    Disconnect,
-    Exchange,
-    Pid,
-    Ping,
-    PushList,
-    SetField,
-    Start,
-    Stop,
-    StreamInfo,
-    Trust,
-    UnsetField,
-    Version,
-    octets,
-)
+from headstart.h2c.options import Command
+from headstart.h2c.options.connections import Connect, Connections, Disconnect, Ping, Trust
+from headstart.h2c.options.fields import SetField, UnsetField
+from headstart.h2c.options.grammar import octets
+from headstart.h2c.options.process import Pid, Start, Stop, Version
+from headstart.h2c.options.pushes import PushList, StreamInfo
+from headstart.h2c.options.requests import Exchange
 from headstart.h2c.session import Session
 
 

@@ -1,0 +1,161 @@
+"""The commands of `h2c` and their options, each declared once.
+
+    grammar.py       what they are declared with
+    process.py       start, stop, pid, version
+    connections.py   connect, disconnect, connections, ping
+    requests.py      get, post and so on
+    pushes.py        push-list, stream-info
+    fields.py        set, unset
+
+Each module has its commands as frozen dataclasses, which are what arguments turn into, and
+`declare`, which adds them to the grammar. Pure: reads nothing but its arguments. Called by the
+background process, and by the command for help and for mistakes while there is no background
+process. Octets in arguments that are no UTF-8 stay as surrogates (PEP 383).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from headstart.errors import ConfigurationError
+from headstart.h2c.options import connections, fields, process, pushes, requests
+from headstart.h2c.options.connections import Connect, Connections, Disconnect, Ping
+from headstart.h2c.options.fields import SetField, UnsetField
+from headstart.h2c.options.grammar import Grammar, HelpWanted, UsageFailed
+from headstart.h2c.options.process import Pid, Start, Stop, Version
+from headstart.h2c.options.pushes import PushList, StreamInfo
+from headstart.h2c.options.requests import Exchange
+
+Command: TypeAlias = (
+    Start
+    | Stop
+    | Pid
+    | Version
+    | Connect
+    | Disconnect
+    | Connections
+    | Exchange
+    | PushList
+    | StreamInfo
+    | Ping
+    | SetField
+    | UnsetField
+)
+
+_INTRODUCTION = """\
+An HTTP/2 client whose background process keeps connections open, so that what a server pushes
+waits for the next 'get'. The first command starts the background process.
+
+  h2c connect localhost:8443              one line says what was agreed on
+  h2c post --data 'hello world' /data     the answer is written to standard output
+  h2c push-list                           what the server pushed meanwhile
+  h2c get /data                           served from the push, nothing is sent
+  h2c get https://example.org/            a full URL connects by itself
+
+To see the frames, run the background process in a terminal of its own:
+
+  h2c start --dump --exclude WINDOW_UPDATE,PING
+"""
+
+_LAST_WORDS = """\
+'h2c COMMAND --help' tells the options of a command. 'h2c --session NAME COMMAND' uses a background
+process of its own; --session may follow the command, too.
+
+exit codes: 0 ok, 1 request failed, 2 usage, 3 not connected or no background process, 4 time-out,
+5 TLS. A response with status 404 or 500 is a response: 0, unless --fail is given.
+"""
+
+
+def parse(arguments: Sequence[str]) -> Command:
+    """The command that the arguments name.
+
+    Raises:
+        HelpWanted: They ask for help.
+        UsageFailed: They are wrong.
+    """
+    if not arguments:
+        raise UsageFailed("which command? 'h2c --help' lists them")
+    arguments = _plain(arguments)
+    first = arguments[0]
+    if first.startswith("-") and first not in ("-h", "--help"):
+        raise UsageFailed(f"there is no option {first!r} before the command; see 'h2c --help'")
+    if first not in _GRAMMAR.with_value and not first.startswith("-"):
+        raise UsageFailed(f"there is no command {first!r}; 'h2c --help' lists them")
+    namespace, surplus = _GRAMMAR.parser.parse_known_args(_joined(arguments))
+    try:
+        if surplus:
+            raise ConfigurationError(f"it does not take {' '.join(surplus)!r}")
+        command: Command = namespace.build(namespace)
+    except ConfigurationError as error:
+        raise UsageFailed(f"{error}; see 'h2c {first} --help'") from error
+    return command
+
+
+def split_session(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The session named behind a command, and the arguments without it.
+
+    Args:
+        arguments: The command, and what follows it.
+
+    Returns:
+        None where no session is named, "" where its name is missing.
+    """
+    session: str | None = None
+    others: list[str] = []
+    with_value = _GRAMMAR.with_value.get(arguments[0], set())
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            return session, [*others, argument, *rest]
+        if argument == "--session":
+            session = next(rest, "")
+        elif argument.startswith("--session="):
+            session = argument.removeprefix("--session=")
+        else:
+            others.append(argument)
+            if argument in with_value:
+                others += [value for value in (next(rest, None),) if value is not None]
+    return session, others
+
+
+def _plain(arguments: Sequence[str]) -> list[str]:
+    """`--version` and `help [COMMAND]` as a command and an option."""
+    match arguments:
+        case ["--version", *rest]:
+            return ["version", *rest]
+        case ["help", *rest]:
+            return [*rest, "--help"]
+        case _:
+            return [*arguments]
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--data VALUE` as `--data=VALUE`: argparse would take a value like `-x` for an option."""
+    joined: list[str] = []
+    with_value = _GRAMMAR.with_value.get(arguments[0], set())
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            return [*joined, argument, *rest]
+        value = next(rest, None) if argument in with_value else None
+        if value is None:
+            joined.append(argument)
+        elif argument.startswith("--"):
+            joined.append(f"{argument}={value}")
+        else:
+            joined.append(argument + value)
+    return joined
+
+
+def _grammar() -> Grammar:
+    grammar = Grammar(_INTRODUCTION, _LAST_WORDS)
+    for group in (process, connections, requests, pushes, fields):
+        group.declare(grammar)
+    return grammar
+
+
+_GRAMMAR = _grammar()
+
+
+__all__ = ["Command", "HelpWanted", "UsageFailed", "parse", "split_session"]

@@ -1,0 +1,94 @@
+"""Header fields of all requests: `set`, `unset`, and what a field may be.
+
+Called by the package, and by `requests` for the fields of one request.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from headstart.errors import ConfigurationError, LocalProtocolError
+from headstart.h2c.options.grammar import Grammar, octets
+from headstart.wire.fields import checked_fields, valid_authority
+
+
+@dataclass(frozen=True, slots=True)
+class SetField:
+    """Add a field to every request; without one, list those that are set."""
+
+    field: tuple[bytes, bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnsetField:
+    """Take fields out again; without a value, all of that name."""
+
+    name: str
+    value: str | None
+
+
+def declare(grammar: Grammar) -> None:
+    """The commands of this module."""
+    fields = grammar.command(
+        "set",
+        _set,
+        "send a field with every request from now on",
+        """
+h2c set user-agent mine/1.0
+h2c set accept ''              with an empty value
+h2c set                        list what is set
+""",
+    )
+    fields.argument("name", nargs="?")
+    fields.argument("value", nargs="?")
+    unset = grammar.command(
+        "unset",
+        lambda given: UnsetField(given.name, given.value),
+        "take such a field out again",
+        """
+h2c unset user-agent           all of that name
+h2c unset cookie a=1           only the one with this value
+""",
+    )
+    unset.argument("name")
+    unset.argument("value", nargs="?")
+
+
+def _set(given: argparse.Namespace) -> SetField:
+    if given.name is None:
+        return SetField(None)
+    if given.value is None:
+        raise ConfigurationError(f"{given.name!r} needs a value; write 'h2c set NAME VALUE'")
+    return SetField(field_of(given.name, given.value))
+
+
+def field_of(name: str, value: str) -> tuple[bytes, bytes]:
+    """A header field to send; white space around the value is not part of it (RFC 9110, 5.5).
+
+    Raises:
+        ConfigurationError: HTTP/2 has no such field.
+    """
+    field = octets(name).lower(), octets(value.strip(" \t"))
+    if _sendable(field[0], b"") is None:
+        raise ConfigurationError(f"{name!r} is no field name: letters, digits and '-' are safe")
+    sent = _sendable(*field)
+    if sent is None:
+        raise ConfigurationError(
+            f"{value!r} cannot be the value of {name}: no line feeds, no control characters"
+        )
+    if not sent:
+        raise ConfigurationError(f"HTTP/2 has no field {name!r} (RFC 9113, 8.2.2)")
+    if field[0] == b"te" and field[1].lower() != b"trailers":
+        raise ConfigurationError("te can only be 'trailers' in HTTP/2 (RFC 9113, 8.2.2)")
+    if field[0] == b"host" and field[1] and not valid_authority(field[1]):
+        raise ConfigurationError(f"{value!r} is no host; write HOST or HOST:PORT")
+    return field
+
+
+def _sendable(name: bytes, value: bytes) -> list[tuple[bytes, bytes]] | None:
+    """The field as it is sent, if at all; None where HTTP forbids it."""
+    try:
+        return checked_fields([(name, value)], [])
+    except LocalProtocolError:
+        return None

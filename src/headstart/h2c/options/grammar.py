@@ -1,0 +1,127 @@
+"""What a command and its options are declared with, and the mistakes that can be made with them.
+
+`argparse` underneath, with three changes: it raises instead of ending the process, options cannot
+be abbreviated (a new option would break somebody's script), and the names of options that a value
+follows are known, since argparse would take a value like `-x` for an option. `click` would take
+such values as they are, but four times as long to import, where the command reads its arguments
+itself (help, mistakes, `start`). Called by the modules of this package.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeAlias
+
+from headstart.errors import HeadstartError
+
+Build: TypeAlias = Callable[[argparse.Namespace], object]
+"""Makes the command of what was given."""
+
+DEFAULT_TIMEOUT = 10.0
+
+
+class HelpWanted(Exception):
+    """The user asked for help; the message is the help."""
+
+
+class UsageFailed(HeadstartError):
+    """The arguments are wrong; the message is one line that says where the right ones are told."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises where argparse would print and exit."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **options,
+        )
+
+    def print_help(self, file: object = None) -> NoReturn:
+        raise HelpWanted(self.format_help())
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageFailed(f"{message}; see '{self.prog} --help'")
+
+
+class Grammar:
+    """Adds commands to a parser.
+
+    Args:
+        introduction: What `h2c --help` begins with.
+        last_words: What it ends with.
+    """
+
+    def __init__(self, introduction: str, last_words: str) -> None:
+        self.parser = _Parser(prog="h2c", description=introduction, epilog=last_words)
+        self._commands = self.parser.add_subparsers(
+            metavar="COMMAND", required=True, parser_class=_Parser
+        )
+        self.with_value: dict[str, set[str]] = {}
+        """The options of each command that a value follows."""
+
+    def command(self, name: str, build: Build, help: str, examples: str) -> Options:
+        """A new command, without options yet.
+
+        Args:
+            examples: Lines that `--help` shows, each a command and what it does.
+        """
+        lines = "\n".join("  " + line for line in examples.strip().splitlines())
+        parser: _Parser = self._commands.add_parser(
+            name, help=help, description=f"{help[0].upper()}{help[1:]}.\n\n{lines}"
+        )
+        parser.set_defaults(build=build)
+        return Options(parser, self.with_value.setdefault(name, set()))
+
+
+class Options:
+    """One command's options."""
+
+    def __init__(self, parser: argparse.ArgumentParser, with_value: set[str]) -> None:
+        self._parser = parser
+        self._with_value = with_value
+
+    def flag(self, *names: str, help: str) -> None:
+        """An option that is there or not."""
+        self._parser.add_argument(*names, action="store_true", help=help)
+
+    def value(self, *names: str, **settings: Any) -> None:
+        """An option that is followed by a value."""
+        self._with_value.update(names)
+        self._parser.add_argument(*names, **settings)
+
+    def argument(self, name: str, **settings: Any) -> None:
+        """An argument known by its place."""
+        self._parser.add_argument(name, **settings)
+
+    def set_method(self, method: str) -> None:
+        """The command stands for this method."""
+        self._parser.set_defaults(method=method)
+
+    def timeout(self) -> None:
+        """`--timeout`."""
+        self.value(
+            "--timeout",
+            type=seconds,
+            metavar="SECONDS",
+            default=DEFAULT_TIMEOUT,
+            help="give up when nothing has moved for so long (default: 10)",
+        )
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, as the type of an option."""
+    number = float(text)  # argparse turns ValueError into its own message
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds above 0")
+    return number
+
+
+seconds.__name__ = "number of seconds"  # what argparse calls it in its message
+
+
+def octets(text: str) -> bytes:
+    """The octets that the user typed."""
+    return text.encode("utf-8", "surrogateescape")

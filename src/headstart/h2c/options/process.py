@@ -1,0 +1,90 @@
+"""The background process itself: `start`, `stop`, `pid`, `version`.
+
+Called by the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from headstart.errors import ConfigurationError
+from headstart.h2c.dump import FrameFilter
+from headstart.h2c.options.grammar import Grammar, seconds
+
+DEFAULT_IDLE_TIMEOUT = 30 * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Be the background process, in the foreground or not."""
+
+    dump: bool
+    shown: FrameFilter
+    show_secrets: bool
+    detach: bool
+    idle_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the background process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pid:
+    """Print the background process's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Print the version."""
+
+
+def declare(grammar: Grammar) -> None:
+    """The commands of this module."""
+    _start_command(grammar)
+    grammar.command("stop", lambda _: Stop(), "end the background process", "h2c stop")
+    grammar.command("pid", lambda _: Pid(), "print the background process's id", "h2c pid")
+    grammar.command("version", lambda _: Version(), "print the version", "h2c version")
+
+
+def _start_command(grammar: Grammar) -> None:
+    start = grammar.command(
+        "start",
+        _start,
+        "run the background process here, until Ctrl-C",
+        """
+h2c start --dump                                  show all frames
+h2c start --dump --include HEADERS,PUSH_PROMISE   only these
+h2c start --dump --exclude DATA --exclude PING    all but these
+h2c start --detach                                in the background
+""",
+    )
+    start.flag("--dump", help="show the frames of all connections")
+    for name, help in (("--include", "show only these"), ("--exclude", "do not show these")):
+        start.value(
+            name,
+            action="append",
+            default=[],
+            metavar="TYPES",
+            help=f"{help} frame types; commas between them, or given several times",
+        )
+    start.flag("--show-secrets", help="show cookies and authorization, too")
+    start.flag("--detach", help="leave the terminal, as the other commands do it")
+    start.value(
+        "--idle-timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help="with --detach: end after so long without connection and command (default: 1800)",
+    )
+
+
+def _start(given: argparse.Namespace) -> Start:
+    shown = FrameFilter.of(given.include, given.exclude)
+    if not given.dump and (given.include or given.exclude or given.show_secrets):
+        raise ConfigurationError("--include, --exclude and --show-secrets take --dump, too")
+    if given.idle_timeout is not None and not given.detach:
+        raise ConfigurationError("--idle-timeout takes --detach, too")
+    idle_timeout = DEFAULT_IDLE_TIMEOUT if given.idle_timeout is None else given.idle_timeout
+    return Start(given.dump, shown, given.show_secrets, given.detach, idle_timeout)

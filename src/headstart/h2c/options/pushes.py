@@ -1,0 +1,47 @@
+"""What the server pushed, and the streams: `push-list`, `stream-info`.
+
+Called by the package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.h2c.options.grammar import Grammar
+
+
+@dataclass(frozen=True, slots=True)
+class PushList:
+    """List the pushed responses that wait."""
+
+    long: bool
+    json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """List the current connection's streams."""
+
+    closed: bool
+
+
+def declare(grammar: Grammar) -> None:
+    """The commands of this module."""
+    pushes = grammar.command(
+        "push-list",
+        lambda given: PushList(given.long, given.json),
+        "list the pushed responses that wait for a 'get'",
+        """
+h2c push-list            a path a line
+h2c push-list --json     everything that is known
+""",
+    )
+    pushes.flag("-l", "--long", help="stream, parent, status, size, age and state, too")
+    pushes.flag("--json", help="the same as a JSON array")
+    streams = grammar.command(
+        "stream-info",
+        lambda given: StreamInfo(given.closed),
+        "list the current connection's streams",
+        "h2c stream-info --closed",
+    )
+    streams.flag("--closed", help="those that have ended, too")

@@ -1,0 +1,181 @@
+"""Requests: `get`, `post` and so on, and `request METHOD`.
+
+Called by the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from headstart.errors import ConfigurationError
+from headstart.h2c.options.connections import Trust, trust, trust_options
+from headstart.h2c.options.fields import field_of
+from headstart.h2c.options.grammar import Grammar, Options, octets
+
+_METHOD_EXAMPLES = {
+    "post": """
+h2c post --data 'hello world' /data
+h2c post --file picture.png --content-type image/png /upload
+tar c folder | h2c post --file - https://example.org/backup
+""",
+    "put": """
+h2c put --file page.html --content-type text/html /page.html
+h2c put --json '{"name": "value"}' /settings
+""",
+    "patch": """
+h2c patch --json '{"name": "value"}' /settings
+""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Content given as an argument."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FromFile:
+    """Content in a file; `-` is standard input."""
+
+    path: str
+
+
+Content: TypeAlias = Text | FromFile | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Send a request and show its response.
+
+    Attributes:
+        where: A path on the current connection, or a URL.
+        headers: Names in lower case, and values.
+        output: Where the response goes; "" and `-` are standard output.
+    """
+
+    method: str
+    where: str
+    content: Content
+    headers: tuple[tuple[bytes, bytes], ...]
+    include: bool
+    output: str
+    fail: bool
+    verbose: bool
+    timeout: float
+    use_pushes: bool
+    keep_push: bool
+    trust: Trust
+
+
+def declare(grammar: Grammar) -> None:
+    """The commands of this module."""
+    for method in ("get", "head", "options", "delete", "post", "put", "patch"):
+        _method_command(grammar, method)
+    _request_command(grammar)
+
+
+def _method_command(grammar: Grammar, method: str) -> None:
+    name = method.upper()
+    examples = _METHOD_EXAMPLES.get(
+        method,
+        f"""
+h2c {method} /path
+h2c {method} -H 'accept-language: de' https://example.org/path
+h2c {method} --include -v /path       show the status and the fields, and where they came from
+""",
+    )
+    article = "an" if name[0] in "AEIOU" else "a"
+    options = grammar.command(method, _exchange, f"send {article} {name} request", examples)
+    _exchange_options(options)
+    options.set_method(name)
+
+
+def _request_command(grammar: Grammar) -> None:
+    options = grammar.command(
+        "request",
+        _exchange,
+        "send a request with any method",
+        """
+h2c request PROPFIND -H 'depth: 1' /folder
+""",
+    )
+    options.argument("method", metavar="METHOD", type=_method)
+    _exchange_options(options)
+
+
+def _exchange_options(options: Options) -> None:
+    options.argument("where", metavar="PATH_OR_URL")
+    options.value("--data", metavar="TEXT", help="the content, exactly so")
+    options.value("--file", metavar="FILE", help="the content is in this file; - is standard input")
+    options.value("--json", metavar="TEXT", help="the content, and its type application/json")
+    options.value("--content-type", metavar="TYPE", help="the content's type")
+    options.value(
+        "-H",
+        "--header",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="send this field, too; may be given several times",
+    )
+    options.flag(
+        "-i", "--include", help="show status and fields before the content, trailers behind it"
+    )
+    options.value("-o", "--output", metavar="FILE", default="", help="write to this file")
+    options.flag("--fail", help="a status from 400 on is an error: exit code 1, no content")
+    options.flag("-v", "--verbose", help="say where the answer came from: pushed, or requested")
+    options.flag("--keep", help="leave the pushed response there for the next time")
+    options.flag("--no-push-cache", help="send a request even if a pushed response waits")
+    options.timeout()
+    trust_options(options)
+
+
+def _method(text: str) -> str:
+    if not text.isascii() or not text.replace("-", "").replace("_", "").isalnum():
+        raise argparse.ArgumentTypeError(f"{text!r} is no method")
+    return text.upper()
+
+
+def _exchange(given: argparse.Namespace) -> Exchange:
+    return Exchange(
+        method=given.method,
+        where=given.where,
+        content=_content(given),
+        headers=_headers(given),
+        include=given.include,
+        output=given.output,
+        fail=given.fail,
+        verbose=given.verbose,
+        timeout=given.timeout,
+        use_pushes=not given.no_push_cache,
+        keep_push=given.keep,
+        trust=trust(given),
+    )
+
+
+def _content(given: argparse.Namespace) -> Content:
+    sources = [text for text in (given.data, given.json) if text is not None]
+    if len(sources) + (given.file is not None) > 1:
+        raise ConfigurationError("--data, --json and --file exclude each other")
+    if given.file is not None:
+        return FromFile(given.file)
+    return Text(octets(sources[0])) if sources else None
+
+
+def _headers(given: argparse.Namespace) -> tuple[tuple[bytes, bytes], ...]:
+    headers = [_header(text) for text in given.header]
+    if given.content_type is not None:
+        headers.append(field_of("content-type", given.content_type))
+    elif given.json is not None:
+        headers.append((b"content-type", b"application/json"))
+    return tuple(headers)
+
+
+def _header(text: str) -> tuple[bytes, bytes]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise ConfigurationError(f"{text!r} is no header field; write -H 'name: value'")
+    return field_of(name.strip(), value)

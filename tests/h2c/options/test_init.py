@@ -1,0 +1,105 @@
+"""The commands, and how they are told apart."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from headstart.h2c import options
+from headstart.h2c.options import Command, HelpWanted
+from headstart.h2c.options.connections import Connect, Ping, Trust
+from headstart.h2c.options.fields import SetField, UnsetField
+from headstart.h2c.options.process import Version
+from headstart.h2c.options.pushes import PushList, StreamInfo
+from tests.h2c.options.typed import mistake, shown_help
+
+VERBS = [
+    *("start", "stop", "pid", "version"),
+    *("connect", "disconnect", "connections", "ping"),
+    *("get", "head", "options", "delete", "post", "put", "patch", "request"),
+    *("push-list", "stream-info", "set", "unset"),
+]
+
+
+def test_no_command_is_told_where_the_commands_are() -> None:
+    assert mistake() == "which command? 'h2c --help' lists them"
+
+
+def test_an_unknown_command_is_told() -> None:
+    assert mistake("fetch", "/") == "there is no command 'fetch'; 'h2c --help' lists them"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_command_teaches_with_an_example(verb: str) -> None:
+    with pytest.raises(HelpWanted) as caught:
+        options.parse([verb, "--help"])
+
+    assert re.search(rf"^  (h2c|tar .*h2c) {verb}", str(caught.value), re.MULTILINE)
+
+
+def test_the_help_lists_every_command() -> None:
+    with pytest.raises(HelpWanted) as caught:
+        options.parse(["--help"])
+
+    assert re.findall(r"^    ([a-z-]+) ", str(caught.value), re.MULTILINE) == VERBS
+
+
+def test_help_is_a_command_too() -> None:
+    assert shown_help("help") == shown_help("--help")
+    assert shown_help("help", "get") == shown_help("get", "--help")
+    assert mistake("help", "x") == "there is no command 'x'; 'h2c --help' lists them"
+
+
+def test_an_option_before_the_command_is_told_where_options_are() -> None:
+    expected = "there is no option '--bogus' before the command; see 'h2c --help'"
+    assert mistake("--bogus", "get", "/") == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "session", "others"),
+    [
+        (["get", "/"], None, ["get", "/"]),
+        (["get", "--session", "a", "/"], "a", ["get", "/"]),
+        (["get", "/", "--session=a"], "a", ["get", "/"]),
+        (["get", "/", "--session"], "", ["get", "/"]),
+        (["get", "--session", "a", "--session=b", "/"], "b", ["get", "/"]),
+        (["post", "--data", "--session", "/"], None, ["post", "--data", "--session", "/"]),
+        (["post", "/", "--data"], None, ["post", "/", "--data"]),
+        (["get", "--", "--session", "a"], None, ["get", "--", "--session", "a"]),
+        (["x", "--session", "a"], "a", ["x"]),
+    ],
+)
+def test_a_session_may_be_named_behind_the_command(
+    arguments: list[str], session: str | None, others: list[str]
+) -> None:
+    assert options.split_session(arguments) == (session, others)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_option_that_does_not_exist_is_a_mistake(verb: str) -> None:
+    assert mistake(verb, "--nonsense").endswith(f"see 'h2c {verb} --help'")
+
+
+def test_surplus_arguments_are_a_mistake() -> None:
+    assert mistake("get", "/a", "/b") == "it does not take '/b'; see 'h2c get --help'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        ("version", Version()),
+        ("--version", Version()),
+        ("connect a:1 -v --timeout 1", Connect("a:1", Trust(), 1.0, True)),
+        ("ping --timeout 1", Ping(1.0)),
+        ("push-list", PushList(False, False)),
+        ("push-list -l --json", PushList(True, True)),
+        ("stream-info --closed", StreamInfo(True)),
+        ("set", SetField(None)),
+        ("set Name value", SetField((b"name", b"value"))),
+        ("unset Name", UnsetField("Name", None)),
+        ("unset Name value", UnsetField("Name", "value")),
+    ],
+)
+def test_commands_become_what_they_say(arguments: str, command: Command) -> None:
+    assert options.parse(arguments.split()) == command

@@ -1,0 +1,27 @@
+"""What tests type: commands, and mistakes."""
+
+from __future__ import annotations
+
+import pytest
+
+from headstart.h2c import options
+from headstart.h2c.options import HelpWanted, UsageFailed
+from headstart.h2c.options.requests import Exchange
+
+
+def exchange(*arguments: str) -> Exchange:
+    command = options.parse(arguments)
+    assert isinstance(command, Exchange)
+    return command
+
+
+def mistake(*arguments: str) -> str:
+    with pytest.raises(UsageFailed) as caught:
+        options.parse(arguments)
+    return str(caught.value)
+
+
+def shown_help(*arguments: str) -> str:
+    with pytest.raises(HelpWanted) as caught:
+        options.parse(arguments)
+    return str(caught.value)
