@@ -1,4 +1,4 @@
-"""Requests by URL: the module `headstart.client` itself."""
+"""Requests by URL."""
 
 from __future__ import annotations
 

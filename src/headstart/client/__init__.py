@@ -1,9 +1,12 @@
 """An HTTP/2 client that takes pushed and informational responses.
 
-    __init__.py     Client: requests by URL, over as many connections as there are origins
-    connection.py   connect, H2Connection: one connection under asyncio
+    client.py       Client: requests by URL, over as many connections as there are origins
+    connect.py      connect: the name, the socket, TLS, and the server's SETTINGS
+    connection.py   H2Connection: one connection under asyncio
     exchange.py     Exchange, Response: one request and its response as they come
-    pushes.py       PushStore: pushed responses that wait to be asked for
+    uploads.py      Uploads: bodies of requests, sent as the server takes them
+    pushed.py       PushedResponses: the streams that carry what was pushed
+    pushes.py       PushStore: which of them answers which request
     origin.py       Origin, split_url: where to connect to
     tls.py          whom to trust
     failures.py     what sockets, TLS and HTTP/2 say, told to the user
@@ -14,14 +17,9 @@ Everything runs on the caller's event loop and on one thread.
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from types import TracebackType
-from typing import TypeAlias
-
-from headstart.client.connection import Content, H2Connection, connect
+from headstart.client.client import Client
+from headstart.client.connect import connect
+from headstart.client.connection import H2Connection
 from headstart.client.errors import (
     ClientError,
     ConnectFailed,
@@ -32,178 +30,6 @@ from headstart.client.errors import (
 )
 from headstart.client.exchange import Response, StreamInfo
 from headstart.client.origin import Origin, split_url
-from headstart.errors import ConfigurationError
-from headstart.wire.events import Fields
-
-Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
-
-# A server may close a connection at any moment, so the first retry is common, a third is a fault.
-_ATTEMPTS = 3
-# RFC 9110, 9.2.2: those may be repeated where nobody knows whether the first one arrived.
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
-
-
-class Client:
-    """Requests by URL; use it as an async context manager.
-
-    One connection an origin, made when it is first needed and made anew when it was lost. A
-    request that a server has surely not processed is sent again on a new connection (RFC 9113,
-    8.7), and so is an idempotent one whose connection was lost.
-
-    Args:
-        base_url: Put before URLs that are paths; may end in a path of its own.
-        push: Let servers push, and answer requests from what they pushed.
-        cafile: PEM file to trust instead of the system's roots.
-        insecure: Do not verify certificates.
-        timeout: Seconds to connect, and without any progress in a request.
-
-    Raises:
-        ConfigurationError: `base_url` is no URL.
-    """
-
-    def __init__(
-        self,
-        base_url: str = "",
-        *,
-        push: bool = False,
-        cafile: Path | str | None = None,
-        insecure: bool = False,
-        timeout: float = 10.0,
-    ) -> None:
-        self._base, self._base_path = _base(base_url)
-        self._push = push
-        self._cafile = None if cafile is None else Path(cafile)
-        self._insecure = insecure
-        self._timeout = timeout
-        self._connections: dict[Origin, H2Connection] = {}
-        self._leaving: list[H2Connection] = []
-        """Connections that take no new requests, on which some are still under way."""
-        self._locks: defaultdict[Origin, asyncio.Lock] = defaultdict(asyncio.Lock)
-
-    async def __aenter__(self) -> Client:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close all connections; requests under way fail."""
-        connections = [*self._connections.values(), *self._leaving]
-        self._connections.clear()
-        self._leaving.clear()
-        await asyncio.gather(*(connection.aclose() for connection in connections))
-
-    async def get(self, url: str, *, headers: Headers = ()) -> Response:
-        """GET; see `request`."""
-        return await self.request("GET", url, headers=headers)
-
-    async def head(self, url: str, *, headers: Headers = ()) -> Response:
-        """HEAD; see `request`."""
-        return await self.request("HEAD", url, headers=headers)
-
-    async def post(self, url: str, content: Content = b"", *, headers: Headers = ()) -> Response:
-        """POST; see `request`."""
-        return await self.request("POST", url, headers=headers, content=content)
-
-    async def put(self, url: str, content: Content = b"", *, headers: Headers = ()) -> Response:
-        """PUT; see `request`."""
-        return await self.request("PUT", url, headers=headers, content=content)
-
-    async def delete(self, url: str, *, headers: Headers = ()) -> Response:
-        """DELETE; see `request`."""
-        return await self.request("DELETE", url, headers=headers)
-
-    async def request(
-        self, method: str, url: str, *, headers: Headers = (), content: Content = None
-    ) -> Response:
-        """Ask, and read the whole response: its body is in `content`.
-
-        Args:
-            url: A whole URL, or a path that `base_url` completes.
-            headers: A mapping, or pairs; text is encoded as Latin-1.
-            content: Bytes, or parts as they become available; parts cannot be sent a second time.
-
-        Raises:
-            ClientError: See `client.errors`.
-            ConfigurationError: The URL cannot be used.
-            LocalProtocolError: HTTP forbids something in the request.
-        """
-        origin, target = self._resolve(url)
-        fields = _fields(headers)
-        attempt = 1
-        while True:
-            connection = await self._connection(origin)
-            try:
-                response = await connection.request(
-                    method, target, fields, content, timeout=self._timeout
-                )
-                await response.read()
-            except RequestFailed as error:
-                if attempt == _ATTEMPTS or not _may_repeat(error, method, content, connection):
-                    raise
-                attempt += 1
-            else:
-                return response
-
-    def _resolve(self, url: str) -> tuple[Origin, str]:
-        origin, target = split_url(url)
-        if origin is not None:
-            return origin, target
-        if self._base is None:
-            raise ConfigurationError(
-                f"{url!r} names no host", hint="Give a whole URL, or the client a base_url."
-            )
-        return self._base, self._base_path + target
-
-    async def _connection(self, origin: Origin) -> H2Connection:
-        async with self._locks[origin]:
-            connection = self._connections.get(origin)
-            if connection is not None and connection.available:
-                return connection
-            self._leaving = [leaving for leaving in self._leaving if not leaving.closed]
-            if connection is not None:
-                self._leaving.append(self._connections.pop(origin))
-            connection = await connect(
-                origin,
-                cafile=self._cafile,
-                insecure=self._insecure,
-                push=self._push,
-                timeout=self._timeout,
-            )
-            self._connections[origin] = connection
-            return connection
-
-
-def _base(url: str) -> tuple[Origin | None, str]:
-    if not url:
-        return None, ""
-    origin, path = split_url(url)
-    if origin is None:
-        raise ConfigurationError(f"{url!r} is no URL", hint="For instance https://localhost:8443")
-    return origin, path.rstrip("/")
-
-
-def _may_repeat(
-    error: RequestFailed, method: str, content: Content, connection: H2Connection
-) -> bool:
-    if not (content is None or isinstance(content, bytes)):
-        return False
-    return not error.processed or (connection.closed and method in _IDEMPOTENT)
-
-
-def _fields(headers: Headers) -> Fields:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return [(_octets(name).lower(), _octets(value)) for name, value in pairs]
-
-
-def _octets(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode("latin-1")
-
 
 __all__ = [
     "Client",

@@ -1,26 +1,25 @@
 """One HTTP/2 connection to a server, under asyncio.
 
-`connect` makes an `H2Connection`. It reads the socket into `wire.client`, acts on the events, and
-writes what the engine has to say once a turn of the event loop. Each stream is an `Exchange`;
-what the server pushes is kept for the next request that it answers (`client.pushes`). Called by
-`client.Client` and by the background process of `h2c`.
+Reads the socket into `wire.client`, acts on the events, and writes what the engine has to say once
+a turn of the event loop. Each stream is an `Exchange`; what the server pushes is kept for the next
+request that it answers (`client.pushed`). Made by `client.connect`; used by `client.Client` and by
+the background process of `h2c`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, assert_never, cast
 
 from headstart.client import failures
 from headstart.client.errors import ClientError, RequestFailed, TimedOut
 from headstart.client.exchange import Exchange, Response, StreamInfo
 from headstart.client.origin import Origin
+from headstart.client.pushed import PushedResponses
 from headstart.client.pushes import PushStore
-from headstart.client.tls import client_context, is_loopback
+from headstart.client.uploads import Content, Uploads
 from headstart.config import ClientLimits
 from headstart.errors import LocalProtocolError, StreamGone
 from headstart.wire.client import ClientConnection
@@ -45,7 +44,6 @@ from headstart.wire.frames import Direction
 
 Tap: TypeAlias = Callable[[Direction, bytes, float], None]
 """Told of all bytes written and read: direction, bytes, seconds since the connection was made."""
-Content: TypeAlias = bytes | AsyncIterable[bytes] | None
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 _OfConnection: TypeAlias = (
@@ -53,115 +51,18 @@ _OfConnection: TypeAlias = (
 )
 
 _LIMITS = ClientLimits()
-_UPLOAD_PIECE = 64 * 1024
 _CLOSED_STREAMS_KEPT = 100
 _CLOSE_PATIENCE = 1.0
 # As many bytes as tell HTTP/1.1 from HTTP/2: "HTTP/", where a frame header has nine.
 _PREFIX = 5
 
 
-async def connect(
-    origin: Origin,
-    *,
-    cafile: Path | None = None,
-    insecure: bool = False,
-    push: bool = True,
-    limits: ClientLimits = _LIMITS,
-    tap: Tap | None = None,
-    timeout: float | None = 10.0,
-) -> H2Connection:
-    """Connect, and wait for the server's SETTINGS, which show that it speaks HTTP/2.
-
-    Args:
-        cafile: PEM file to trust instead of the system's roots.
-        insecure: Do not verify the server's certificate.
-        push: Whether the server may push.
-        timeout: Seconds for all of it; None for no end.
-
-    Raises:
-        ConnectFailed, TlsFailed, NotHttp2, TimedOut: See `client.errors`.
-        ConfigurationError: `cafile` cannot be used.
-    """
-    context = None
-    if origin.scheme == "https":
-        context = client_context(cafile, insecure, origin.host)
-    connection = H2Connection(origin, push=push, limits=limits, tap=tap)
-    try:
-        async with asyncio.timeout(timeout):
-            await _open(connection, context)
-            await connection.ready()
-    except TimeoutError:
-        connection.abort()
-        raise TimedOut(
-            f"no connection to {origin}" + (f" within {timeout:g} s" if timeout else " in time"),
-            hint="Check host and port, and whether a firewall is in the way.",
-        ) from None
-    except BaseException:
-        connection.abort()
-        raise
-    return connection
-
-
-async def _open(connection: H2Connection, context: ssl.SSLContext | None) -> None:
-    origin = connection.origin
-    try:
-        await _open_at_one_of(_hosts(origin.host), connection, context)
-    except ssl.SSLError as error:
-        raise failures.tls_failed(error, origin) from error
-    except TimeoutError:
-        raise
-    except OSError as error:
-        raise failures.connect_failed(error, origin) from error
-
-
-def _hosts(host: str) -> tuple[str, ...]:
-    """The host, and for `localhost` what the resolver may leave out (RFC 6761, 6.3)."""
-    is_name = host.removesuffix(".").endswith("localhost")
-    return (host, "127.0.0.1", "::1") if is_name and is_loopback(host) else (host,)
-
-
-async def _open_at_one_of(
-    hosts: Iterable[str], connection: H2Connection, context: ssl.SSLContext | None
-) -> None:
-    """Connect to the first of the hosts that can be reached.
-
-    Raises:
-        OSError: None can; this is what the first one said.
-    """
-    problems: list[OSError] = []
-    for host in hosts:
-        try:
-            return await _open_at(host, connection, context)
-        except (ssl.SSLError, TimeoutError):
-            raise
-        except OSError as error:
-            problems.append(error)
-    raise problems[0]
-
-
-async def _open_at(host: str, connection: H2Connection, context: ssl.SSLContext | None) -> None:
-    loop = asyncio.get_running_loop()
-    options: dict[str, Any] = {}
-    if isinstance(loop, asyncio.BaseEventLoop):
-        # RFC 8305, 8; uvloop has no such option and tries one address after the other.
-        options["happy_eyeballs_delay"] = 0.25
-    await loop.create_connection(
-        lambda: connection,
-        host,
-        connection.origin.port,
-        ssl=context,
-        server_hostname=connection.origin.host if context else None,
-        **options,
-    )
-
-
 class H2Connection(asyncio.Protocol):
-    """An open connection; made by `connect`.
+    """An open connection; made by `client.connect`.
 
     Attributes:
         origin: Where it leads.
         server_settings: What the server has told in SETTINGS so far, by number.
-        pushes: What was pushed and waits to be asked for; its times are those of `now()`.
         connected_at: Of the event loop's clock.
         closed: It is over; `closed_reason` says why.
     """
@@ -180,8 +81,6 @@ class H2Connection(asyncio.Protocol):
         self.connected_at = self._loop.time()
         self.closed = False
         self.closed_reason = ""
-        self.pushes = PushStore(limits)
-        self._limits = limits
         self._tap = tap
         self._wire = ClientConnection(limits, push, self.connected_at)
         self._transport: asyncio.Transport | None = None
@@ -192,12 +91,9 @@ class H2Connection(asyncio.Protocol):
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._exchanges: dict[int, Exchange] = {}
         """Streams that are not closed."""
-        self._kept: dict[int, Exchange] = {}
-        """Pushed streams, closed or not, whose response waits to be asked for."""
         self._closed_streams: deque[StreamInfo] = deque(maxlen=_CLOSED_STREAMS_KEPT)
-        self._sending: dict[int, Exchange] = {}
-        """Streams whose request's body has not been written yet."""
-        self._uploads: set[asyncio.Task[None]] = set()
+        self._uploads = Uploads(self._wire, limits, self._schedule_flush)
+        self._pushed = PushedResponses(self, limits, self.now)
         self._pings: dict[bytes, asyncio.Future[None]] = {}
         self._pings_sent = 0
 
@@ -227,6 +123,11 @@ class H2Connection(asyncio.Protocol):
         return not self.closed and not self._wire.goaway
 
     @property
+    def pushes(self) -> PushStore:
+        """What was pushed and waits to be asked for; its times are those of `now()`."""
+        return self._pushed.store
+
+    @property
     def refused_promises(self) -> dict[str, int]:
         """Why promises were refused, and how many."""
         return {refusal.value: count for refusal, count in self._wire.refused_promises.items()}
@@ -237,8 +138,8 @@ class H2Connection(asyncio.Protocol):
 
     def streams(self, closed: bool = False) -> list[StreamInfo]:
         """Open streams, and pushed ones whose response waits; with `closed` the last 100 too."""
-        shown = {**self._kept, **self._exchanges}
-        infos = [exchange.info(exchange.stream_id in self._kept) for exchange in shown.values()]
+        shown = {**self._pushed.exchanges, **self._exchanges}
+        infos = [exchange.info(exchange.stream_id in self._pushed) for exchange in shown.values()]
         if closed:
             infos += [info for info in self._closed_streams if info.id not in shown]
         return sorted(infos, key=lambda info: info.id)
@@ -290,9 +191,11 @@ class H2Connection(asyncio.Protocol):
         authority = next((value for name, value in fields if name == b"host"), b"")
         authority = authority or self.origin.authority
         fields = [field for field in fields if field[0] != b"host"]
-        self._let_go(self.pushes.expire(self.now()))
+        self._pushed.expire()
         if use_pushes and content is None:
-            pushed = await self._pushed(method, authority, target, fields, keep_push, timeout)
+            pushed = await self._pushed.response(
+                method, self.origin.scheme, authority, target, fields, keep_push, timeout
+            )
             if pushed is not None:
                 return pushed
         exchange = self._send(method, authority, target, fields, content)
@@ -339,7 +242,7 @@ class H2Connection(asyncio.Protocol):
             # A peer that reads nothing must not keep us: its last bytes are not worth the wait.
             await asyncio.wait([self._lost], timeout=_CLOSE_PATIENCE)
             self._transport.abort()
-        await asyncio.gather(*self._uploads, return_exceptions=True)
+        await self._uploads.wait_stopped()
 
     def abort(self) -> None:
         """Close without a word."""
@@ -357,12 +260,12 @@ class H2Connection(asyncio.Protocol):
 
     def cancel(self, exchange: Exchange) -> None:
         """Nobody reads on: forget the body, and end the stream if it is open."""
-        if not exchange.closed and (not exchange.ended or exchange.stream_id in self._sending):
+        if not exchange.closed and (not exchange.ended or exchange.stream_id in self._uploads):
             self._wire.reset(exchange.stream_id, ErrorCode.CANCEL)
             self._schedule_flush()
         exchange.fail(RequestFailed("cancelled by this side"), self._loop.time())
         self._forget_body(exchange)
-        self._stop_upload(exchange)
+        self._uploads.stop(exchange)
 
     def _forget_body(self, exchange: Exchange) -> None:
         unread = exchange.unread
@@ -370,62 +273,6 @@ class H2Connection(asyncio.Protocol):
         exchange.given_back = 0
         exchange.abandoned = True
         self.give_back(exchange.stream_id, unread)
-
-    # Pushed responses.
-
-    async def _pushed(
-        self,
-        method: str,
-        authority: bytes,
-        target: str,
-        fields: Fields,
-        keep: bool,
-        timeout: float | None,
-    ) -> Response | None:
-        """The pushed response to such a request, once its header section is here, or None."""
-        scheme, path = self.origin.scheme.encode(), target.encode("latin-1", "replace")
-        while True:
-            pushed = self.pushes.find(method, scheme, authority, path, fields, self.now())
-            if pushed is None:
-                return None
-            exchange = self._kept[pushed.stream_id]
-            if exchange.status is not None and (exchange.ended or not keep):
-                break
-            try:
-                await (exchange.response_ended if keep else exchange.response_begun)(timeout)
-            except RequestFailed:
-                continue  # it was reset; perhaps another one, or a real request, does it
-        if keep:
-            return Response(exchange.copy(), timeout, from_push=True)
-        self.pushes.take(exchange.stream_id)
-        del self._kept[exchange.stream_id]
-        return Response(exchange, timeout, from_push=True)
-
-    def _promised(self, promise: PromiseReceived, now: float) -> None:
-        stream_id = promise.promised_stream_id
-        exchange = Exchange(
-            self,
-            stream_id,
-            promise.method,
-            promise.target.decode("latin-1"),
-            now,
-            parent=promise.stream_id,
-        )
-        self._exchanges[stream_id] = self._kept[stream_id] = exchange
-        self._let_go(self.pushes.promised(promise, self.now()))
-
-    def _keep(self, exchange: Exchange, amount: int) -> None:
-        """A pushed body that nobody has asked for yet grew: its window is the store's bound."""
-        self.give_back(exchange.stream_id, amount)
-        exchange.given_back += amount
-        self._let_go(self.pushes.grew(exchange.stream_id, amount))
-
-    def _let_go(self, stream_ids: Iterable[int]) -> None:
-        """Pushed responses for which there is no room or no use any more."""
-        for stream_id in stream_ids:
-            exchange = self._kept.pop(stream_id, None)
-            if exchange is not None:
-                self.cancel(exchange)
 
     # Sending.
 
@@ -449,7 +296,7 @@ class H2Connection(asyncio.Protocol):
             raise self._unavailable() from error
         exchange = Exchange(self, stream_id, method, target, self._loop.time())
         self._exchanges[stream_id] = exchange
-        self._begin_upload(exchange, content)
+        self._uploads.begin(exchange, content)
         self._schedule_flush()
         return exchange
 
@@ -464,51 +311,6 @@ class H2Connection(asyncio.Protocol):
             processed=False,
             hint="Connect again.",
         )
-
-    def _begin_upload(self, exchange: Exchange, content: Content) -> None:
-        if content is None:
-            return
-        self._sending[exchange.stream_id] = exchange
-        if isinstance(content, bytes) and len(content) <= _UPLOAD_PIECE:
-            self._wire.send_data(exchange.stream_id, content, True)
-            return
-        exchange.sent_all = False
-        task = self._loop.create_task(self._upload(exchange, content))
-        exchange.upload = task
-        self._uploads.add(task)
-        task.add_done_callback(self._uploads.discard)
-
-    async def _upload(self, exchange: Exchange, content: bytes | AsyncIterable[bytes]) -> None:
-        """Send a body as the server takes it; belongs to the exchange, which cancels it."""
-        try:
-            if isinstance(content, bytes):
-                await self._upload_part(exchange, content)
-            else:
-                async for part in content:
-                    await self._upload_part(exchange, part)
-            self._wire.send_data(exchange.stream_id, b"", True)
-            exchange.sent_all = True
-            self._schedule_flush()
-        except StreamGone:
-            pass  # its end is an event, which says more than this
-        except Exception as error:
-            # The caller's own iterator failed: the caller gets its own error back.
-            self._wire.reset(exchange.stream_id, ErrorCode.CANCEL)
-            self._schedule_flush()
-            exchange.fail(error, self._loop.time())
-
-    async def _upload_part(self, exchange: Exchange, part: bytes) -> None:
-        for start in range(0, len(part), _UPLOAD_PIECE):
-            while self._wire.queued_on(exchange.stream_id) >= self._limits.max_queued_upload:
-                exchange.room.clear()
-                await exchange.room.wait()
-            piece = part[start : start + _UPLOAD_PIECE]
-            self._wire.send_data(exchange.stream_id, piece, False)
-            self._schedule_flush()
-
-    def _stop_upload(self, exchange: Exchange) -> None:
-        if exchange.upload is not None:
-            exchange.upload.cancel()
 
     # The event loop's side.
 
@@ -571,23 +373,11 @@ class H2Connection(asyncio.Protocol):
             if self._tap is not None:
                 self._tap(Direction.SENT, data, self.now())
             self._transport.write(data)
-        self._watch_uploads()
+        self._uploads.written(self._loop.time())
         if self._wire.wants_output:
             self._schedule_flush()
         elif self._wire.ended is not None:
             self._transport.close()
-
-    def _watch_uploads(self) -> None:
-        """Let uploads whose queue has room go on; a queue that shrinks is progress."""
-        now = self._loop.time()
-        for exchange in list(self._sending.values()):
-            queued = self._wire.queued_on(exchange.stream_id)
-            if queued != exchange.queued:
-                exchange.queued, exchange.progress = queued, now
-            if queued < self._limits.max_queued_upload:
-                exchange.room.set()
-            if exchange.sent_all and not queued:
-                del self._sending[exchange.stream_id]
 
     # Events.
 
@@ -604,7 +394,8 @@ class H2Connection(asyncio.Protocol):
             case TrailersReceived():
                 self._trailers(event, now)
             case PromiseReceived():
-                self._promised(event, now)
+                exchange = self._pushed.promised(event, now)
+                self._exchanges[exchange.stream_id] = exchange
             case StreamReset(stream_id=stream_id, error_code=error_code):
                 self._reset(stream_id, error_code, now)
             case StreamClosed(stream_id=stream_id, error_code=error_code):
@@ -660,8 +451,8 @@ class H2Connection(asyncio.Protocol):
         exchange.feed(event.data, now)
         if event.end_stream:
             self._ended(exchange, now)
-        if event.stream_id in self._kept:
-            self._keep(exchange, len(event.data))
+        if event.stream_id in self._pushed:
+            self._pushed.grew(exchange, len(event.data))
 
     def _trailers(self, event: TrailersReceived, now: float) -> None:
         exchange = self._exchanges.get(event.stream_id)
@@ -678,7 +469,7 @@ class H2Connection(asyncio.Protocol):
         if exchange is None:
             return
         exchange.fail(failures.stream_reset(stream_id, error_code), now)
-        self._stop_upload(exchange)
+        self._uploads.stop(exchange)
 
     def _stream_closed(self, stream_id: int, error_code: int, now: float) -> None:
         problem = self._wire.take_problem(stream_id)
@@ -686,11 +477,10 @@ class H2Connection(asyncio.Protocol):
         if exchange is None:
             return
         exchange.closed = True
-        self._sending.pop(stream_id, None)
-        self._stop_upload(exchange)
+        self._uploads.closed(exchange)
         exchange.fail(failures.stream_closed(error_code, problem), now)
-        if not exchange.ended and self._kept.pop(stream_id, None) is not None:
-            self.pushes.take(stream_id)
+        if not exchange.ended:
+            self._pushed.failed(stream_id)
         self._closed_streams.append(exchange.info())
 
     # The end.

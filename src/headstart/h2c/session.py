@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from headstart.client.connection import H2Connection, connect
+from headstart.client.connect import connect
+from headstart.client.connection import H2Connection
 from headstart.client.origin import Origin
 from headstart.errors import HeadstartError
 from headstart.h2c import exits

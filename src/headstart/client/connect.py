@@ -1,0 +1,116 @@
+"""How a connection begins: the name, the socket, TLS, and the server's SETTINGS.
+
+`connect` makes an `H2Connection`. Called by `client.Client` and by the background process of `h2c`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from headstart.client import failures
+from headstart.client.connection import H2Connection, Tap
+from headstart.client.errors import TimedOut
+from headstart.client.origin import Origin
+from headstart.client.tls import client_context, is_loopback
+from headstart.config import ClientLimits
+
+_LIMITS = ClientLimits()
+
+
+async def connect(
+    origin: Origin,
+    *,
+    cafile: Path | None = None,
+    insecure: bool = False,
+    push: bool = True,
+    limits: ClientLimits = _LIMITS,
+    tap: Tap | None = None,
+    timeout: float | None = 10.0,
+) -> H2Connection:
+    """Connect, and wait for the server's SETTINGS, which show that it speaks HTTP/2.
+
+    Args:
+        cafile: PEM file to trust instead of the system's roots.
+        insecure: Do not verify the server's certificate.
+        push: Whether the server may push.
+        timeout: Seconds for all of it; None for no end.
+
+    Raises:
+        ConnectFailed, TlsFailed, NotHttp2, TimedOut: See `client.errors`.
+        ConfigurationError: `cafile` cannot be used.
+    """
+    context = None
+    if origin.scheme == "https":
+        context = client_context(cafile, insecure, origin.host)
+    connection = H2Connection(origin, push=push, limits=limits, tap=tap)
+    try:
+        async with asyncio.timeout(timeout):
+            await _open(connection, context)
+            await connection.ready()
+    except TimeoutError:
+        connection.abort()
+        raise TimedOut(
+            f"no connection to {origin}" + (f" within {timeout:g} s" if timeout else " in time"),
+            hint="Check host and port, and whether a firewall is in the way.",
+        ) from None
+    except BaseException:
+        connection.abort()
+        raise
+    return connection
+
+
+async def _open(connection: H2Connection, context: ssl.SSLContext | None) -> None:
+    origin = connection.origin
+    try:
+        await _open_at_one_of(_hosts(origin.host), connection, context)
+    except ssl.SSLError as error:
+        raise failures.tls_failed(error, origin) from error
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise failures.connect_failed(error, origin) from error
+
+
+def _hosts(host: str) -> tuple[str, ...]:
+    """The host, and for `localhost` what the resolver may leave out (RFC 6761, 6.3)."""
+    is_name = host.removesuffix(".").endswith("localhost")
+    return (host, "127.0.0.1", "::1") if is_name and is_loopback(host) else (host,)
+
+
+async def _open_at_one_of(
+    hosts: Iterable[str], connection: H2Connection, context: ssl.SSLContext | None
+) -> None:
+    """Connect to the first of the hosts that can be reached.
+
+    Raises:
+        OSError: None can; this is what the first one said.
+    """
+    problems: list[OSError] = []
+    for host in hosts:
+        try:
+            return await _open_at(host, connection, context)
+        except (ssl.SSLError, TimeoutError):
+            raise
+        except OSError as error:
+            problems.append(error)
+    raise problems[0]
+
+
+async def _open_at(host: str, connection: H2Connection, context: ssl.SSLContext | None) -> None:
+    loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {}
+    if isinstance(loop, asyncio.BaseEventLoop):
+        # RFC 8305, 8; uvloop has no such option and tries one address after the other.
+        options["happy_eyeballs_delay"] = 0.25
+    await loop.create_connection(
+        lambda: connection,
+        host,
+        connection.origin.port,
+        ssl=context,
+        server_hostname=connection.origin.host if context else None,
+        **options,
+    )

@@ -1,0 +1,104 @@
+"""Pushed responses of one connection: the streams that carry them, and who gets them.
+
+`pushes` knows which response answers which request and what there is room for; here are the bytes.
+Used by `client.connection`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from headstart.client.errors import RequestFailed
+from headstart.client.exchange import Exchange, Owner, Response
+from headstart.client.pushes import PushStore
+from headstart.config import ClientLimits
+from headstart.wire.events import Fields, PromiseReceived
+
+
+class PushedResponses:
+    """Pushed responses that wait to be asked for.
+
+    Args:
+        clock: Seconds since the connection was made.
+    """
+
+    def __init__(self, owner: Owner, limits: ClientLimits, clock: Callable[[], float]) -> None:
+        self._owner = owner
+        self._clock = clock
+        self.store = PushStore(limits)
+        self.exchanges: dict[int, Exchange] = {}
+        """Their streams, closed or not."""
+
+    def __contains__(self, stream_id: int) -> bool:
+        return stream_id in self.exchanges
+
+    def promised(self, promise: PromiseReceived, now: float) -> Exchange:
+        """A response was promised; its stream.
+
+        Args:
+            now: Of the event loop's clock.
+        """
+        exchange = Exchange(
+            self._owner,
+            promise.promised_stream_id,
+            promise.method,
+            promise.target.decode("latin-1"),
+            now,
+            parent=promise.stream_id,
+        )
+        self.exchanges[exchange.stream_id] = exchange
+        self._let_go(self.store.promised(promise, self._clock()))
+        return exchange
+
+    def grew(self, exchange: Exchange, amount: int) -> None:
+        """A body that nobody has asked for yet did: its window is the store's bound."""
+        self._owner.give_back(exchange.stream_id, amount)
+        exchange.given_back += amount
+        self._let_go(self.store.grew(exchange.stream_id, amount))
+
+    def failed(self, stream_id: int) -> None:
+        """It answers nobody."""
+        if self.exchanges.pop(stream_id, None) is not None:
+            self.store.take(stream_id)
+
+    def expire(self) -> None:
+        """Let go of what is too old."""
+        self._let_go(self.store.expire(self._clock()))
+
+    async def response(
+        self,
+        method: str,
+        scheme: str,
+        authority: bytes,
+        target: str,
+        fields: Fields,
+        keep: bool,
+        timeout: float | None,
+    ) -> Response | None:
+        """The pushed response to such a request, once its header section is here, or None."""
+        path = target.encode("latin-1", "replace")
+        while True:
+            pushed = self.store.find(
+                method, scheme.encode(), authority, path, fields, self._clock()
+            )
+            if pushed is None:
+                return None
+            exchange = self.exchanges[pushed.stream_id]
+            if exchange.status is not None and (exchange.ended or not keep):
+                break
+            try:
+                await (exchange.response_ended if keep else exchange.response_begun)(timeout)
+            except RequestFailed:
+                continue  # it was reset; perhaps another one, or a real request, does it
+        if keep:
+            return Response(exchange.copy(), timeout, from_push=True)
+        self.store.take(exchange.stream_id)
+        del self.exchanges[exchange.stream_id]
+        return Response(exchange, timeout, from_push=True)
+
+    def _let_go(self, stream_ids: Iterable[int]) -> None:
+        """Those for which there is no room or no use any more."""
+        for stream_id in stream_ids:
+            exchange = self.exchanges.pop(stream_id, None)
+            if exchange is not None:
+                self._owner.cancel(exchange)

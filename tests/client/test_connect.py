@@ -1,0 +1,190 @@
+"""How a connection begins: against nghttpd, and against servers of other protocols."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headstart.client.connect import connect
+from headstart.client.connection import H2Connection
+from headstart.client.errors import (
+    ConnectFailed,
+    NotHttp2,
+    RequestFailed,
+    TimedOut,
+    TlsFailed,
+)
+from headstart.client.origin import Origin
+from tests.client.live import Nghttpd, certificates, free_port, nghttpd, raw_server
+from tests.h2c.push_server import push_server
+
+
+async def test_cleartext_server_answers_and_pushes(server: Nghttpd) -> None:
+    connection = await connect(Origin("http", "localhost", server.port))
+
+    page = await connection.request("GET", "/page.html", timeout=5)
+    pushed = await connection.request("GET", "/style.css", timeout=5)
+
+    assert await page.read() == b"<html>"
+    assert (pushed.from_push, await pushed.read()) == (True, b"css")
+    assert (connection.alpn, connection.tls_version) == (None, None)
+    assert connection.peername[1] == server.port
+    assert connection.server_settings
+    assert 0 < await connection.ping(5) < 5
+    await connection.aclose()
+
+
+async def test_tls_server_answers(tls_server: Nghttpd) -> None:
+    origin = Origin("https", "localhost", tls_server.port)
+    connection = await connect(origin, cafile=tls_server.cafile)
+
+    response = await connection.request("GET", "/page.html", timeout=5)
+
+    assert await response.read() == b"<html>"
+    assert connection.alpn == "h2"
+    assert connection.tls_version == "TLSv1.3"
+    await connection.aclose()
+    assert connection.closed
+
+
+async def test_large_bodies_go_both_ways(server: Nghttpd) -> None:
+    connection = await connect(Origin("http", "localhost", server.port), push=False)
+
+    sent = await connection.request("POST", "/big", content=b"x" * 3_000_000, timeout=5)
+    body = await (await connection.request("GET", "/big", timeout=5)).read()
+
+    assert sent.status == 200
+    assert body == server.big
+    await connection.aclose()
+
+
+async def test_certificate_of_an_unknown_ca_is_refused_with_a_hint(tls_server: Nghttpd) -> None:
+    with pytest.raises(TlsFailed, match="not trusted") as caught:
+        await connect(Origin("https", "localhost", tls_server.port))
+
+    assert "--cacert" in caught.value.hint
+    connection = await connect(Origin("https", "localhost", tls_server.port), insecure=True)
+    await connection.aclose()
+
+
+async def test_certificate_for_another_name_is_refused_with_a_hint(tls_server: Nghttpd) -> None:
+    with pytest.raises(TlsFailed) as caught:
+        await connect(Origin("https", "127.0.0.1", tls_server.port), cafile=tls_server.cafile)
+
+    assert "name" in caught.value.hint
+
+
+async def test_closed_port_is_told(unused_port: int) -> None:
+    with pytest.raises(ConnectFailed, match="refuses") as caught:
+        await connect(Origin("https", "localhost", unused_port))
+
+    assert "running" in caught.value.hint
+
+
+async def test_localhost_is_both_addresses_though_the_resolver_knows_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolve = socket.getaddrinfo
+
+    def only_ipv6(host: str, *arguments: Any, **options: Any) -> Any:
+        return resolve("::1" if host == "localhost" else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", only_ipv6)
+    with push_server(host="127.0.0.1") as running:
+        connection = await connect(Origin("http", "localhost", running.port))
+
+        assert connection.peername[0] == "127.0.0.1"
+        await connection.aclose()
+
+
+async def test_unknown_host_is_told() -> None:
+    with pytest.raises(ConnectFailed, match="no host"):
+        await connect(Origin("https", "no-such-host.invalid", 443))
+
+
+async def test_https_to_a_cleartext_port_is_told(server: Nghttpd) -> None:
+    with pytest.raises(TlsFailed):
+        await connect(Origin("https", "localhost", server.port))
+
+
+async def test_http_to_a_tls_port_is_told(tls_server: Nghttpd) -> None:
+    with pytest.raises(NotHttp2):
+        await connect(Origin("http", "localhost", tls_server.port))
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP/1.1"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP/2"),
+        (b"\x15\x03\x01\x00\x02\x02\x16", "speaks TLS"),
+        (b"", "does not speak HTTP/2"),
+    ],
+    ids=["http1", "ssh", "tls", "nothing"],
+)
+async def test_server_of_another_protocol_is_told(answer: bytes, message: str) -> None:
+    async with raw_server(answer) as port:
+        with pytest.raises(NotHttp2, match=message) as caught:
+            await connect(Origin("http", "127.0.0.1", port))
+
+    assert caught.value.hint
+
+
+async def test_tls_server_without_http2_is_told(tmp_path: Path) -> None:
+    files = certificates(tmp_path)
+    async with raw_server(b"", tls=files) as port:
+        with pytest.raises(NotHttp2, match="ALPN"):
+            await connect(Origin("https", "localhost", port), cafile=files.cafile)
+
+
+async def test_server_that_says_nothing_times_out() -> None:
+    async with raw_server(None) as port:
+        with pytest.raises(TimedOut, match=r"0\.05 s"):
+            await connect(Origin("http", "127.0.0.1", port), timeout=0.05)
+
+
+async def test_server_that_is_killed_fails_its_requests_at_once(tmp_path: Path) -> None:
+    async with nghttpd(tmp_path) as server:
+        connection = await connect(Origin("http", "localhost", server.port))
+        reading = await connection.request("GET", "/big", timeout=5)
+        server.kill()
+
+        with pytest.raises(RequestFailed):
+            await reading.read()
+
+    assert connection.closed
+
+
+async def test_nothing_is_left_behind(server: Nghttpd) -> None:
+    connection: H2Connection | None = await connect(Origin("http", "localhost", server.port))
+    assert connection is not None
+    await (await connection.request("POST", "/page.html", content=b"x" * 100_000)).read()
+    await connection.aclose()
+    connection = None
+    await asyncio.sleep(0)
+    gc.collect()
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture
+def unused_port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Nghttpd]:
+    async with nghttpd(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def tls_server(tmp_path: Path) -> AsyncIterator[Nghttpd]:
+    async with nghttpd(tmp_path, tls=True) as running:
+        yield running

@@ -1,0 +1,82 @@
+"""Bodies of requests: against a server in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from ngh2 import ErrorCode
+
+from headstart.config import ClientLimits
+from tests.client.peer import Peer
+
+
+async def test_small_content_goes_with_its_length() -> None:
+    peer = await Peer.connected()
+
+    task = peer.request("POST", "/", content=b"hello")
+    await peer.settle()
+
+    assert peer.body(1) == b"hello"
+    assert (b"content-length", b"5") in peer.requests[0].headers
+    await peer.answer(1)
+    assert (await task).status == 200
+
+
+async def test_upload_waits_for_the_window_in_a_bounded_queue() -> None:
+    limits = ClientLimits(max_queued_upload=100_000)
+    peer = await Peer.connected(limits=limits)
+    taken = 0
+
+    async def parts() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for _ in range(100):
+            taken += 1
+            yield b"x" * 10_000
+
+    task = peer.request("POST", "/", content=parts())
+    await peer.settle()
+    # 64 KiB of window, 100 kB of queue, and one part at the most above it.
+    assert 10 < taken <= 65_536 // 10_000 + 10 + 2
+    task.cancel()
+    await peer.settle()
+    assert (1, ErrorCode.CANCEL) in peer.resets()
+
+
+async def test_large_upload_arrives_whole() -> None:
+    peer = await Peer.connected(limits=ClientLimits(max_queued_upload=50_000))
+    content = bytes(range(256)) * 2000
+    seen = 0
+
+    task = peer.request("PUT", "/", content=content)
+    while seen < len(content):
+        await peer.settle()
+        arrived = len(peer.body(1))
+        assert arrived > seen
+        peer.server.acknowledge(arrived - seen, 1)
+        seen = arrived
+    await peer.answer(1)
+
+    assert (await task).status == 200
+    assert peer.body(1) == content
+    assert not peer.resets()
+
+
+async def test_error_in_the_content_reaches_the_caller_and_resets_the_stream() -> None:
+    peer = await Peer.connected()
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"part"
+        await server_has_it.wait()
+        raise ZeroDivisionError
+
+    server_has_it = asyncio.Event()
+    task = peer.request("POST", "/", content=broken())
+    await peer.settle()
+    server_has_it.set()
+    await peer.settle()
+
+    with pytest.raises(ZeroDivisionError):
+        await task
+    assert peer.resets() == [(1, ErrorCode.CANCEL)]
