@@ -6,7 +6,6 @@ import struct
 from collections.abc import Iterable
 from itertools import pairwise
 
-import hyperframe.frame as hf
 import ngh2
 import pytest
 from hpack import Encoder
@@ -14,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.wire.frames import (
-    KINDS,
     MAX_CONTINUATIONS,
     MAX_HEADER_BLOCK,
     MAX_TABLE_SIZE,
@@ -23,8 +21,8 @@ from headstart.wire.frames import (
     Direction,
     Frame,
     FrameDecoder,
-    visible,
 )
+from headstart.wire.payloads import KINDS
 
 SENT, RECEIVED = Direction.SENT, Direction.RECEIVED
 REQUEST = [
@@ -259,53 +257,7 @@ def test_an_unknown_type_is_shown_by_number_with_its_payload_and_flags() -> None
     assert frame.problem == ""
 
 
-def test_a_type_that_only_hyperframe_knows_has_its_payload(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Later(hf.Frame):
-        def parse_body(self, data: memoryview) -> None:
-            self.body_len = len(data)
-
-    monkeypatch.setitem(hf.FRAMES, 0xBE, Later)
-
-    assert one(0xBE, b"abc").data == b"abc"
-
-
-def test_a_long_unknown_payload_is_shortened_where_it_is_shown() -> None:
-    frame = one(0xBE, bytes(25))
-
-    assert frame.details == (("payload", "00" * 24 + "..."),)
-    assert len(frame.data) == 25
-
-
-def test_unknown_flags_come_behind_those_the_type_defines() -> None:
-    assert one(0x06, bytes(8), flags=0x81).flags == (("ACK", True), ("0x80", True))
-
-
-def test_settings_are_shown_in_order_unknown_ones_by_number_and_repeated_ones_twice() -> None:
-    frame = one(0x04, struct.pack(">HLHLHL", 0x4D44, 7, 4, 1, 4, 2))
-
-    assert frame.details == (
-        ("0x4d44", "7"),
-        ("INITIAL_WINDOW_SIZE", "1"),
-        ("INITIAL_WINDOW_SIZE", "2"),
-    )
-
-
-def test_an_unknown_error_is_shown_by_number() -> None:
-    assert one(0x03, b"\x00\x00\x12\x34", stream=1).details == (("error", "0x00001234"),)
-
-
 # Hand-made frames: what the types say.
-
-
-def test_padding_is_counted_and_is_no_data() -> None:
-    frame = hf.DataFrame(1, b"body", pad_length=3, flags=["PADDED"])
-
-    (shown,) = decoded(frame.serialize())
-
-    assert (shown.data, shown.length) == (b"body", 8)
-    assert shown.details == (("padding", "3 bytes"),)
 
 
 def test_headers_of_padding_alone_leave_the_block_to_the_continuation() -> None:
@@ -519,12 +471,3 @@ def test_no_header_block_raises(blocks: list[bytes]) -> None:
     frames = decoded(*(raw(1, block, flags=4, stream=1) for block in blocks))
 
     assert len(frames) == len(blocks)
-
-
-@given(st.binary())
-def test_what_is_made_visible_is_printable_and_tells_the_bytes(data: bytes) -> None:
-    text = visible(data)
-
-    assert text.isascii()
-    assert text.isprintable()
-    assert text.encode().decode("unicode_escape").encode("latin-1") == data

@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from headstart.errors import ConfigurationError
-from headstart.wire.frames import KINDS, Direction, Frame, visible
+from headstart.wire.frames import Direction, Frame
+from headstart.wire.payloads import KINDS, visible
 
 _SECRET = frozenset({b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"})
 _UNKNOWN = re.compile(r"UNKNOWN(_0X[0-9A-F]{2})?")

@@ -23,7 +23,7 @@ from headstart.h2c import exits
 from headstart.h2c.conversation import Conversation
 from headstart.h2c.options.requests import Content, Exchange, FromFile, Text
 from headstart.h2c.session import Link, Session, Usable
-from headstart.wire.frames import visible
+from headstart.wire.payloads import visible
 
 _USER_AGENT = (b"user-agent", f"h2c/{__version__}".encode())
 _ACCEPT = (b"accept", b"*/*")

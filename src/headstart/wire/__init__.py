@@ -7,6 +7,7 @@
     client.py      the client's side, with its gate for promises
     guard.py       limits that the engine leaves to us
     frames.py      both directions decoded into frames, beside the connection
+    payloads.py    what a frame's payload says, for frames.py
     links.py       the Link header, read and written
 
 The only room that imports ngh2. No sockets, no clock: time is a parameter. Nothing here raises on

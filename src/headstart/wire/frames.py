@@ -2,7 +2,7 @@
 
 Reads copies of the raw bytes, changes none of them, and never raises on what a peer sent: what is
 malformed becomes a `Frame` whose `problem` says what is wrong, and decoding goes on behind it.
-Frame payloads are read with hyperframe, header blocks with hpack. Called by whoever shows or
+Frame payloads are read by `wire.payloads`, header blocks with hpack. Called by whoever shows or
 counts frames: the dump and the wiretap of `h2c`, and tests.
 
 Memory is bounded by what HTTP/2 allows in one frame, 16 MiB (RFC 9113, 4.2), a direction: a frame
@@ -11,15 +11,21 @@ is decoded when all of it is there. Header blocks and HPACK tables have tighter 
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum, unique
 from typing import TypeAlias
 
-import hyperframe.frame as hf
 from hpack import Decoder, HPACKError, OversizedHeaderListError
-from hyperframe.exceptions import HyperframeError, InvalidDataError, InvalidFrameError
+
+from headstart.wire.payloads import (
+    EXCERPT,
+    Pairs,
+    flags_of,
+    joined,
+    kind_of,
+    read_payload,
+    visible,
+)
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """The client's connection preface (RFC 9113, 3.4)."""
@@ -35,73 +41,13 @@ MAX_CONTINUATIONS = 256
 MAX_TABLE_SIZE = 1024 * 1024
 """Octets of HPACK dynamic table that are kept, whatever the peers agree on."""
 
-Pairs: TypeAlias = tuple[tuple[str, str], ...]
 HeaderList: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 _HEADER_SIZE = 9
-_EXCERPT = 24
-_PADDED = 0x08
 _END_HEADERS = 0x04
 _PUSH_PROMISE = 0x05
-_GOAWAY = 0x07
-_WINDOW_UPDATE = 0x08
 _CONTINUATION = 0x09
-_ORIGIN = 0x0C
-_PRIORITY_UPDATE = 0x10
-
-_KINDS = {
-    0x00: "DATA",
-    0x01: "HEADERS",
-    0x02: "PRIORITY",
-    0x03: "RST_STREAM",
-    0x04: "SETTINGS",
-    _PUSH_PROMISE: "PUSH_PROMISE",
-    0x06: "PING",
-    _GOAWAY: "GOAWAY",
-    _WINDOW_UPDATE: "WINDOW_UPDATE",
-    _CONTINUATION: "CONTINUATION",
-    0x0A: "ALTSVC",
-    _ORIGIN: "ORIGIN",
-    _PRIORITY_UPDATE: "PRIORITY_UPDATE",
-}
-KINDS = (*_KINDS.values(), "PREFACE", "NOT_HTTP2", "INCOMPLETE")
-"""Every `Frame.kind` that has a name; the others are `UNKNOWN_0x` and the type in hexadecimal."""
-
 _CARRY_HEADERS = frozenset({0x01, _PUSH_PROMISE, _CONTINUATION})
-_CAN_BE_PADDED = frozenset({0x00, 0x01, _PUSH_PROMISE})
-# These begin with a reserved bit that a receiver ignores (RFC 9113, 6.6, 6.8, 6.9); hyperframe
-# takes it for a part of the number.
-_BEGIN_WITH_RESERVED_BIT = frozenset({_PUSH_PROMISE, _GOAWAY, _WINDOW_UPDATE})
-
-# RFC 9113, 7.
-_ERRORS = (
-    "NO_ERROR",
-    "PROTOCOL_ERROR",
-    "INTERNAL_ERROR",
-    "FLOW_CONTROL_ERROR",
-    "SETTINGS_TIMEOUT",
-    "STREAM_CLOSED",
-    "FRAME_SIZE_ERROR",
-    "REFUSED_STREAM",
-    "CANCEL",
-    "COMPRESSION_ERROR",
-    "CONNECT_ERROR",
-    "ENHANCE_YOUR_CALM",
-    "INADEQUATE_SECURITY",
-    "HTTP_1_1_REQUIRED",
-)
-_HEADER_TABLE_SIZE = 0x01
-# RFC 9113, 6.5.2; RFC 8441, 3; RFC 9218, 2.1.
-_SETTINGS = {
-    _HEADER_TABLE_SIZE: "HEADER_TABLE_SIZE",
-    0x02: "ENABLE_PUSH",
-    0x03: "MAX_CONCURRENT_STREAMS",
-    0x04: "INITIAL_WINDOW_SIZE",
-    0x05: "MAX_FRAME_SIZE",
-    0x06: "MAX_HEADER_LIST_SIZE",
-    0x08: "ENABLE_CONNECT_PROTOCOL",
-    0x09: "NO_RFC7540_PRIORITIES",
-}
 
 
 @unique
@@ -124,7 +70,7 @@ class Frame:
     Attributes:
         at: When its last byte came, in seconds since the connection was made.
         direction: Which way it went.
-        kind: One of `KINDS`, or for instance `UNKNOWN_0xbe`.
+        kind: One of `payloads.KINDS`, or for instance `UNKNOWN_0xbe`.
         type_code: The type on the wire; None where `kind` is no frame's: `PREFACE`, `NOT_HTTP2`
             (nothing further in this direction is decoded) and `INCOMPLETE` (the connection ended
             within it).
@@ -256,7 +202,7 @@ class FrameDecoder:
         return [Frame(at, self._direction, "PREFACE", length=len(PREFACE))]
 
     def _record(self, kind: str, at: float, problem: str) -> Frame:
-        excerpt = bytes(self._buffer[:_EXCERPT])
+        excerpt = bytes(self._buffer[:EXCERPT])
         # How much more has come by now is chance where decoding stops.
         length = len(excerpt) if kind == "NOT_HTTP2" else len(self._buffer)
         details = (("begins with", visible(excerpt)),)
@@ -277,16 +223,16 @@ class FrameDecoder:
     def _frame(self, header: bytes, payload: bytes, at: float) -> list[Frame]:
         code, flag_byte = header[3], header[4]
         stream_id = int.from_bytes(header[5:], "big") & 0x7FFFFFFF
-        content = _read_payload(code, flag_byte, stream_id, payload)
+        content = read_payload(code, flag_byte, stream_id, payload)
         self.announced = max(self.announced, content.header_table_size)
         frame = Frame(
             at,
             self._direction,
-            _KINDS.get(code, f"UNKNOWN_0x{code:02x}"),
+            kind_of(code),
             code,
             stream_id,
             len(payload),
-            _flags(code, flag_byte),
+            flags_of(code, flag_byte),
             details=tuple(content.details),
             data=content.data,
             problem=content.problem,
@@ -399,198 +345,5 @@ class _HeaderBlocks:
         return [_with_problem(replace(first, headers=headers), problem), *others]
 
 
-@dataclass(slots=True)
-class _Content:
-    """What a payload says."""
-
-    details: list[tuple[str, str]] = field(default_factory=list)
-    data: bytes = b""
-    fragment: bytes | None = None
-    problem: str = ""
-    header_table_size: int = 0
-
-    def say(self, name: str, value: object) -> None:
-        self.details.append((name, str(value)))
-
-
-def _read_payload(code: int, flag_byte: int, stream_id: int, payload: bytes) -> _Content:
-    """Read a payload as its type has it; a payload that cannot be read is a problem, and data."""
-    content = _Content(problem=_wrong_stream(code, stream_id))
-    try:
-        # hyperframe knows neither ORIGIN (RFC 8336) nor PRIORITY_UPDATE (RFC 9218, 7.1).
-        if code == _ORIGIN:
-            _read_origins(content, payload)
-        elif code == _PRIORITY_UPDATE:
-            _read_priority_update(content, payload)
-        elif code in hf.FRAMES:
-            _read_known(content, code, flag_byte, payload)
-        else:
-            content.data = payload
-            _say_excerpt(content, payload)
-    except HyperframeError as error:
-        content.problem = _joined(content.problem, str(error))
-        content.data = payload
-        _say_excerpt(content, payload)
-    return content
-
-
-def _say_excerpt(content: _Content, payload: bytes) -> None:
-    if payload:
-        more = "..." if len(payload) > _EXCERPT else ""
-        content.say("payload", payload[:_EXCERPT].hex() + more)
-
-
-def _wrong_stream(code: int, stream_id: int) -> str:
-    """The problem of a frame that is on a stream but belongs to the connection, or vice versa."""
-    association = hf.FRAMES[code].stream_association if code in hf.FRAMES else None
-    if code in (_ORIGIN, _PRIORITY_UPDATE):
-        association = "no-stream"
-    if association == "has-stream" and stream_id == 0:
-        return "belongs on a stream"
-    if association == "no-stream" and stream_id != 0:
-        return "belongs on stream 0"
-    return ""
-
-
-def _read_known(content: _Content, code: int, flag_byte: int, payload: bytes) -> None:
-    """Read a payload with hyperframe.
-
-    Raises:
-        HyperframeError: It is laid out wrongly.
-    """
-    body = memoryview(payload)
-    if code in _CAN_BE_PADDED and flag_byte & _PADDED:
-        body = _without_padding(content, body)
-    if code in _BEGIN_WITH_RESERVED_BIT and body:
-        body = memoryview(bytes([body[0] & 0x7F]) + body[1:])
-    kind = hf.FRAMES[code]
-    # A stream that suits the type: the right one is known, and refused here would hide the rest.
-    frame = kind(1 if kind.stream_association == "has-stream" else 0)
-    frame.parse_flags(flag_byte & ~_PADDED if code in _CAN_BE_PADDED else flag_byte)
-    try:
-        frame.parse_body(body)
-    except InvalidDataError as error:
-        # Readable, with a value that is not allowed; hyperframe has taken it by then.
-        content.problem = _joined(content.problem, str(error))
-    _describe(content, frame, body)
-
-
-def _without_padding(content: _Content, body: memoryview) -> memoryview:
-    """RFC 9113, 6.1. hyperframe refuses a HEADERS frame that holds padding alone, which is
-    allowed and leaves the whole block to CONTINUATION frames."""
-    if not body or body[0] >= len(body):
-        raise InvalidFrameError("padding as long as the payload, or longer")
-    content.say("padding", f"{body[0]} bytes")
-    return body[1 : len(body) - body[0]]
-
-
-def _describe(content: _Content, frame: hf.Frame, body: memoryview) -> None:
-    """Take from a parsed frame what it says."""
-    match frame:
-        case hf.DataFrame():
-            content.data = frame.data
-        case hf.HeadersFrame():
-            _describe_headers(content, frame)
-        case hf.PriorityFrame():
-            _describe_priority(content, frame)
-        case hf.RstStreamFrame():
-            content.say("error", _error_name(frame.error_code))
-        case hf.SettingsFrame():
-            _describe_settings(content, body)
-        case hf.PushPromiseFrame():
-            content.fragment = frame.data
-            content.say("promised stream", frame.promised_stream_id)
-        case hf.PingFrame():
-            content.say("payload", frame.opaque_data.hex())
-        case hf.GoAwayFrame():
-            _describe_goaway(content, frame)
-        case hf.WindowUpdateFrame():
-            content.say("increment", frame.window_increment)
-        case hf.ContinuationFrame():
-            content.fragment = frame.data
-        case hf.AltSvcFrame():
-            content.say("origin", visible(frame.origin))
-            content.say("field value", visible(frame.field))
-        case _:  # of a type that a later hyperframe may know
-            content.data = bytes(body)
-
-
-def _describe_headers(content: _Content, frame: hf.HeadersFrame) -> None:
-    content.fragment = frame.data
-    if "PRIORITY" in frame.flags:
-        _describe_priority(content, frame)
-
-
-def _describe_priority(content: _Content, frame: hf.Priority) -> None:
-    content.say("depends on stream", frame.depends_on)
-    # RFC 7540, 6.3: one is added to the octet.
-    content.say("weight", frame.stream_weight + 1)
-    content.say("exclusive", "yes" if frame.exclusive else "no")
-
-
-def _describe_settings(content: _Content, body: memoryview) -> None:
-    """Each setting as sent: hyperframe keeps one value of a setting that comes twice."""
-    whole = body[: len(body) - len(body) % 6]
-    for code, value in struct.iter_unpack(">HL", whole):
-        content.say(_SETTINGS.get(code, f"0x{code:04x}"), value)
-        if code == _HEADER_TABLE_SIZE:
-            content.header_table_size = max(content.header_table_size, value)
-
-
-def _describe_goaway(content: _Content, frame: hf.GoAwayFrame) -> None:
-    content.say("last stream", frame.last_stream_id)
-    content.say("error", _error_name(frame.error_code))
-    if frame.additional_data:
-        content.say("debug data", visible(frame.additional_data))
-
-
-def _read_origins(content: _Content, payload: bytes) -> None:
-    """RFC 8336, 2.1: any number of origins, each behind its length in two octets."""
-    offset = 0
-    while offset < len(payload):
-        begin = offset + 2
-        offset = begin + int.from_bytes(payload[offset:begin], "big")
-        if offset > len(payload):
-            raise InvalidFrameError("an origin is longer than the frame")
-        content.say("origin", visible(payload[begin:offset]))
-
-
-def _read_priority_update(content: _Content, payload: bytes) -> None:
-    """RFC 9218, 7.1: a stream identifier behind a reserved bit, then the Priority field's value."""
-    if len(payload) < 4:
-        raise InvalidFrameError("no prioritized stream")
-    content.say("prioritized stream", int.from_bytes(payload[:4], "big") & 0x7FFFFFFF)
-    content.say("field value", visible(payload[4:]))
-
-
-def _flags(code: int, flag_byte: int) -> tuple[tuple[str, bool], ...]:
-    defined = hf.FRAMES[code].defined_flags if code in hf.FRAMES else []
-    flags = [(flag.name, bool(flag_byte & flag.bit)) for flag in defined]
-    known = sum(flag.bit for flag in defined)
-    bits = [1 << number for number in range(8)]
-    return (*flags, *((f"0x{bit:02x}", True) for bit in bits if flag_byte & bit & ~known))
-
-
-def _error_name(code: int) -> str:
-    return _ERRORS[code] if code < len(_ERRORS) else f"0x{code:08x}"
-
-
 def _with_problem(frame: Frame, problem: str) -> Frame:
-    return replace(frame, problem=_joined(frame.problem, problem))
-
-
-def _joined(*problems: str) -> str:
-    return "; ".join(filter(None, problems))
-
-
-def visible(data: Iterable[int]) -> str:
-    r"""Octets as printable ASCII, all others as `\xNN` and the backslash as `\\`.
-
-    Nothing that a terminal obeys or turns around gets through: no C0 or C1 control, no DEL, no
-    character beyond ASCII.
-    """
-    return "".join([_VISIBLE[octet] for octet in data])
-
-
-_VISIBLE = [chr(octet) if 0x20 <= octet < 0x7F else f"\\x{octet:02x}" for octet in range(256)]
-_VISIBLE[0x5C] = "\\\\"
+    return replace(frame, problem=joined(frame.problem, problem))
