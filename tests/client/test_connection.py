@@ -16,6 +16,7 @@ from headstart.client.errors import (
 )
 from headstart.config import ClientLimits, WireLimits
 from headstart.errors import LocalProtocolError
+from headstart.wire.events import Fields
 from headstart.wire.fields import response_fields
 from headstart.wire.frames import Direction
 from tests.client.peer import Peer
@@ -63,6 +64,55 @@ async def test_informational_responses_come_apart_with_their_time() -> None:
     assert seconds >= 0
     assert (status, headers) == (103, [(b"link", b"</a>; rel=preload")])
     assert response.status == 200
+
+
+async def test_informational_response_is_told_of_before_the_response_comes() -> None:
+    peer = await Peer.connected()
+    told: list[tuple[int, Fields]] = []
+    asking = peer.connection.request("GET", "/", informed=lambda *said: told.append(said))
+    task = asyncio.ensure_future(asking)
+    await peer.settle()
+
+    peer.server.inform(1, 103, [(b"link", b"</a>; rel=preload")])
+    await peer.settle()
+
+    assert told == [(103, [(b"link", b"</a>; rel=preload")])]
+    assert not task.done()
+    await peer.answer(1)
+    assert (await task).status == 200
+
+
+async def test_response_knows_when_it_came() -> None:
+    peer = await Peer.connected()
+    task, stream_id = await peer.asked()
+
+    await peer.answer(stream_id, b"one", end=False)
+    response = await task
+    begun = response.times
+    peer.server.send_data(stream_id, b"two", True)
+    await peer.settle()
+    await response.read()
+
+    assert begun.responded is not None
+    assert begun.ended is None
+    ended = response.times.ended
+    assert ended is not None
+    assert begun.started <= begun.responded <= ended
+
+
+async def test_windows_shrink_with_what_is_sent_and_received() -> None:
+    peer = await Peer.connected()
+    _, stream_id = await peer.asked()
+    opened = peer.connection.windows(stream_id), peer.connection.windows()
+
+    await peer.answer(stream_id, bytes(1000), end=False)
+    received = peer.connection.windows(stream_id), peer.connection.windows()
+
+    for before, after in zip(opened, received, strict=True):
+        assert before is not None
+        assert after is not None
+        assert (before[0] - after[0], before[1] - after[1]) == (0, 1000)
+    assert peer.connection.windows(99) is None
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])

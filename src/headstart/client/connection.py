@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, assert_never, cast
 
 from headstart.client import failures
 from headstart.client.errors import ClientError, RequestFailed, TimedOut
-from headstart.client.exchange import Exchange, Response, StreamInfo
+from headstart.client.exchange import Exchange, Informed, Response, StreamInfo
 from headstart.client.origin import Origin
 from headstart.client.pushed import PushedResponses
 from headstart.client.pushes import PushStore
@@ -144,6 +144,13 @@ class H2Connection(asyncio.Protocol):
             infos += [info for info in self._closed_streams if info.id not in shown]
         return sorted(infos, key=lambda info: info.id)
 
+    def windows(self, stream_id: int = 0) -> tuple[int, int] | None:
+        """Bytes that may still be sent and received on a stream, 0 for the whole connection.
+
+        None for a stream, or a connection, that is gone.
+        """
+        return self._wire.windows(stream_id)
+
     def _info(self, name: str) -> Any:
         return None if self._transport is None else self._transport.get_extra_info(name)
 
@@ -168,6 +175,7 @@ class H2Connection(asyncio.Protocol):
         timeout: float | None = None,
         use_pushes: bool = True,
         keep_push: bool = False,
+        informed: Informed | None = None,
     ) -> Response:
         """Ask, and wait for the response's header section.
 
@@ -181,6 +189,7 @@ class H2Connection(asyncio.Protocol):
                 end.
             use_pushes: A pushed response that answers this request answers it, once.
             keep_push: It stays where it is, and answers another request as well.
+            informed: Told of each 1xx response at once; must not raise.
 
         Raises:
             RequestFailed: The server reset the stream, or the connection was lost.
@@ -199,6 +208,7 @@ class H2Connection(asyncio.Protocol):
             if pushed is not None:
                 return pushed
         exchange = self._send(method, authority, target, fields, content)
+        exchange.informed = informed
         try:
             await exchange.response_begun(timeout)
         except BaseException:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, TypeAlias
@@ -20,6 +20,25 @@ from headstart.wire.events import Fields
 
 Informational: TypeAlias = tuple[float, int, Fields]
 """Seconds since the request was made, status (1xx), fields."""
+
+
+Informed: TypeAlias = Callable[[int, Fields], None]
+"""Told of each 1xx response when it comes: its status and its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a response came, of the event loop's clock; None for what has not come yet.
+
+    Attributes:
+        started: The request was sent, or the promise came.
+        responded: The final response's header section came.
+        ended: The response was complete.
+    """
+
+    started: float
+    responded: float | None
+    ended: float | None
 
 
 class Owner(Protocol):
@@ -75,6 +94,9 @@ class Exchange:
         self.target = target
         self.started = self.progress = now
         self.parent = parent
+        self.responded: float | None = None
+        self.completed: float | None = None
+        self.informed: Informed | None = None
         self.status: int | None = None
         self.headers: Fields = []
         self.informational: list[Informational] = []
@@ -106,10 +128,12 @@ class Exchange:
         """A 1xx response came."""
         self.informational.append((now - self.started, status, headers))
         self.moved(now)
+        if self.informed is not None:
+            self.informed(status, headers)
 
     def respond(self, status: int, headers: Fields, now: float) -> None:
         """The final response's header section came."""
-        self.status, self.headers = status, headers
+        self.status, self.headers, self.responded = status, headers, now
         self.moved(now)
 
     def feed(self, data: bytes, now: float) -> None:
@@ -121,7 +145,7 @@ class Exchange:
 
     def end(self, now: float) -> None:
         """The response has ended."""
-        self.ended = True
+        self.ended, self.completed = True, now
         self.moved(now)
 
     def fail(self, error: Exception, now: float) -> None:
@@ -150,6 +174,7 @@ class Exchange:
         )
         twin.status, twin.headers, twin.trailers = self.status, self.headers, self.trailers
         twin.informational = self.informational
+        twin.responded, twin.completed = self.responded, self.completed
         twin.chunks = deque(self.chunks)
         twin.given_back = twin.received = self.received
         twin.ended = twin.closed = True
@@ -267,6 +292,12 @@ class Response:
     def stream_id(self) -> int:
         """The stream that it came on; even where it was pushed."""
         return self._exchange.stream_id
+
+    @property
+    def times(self) -> Times:
+        """When it came; complete once the body was read to its end."""
+        exchange = self._exchange
+        return Times(exchange.started, exchange.responded, exchange.completed)
 
     @property
     def informational(self) -> list[Informational]:

@@ -91,6 +91,21 @@ class Connection(ABC):
         except ngh2.NGH2Error:
             return 0
 
+    def windows(self, stream_id: int = 0) -> tuple[int, int] | None:
+        """What may still be sent and received on a stream, 0 for the whole connection; in bytes.
+
+        None for a stream, or a connection, that is gone.
+        """
+        try:
+            if not stream_id:
+                return self._engine.remote_window_size, self._engine.local_window_size
+            return (
+                self._engine.stream_remote_window_size(stream_id),
+                self._engine.stream_local_window_size(stream_id),
+            )
+        except ngh2.NGH2Error:
+            return None
+
     def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool) -> None:
         """Queue a part of a body. The caller bounds the queue with `queued` and `queued_on`.
 
