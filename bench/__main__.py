@@ -17,9 +17,10 @@ from types import FrameType
 from typing import Any
 
 from bench import middleware, pageload, report, scenarios
-from bench.load import LoadFailed
+from bench.cores import CORES, on
 from bench.machine import describe
 from bench.rounds import Plan, Result, measure
+from bench.sample import LoadFailed
 from bench.scenarios import SCENARIOS, Scenario
 from bench.servers import BASELINE, PEERS, Peer, ServerFailed
 
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     progress = ProgressLine(plan.steps + (gains.plan.steps if gains else 0))
     progress.announce(plan, gains)
     try:
-        with tempfile.TemporaryDirectory(prefix="headstart-bench-") as folder:
+        with on(CORES.load), tempfile.TemporaryDirectory(prefix="headstart-bench-") as folder:
             results = measure(plan, Path(folder), progress)
             if gains is not None:
                 gains.measure(Path(folder) / "gains", progress)
@@ -135,7 +136,7 @@ def _plan(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Plan:
 
 
 def chosen_peers(names: Sequence[str]) -> list[Peer]:
-    """headstart and the named servers; all where none is named.
+    """headstart and the named servers; all but the one that learns where none is named.
 
     Raises:
         LookupError: A name is no server's.
@@ -143,7 +144,10 @@ def chosen_peers(names: Sequence[str]) -> list[Peer]:
     for name in names:
         if all(peer.name != name for peer in PEERS):
             raise LookupError(name)
-    return [peer for peer in PEERS if not names or peer.name in (BASELINE, *names)]
+    if names:
+        return [peer for peer in PEERS if peer.name in (BASELINE, *names)]
+    # What learning costs is measured against headstart alone (`middleware`), which takes less time.
+    return [peer for peer in PEERS if peer.name != middleware.ON]
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

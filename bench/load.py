@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass
 
+from bench.sample import LoadFailed, Sample
 from bench.scenarios import Scenario
+from bench.servers import RunningServer
 
 # Beyond the time that h2load measures: connecting, and a server that answers slowly.
 _GRACE = 15.0
@@ -21,27 +22,6 @@ _REQUESTS = re.compile(
 )
 _STATUS = re.compile(r"^status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", re.M)
 _DATA = re.compile(r"^traffic: .*\((\d+)\) data$", re.M)
-
-
-class LoadFailed(Exception):
-    """A run gave no figures; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One run against one server.
-
-    Attributes:
-        rate: Successes a second.
-        done: Successes.
-        errors: Failed, timed out, or answered with another status than 2xx.
-        data: Bytes of the bodies.
-    """
-
-    rate: float
-    done: int
-    errors: int
-    data: int
 
 
 def parse(output: str) -> Sample:
@@ -62,7 +42,7 @@ def parse(output: str) -> Sample:
     return Sample(rate, succeeded, max(failed, others), int(data[1]))
 
 
-def run_h2load(scenario: Scenario, port: int, seconds: float) -> Sample:
+def run_h2load(scenario: Scenario, server: RunningServer, seconds: float) -> Sample:
     """Load a server for a time.
 
     Raises:
@@ -70,7 +50,7 @@ def run_h2load(scenario: Scenario, port: int, seconds: float) -> Sample:
     """
     sample = _run(
         scenario,
-        port,
+        server,
         ["-D", f"{round(seconds * 1000)}ms"],
         connections=scenario.connections,
         streams=scenario.streams,
@@ -81,14 +61,14 @@ def run_h2load(scenario: Scenario, port: int, seconds: float) -> Sample:
     return sample
 
 
-def check_answer(scenario: Scenario, port: int) -> None:
+def check_answer(scenario: Scenario, server: RunningServer) -> None:
     """Ask a few times for what the scenario asks for.
 
     Raises:
         LoadFailed: The answer is not 200 with a body of the right size.
     """
     count = 20
-    sample = _run(scenario, port, ["-n", str(count)], connections=1, streams=1, seconds=10)
+    sample = _run(scenario, server, ["-n", str(count)], connections=1, streams=1, seconds=10)
     if sample.errors or sample.done != count:
         raise LoadFailed(f"{count - sample.done} of {count} requests failed")
     if sample.data != count * scenario.size:
@@ -97,7 +77,7 @@ def check_answer(scenario: Scenario, port: int) -> None:
 
 def _run(
     scenario: Scenario,
-    port: int,
+    server: RunningServer,
     amount: list[str],
     *,
     connections: int,
@@ -108,10 +88,11 @@ def _run(
     # h2load would fall back to HTTP/1.1 without a word.
     only_http2 = ["--npn-list=h2", "--no-tls-proto=h2c"]
     shape = ["-t", "1", "-c", str(connections), "-m", str(streams)]
-    url = f"{scheme}://127.0.0.1:{port}{scenario.path}"
+    body = ["-d", str(server.upload)] if scenario.upload else []
+    url = f"{scheme}://127.0.0.1:{server.port}{scenario.path}"
     try:
         done = subprocess.run(
-            ["h2load", *only_http2, *amount, *shape, url],
+            ["h2load", *only_http2, *amount, *shape, *body, url],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

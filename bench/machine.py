@@ -10,6 +10,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cores import CORES
 from bench.servers import Peer, peer_version, program_version
 
 
@@ -22,6 +23,7 @@ class Machine:
         cores: That this process may use.
         memory: Bytes, 0 where unknown.
         versions: Server's name -> packages and versions.
+        cores_used: Which cores servers and load had.
         load: The system's load average over a minute at the start; noise, if it is not near 0.
     """
 
@@ -31,6 +33,7 @@ class Machine:
     system: str
     python: str
     h2load: str
+    cores_used: str
     load: float
     versions: dict[str, str]
 
@@ -44,6 +47,7 @@ def describe(peers: list[Peer]) -> Machine:
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
         h2load=program_version("h2load"),
+        cores_used=str(CORES),
         load=round(os.getloadavg()[0], 2),
         versions={peer.name: peer_version(peer) for peer in peers},
     )

@@ -23,8 +23,8 @@ from statistics import median
 from typing import Any, Final, cast
 from urllib.parse import urljoin, urlsplit
 
-from bench.load import LoadFailed
 from bench.relay import DelayingRelay
+from bench.sample import LoadFailed
 from bench.scenarios import App
 from bench.servers import Peer, RunningServer, Site
 from headstart.config import ClientLimits

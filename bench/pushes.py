@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bench.apps.content import ASSET, ASSETS
-from bench.load import LoadFailed, Sample
+from bench.sample import LoadFailed, Sample
 from bench.scenarios import Scenario
+from bench.servers import RunningServer
 
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PUSH_PROMISE, _PING, _GOAWAY = 0, 1, 3, 4, 5, 6, 7
@@ -194,14 +195,14 @@ class _Client:
             self.disconnect(key.data[0])
 
 
-def run_pushes(scenario: Scenario, port: int, seconds: float) -> Sample:
+def run_pushes(scenario: Scenario, server: RunningServer, seconds: float) -> Sample:
     """Ask for pages with pushes for a time; the scenario says on how many connections.
 
     Raises:
         LoadFailed: The server hung up, said nothing for seconds, or pushed too little.
     """
     with selectors.DefaultSelector() as selector:
-        client = _Client(port, scenario.path, scenario.streams, selector)
+        client = _Client(server.port, scenario.path, scenario.streams, selector)
         try:
             for _ in range(scenario.connections):
                 client.connect()

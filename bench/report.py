@@ -7,17 +7,21 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Final
 
-from bench.load import Sample
 from bench.machine import Machine
 from bench.rounds import Result
+from bench.sample import Sample
 from bench.servers import BASELINE, Peer
 
 _GIB: Final = 1024**3
 
 READING: Final = (
     "A figure is how many times as fast as that server headstart is: the median of the rounds' own "
-    'ratios, and in parentheses the lowest and the highest. "with learning" is headstart with its '
-    "learner on. nghttpd, written in C, serves files and is the limit."
+    "ratios, and in parentheses the lowest and the highest. nghttpd, written in C, serves files "
+    "and is the limit."
+)
+COSTS: Final = (
+    "Processor time of the server's processes, in the kernel too, for each answer or push: the "
+    "median of the rounds. It depends less on what else the machine does than a rate."
 )
 
 
@@ -44,6 +48,12 @@ def rate(samples: Sequence[Sample]) -> float:
     return median([sample.rate for sample in samples]) if samples else 0.0
 
 
+def processor(samples: Sequence[Sample]) -> float:
+    """The median of the processor time for each success, seconds; 0 where it is unknown."""
+    each = [sample.processor / sample.done for sample in samples if sample.done]
+    return median(each) if each else 0.0
+
+
 def errors(samples: Sequence[Sample]) -> int:
     """Of all rounds."""
     return sum(sample.errors for sample in samples)
@@ -55,10 +65,18 @@ def markdown(machine: Machine, results: Sequence[Result], peers: Sequence[Peer])
     others = [peer.name for peer in peers if peer.name != BASELINE]
     rows = [["", BASELINE, *others]]
     rows += [_row(result, others, notes) for result in results]
+    costs = [["processor time", BASELINE, *others]]
+    costs += [_cost_row(result, [BASELINE, *others]) for result in results]
     described = "\n".join(f"- {line}" for line in _machine_lines(machine))
     listed = "\n".join(f"{number}. {note}" for number, note in enumerate(notes, 1))
-    parts = [_table(rows), READING, listed, described] if results else [described]
+    parts = [_table(rows), READING, listed, _table(costs), COSTS, described]
+    parts = parts if results else [described]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _cost_row(result: Result, names: Sequence[str]) -> list[str]:
+    costs = [processor(result.samples.get(name, [])) for name in names]
+    return [result.scenario.title, *(f"{cost * 1e6:.1f} µs" if cost else "-" for cost in costs)]
 
 
 def _row(result: Result, others: Sequence[str], notes: list[str]) -> list[str]:
@@ -117,7 +135,8 @@ def _machine_lines(machine: Machine) -> list[str]:
     return [
         f"{machine.processor}, {machine.cores} cores{memory}; {machine.system}; "
         f"load average {machine.load} at the start",
-        f"{machine.python}; {machine.h2load}; one worker and one event loop each, no access log",
+        f"{machine.python}; {machine.h2load}; {machine.cores_used}; one worker and one event loop "
+        "each, no access log",
         "; ".join(machine.versions.values()),
     ]
 
@@ -125,7 +144,9 @@ def _machine_lines(machine: Machine) -> list[str]:
 def as_json(
     machine: Machine, results: Sequence[Result], rounds: int, seconds: float
 ) -> dict[str, Any]:
-    """Everything, for `json.dump`; rates a second, ratios of headstart to the peer."""
+    """Everything, for `json.dump`; rates a second, processor time in seconds an answer,
+    ratios of headstart to the peer.
+    """
     return {
         "machine": asdict(machine),
         "rounds": rounds,
@@ -147,6 +168,7 @@ def _server_json(result: Result, name: str) -> dict[str, Any]:
     found = ratio(result.samples.get(BASELINE, []), samples)
     return {
         "median_rate": rate(samples),
+        "median_processor": processor(samples),
         "samples": [asdict(sample) for sample in samples],
         "ratio": None if found is None else asdict(found),
         "errors": errors(samples),

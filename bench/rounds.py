@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Final, Protocol
 
-from bench.load import LoadFailed, Sample, check_answer, run_h2load
+from bench.load import check_answer, run_h2load
 from bench.pushes import run_pushes
+from bench.sample import LoadFailed, Sample
 from bench.scenarios import Kind, Scenario
 from bench.servers import Certificate, Peer, RunningServer, ServerFailed, Site, write_files
 from headstart import certificates
 
-Tool = Callable[[Scenario, int, float], Sample]
-"""Scenario, port, seconds -> figures."""
+Tool = Callable[[Scenario, RunningServer, float], Sample]
+"""Scenario, server, seconds -> figures."""
 
 TOOLS: Final[dict[Kind, Tool]] = {Kind.REQUESTS: run_h2load, Kind.PUSHES: run_pushes}
 _WARM_UP: Final = 0.5
@@ -165,9 +166,11 @@ def _measure_once(
 ) -> Sample:
     server.check()
     if warm_up:
-        check_answer(scenario, server.port)
+        check_answer(scenario, server)
     seconds = min(_WARM_UP, plan.seconds) if warm_up else plan.seconds
-    sample = TOOLS[scenario.kind](scenario, server.port, seconds)
+    before = server.processor_seconds()
+    sample = TOOLS[scenario.kind](scenario, server, seconds)
+    used = server.processor_seconds() - before
     server.served += sample.done
     server.check()
-    return sample
+    return replace(sample, processor=used)

@@ -41,6 +41,7 @@ class Scenario:
         connections: Open at once.
         streams: Requests under way on each connection.
         path: What is asked for.
+        upload: Whether the request is a POST of `apps.content.UPLOAD`.
         quick: Whether `--quick` measures it.
     """
 
@@ -52,6 +53,7 @@ class Scenario:
     connections: int = 10
     streams: int = 100
     path: str = "/"
+    upload: bool = False
     quick: bool = False
 
     @property
@@ -60,23 +62,34 @@ class Scenario:
         return len(BODIES[self.path])
 
 
-_STARLETTE: Final = App.STARLETTE
+def _throughput() -> list[Scenario]:
+    """Both applications, both shapes, cleartext and TLS: small answers, as many as there can be."""
+    found = []
+    for app, title in ((App.BARE, "bare"), (App.STARLETTE, "Starlette")):
+        for tls in (False, True):
+            for connections, streams in ((10, 100), (100, 1)):
+                shape = "" if streams == 100 else f"-{connections}x{streams}"
+                found.append(
+                    Scenario(
+                        name=f"{title.lower()}{'-tls' * tls}{shape}",
+                        title=f"{title}, {connections} x {streams}{', TLS' * tls}",
+                        app=app,
+                        tls=tls,
+                        connections=connections,
+                        streams=streams,
+                        quick=app is App.BARE or (streams == 100 and not tls),
+                    )
+                )
+    return found
+
 
 SCENARIOS: Final = (
-    Scenario(name="bare", title="bare, 10 x 100", quick=True),
-    Scenario(name="starlette", title="Starlette, 10 x 100", app=_STARLETTE, quick=True),
-    Scenario(name="bare-tls", title="bare, 10 x 100, TLS", tls=True, quick=True),
-    Scenario(name="starlette-tls", title="Starlette, 10 x 100, TLS", app=_STARLETTE, tls=True),
-    Scenario(name="bare-100x1", title="bare, 100 x 1", connections=100, streams=1, quick=True),
-    Scenario(
-        name="starlette-100x1",
-        title="Starlette, 100 x 1",
-        app=_STARLETTE,
-        connections=100,
-        streams=1,
-    ),
+    *_throughput(),
     Scenario(name="bare-1k", title="bare, 10 x 100, 1 KB", path="/1k"),
     Scenario(name="bare-100k", title="bare, 10 x 10, 100 KB", streams=10, path="/100k"),
+    Scenario(
+        name="upload", title="bare, 10 x 1, 1 MB upload", streams=1, path="/upload", upload=True
+    ),
     Scenario(
         name="pushes",
         title="page with ten 1 KB pushes, 4 x 8",

@@ -1,8 +1,9 @@
 """The servers that are compared: how each is started, waited for and stopped.
 
-Each gets one worker, one event loop (uvloop where it can), the same interpreter, no access log and
-else its own defaults. Changes: processes of their own session on free loopback ports, and log
-files in the folder that it is given. Called by `rounds`.
+Each gets one worker, one core (`cores`), one event loop (uvloop where it can), the same
+interpreter, no access log, the same response fields as far as it can, and else its own defaults.
+Changes: processes of their own session on free loopback ports, and log files in the folder that it
+is given. Called by `rounds`.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from shutil import which
 from typing import Final
 
 import headstart
-from bench.apps.content import ASSETS, BODIES
+from bench import processes
+from bench.apps.content import ASSETS, BODIES, UPLOAD
+from bench.cores import CORES, on
 from bench.scenarios import App
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BASELINE: Final = "headstart"
 
+_UPLOAD: Final = "upload.bin"
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 5.0
 # An access log has more for each request; tracebacks about connections that h2load cuts have less.
@@ -57,7 +61,7 @@ class Site:
     Attributes:
         app: Ignored by nghttpd, which serves `files`.
         certificate: None for cleartext.
-        files: A folder with the bodies of `apps.content`.
+        files: A folder with the bodies of `apps.content`, and what is uploaded.
     """
 
     app: App
@@ -126,10 +130,11 @@ def _uvicorn(site: Site, port: int) -> list[str]:
 
 
 def _h2corn(site: Site, port: int) -> list[str]:
-    # One loop for the application; its Rust runtime keeps its default of two threads.
+    # One loop for the application; its Rust runtime keeps its default of two threads. Only it sends
+    # no Server field unless told to.
     where = ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--loop", "uvloop"]
     tls = _tls(site, "--certfile", "--keyfile")
-    return [*_python("h2corn"), *where, "--no-access-log", *tls, site.app]
+    return [*_python("h2corn"), *where, "--no-access-log", "--server-header", "on", *tls, site.app]
 
 
 def _granian(site: Site, port: int) -> list[str]:
@@ -199,6 +204,7 @@ def write_files(folder: Path) -> None:
         file = folder / (path[1:] or "index.html")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(body)
+    (folder / _UPLOAD).write_bytes(UPLOAD)
 
 
 def free_port() -> int:
@@ -219,6 +225,7 @@ class RunningServer:
 
     Attributes:
         port: Where it listens, on 127.0.0.1.
+        upload: File to send to it.
         served: Requests that it has answered, kept by the caller for `check`.
 
     Raises:
@@ -227,12 +234,13 @@ class RunningServer:
 
     def __init__(self, peer: Peer, site: Site, log: Path) -> None:
         self.port = free_port()
+        self.upload = site.files / _UPLOAD
         self.served = 0
         self._log = log
         command = peer.command(site, self.port)
         if which(command[0]) is None:
             raise ServerFailed(f"{command[0]} is not installed")
-        with log.open("wb") as output:
+        with log.open("wb") as output, on(CORES.server):
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
@@ -279,6 +287,10 @@ class RunningServer:
             raise ServerFailed(
                 f"logged {size // 1024} KB, as an access log would: {self.last_words()}"
             )
+
+    def processor_seconds(self) -> float:
+        """Processor time that it and its workers have used so far."""
+        return processes.processor_seconds(self._process.pid)
 
     def last_words(self) -> str:
         """The last line that it wrote."""

@@ -34,8 +34,20 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         for asset in ASSETS:
             await send({"type": "http.response.push", "path": asset, "headers": []})
     headers, body = _ANSWERS[path]
+    if path == "/upload":
+        # Of the same length as long as all of the upload arrives, which is checked by its length.
+        body = str(await _received(receive)).encode()
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _received(receive: Receive) -> int:
+    size, more = 0, True
+    while more:
+        event = await receive()
+        size += len(event.get("body", b""))
+        more = event.get("more_body", False)
+    return size
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

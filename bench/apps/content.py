@@ -1,6 +1,7 @@
-"""What the applications answer: path -> body. nghttpd serves the same as files.
+"""What the applications answer: path -> body; to an upload, how many bytes it had.
 
-Read by both applications and by `bench.servers`, in different processes.
+nghttpd serves the same as files. Read by both applications and by
+`bench.servers`, in different processes.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ HELLO: Final = b"Hello, world!"
 PAGE: Final = b"<!doctype html><title>A page with ten assets</title>\n"
 ASSET: Final = b"a" * 1024
 ASSETS: Final = tuple(f"/asset/{number}" for number in range(10))
+UPLOAD: Final = b"u" * 1024 * 1024
 
 BODIES: Final[dict[str, bytes]] = {
     "/": HELLO,
     "/1k": b"k" * 1024,
     "/100k": b"c" * (100 * 1024),
+    "/upload": str(len(UPLOAD)).encode(),
     "/page": PAGE,
     **dict.fromkeys(ASSETS, ASSET),
 }

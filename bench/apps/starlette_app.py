@@ -17,4 +17,16 @@ async def _answer(request: Request) -> Response:
     return PlainTextResponse(BODIES[request.url.path])
 
 
-app = Starlette(routes=[Route(path, _answer) for path in BODIES])
+async def _count(request: Request) -> Response:
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+    return PlainTextResponse(str(size))
+
+
+app = Starlette(
+    routes=[
+        Route("/upload", _count, methods=["POST"]),
+        *[Route(path, _answer) for path in BODIES if path != "/upload"],
+    ]
+)

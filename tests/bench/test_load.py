@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.load import LoadFailed, Sample, parse
+from bench.load import parse
+from bench.sample import LoadFailed, Sample
 
 PRINTED = """starting benchmark...
 Stopped all clients for thread #0

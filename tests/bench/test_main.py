@@ -9,9 +9,9 @@ import pytest
 from bench import __main__ as command
 from bench import pageload
 from bench.__main__ import Gains, ProgressLine, chosen_peers, main
-from bench.load import LoadFailed
 from bench.pageload import Load, Table, Way
 from bench.rounds import Plan, Result
+from bench.sample import LoadFailed
 from bench.servers import BASELINE, PEERS
 
 
@@ -59,7 +59,13 @@ def test_missing_h2load_is_told_with_what_to_install(
 
 def test_headstart_is_always_among_the_servers() -> None:
     assert [peer.name for peer in chosen_peers(["granian"])] == ["headstart", "granian"]
-    assert len(chosen_peers([])) == len(PEERS)
+
+
+def test_the_one_that_learns_is_compared_only_where_it_is_named() -> None:
+    assert [peer.name for peer in chosen_peers(["with learning"])] == ["headstart", "with learning"]
+    assert {peer.name for peer in PEERS} - {peer.name for peer in chosen_peers([])} == {
+        "with learning"
+    }
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, failure: str = "") -> None:

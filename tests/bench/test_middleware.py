@@ -7,9 +7,9 @@ import json
 import pytest
 
 from bench import middleware
-from bench.load import Sample
 from bench.middleware import ON, as_json, markdown, missed
 from bench.rounds import Result
+from bench.sample import Sample
 from bench.scenarios import Scenario
 from bench.servers import BASELINE
 

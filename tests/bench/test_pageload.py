@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench import pageload
-from bench.load import LoadFailed
 from bench.pageload import Load, Loading, Table, Way, as_json, markdown, measure_loads, references
+from bench.sample import LoadFailed
 from headstart.demo.site import ASSETS
 from headstart.reasons import Closing
 from headstart.wire.events import (

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 
-from bench.load import Sample
+import pytest
+
 from bench.machine import Machine, processor
 from bench.report import Ratio, as_json, markdown, ratio
 from bench.rounds import Result
+from bench.sample import Sample
 from bench.scenarios import SCENARIOS
 from bench.servers import PEERS
 
-MACHINE = Machine("A processor", 2, 4 * 1024**3, "Linux", "CPython", "h2load", 0.5, {"x": "x 1.0"})
+MACHINE = Machine(
+    "A processor",
+    2,
+    4 * 1024**3,
+    "Linux",
+    "CPython",
+    "h2load",
+    "one core each",
+    0.5,
+    {"x": "x 1.0"},
+)
 
 
 def samples(*rates: float, errors: int = 0) -> list[Sample]:
-    return [Sample(rate, int(rate), errors, 0) for rate in rates]
+    return [Sample(rate, int(rate), errors, 0, processor=rate * 2e-5) for rate in rates]
 
 
 def result() -> Result:
@@ -59,6 +71,22 @@ def test_table_has_a_row_per_scenario_and_a_column_per_server() -> None:
     assert len({len(line) for line in lines[:3]}) == 1
 
 
+def test_processor_time_of_each_answer_has_a_table_of_its_own() -> None:
+    text = markdown(MACHINE, [result()], PEERS)
+
+    (row,) = [line for line in text.splitlines() if "µs" in line]
+    assert [cell.strip() for cell in row.split("|")[1:-1]] == [
+        "bare, 10 x 100",
+        "20.0 µs",
+        "-",
+        "20.0 µs",
+        "20.0 µs",
+        "-",
+        "-",
+        "-",
+    ]
+
+
 def test_errors_failures_and_what_is_missing_are_told_below_the_table() -> None:
     text = markdown(MACHINE, [result()], PEERS)
 
@@ -85,6 +113,7 @@ def test_json_holds_every_sample_ratio_and_failure() -> None:
 
     servers = whole["scenarios"][0]["servers"]
     assert whole["machine"]["cores"] == 2
+    assert servers["h2corn"]["median_processor"] == pytest.approx(2e-5)
     assert [sample["rate"] for sample in servers["h2corn"]["samples"]] == [50, 200, 600]
     assert servers["h2corn"]["ratio"] == {"middle": 1.0, "lowest": 0.5, "highest": 2.0}
     assert servers["uvicorn"]["failure"] == "ended with\nstatus 1"

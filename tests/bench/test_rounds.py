@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bench import rounds
-from bench.load import LoadFailed, Sample
 from bench.rounds import Plan, Result, measure
+from bench.sample import LoadFailed, Sample
 from bench.scenarios import SCENARIOS, App, Kind, Scenario
-from bench.servers import Peer, Site
+from bench.servers import Peer, RunningServer, Site
 
 LISTEN = """
 import socket, sys, time
@@ -46,8 +46,8 @@ def run(
 ) -> tuple[Result, list[int]]:
     ports: list[int] = []
 
-    def tool(_scenario: Scenario, port: int, seconds: float) -> Sample:
-        ports.append(port)
+    def tool(_scenario: Scenario, server: RunningServer, seconds: float) -> Sample:
+        ports.append(server.port)
         if len(ports) == fails_at:
             raise LoadFailed("silence")
         return Sample(len(ports), 1, 0, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.scenarios import SCENARIOS, chosen
+from bench.scenarios import SCENARIOS, App, chosen
 
 
 def test_all_are_chosen_where_none_is_named() -> None:
@@ -26,6 +26,17 @@ def test_a_pattern_chooses_in_the_order_of_the_table() -> None:
 def test_unknown_name_is_refused() -> None:
     with pytest.raises(LookupError, match="nothing"):
         chosen(["nothing"], quick=False)
+
+
+def test_both_applications_are_measured_in_both_shapes_with_and_without_tls() -> None:
+    small = [s for s in SCENARIOS if s.path == "/"]
+
+    assert {(s.app, s.tls, s.connections, s.streams) for s in small} == {
+        (app, tls, *shape)
+        for app in App
+        for tls in (False, True)
+        for shape in ((10, 100), (100, 1))
+    }
 
 
 def test_names_are_unique_and_sizes_known() -> None:
