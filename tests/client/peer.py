@@ -11,8 +11,8 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from headstart.client.connection import H2Connection
-from headstart.client.exchange import Response
 from headstart.client.origin import Origin
+from headstart.client.response import Response
 from headstart.config import ClientLimits, WireLimits
 from headstart.reasons import Refusal
 from headstart.wire.events import (

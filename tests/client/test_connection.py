@@ -115,6 +115,26 @@ async def test_windows_shrink_with_what_is_sent_and_received() -> None:
     assert peer.connection.windows(99) is None
 
 
+async def test_error_of_whoever_is_told_fails_the_request_alone() -> None:
+    def refuse(status: int, headers: Fields) -> None:
+        assert (status, headers) == (103, [])
+        raise LookupError("mine")
+
+    peer = await Peer.connected()
+    task, stream_id = await peer.asked(informed=refuse)
+    other, other_id = await peer.asked()
+
+    peer.server.inform(stream_id, 103, [])
+    await peer.settle()
+    await peer.answer(other_id)
+
+    with pytest.raises(LookupError, match="mine"):
+        await task
+    assert (await other).status == 200
+    await peer.settle()
+    assert peer.resets() == [(stream_id, ErrorCode.CANCEL)]
+
+
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
 async def test_response_without_a_body_is_read_at_once(method: str, status: int) -> None:
     peer = await Peer.connected()
@@ -329,7 +349,7 @@ async def test_reset_in_the_body_gives_what_came_and_then_fails() -> None:
     await peer.answer(stream_id, b"part", end=False)
     peer.server.reset(stream_id, ErrorCode.INTERNAL_ERROR)
     await peer.settle()
-    body = (await task).body()
+    body = (await task).iter_bytes()
 
     assert await anext(body) == b"part"
     with pytest.raises(RequestFailed):

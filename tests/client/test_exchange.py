@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from headstart.client.errors import RequestFailed, TimedOut
-from headstart.client.exchange import Exchange, Response
+from headstart.client.exchange import Exchange
 
 
 class Owner:
@@ -105,36 +105,3 @@ async def test_time_out_counts_from_the_last_thing_that_moved() -> None:
         await one.response_begun(0.08)
 
     assert loop.time() - begun >= 0.12
-
-
-async def test_copy_is_read_without_touching_the_original() -> None:
-    owner = Owner()
-    one = exchange(owner, parent=3)
-    one.respond(200, [(b"a", b"b")], 1.0)
-    one.feed(b"abc", 1.0)
-    one.end(1.0)
-
-    copy = Response(one.copy(), None, from_push=True)
-
-    assert (copy.status, copy.headers, await copy.read()) == (200, [(b"a", b"b")], b"abc")
-    assert list(one.chunks) == [b"abc"]
-    assert sum(amount for _, amount in owner.given_back) == 0
-
-
-async def test_failure_while_reading_lets_go_of_the_stream() -> None:
-    owner = Owner()
-    one = exchange(owner)
-    one.respond(200, [], 1.0)
-    one.fail(RequestFailed("gone"), 1.0)
-
-    with pytest.raises(RequestFailed):
-        await Response(one, None, from_push=False).read()
-
-    assert owner.cancelled == 1
-
-
-async def test_response_shows_what_it_answers() -> None:
-    one = exchange(Owner())
-    one.respond(404, [], 1.0)
-
-    assert repr(Response(one, None, from_push=False)) == "<Response 404 to GET />"

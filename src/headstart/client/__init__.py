@@ -3,7 +3,8 @@
     client.py       Client: requests by URL, over as many connections as there are origins
     connect.py      connect: the name, the socket, TLS, and the server's SETTINGS
     connection.py   H2Connection: one connection under asyncio
-    exchange.py     Exchange, Response: one request and its response as they come
+    exchange.py     Exchange: one request and its response as they come
+    response.py     Response, Push: what the caller reads of it
     uploads.py      Uploads: bodies of requests, sent as the server takes them
     pushed.py       PushedResponses: the streams that carry what was pushed
     pushes.py       PushStore: which of them answers which request
@@ -28,16 +29,20 @@ from headstart.client.errors import (
     TimedOut,
     TlsFailed,
 )
-from headstart.client.exchange import Response, StreamInfo
+from headstart.client.exchange import Informational, PromisedRequest, StreamInfo
 from headstart.client.origin import Origin, split_url
+from headstart.client.response import Push, Response
 
 __all__ = [
     "Client",
     "ClientError",
     "ConnectFailed",
     "H2Connection",
+    "Informational",
     "NotHttp2",
     "Origin",
+    "PromisedRequest",
+    "Push",
     "RequestFailed",
     "Response",
     "StreamInfo",

@@ -18,8 +18,8 @@ from headstart.client.connection import H2Connection
 from headstart.client.errors import (
     RequestFailed,
 )
-from headstart.client.exchange import Response
 from headstart.client.origin import Origin, split_url
+from headstart.client.response import Response
 from headstart.client.uploads import Content
 from headstart.errors import ConfigurationError
 from headstart.wire.events import Fields

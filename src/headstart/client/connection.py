@@ -15,10 +15,11 @@ from typing import Any, TypeAlias, assert_never, cast
 
 from headstart.client import failures
 from headstart.client.errors import ClientError, RequestFailed, TimedOut
-from headstart.client.exchange import Exchange, Informed, Response, StreamInfo
+from headstart.client.exchange import Exchange, Informed, StreamInfo
 from headstart.client.origin import Origin
 from headstart.client.pushed import PushedResponses
 from headstart.client.pushes import PushStore
+from headstart.client.response import Response
 from headstart.client.uploads import Content, Uploads
 from headstart.config import ClientLimits
 from headstart.errors import LocalProtocolError, StreamGone
@@ -89,6 +90,7 @@ class H2Connection(asyncio.Protocol):
         self._first_bytes = b""
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._push = push
         self._exchanges: dict[int, Exchange] = {}
         """Streams that are not closed."""
         self._closed_streams: deque[StreamInfo] = deque(maxlen=_CLOSED_STREAMS_KEPT)
@@ -189,7 +191,7 @@ class H2Connection(asyncio.Protocol):
                 end.
             use_pushes: A pushed response that answers this request answers it, once.
             keep_push: It stays where it is, and answers another request as well.
-            informed: Told of each 1xx response at once; must not raise.
+            informed: Told of each 1xx response at once; what it raises fails the request.
 
         Raises:
             RequestFailed: The server reset the stream, or the connection was lost.
@@ -304,7 +306,7 @@ class H2Connection(asyncio.Protocol):
             )
         except StreamGone as error:
             raise self._unavailable() from error
-        exchange = Exchange(self, stream_id, method, target, self._loop.time())
+        exchange = Exchange(self, stream_id, method, target, self._loop.time(), push=self._push)
         self._exchanges[stream_id] = exchange
         self._uploads.begin(exchange, content)
         self._schedule_flush()
@@ -399,12 +401,12 @@ class H2Connection(asyncio.Protocol):
             case ResponseReceived(stream_id, status, headers, end_stream):
                 self._respond(stream_id, status, headers, end_stream, now)
             case InformationalResponseReceived(stream_id, status, headers):
-                if stream_id in self._exchanges:
-                    self._exchanges[stream_id].inform(status, headers, now)
+                self._inform(stream_id, status, headers, now)
             case TrailersReceived():
                 self._trailers(event, now)
             case PromiseReceived():
-                exchange = self._pushed.promised(event, now)
+                parent = self._exchanges.get(event.stream_id)
+                exchange = self._pushed.promised(event, parent, now)
                 self._exchanges[exchange.stream_id] = exchange
             case StreamReset(stream_id=stream_id, error_code=error_code):
                 self._reset(stream_id, error_code, now)
@@ -440,6 +442,16 @@ class H2Connection(asyncio.Protocol):
         for stream_id in [stream_id for stream_id in self._exchanges if stream_id % 2]:
             if stream_id > last_stream_id:
                 self._stream_closed(stream_id, ErrorCode.REFUSED_STREAM, now)
+
+    def _inform(self, stream_id: int, status: int, headers: Fields, now: float) -> None:
+        exchange = self._exchanges.get(stream_id)
+        if exchange is None:
+            return
+        try:
+            exchange.inform(status, headers, now)
+        except Exception as error:
+            # The caller's own function failed: the caller gets its own error back.
+            exchange.fail(error, now)
 
     def _respond(
         self, stream_id: int, status: int, headers: Fields, end_stream: bool, now: float
@@ -490,7 +502,7 @@ class H2Connection(asyncio.Protocol):
         self._uploads.closed(exchange)
         exchange.fail(failures.stream_closed(error_code, problem), now)
         if not exchange.ended:
-            self._pushed.failed(stream_id)
+            self._pushed.take(stream_id)
         self._closed_streams.append(exchange.info())
 
     # The end.

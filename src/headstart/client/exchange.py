@@ -1,29 +1,39 @@
 """One request and its response, or one promised response, as they come.
 
-`Exchange` is what the connection writes into; `Response` is what the caller reads. Bytes that the
+`Exchange` is what the connection writes into and what a `Response` reads from. Bytes that the
 caller has read are given back to the server as window, so that a body of any length is held in
-bounded memory. Used by `client.connection`.
+bounded memory. Used by `client.connection` and the modules around it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from headstart.client.errors import TimedOut
 from headstart.wire.events import Fields
 
-Informational: TypeAlias = tuple[float, int, Fields]
-"""Seconds since the request was made, status (1xx), fields."""
+
+class Informational(NamedTuple):
+    """A response that comes before the final one (RFC 9110, 15.2), a 103 for instance.
+
+    Attributes:
+        at: Seconds since the request was made.
+        status: 100 to 199.
+        headers: Names in lower case and values, in order.
+    """
+
+    at: float
+    status: int
+    headers: Fields
 
 
 Informed: TypeAlias = Callable[[int, Fields], None]
-"""Told of each 1xx response when it comes: its status and its fields."""
+"""Told of each 1xx response when it comes: its status and its fields; what it raises fails the
+request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,46 @@ class Owner(Protocol):
 
     def cancel(self, exchange: Exchange) -> None:
         """Nobody reads on: end the stream with RST_STREAM(CANCEL) if it is open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PromisedRequest:
+    """What a PUSH_PROMISE says that its response answers (RFC 9113, 8.4.1).
+
+    Attributes:
+        method: GET or HEAD.
+        target: Path and query as sent.
+        headers: Names in lower case and values, in order.
+    """
+
+    method: str
+    scheme: str
+    authority: str
+    target: str
+    headers: Fields
+
+    @property
+    def url(self) -> str:
+        """The whole URL."""
+        return f"{self.scheme}://{self.authority}{self.target}"
+
+
+class Promise(Protocol):
+    """A promised response, for whoever reads the response that it was promised with."""
+
+    @property
+    def stream_id(self) -> int:
+        """The promised stream."""
+        ...
+
+    @property
+    def request(self) -> PromisedRequest:
+        """What it answers."""
+        ...
+
+    def take(self) -> Exchange | None:
+        """Have it for oneself; None where somebody else has it, or there was no room for it."""
         ...
 
 
@@ -83,10 +133,19 @@ class Exchange:
     Args:
         parent: The stream that this one was promised on, 0 for a request of ours.
         now: Of the event loop's clock.
+        push: The server may promise something on it.
     """
 
     def __init__(
-        self, owner: Owner, stream_id: int, method: str, target: str, now: float, parent: int = 0
+        self,
+        owner: Owner,
+        stream_id: int,
+        method: str,
+        target: str,
+        now: float,
+        parent: int = 0,
+        *,
+        push: bool = False,
     ) -> None:
         self.owner = owner
         self.stream_id = stream_id
@@ -94,12 +153,15 @@ class Exchange:
         self.target = target
         self.started = self.progress = now
         self.parent = parent
+        self.push = push
         self.responded: float | None = None
         self.completed: float | None = None
         self.informed: Informed | None = None
         self.status: int | None = None
         self.headers: Fields = []
         self.informational: list[Informational] = []
+        self.promises: list[Promise] = []
+        """What the server promised on it, the oldest first."""
         self.trailers: Fields = []
         self.chunks: deque[bytes] = deque()
         """The body's bytes that nobody has read."""
@@ -126,7 +188,7 @@ class Exchange:
 
     def inform(self, status: int, headers: Fields, now: float) -> None:
         """A 1xx response came."""
-        self.informational.append((now - self.started, status, headers))
+        self.informational.append(Informational(now - self.started, status, headers))
         self.moved(now)
         if self.informed is not None:
             self.informed(status, headers)
@@ -166,6 +228,11 @@ class Exchange:
     def unread(self) -> int:
         """Bytes here for which no window was given back."""
         return sum(map(len, self.chunks)) - self.given_back
+
+    @property
+    def may_promise(self) -> bool:
+        """Whether a promise may still come: on a stream that the server can send on."""
+        return self.push and not self.ended and self.error is None
 
     def copy(self) -> Exchange:
         """The same response once more; it has ended, and no window is owed for it."""
@@ -215,7 +282,7 @@ class Exchange:
         while self.status is None:
             if self.error is not None:
                 raise self.error
-            await self._change(timeout)
+            await self.change(timeout)
 
     async def next_chunk(self, timeout: float | None) -> bytes:
         """The next part of the body, b"" at its end; gives its window back.
@@ -229,7 +296,7 @@ class Exchange:
                 raise self.error
             if self.ended:
                 return b""
-            await self._change(timeout)
+            await self.change(timeout)
         data = self.chunks.popleft()
         paid = min(self.given_back, len(data))
         self.given_back -= paid
@@ -246,115 +313,55 @@ class Exchange:
         while not self.ended:
             if self.error is not None:
                 raise self.error
-            await self._change(timeout)
+            await self.change(timeout)
 
-    async def _change(self, timeout: float | None) -> None:
+    async def change(self, timeout: float | None) -> None:
         """Wait for `moved`; what moves without a response, as an upload does, counts too."""
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
         self._waiters.append(waiter)
-        patience = math.inf if timeout is None else timeout
-        asked = loop.time()
-        while not waiter.done():
-            left = max(asked, self.progress) + patience - loop.time()
-            if left <= 0:
-                raise TimedOut(
-                    f"no answer to {self.method} {self.target} within {patience:g} s",
-                    hint="Wait longer with a larger time-out, or look at the server.",
-                )
-            await asyncio.wait([waiter], timeout=None if math.isinf(left) else left)
+        if timeout is None:
+            await waiter
+            return
+        patience = _Patience(self, waiter, timeout, loop)
+        try:
+            await waiter
+        finally:
+            patience.timer.cancel()
 
 
-class Response:
-    """The answer to a request, whose body is read once.
+class _Patience:
+    """Ends a wait in which nothing has moved for `timeout` seconds.
 
-    Close it with `aclose()`, or use it as an async context manager, where its body is not read to
-    the end: what is not read holds back the other streams of its connection.
-
-    Attributes:
-        status: 200 to 599.
-        headers: Names in lower case and values, in order.
-        from_push: The server had pushed it, so that nothing was sent for it.
+    Made once for each wait: neither a task nor a future of its own, only a timer.
     """
 
-    def __init__(self, exchange: Exchange, timeout: float | None, *, from_push: bool) -> None:
-        self._exchange = exchange
-        self._timeout = timeout
-        self._content: bytes | None = None
-        self.status = exchange.status or 0
-        self.headers = exchange.headers
-        self.from_push = from_push
+    __slots__ = ("_exchange", "_loop", "_timeout", "_waiter", "timer")
 
-    def __repr__(self) -> str:
-        return f"<Response {self.status} to {self._exchange.method} {self._exchange.target}>"
-
-    @property
-    def stream_id(self) -> int:
-        """The stream that it came on; even where it was pushed."""
-        return self._exchange.stream_id
-
-    @property
-    def times(self) -> Times:
-        """When it came; complete once the body was read to its end."""
-        exchange = self._exchange
-        return Times(exchange.started, exchange.responded, exchange.completed)
-
-    @property
-    def informational(self) -> list[Informational]:
-        """1xx responses that came before it: seconds since the request, status, fields."""
-        return self._exchange.informational
-
-    @property
-    def trailers(self) -> Fields:
-        """Fields behind the body (RFC 9110, 6.5), known once the body was read to its end."""
-        return self._exchange.trailers
-
-    def header(self, name: str, default: str = "") -> str:
-        """A field's value, several joined with a comma (RFC 9110, 5.3)."""
-        wanted = name.lower().encode("latin-1")
-        values = [value for other, value in self.headers if other == wanted]
-        return b", ".join(values).decode("latin-1") if values else default
-
-    async def body(self) -> AsyncIterator[bytes]:
-        """The body's parts as they come.
-
-        Raises:
-            RequestFailed: The rest will not come.
-            TimedOut: Nothing came for the request's time-out.
-        """
-        while data := await self._next():
-            yield data
-
-    async def _next(self) -> bytes:
-        try:
-            return await self._exchange.next_chunk(self._timeout)
-        except BaseException:
-            # Time-out or cancellation: nobody reads on.
-            self._exchange.owner.cancel(self._exchange)
-            raise
-
-    async def read(self) -> bytes:
-        """The whole body, or what of it `body()` has not given yet; the same when called again."""
-        if self._content is None:
-            self._content = b"".join([data async for data in self.body()])
-        return self._content
-
-    @property
-    def content(self) -> bytes:
-        """The body, once `read()` was called; b"" before."""
-        return self._content or b""
-
-    async def aclose(self) -> None:
-        """Let go of it: a stream that is still open is reset with CANCEL."""
-        self._exchange.owner.cancel(self._exchange)
-
-    async def __aenter__(self) -> Response:
-        return self
-
-    async def __aexit__(
+    def __init__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        exchange: Exchange,
+        waiter: asyncio.Future[None],
+        timeout: float,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
-        await self.aclose()
+        self._exchange = exchange
+        self._waiter = waiter
+        self._timeout = timeout
+        self._loop = loop
+        self.timer = loop.call_later(timeout, self._look, loop.time())
+
+    def _look(self, begun: float) -> None:
+        if self._waiter.done():
+            return
+        exchange = self._exchange
+        moved = max(begun, exchange.progress)
+        if moved + self._timeout > self._loop.time():
+            self.timer = self._loop.call_at(moved + self._timeout, self._look, moved)
+            return
+        self._waiter.set_exception(
+            TimedOut(
+                f"no answer to {exchange.method} {exchange.target} within {self._timeout:g} s",
+                hint="Wait longer with a larger time-out, or look at the server.",
+            )
+        )

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from headstart.client.errors import RequestFailed
-from headstart.client.exchange import Exchange, Owner, Response
+from headstart.client.exchange import Exchange, Owner, PromisedRequest
 from headstart.client.pushes import PushStore
+from headstart.client.response import Response
 from headstart.config import ClientLimits
 from headstart.wire.events import Fields, PromiseReceived
 
@@ -24,6 +25,7 @@ class PushedResponses:
 
     def __init__(self, owner: Owner, limits: ClientLimits, clock: Callable[[], float]) -> None:
         self._owner = owner
+        self._limits = limits
         self._clock = clock
         self.store = PushStore(limits)
         self.exchanges: dict[int, Exchange] = {}
@@ -32,10 +34,11 @@ class PushedResponses:
     def __contains__(self, stream_id: int) -> bool:
         return stream_id in self.exchanges
 
-    def promised(self, promise: PromiseReceived, now: float) -> Exchange:
+    def promised(self, promise: PromiseReceived, parent: Exchange | None, now: float) -> Exchange:
         """A response was promised; its stream.
 
         Args:
+            parent: Whose reader is told.
             now: Of the event loop's clock.
         """
         exchange = Exchange(
@@ -48,6 +51,10 @@ class PushedResponses:
         )
         self.exchanges[exchange.stream_id] = exchange
         self._let_go(self.store.promised(promise, self._clock()))
+        if parent is not None:
+            parent.promises.append(_Promised(self, exchange, _request_of(promise)))
+            del parent.promises[: -self._limits.max_pushes]
+            parent.moved(now)
         return exchange
 
     def grew(self, exchange: Exchange, amount: int) -> None:
@@ -56,10 +63,10 @@ class PushedResponses:
         exchange.given_back += amount
         self._let_go(self.store.grew(exchange.stream_id, amount))
 
-    def failed(self, stream_id: int) -> None:
-        """It answers nobody."""
-        if self.exchanges.pop(stream_id, None) is not None:
-            self.store.take(stream_id)
+    def take(self, stream_id: int) -> bool:
+        """It has a reader, or failed: it answers nobody else. False where it is not here."""
+        self.store.take(stream_id)
+        return self.exchanges.pop(stream_id, None) is not None
 
     def expire(self) -> None:
         """Let go of what is too old."""
@@ -92,8 +99,7 @@ class PushedResponses:
                 continue  # it was reset; perhaps another one, or a real request, does it
         if keep:
             return Response(exchange.copy(), timeout, from_push=True)
-        self.store.take(exchange.stream_id)
-        del self.exchanges[exchange.stream_id]
+        self.take(exchange.stream_id)
         return Response(exchange, timeout, from_push=True)
 
     def _let_go(self, stream_ids: Iterable[int]) -> None:
@@ -102,3 +108,35 @@ class PushedResponses:
             exchange = self.exchanges.pop(stream_id, None)
             if exchange is not None:
                 self._owner.cancel(exchange)
+
+
+class _Promised:
+    """See `exchange.Promise`."""
+
+    __slots__ = ("_exchange", "_pushed", "request")
+
+    def __init__(
+        self, pushed: PushedResponses, exchange: Exchange, request: PromisedRequest
+    ) -> None:
+        self._pushed = pushed
+        self._exchange = exchange
+        self.request = request
+
+    @property
+    def stream_id(self) -> int:
+        return self._exchange.stream_id
+
+    def take(self) -> Exchange | None:
+        if self._pushed.take(self.stream_id) or self._exchange.error is not None:
+            return self._exchange
+        return None
+
+
+def _request_of(promise: PromiseReceived) -> PromisedRequest:
+    return PromisedRequest(
+        promise.method,
+        promise.scheme.decode("ascii"),
+        promise.authority.decode("latin-1"),
+        promise.target.decode("latin-1"),
+        promise.headers,
+    )

@@ -17,8 +17,8 @@ from types import TracebackType
 from headstart import __version__
 from headstart.client.connection import H2Connection
 from headstart.client.errors import TimedOut
-from headstart.client.exchange import Response
 from headstart.client.origin import Origin, split_url
+from headstart.client.response import Response
 from headstart.h2c import exits
 from headstart.h2c.conversation import Conversation
 from headstart.h2c.options.requests import Content, Exchange, FromFile, Text
@@ -167,7 +167,7 @@ async def _upload(conversation: Conversation, patience: Patience) -> AsyncIterat
 
 
 async def _show_content(response: Response, conversation: Conversation, patience: Patience) -> None:
-    async for data in response.body():
+    async for data in response.iter_bytes():
         with patience.paused():
             await conversation.out(data)
 

@@ -1,0 +1,227 @@
+"""What the caller reads: a response, and the pushes that came with it.
+
+Made by `client.connection` and `client.pushed`; reads an `Exchange`, and lets go of it when nobody
+reads on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from email.message import Message
+from types import TracebackType
+from typing import Any
+
+from headstart.client.errors import RequestFailed
+from headstart.client.exchange import Exchange, Informational, Promise, Times
+from headstart.wire.events import Fields
+
+
+class Response:
+    """The answer to a request, whose body is read once.
+
+    Close it with `aclose()`, or use it as an async context manager, where its body is not read to
+    the end: what is not read holds back the other streams of its connection.
+
+    Attributes:
+        status: 200 to 599.
+        headers: Names in lower case and values, in order.
+        from_push: The server had pushed it, so that nothing was sent for it.
+    """
+
+    __slots__ = ("_content", "_exchange", "_timeout", "from_push", "headers", "status")
+
+    def __init__(self, exchange: Exchange, timeout: float | None, *, from_push: bool) -> None:
+        self._exchange = exchange
+        self._timeout = timeout
+        self._content: bytes | None = None
+        self.status = exchange.status or 0
+        self.headers = exchange.headers
+        self.from_push = from_push
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} to {self._exchange.method} {self._exchange.target}>"
+
+    @property
+    def stream_id(self) -> int:
+        """The stream that it came on; even where it was pushed."""
+        return self._exchange.stream_id
+
+    @property
+    def times(self) -> Times:
+        """When it came; complete once the body was read to its end."""
+        exchange = self._exchange
+        return Times(exchange.started, exchange.responded, exchange.completed)
+
+    @property
+    def informational(self) -> list[Informational]:
+        """1xx responses that came before it: seconds since the request, status, fields."""
+        return self._exchange.informational
+
+    @property
+    def pushes(self) -> Pushes:
+        """What the server promised with it (RFC 9113, 8.4), for `async for`."""
+        return Pushes(self._exchange, self._timeout)
+
+    @property
+    def trailers(self) -> Fields:
+        """Fields behind the body (RFC 9110, 6.5), known once the body was read to its end."""
+        return self._exchange.trailers
+
+    def header(self, name: str, default: str = "") -> str:
+        """A field's value, several joined with a comma (RFC 9110, 5.3)."""
+        wanted = name.lower().encode("latin-1")
+        values = [value for other, value in self.headers if other == wanted]
+        return b", ".join(values).decode("latin-1") if values else default
+
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        """The body's parts as they come, as they are: no Content-Encoding is undone.
+
+        Each part that is taken lets the server send as much more, so a body of any length needs no
+        more memory than `ClientLimits.stream_window`. Whoever stops before the end closes the
+        response, which resets its stream.
+
+        Raises:
+            RequestFailed: The rest will not come.
+            TimedOut: Nothing came for the request's time-out.
+        """
+        while data := await self._next():
+            yield data
+
+    async def _next(self) -> bytes:
+        try:
+            return await self._exchange.next_chunk(self._timeout)
+        except BaseException:
+            # Time-out or cancellation: nobody reads on.
+            self._exchange.owner.cancel(self._exchange)
+            raise
+
+    async def read(self) -> bytes:
+        """The whole body, or what of it `iter_bytes()` has not given yet; the same each time.
+
+        Raises:
+            RequestFailed: The rest will not come.
+            TimedOut: Nothing came for the request's time-out.
+        """
+        if self._content is None:
+            parts = []
+            while data := await self._next():
+                parts.append(data)
+            self._content = b"".join(parts)
+        return self._content
+
+    @property
+    def content(self) -> bytes:
+        """The body, once `read()` was called; b"" before."""
+        return self._content or b""
+
+    @property
+    def text(self) -> str:
+        """`content` as text, in the encoding that Content-Type names, or else UTF-8."""
+        message = Message()
+        message["content-type"] = self.header("content-type")
+        try:
+            return self.content.decode(message.get_content_charset("utf-8"), "replace")
+        except LookupError:
+            return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """`content` as JSON (RFC 8259).
+
+        Raises:
+            ValueError: It is none.
+        """
+        return json.loads(self.content)
+
+    async def aclose(self) -> None:
+        """Let go of it: a stream that is still open is reset with CANCEL."""
+        self._exchange.owner.cancel(self._exchange)
+
+    async def __aenter__(self) -> Response:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+class Pushes:
+    """What was promised on one stream, for `async for`; each loop begins with the first.
+
+    It ends when no more can come: when the response has ended or failed, or where push is off. A
+    body that nobody reads does not end, so read it before, or at the same time. The last
+    `ClientLimits.max_pushes` are remembered.
+
+    Raises:
+        TimedOut: Nothing moved for the request's time-out.
+    """
+
+    def __init__(self, exchange: Exchange, timeout: float | None) -> None:
+        self._exchange = exchange
+        self._timeout = timeout
+
+    async def __aiter__(self) -> AsyncIterator[Push]:
+        exchange = self._exchange
+        last = 0
+        while True:
+            # RFC 9113, 5.1.1: each promise has a higher number than the one before.
+            promise = next((one for one in exchange.promises if one.stream_id > last), None)
+            if promise is not None:
+                last = promise.stream_id
+                yield Push(promise, self._timeout)
+            elif exchange.may_promise:
+                await exchange.change(self._timeout)
+            else:
+                return
+
+
+class Push:
+    """One promise.
+
+    Attributes:
+        request: What the server answers without having been asked.
+    """
+
+    def __init__(self, promise: Promise, timeout: float | None) -> None:
+        self._promise = promise
+        self._timeout = timeout
+        self.request = promise.request
+
+    def __repr__(self) -> str:
+        return f"<Push {self.request.method} {self.request.url}>"
+
+    @property
+    def stream_id(self) -> int:
+        """The promised stream, an even number."""
+        return self._promise.stream_id
+
+    async def response(self) -> Response:
+        """The response, once its header section is here; it is yours, and answers nobody else.
+
+        Raises:
+            RequestFailed: The server reset it, it answered another request, or there was no room
+                for it.
+            TimedOut: Nothing moved for the parent's time-out.
+        """
+        exchange = self._promise.take()
+        if exchange is None:
+            raise RequestFailed(
+                f"what was pushed for {self.request.target} is no longer here",
+                hint="It has answered another request, or there was no room for it.",
+            )
+        try:
+            await exchange.response_begun(self._timeout)
+        except BaseException:
+            exchange.owner.cancel(exchange)
+            raise
+        return Response(exchange, self._timeout, from_push=True)
+
+    def reject(self) -> None:
+        """Refuse it: the stream is reset with CANCEL if it is open (RFC 9113, 8.4.2)."""
+        exchange = self._promise.take()
+        if exchange is not None:
+            exchange.owner.cancel(exchange)
