@@ -102,6 +102,12 @@ def test_failed_handshake_is_told(reason: str | None, kind: type[Exception], say
     assert told.hint
 
 
+def test_alert_that_python_has_no_name_for_is_known_by_its_words() -> None:
+    error = ssl.SSLError(1, "[SSL] tlsv1 alert no application protocol (_ssl.c:1020)")
+
+    assert type(failures.tls_failed(error, HOST)) is NotHttp2
+
+
 @pytest.mark.parametrize(
     ("origin", "first", "kind"),
     [

@@ -26,6 +26,8 @@ from headstart.wire.connection import ErrorCode, error_name
 _EXPIRED = frozenset({9, 10})
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 _WRONG_NAME = frozenset({62, 64})
+# How Python words an error of OpenSSL: "[SSL] words (_ssl.c:1020)", the name too if it has one.
+_IN_WORDS = re.compile(r"(?:\[Errno \d+\] )?\[SSL[^\]]*\] (.+) \(_ssl\.c:\d+\)")
 
 
 def connect_failed(error: OSError, origin: Origin) -> ClientError:
@@ -58,8 +60,7 @@ def tls_failed(error: ssl.SSLError, origin: Origin) -> ClientError:
     """What a failed handshake means for the user, in one line with a hint."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _untrusted(error, origin)
-    # Errors that Python raises by itself have no reason.
-    match getattr(error, "reason", None):
+    match _reason(error):
         case "WRONG_VERSION_NUMBER" | "HTTP_REQUEST" | "RECORD_LAYER_FAILURE":
             return TlsFailed(
                 f"{origin} does not speak TLS on this port",
@@ -68,11 +69,19 @@ def tls_failed(error: ssl.SSLError, origin: Origin) -> ClientError:
         case "TLSV1_ALERT_NO_APPLICATION_PROTOCOL" | "NO_APPLICATION_PROTOCOL":
             return not_http2(origin)
         case reason:
-            why = (reason or str(error)).replace("_", " ").lower()
+            why = reason.replace("_", " ").lower()
             return TlsFailed(
                 f"the TLS handshake with {origin} failed: {why}",
                 hint="The server must speak TLS 1.2 or later.",
             )
+
+
+def _reason(error: ssl.SSLError) -> str:
+    """OpenSSL's name of what went wrong; errors that Python raises by itself have none."""
+    reason: str | None = getattr(error, "reason", None)
+    # Python has no name for alerts newer than its table, only OpenSSL's words.
+    told = _IN_WORDS.fullmatch(str(error))
+    return reason or (told[1].upper().replace(" ", "_") if told else str(error))
 
 
 def not_http2(origin: Origin) -> NotHttp2:

@@ -1,0 +1,90 @@
+"""nginx: TLS, cleartext by prior knowledge, uploads by WebDAV, an end after some requests.
+
+Debian 12's 1.22 pushes; 1.25 and later do not know how to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.servers import running
+from tests.servers.running import Server
+from tests.servers.site import PAGE, SCRIPT, STYLE
+
+STREAMS = 8
+"""MAX_CONCURRENT_STREAMS."""
+
+_CONFIGURATION = """
+daemon off;
+worker_processes 1;
+pid {path}/pid;
+error_log stderr warn;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {path}/body;
+    proxy_temp_path {path}/proxy;
+    fastcgi_temp_path {path}/fastcgi;
+    uwsgi_temp_path {path}/uwsgi;
+    scgi_temp_path {path}/scgi;
+    types {{ text/html html; text/css css; text/javascript js; text/plain txt; }}
+    default_type application/octet-stream;
+    http2_max_concurrent_streams {streams};
+    client_max_body_size 100m;
+    keepalive_requests {keepalive_requests};
+    ssl_certificate {certfile};
+    ssl_certificate_key {keyfile};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    server {{
+        listen 127.0.0.1:{clear} http2;
+        listen 127.0.0.1:{tls} ssl http2;
+        root {root};
+        location = {page} {{
+            http2_push {style};
+            http2_push {script};
+        }}
+        location /stored/ {{ dav_methods PUT DELETE; create_full_put_path on; }}
+        location /refused/ {{ client_max_body_size 1; dav_methods PUT; }}
+    }}
+    server {{
+        listen 127.0.0.1:{http1};
+        listen 127.0.0.1:{http1_tls} ssl;
+        root {root};
+    }}
+}}
+"""
+
+
+@contextmanager
+def nginx(keepalive_requests: int = 1000) -> Iterator[Server]:
+    """An nginx that runs until the block ends.
+
+    Files can be put below /stored/; below /refused/ more than one octet is too large.
+
+    Args:
+        keepalive_requests: After so many a connection takes no more.
+    """
+    with running.folder() as place:
+        clear, tls, http1, http1_tls = running.free_ports(4)
+        configuration = place.write(
+            "nginx.conf",
+            _CONFIGURATION.format(
+                path=place.path,
+                root=place.root,
+                certfile=place.certfile,
+                keyfile=place.keyfile,
+                clear=clear,
+                tls=tls,
+                http1=http1,
+                http1_tls=http1_tls,
+                page=PAGE,
+                style=STYLE,
+                script=SCRIPT,
+                streams=STREAMS,
+                keepalive_requests=keepalive_requests,
+            ),
+        )
+        arguments = ["-p", str(place.path), "-e", "stderr", "-c", str(configuration)]
+        with running.process(place, "nginx", arguments, [clear, tls, http1, http1_tls]):
+            yield place.server(clear, tls, http1, http1_tls)
