@@ -11,7 +11,12 @@ from ngh2 import ErrorCode, Setting
 from headstart.config import ClientLimits, WireLimits
 from headstart.errors import LocalProtocolError, StreamGone
 from headstart.reasons import Refusal
-from headstart.wire.client import ClientConnection, bare_authority
+from headstart.wire.client import (
+    ClientConnection,
+    Upgraded,
+    bare_authority,
+    settings_payload,
+)
 from headstart.wire.events import (
     ClientEvent,
     ConnectionEnded,
@@ -595,3 +600,28 @@ def test_authorities_are_compared_without_the_default_port(
     scheme: bytes, authority: bytes, bare: bytes
 ) -> None:
     assert bare_authority(scheme, authority) == bare
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_request_that_was_upgraded_is_answered_on_stream_1(method: str) -> None:
+    limits = ClientLimits()
+    client = ClientConnection(limits, True, 0.0, Upgraded(method, b"http", AUTHORITY))
+    server = ngh2.Connection(ngh2.Role.SERVER, ngh2.Configuration())
+    server.initiate_upgrade(settings_payload(limits, True), head_request=method == "HEAD")
+    asset = {"method": b"GET", "scheme": b"http", "authority": AUTHORITY, "path": b"/style.css"}
+    server.send_push_promise(1, [(b":" + name.encode(), value) for name, value in asset.items()])
+    server.send_response(1, [(b":status", b"200")], end_stream=method == "HEAD")
+    if method == "GET":
+        server.send_data(1, b"page", end_stream=True)
+
+    server.receive_data(client.output())
+    events = client.receive(server.data_to_send(), 0.0)
+
+    assert server.remote_settings[Setting.INITIAL_WINDOW_SIZE] == limits.stream_window
+    kinds = [type(event) for event in events]
+    assert PromiseReceived in kinds
+    (response,) = (event for event in events if isinstance(event, ResponseReceived))
+    assert (response.stream_id, response.status) == (1, 200)
+    body = b"".join(event.data for event in events if isinstance(event, DataReceived))
+    assert body == (b"" if method == "HEAD" else b"page")
+    assert client.request("GET", b"http", AUTHORITY, b"/", [], True) == 3

@@ -2,6 +2,7 @@
 
     client.py       Client: requests by URL, over as many connections as there are origins
     connect.py      connect: the name, the socket, TLS, and the server's SETTINGS
+    upgrade.py      Upgrading: from HTTP/1.1 to HTTP/2 on one connection
     connection.py   H2Connection: one connection under asyncio
     exchange.py     Exchange: one request and its response as they come
     response.py     Response, Push: what the caller reads of it
@@ -32,11 +33,13 @@ from headstart.client.errors import (
 from headstart.client.exchange import Informational, PromisedRequest, StreamInfo
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import Push, Response
+from headstart.client.upgrade import FirstRequest
 
 __all__ = [
     "Client",
     "ClientError",
     "ConnectFailed",
+    "FirstRequest",
     "H2Connection",
     "Informational",
     "NotHttp2",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from headstart.client.connection import H2Connection, Tap
 from headstart.client.errors import TimedOut
 from headstart.client.origin import Origin
 from headstart.client.tls import client_context, is_loopback
+from headstart.client.upgrade import HARMLESS, FirstRequest, Upgrading
 from headstart.config import ClientLimits
+from headstart.errors import ConfigurationError
 
 _LIMITS = ClientLimits()
 
@@ -30,6 +33,8 @@ async def connect(
     limits: ClientLimits = _LIMITS,
     tap: Tap | None = None,
     timeout: float | None = 10.0,
+    upgrade: bool = False,
+    first: FirstRequest | None = None,
 ) -> H2Connection:
     """Connect, and wait for the server's SETTINGS, which show that it speaks HTTP/2.
 
@@ -38,15 +43,25 @@ async def connect(
         insecure: Do not verify the server's certificate.
         push: Whether the server may push.
         timeout: Seconds for all of it; None for no end.
+        upgrade: Over cleartext, ask in HTTP/1.1 for HTTP/2 (RFC 7540, 3.2) instead of knowing.
+        first: The request that asks; when it is made on the connection, its response is there or
+            on its way. By default an OPTIONS whose response nobody gets. Apache closes an upgraded
+            connection as soon as it idles, so give it a request that is wanted.
 
     Raises:
         ConnectFailed, TlsFailed, NotHttp2, TimedOut: See `client.errors`.
-        ConfigurationError: `cafile` cannot be used.
+        ConfigurationError: `cafile` cannot be used, or `upgrade` is asked for over TLS.
+        LocalProtocolError: HTTP forbids something in `first`.
     """
     context = None
     if origin.scheme == "https":
         context = client_context(cafile, insecure, origin.host)
-    connection = H2Connection(origin, push=push, limits=limits, tap=tap)
+        if upgrade:
+            raise ConfigurationError(
+                f"no upgrade over TLS to {origin}", hint="ALPN chooses HTTP/2: leave it out."
+            )
+    begin = (first or HARMLESS) if upgrade else None
+    connection = H2Connection(origin, push=push, limits=limits, tap=tap, first=begin)
     try:
         async with asyncio.timeout(timeout):
             await _open(connection, context)
@@ -107,10 +122,17 @@ async def _open_at(host: str, connection: H2Connection, context: ssl.SSLContext 
         # RFC 8305, 8; uvloop has no such option and tries one address after the other.
         options["happy_eyeballs_delay"] = 0.25
     await loop.create_connection(
-        lambda: connection,
+        partial(_protocol, connection),
         host,
         connection.origin.port,
         ssl=context,
         server_hostname=connection.origin.host if context else None,
         **options,
     )
+
+
+def _protocol(connection: H2Connection) -> asyncio.Protocol:
+    """What a new socket is given to: the connection, or first its upgrade."""
+    if connection.upgrade is None:
+        return connection
+    return Upgrading(connection.origin, connection.upgrade, connection, connection.refuse)

@@ -16,14 +16,15 @@ from typing import Any, TypeAlias, assert_never, cast
 from headstart.client import failures
 from headstart.client.errors import ClientError, RequestFailed, TimedOut
 from headstart.client.exchange import Exchange, Informed, StreamInfo
-from headstart.client.origin import Origin
+from headstart.client.origin import Origin, as_ascii
 from headstart.client.pushed import PushedResponses
 from headstart.client.pushes import PushStore
 from headstart.client.response import Response
+from headstart.client.upgrade import FirstRequest, upgrade_request
 from headstart.client.uploads import Content, Uploads
 from headstart.config import ClientLimits
-from headstart.errors import LocalProtocolError, StreamGone
-from headstart.wire.client import ClientConnection
+from headstart.errors import StreamGone
+from headstart.wire.client import ClientConnection, Upgraded, settings_payload
 from headstart.wire.connection import ErrorCode
 from headstart.wire.events import (
     ClientEvent,
@@ -47,6 +48,9 @@ Tap: TypeAlias = Callable[[Direction, bytes, float], None]
 """Told of all bytes written and read: direction, bytes, seconds since the connection was made."""
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
+_Words: TypeAlias = tuple[str, bytes, str, Fields]
+"""What is said of a request: method, authority, target, fields."""
+
 _OfConnection: TypeAlias = (
     PromiseRefused | SettingsReceived | PingAcknowledged | GoAwayReceived | ConnectionEnded
 )
@@ -65,6 +69,7 @@ class H2Connection(asyncio.Protocol):
         origin: Where it leads.
         server_settings: What the server has told in SETTINGS so far, by number.
         connected_at: Of the event loop's clock.
+        upgrade: What to send over HTTP/1.1 before this begins; None for prior knowledge.
         closed: It is over; `closed_reason` says why.
     """
 
@@ -75,6 +80,7 @@ class H2Connection(asyncio.Protocol):
         push: bool = True,
         limits: ClientLimits = _LIMITS,
         tap: Tap | None = None,
+        first: FirstRequest | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.origin = origin
@@ -82,17 +88,22 @@ class H2Connection(asyncio.Protocol):
         self.connected_at = self._loop.time()
         self.closed = False
         self.closed_reason = ""
+        self.upgrade: bytes | None = None
         self._tap = tap
-        self._wire = ClientConnection(limits, push, self.connected_at)
+        self._limits = limits
+        self._push = push
+        self._exchanges: dict[int, Exchange] = {}
+        """Streams that are not closed."""
+        self._first: tuple[_Words, Exchange] | None = None
+        """What the connection began with, while nobody has asked for its response."""
+        upgraded = None if first is None else self._expect(first)
+        self._wire = ClientConnection(limits, push, self.connected_at, upgraded)
         self._transport: asyncio.Transport | None = None
         self._paused = False
         self._flush_scheduled = False
         self._first_bytes = b""
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._lost: asyncio.Future[None] = self._loop.create_future()
-        self._push = push
-        self._exchanges: dict[int, Exchange] = {}
-        """Streams that are not closed."""
         self._closed_streams: deque[StreamInfo] = deque(maxlen=_CLOSED_STREAMS_KEPT)
         self._uploads = Uploads(self._wire, limits, self._schedule_flush)
         self._pushed = PushedResponses(self, limits, self.now)
@@ -198,10 +209,7 @@ class H2Connection(asyncio.Protocol):
             TimedOut: Nothing moved for `timeout` seconds.
             LocalProtocolError: HTTP forbids something in the request.
         """
-        fields = [(name.lower(), value) for name, value in headers]
-        authority = next((value for name, value in fields if name == b"host"), b"")
-        authority = authority or self.origin.authority
-        fields = [field for field in fields if field[0] != b"host"]
+        authority, fields = self._complete(headers)
         self._pushed.expire()
         if use_pushes and content is None:
             pushed = await self._pushed.response(
@@ -209,9 +217,11 @@ class H2Connection(asyncio.Protocol):
             )
             if pushed is not None:
                 return pushed
-        exchange = self._send(method, authority, target, fields, content)
-        exchange.informed = informed
+        exchange = self._first_exchange((method, authority, target, fields), content)
+        if exchange is None:
+            exchange = self._send(method, authority, target, fields, content)
         try:
+            exchange.tell(informed)
             await exchange.response_begun(timeout)
         except BaseException:
             self.cancel(exchange)
@@ -256,6 +266,10 @@ class H2Connection(asyncio.Protocol):
             self._transport.abort()
         await self._uploads.wait_stopped()
 
+    def refuse(self, error: ClientError) -> None:
+        """It will not come to HTTP/2: `ready` raises this."""
+        self._end(error)
+
     def abort(self) -> None:
         """Close without a word."""
         self._over("closed by this side")
@@ -294,16 +308,9 @@ class H2Connection(asyncio.Protocol):
         self._require_open()
         if isinstance(content, bytes) and not any(name == b"content-length" for name, _ in fields):
             fields.append((b"content-length", str(len(content)).encode()))
+        path, scheme = as_ascii(target), self.origin.scheme.encode()
         try:
-            path = target.encode("ascii")
-        except UnicodeEncodeError:
-            raise LocalProtocolError(
-                f"{target!r} is no target of ASCII", hint="Percent-encode it."
-            ) from None
-        try:
-            stream_id = self._wire.request(
-                method, self.origin.scheme.encode(), authority, path, fields, content is None
-            )
+            stream_id = self._wire.request(method, scheme, authority, path, fields, content is None)
         except StreamGone as error:
             raise self._unavailable() from error
         exchange = Exchange(self, stream_id, method, target, self._loop.time(), push=self._push)
@@ -311,6 +318,16 @@ class H2Connection(asyncio.Protocol):
         self._uploads.begin(exchange, content)
         self._schedule_flush()
         return exchange
+
+    def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, Fields]:
+        """The authority that a request is sent to, and its other fields."""
+        authority, fields = self.origin.authority, []
+        for name, value in headers:
+            if name.lower() != b"host":
+                fields.append((name.lower(), value))
+            elif value:
+                authority = value
+        return authority, fields
 
     def _require_open(self) -> None:
         if not self.available:
@@ -324,6 +341,28 @@ class H2Connection(asyncio.Protocol):
             hint="Connect again.",
         )
 
+    # What an upgrade from HTTP/1.1 began with.
+
+    def _expect(self, first: FirstRequest) -> Upgraded:
+        authority, fields = self._complete(first.headers)
+        settings = settings_payload(self._limits, self._push)
+        self.upgrade = upgrade_request(first.method, authority, first.target, fields, settings)
+        exchange = Exchange(self, 1, first.method, first.target, self.connected_at, push=self._push)
+        self._exchanges[1] = exchange
+        if first.is_wanted:
+            self._first = (first.method, authority, first.target, fields), exchange
+        else:
+            exchange.abandoned = True
+        return Upgraded(first.method, self.origin.scheme.encode(), authority)
+
+    def _first_exchange(self, words: _Words, content: Content) -> Exchange | None:
+        """The stream on which this request is answered already, or None."""
+        if self._first is None or content is not None or self._first[0] != words:
+            return None
+        _, exchange = self._first
+        self._first = None
+        return exchange
+
     # The event loop's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -332,7 +371,7 @@ class H2Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self.connected_at = self._loop.time()
         if self.origin.scheme == "https" and self.alpn != "h2":
-            self._end(failures.not_http2(self.origin))
+            self.refuse(failures.not_http2(self.origin))
             self._transport.abort()
             return
         self._flush()

@@ -193,6 +193,13 @@ class Exchange:
         if self.informed is not None:
             self.informed(status, headers)
 
+    def tell(self, informed: Informed | None) -> None:
+        """From now on tell of each 1xx, and at once of those that are here already."""
+        self.informed = informed
+        if informed is not None:
+            for _, status, headers in self.informational:
+                informed(status, headers)
+
     def respond(self, status: int, headers: Fields, now: float) -> None:
         """The final response's header section came."""
         self.status, self.headers, self.responded = status, headers, now

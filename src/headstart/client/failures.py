@@ -92,6 +92,19 @@ def not_http2(origin: Origin) -> NotHttp2:
     )
 
 
+def no_upgrade(origin: Origin, status: int) -> NotHttp2:
+    """The server did not answer 101 to `Upgrade: h2c`.
+
+    Args:
+        status: What it answered instead, 0 where that is not HTTP/1.1.
+    """
+    answer = f"answers {status}" if status else "does not answer in HTTP/1.1"
+    return NotHttp2(
+        f"{origin} {answer} where it was asked to upgrade to HTTP/2",
+        hint="It may take HTTP/2 by prior knowledge: try without the upgrade.",
+    )
+
+
 def _untrusted(error: ssl.SSLCertVerificationError, origin: Origin) -> TlsFailed:
     code = error.verify_code
     if code in _EXPIRED:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from headstart.errors import ConfigurationError
+from headstart.errors import ConfigurationError, LocalProtocolError
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _MAX_PORT = 65535
@@ -77,6 +77,20 @@ def split_url(text: str) -> tuple[Origin | None, str]:
     end = re.search(r"[/?#]|\Z", rest)
     cut = end.start() if end else len(rest)
     return _origin(scheme, rest[:cut], text), _target(rest[cut:])
+
+
+def as_ascii(target: str) -> bytes:
+    """A target as it is sent.
+
+    Raises:
+        LocalProtocolError: It has other characters.
+    """
+    try:
+        return target.encode("ascii")
+    except UnicodeEncodeError:
+        raise LocalProtocolError(
+            f"{target!r} is no target of ASCII", hint="Percent-encode it."
+        ) from None
 
 
 def _target(text: str) -> str:

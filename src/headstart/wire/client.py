@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import ngh2
 from ngh2 import (
@@ -60,6 +61,15 @@ _CONDITIONAL = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """A request that was made over HTTP/1.1, and is stream 1 of HTTP/2 now (RFC 7540, 3.2)."""
+
+    method: str
+    scheme: bytes
+    authority: bytes
+
+
 class ClientConnection(Connection):
     """The client's side of one connection.
 
@@ -67,6 +77,8 @@ class ClientConnection(Connection):
         limits: What the server may do.
         push: Whether the server may push (RFC 9113, 6.5.2).
         now: Seconds, on the clock that `receive` is told the time of.
+        upgraded: What the connection began with instead of prior knowledge. The request carried
+            `settings_payload`.
     """
 
     __slots__ = (
@@ -75,11 +87,15 @@ class ClientConnection(Connection):
         "_origins",
         "_problems",
         "_promised",
+        "_upgraded",
         "last_stream_id",
         "refused_promises",
     )
 
-    def __init__(self, limits: ClientLimits, push: bool, now: float) -> None:
+    def __init__(
+        self, limits: ClientLimits, push: bool, now: float, upgraded: Upgraded | None = None
+    ) -> None:
+        self._upgraded = upgraded
         super().__init__(
             ngh2.Role.CLIENT,
             _configuration(limits),
@@ -99,6 +115,16 @@ class ClientConnection(Connection):
         self.last_stream_id: int | None = None
         """From the server's GOAWAY: our streams above it were not processed (RFC 9113, 6.8)."""
         self.refused_promises: Counter[Refusal] = Counter()
+        if upgraded is not None:
+            self._origins[1] = upgraded.scheme, bare_authority(upgraded.scheme, upgraded.authority)
+
+    def _begin(self, settings: Mapping[int, int]) -> None:
+        if self._upgraded is None:
+            super()._begin(settings)
+            return
+        # The engine sends the same settings once more, behind the preface, as it must.
+        payload = ngh2.pack_settings_payload(settings)
+        self._engine.initiate_upgrade(payload, head_request=self._upgraded.method == "HEAD")
 
     # In.
 
@@ -299,6 +325,11 @@ def request_fields(
         (b":path", target),
     ]
     return checked_fields(headers, fields)
+
+
+def settings_payload(limits: ClientLimits, push: bool) -> bytes:
+    """What HTTP2-Settings says of such a connection, before base64 (RFC 7540, 3.2.1)."""
+    return ngh2.pack_settings_payload(_settings(limits, push))
 
 
 def _split(headers: tuple[tuple[bytes, bytes], ...]) -> tuple[int, Fields]:

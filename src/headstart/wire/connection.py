@@ -52,7 +52,7 @@ class Connection(ABC):
         connection_window: int,
     ) -> None:
         self._engine = ngh2.Connection(role, configuration)
-        self._engine.initiate_connection(settings)
+        self._begin(settings)
         self._engine.set_local_window_size(connection_window)
         self._last_words = b""
         self._failed = False
@@ -67,6 +67,9 @@ class Connection(ABC):
         """A GOAWAY was sent or received: no new streams."""
         self.last_peer_stream = 0
         """The highest stream of the peer's that was shown to anybody."""
+
+    def _begin(self, settings: Mapping[int, int]) -> None:
+        self._engine.initiate_connection(settings)
 
     def output(self, limit: int = OUTPUT_CHUNK) -> bytes:
         """Up to `limit` bytes to write, b"" when there is nothing to write now."""
