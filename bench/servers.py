@@ -119,7 +119,9 @@ def _headstart_command(site: Site, port: int) -> list[str]:
     tls = _tls(site, "--ssl-certfile", "--ssl-keyfile")
     quiet = ["--no-access-log", "--log-level", "warning"]
     where = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--loop", "uvloop"]
-    return [*_python("headstart.cli", "serve"), site.app, *where, *quiet, *tls]
+    # h2load does not connect again after a GOAWAY, it gives up.
+    for_ever = ["--max-requests", str(2**31 - 1)]
+    return [*_python("headstart.cli", "serve"), site.app, *where, *quiet, *for_ever, *tls]
 
 
 def _uvicorn(site: Site, port: int) -> list[str]:

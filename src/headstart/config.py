@@ -43,7 +43,18 @@ class WireLimits:
         200, "Streams that may be reset, at once or within a minute, before the connection closes."
     )
     max_control_rate: int = option(
-        100, "PING and SETTINGS frames a second, twice as many in a burst."
+        100,
+        "PING and SETTINGS frames a second, twice as many in a burst; "
+        "as many again of those that ask for nothing, such as PRIORITY.",
+    )
+    max_window_updates: int = option(
+        10, "WINDOW_UPDATE frames for each DATA frame sent, after the first hundred."
+    )
+    min_data_size: int = option(
+        256, "Average size that a thousand DATA frames must have, if they come within a minute."
+    )
+    max_requests: int = option(
+        10_000, "Requests on one connection, which then ends gracefully; a client makes a new one."
     )
 
 

@@ -729,6 +729,16 @@ def test_connection_with_a_request_under_way_is_not_idle() -> None:
         assert client.response(stream_id).body == b"/held"
 
 
+def test_connection_that_made_all_its_requests_ends_gracefully() -> None:
+    options = ServerOptions(limits=WireLimits(max_requests=3))
+    with running(Recorder(), options) as server, RawClient(server.port) as client:
+        bodies = [client.get().body for _ in range(3)]
+        client.until_closed()
+
+        assert bodies == [b"page"] * 3
+        assert client.goaways == [(2**31 - 1, "NO_ERROR"), (5, "NO_ERROR")]
+
+
 def test_stop_lets_streams_in_flight_finish_and_says_goaway_twice() -> None:
     held = Held()
     with (

@@ -104,6 +104,8 @@ class Http2Connection(asyncio.Protocol):
         self._shared_room = limits.max_queued_connection // 2
         self.own_room = self._shared_room // (2 * limits.max_concurrent_streams)
         """Bytes of body that every stream may queue, whatever the others do."""
+        self._last_stream = 2 * limits.max_requests - 1
+        """Ids of streams go up by two, so this one is the last request that is served."""
         self._wire = ServerConnection(self._options.limits, self.loop.time())
         self._transport: asyncio.Transport
         self._scopes: Scopes
@@ -151,6 +153,8 @@ class Http2Connection(asyncio.Protocol):
                     self._handle(event)
         finally:
             self._reading = False
+        if self._wire.last_peer_stream >= self._last_stream:
+            self.shutdown()
         self._flush()
 
     def eof_received(self) -> bool:

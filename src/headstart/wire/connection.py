@@ -42,6 +42,7 @@ class Connection(ABC):
         "ended",
         "goaway",
         "last_peer_stream",
+        "written",
     )
 
     def __init__(
@@ -67,6 +68,8 @@ class Connection(ABC):
         """A GOAWAY was sent or received: no new streams."""
         self.last_peer_stream = 0
         """The highest stream of the peer's that was shown to anybody."""
+        self.written = 0
+        """Bytes that `output` gave."""
 
     def _begin(self, settings: Mapping[int, int]) -> None:
         self._engine.initiate_connection(settings)
@@ -76,7 +79,9 @@ class Connection(ABC):
         if self._failed:
             words, self._last_words = self._last_words, b""
             return words
-        return self._engine.data_to_send(limit)
+        data = self._engine.data_to_send(limit)
+        self.written += len(data)
+        return data
 
     @property
     def wants_output(self) -> bool:
@@ -177,16 +182,25 @@ class Connection(ABC):
         """Send a PING; `PingAcknowledged` with the same eight bytes answers it (RFC 9113, 6.7)."""
         self._call(self._engine.ping, payload)
 
-    def close(self, error_code: int = ErrorCode.NO_ERROR, reason: Closing = Closing.CLOSED) -> None:
-        """Say GOAWAY and end the connection; streams that are open end with it."""
-        if self.ended is not None:
-            return
-        self.goaway = True
-        self.ended = ConnectionEnded(int(error_code), reason)
-        try:
-            self._engine.terminate_connection(error_code)
-        except ngh2.NGH2Error:
-            self._say_goaway(error_code)
+    def close(
+        self,
+        error_code: int = ErrorCode.NO_ERROR,
+        reason: Closing = Closing.CLOSED,
+        detail: str = "",
+    ) -> ConnectionEnded:
+        """Say GOAWAY and end the connection; streams that are open end with it.
+
+        Returns:
+            How it ended: so, or in another way before.
+        """
+        if self.ended is None:
+            self.goaway = True
+            self.ended = ConnectionEnded(int(error_code), reason, detail)
+            try:
+                self._engine.terminate_connection(error_code)
+            except ngh2.NGH2Error:
+                self._say_goaway(error_code)
+        return self.ended
 
     def _call(self, method: Callable[..., T], *args: object) -> T:
         """Call the engine; its refusal means that the stream or the connection is gone."""

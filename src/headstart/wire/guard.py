@@ -1,14 +1,22 @@
-"""Limits that the engine leaves to us, counted on its events.
+"""Limits that the engine leaves to us, counted on its events and on the frames it says nothing of.
 
-One `Guard` stands beside each server connection. It reads events and the time, changes only its
-own counters, and answers with the reason to close the connection, or None. The table of attacks
-is in docs/security.md. Called by `wire.server`.
+One `Guard` stands beside each server connection. It reads events, what `wire.walker` counted, and
+the time; it changes only its own counters (and takes the walker's), and answers with the reason to
+close the connection, or None. The table of attacks is in docs/security.md. Called by `wire.server`.
 """
 
 from __future__ import annotations
 
 from headstart.config import WireLimits
 from headstart.reasons import Closing
+from headstart.wire.walker import DATA_SAMPLE, FrameWalker
+
+# WINDOW_UPDATE frames that need no reason: 100 streams may open their windows once each.
+FREE_WINDOW_UPDATES = 100
+# So many bytes are worth a DATA frame of their own, however the client cuts them by its windows.
+_DATA_WORTH = 4096
+# A thousand small frames in a longer time are a slow stream of messages, and cost nothing.
+_SAMPLE_SECONDS = 60
 
 
 class TokenBucket:
@@ -22,29 +30,37 @@ class TokenBucket:
         self._tokens = burst
         self._at = now
 
-    def take(self, now: float) -> bool:
-        """Take one token; False when there is none.
+    def take(self, now: float, amount: float = 1) -> bool:
+        """Take so many tokens, or give them back; False when there are not enough.
 
         Args:
             now: Seconds on any clock that does not run backwards.
+            amount: Below 0 for tokens that were earned.
         """
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
-        if self._tokens < 1:
+        if self._tokens < amount:
             return False
-        self._tokens -= 1
+        self._tokens -= amount
         return True
 
 
 class Guard:
     """Counts what a peer may repeat without end as far as the engine is concerned."""
 
-    __slots__ = ("_control", "_resets")
+    __slots__ = ("_control", "_limits", "_paid", "_resets", "_sample_at", "_useless", "walker")
 
-    def __init__(self, limits: WireLimits, now: float) -> None:
-        self._control = TokenBucket(2 * limits.max_control_rate, limits.max_control_rate, now)
+    def __init__(self, limits: WireLimits, walker: FrameWalker, now: float) -> None:
+        rate = limits.max_control_rate
+        self._limits = limits
+        self.walker = walker
+        self._control = TokenBucket(2 * rate, rate, now)
+        self._useless = TokenBucket(2 * rate, rate, now)
+        self._paid = -1
+        """The last stream that useless frames were allowed for."""
         # A minute refills the whole bucket: honest clients do cancel streams now and then.
         self._resets = TokenBucket(limits.max_resets, limits.max_resets / 60, now)
+        self._sample_at = now
 
     def control_frame(self, now: float) -> Closing | None:
         """A PING or SETTINGS frame came (CVE-2019-9512, CVE-2019-9515)."""
@@ -53,3 +69,50 @@ class Guard:
     def reset(self, now: float) -> Closing | None:
         """A stream was reset: by the peer (CVE-2023-44487), or because of it (CVE-2025-8671)."""
         return None if self._resets.take(now) else Closing.RESET_FLOOD
+
+    def judge(self, now: float, sends: int, written: int) -> Closing | None:
+        """The walker counted something that may be too much.
+
+        Args:
+            now: Seconds.
+            sends: Parts of bodies that were sent, beside the last one of each.
+            written: Bytes that were written to the client.
+        """
+        self.walker.due = False
+        return (
+            self._judge_useless(now) or self._judge_windows(sends, written) or self._judge_data(now)
+        )
+
+    def _judge_useless(self, now: float) -> Closing | None:
+        """Frames that ask for nothing: as many as PINGs, and two more with each request.
+
+        PRIORITY, PRIORITY_UPDATE and RST_STREAM of a stream that has ended are honest, once or so
+        for a stream (CVE-2019-9513).
+        """
+        walker = self.walker
+        count, walker.useless = walker.useless, 0
+        earned, self._paid = walker.last - self._paid, walker.last  # ids go by two
+        return None if self._useless.take(now, count - earned) else Closing.USELESS_FRAMES
+
+    def _judge_windows(self, sends: int, written: int) -> Closing | None:
+        """So many a DATA frame that was worth sending (CVE-2019-9511, CVE-2019-9517).
+
+        Counting those that were sent would let one-byte windows through: each makes a DATA frame.
+        """
+        walker = self.walker
+        if walker.window_updates <= walker.window_allowance:
+            return None
+        worth = (walker.last + 1) // 2 + sends + written // _DATA_WORTH
+        walker.window_allowance = FREE_WINDOW_UPDATES + worth * self._limits.max_window_updates
+        too_many = walker.window_updates > walker.window_allowance
+        return Closing.WINDOW_FLOOD if too_many else None
+
+    def _judge_data(self, now: float) -> Closing | None:
+        """The average of a thousand DATA frames that do not end a body (CVE-2019-9518)."""
+        walker = self.walker
+        if walker.data_frames < DATA_SAMPLE:
+            return None
+        small = walker.data_bytes < walker.data_frames * self._limits.min_data_size
+        walker.data_frames = walker.data_bytes = 0
+        since, self._sample_at = self._sample_at, now
+        return Closing.SMALL_DATA if small and now - since < _SAMPLE_SECONDS else None

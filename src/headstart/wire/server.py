@@ -25,7 +25,6 @@ from headstart.errors import StreamGone
 from headstart.reasons import Closing, Refusal
 from headstart.wire.connection import Connection
 from headstart.wire.events import (
-    ConnectionEnded,
     DataReceived,
     Fields,
     PingAcknowledged,
@@ -42,7 +41,8 @@ from headstart.wire.fields import (
     read_request,
     response_fields,
 )
-from headstart.wire.guard import Guard
+from headstart.wire.guard import FREE_WINDOW_UPDATES, Guard
+from headstart.wire.walker import FrameWalker, Offence
 
 _EngineRequest = ngh2.RequestReceived
 # Above the soft limits, which are answered 431; see docs/security.md.
@@ -67,7 +67,9 @@ class ServerConnection(Connection):
         "_peer_streams",
         "_promised",
         "_pushed",
+        "_sends",
         "_streams",
+        "_walker",
         "push_enabled",
     )
 
@@ -76,9 +78,12 @@ class ServerConnection(Connection):
             ngh2.Role.SERVER, _configuration(limits), _settings(limits), limits.connection_window
         )
         self._limits = limits
-        self._guard = Guard(limits, now)
         self._streams: dict[int, bytes] = {}
         """Streams that the client opened -> authority, b"" once our response has ended."""
+        self._walker = FrameWalker(self._streams, FREE_WINDOW_UPDATES, limits.min_data_size)
+        self._guard = Guard(limits, self._walker, now)
+        self._sends = 0
+        """Parts of bodies that were sent, beside the last one of each."""
         self._promised: dict[int, set[bytes]] = {}
         """Such a stream -> the targets promised on it."""
         self._pushed: set[int] = set()
@@ -99,6 +104,10 @@ class ServerConnection(Connection):
     def receive(self, data: bytes, now: float) -> list[ServerEvent]:
         """Take bytes from the client; never raises on them."""
         events: list[ServerEvent] = []
+        walker = self._walker
+        offence = walker.walk(data)
+        if offence is not None or walker.due:
+            self._judge(offence, events, now)
         failed = self._failed
         for event in self._feed(data):
             if isinstance(event, _EngineRequest):
@@ -165,7 +174,7 @@ class ServerConnection(Connection):
             case GoAwayReceived():
                 self.goaway = True
                 events.append(event)
-            case ConnectionClosed():
+            case ConnectionClosed() if self.ended is None:
                 events.append(self._engine_closed(event))
             case _:
                 pass  # acknowledgements, window updates, extensions: the engine acts on them
@@ -195,12 +204,23 @@ class ServerConnection(Connection):
         if Setting.MAX_CONCURRENT_STREAMS in settings:
             self._peer_streams = settings[Setting.MAX_CONCURRENT_STREAMS]
 
+    def _judge(self, offence: Offence | None, events: list[ServerEvent], now: float) -> None:
+        """Close the connection for what the walker found, before the engine sees it."""
+        if offence is None:
+            self._hold_against(self._guard.judge(now, self._sends, self.written), events)
+        elif self.ended is None:
+            self._end(offence.error_code, offence.reason, offence.detail, events)
+
     def _hold_against(self, reason: Closing | None, events: list[ServerEvent]) -> None:
         """Close the connection if the guard found a reason to."""
         if reason is not None and self.ended is None:
-            self.close(ErrorCode.ENHANCE_YOUR_CALM, reason)
-            self._engine.events()
-            events.append(ConnectionEnded(ErrorCode.ENHANCE_YOUR_CALM, reason))
+            self._end(ErrorCode.ENHANCE_YOUR_CALM, reason, "", events)
+
+    def _end(
+        self, error_code: ErrorCode, reason: Closing, detail: str, events: list[ServerEvent]
+    ) -> None:
+        events.append(self.close(error_code, reason, detail))
+        self._engine.events()
 
     # Out.
 
@@ -238,6 +258,8 @@ class ServerConnection(Connection):
             raise StreamGone(str(error)) from error
         if end_stream:
             self._streams[stream_id] = b""
+        else:
+            self._sends += 1
 
     def send_trailers(self, stream_id: int, headers: Iterable[Iterable[bytes]]) -> None:
         """End a body with trailers; see `Connection.send_trailers`."""
