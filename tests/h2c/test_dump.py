@@ -10,17 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.errors import ConfigurationError
-from headstart.h2c.dump import DumpWriter, FrameFilter
+from headstart.h2c.dump import HIDDEN, FrameFilter, Source, TextWriter, masked
 from headstart.wire.frames import Direction, Frame, FrameDecoder
 
 SENT, RECEIVED = Direction.SENT, Direction.RECEIVED
 PAINT = re.compile(r"\x1b\[[0-9;]+m")
 
 
-def dump(frame: Frame, *, connection: str = "", color: bool = False, secrets: bool = False) -> str:
-    out: list[str] = []
-    DumpWriter(out.append, color=color, show_secrets=secrets).show(frame, connection)
-    return "".join(out)
+def dump(frame: Frame, *, named: bool = False, color: bool = False) -> str:
+    out: list[bytes] = []
+    writer = TextWriter(out.append, FrameFilter(), color=color)
+    source = Source(2, 0.0, named)
+    writer.show(frame, source)
+    writer.end(source)
+    writer.close()
+    return b"".join(out).decode("ascii")
 
 
 def headers(*fields: tuple[bytes, bytes], direction: Direction = RECEIVED) -> Frame:
@@ -73,7 +77,7 @@ def test_a_103_and_trailers_are_labelled_and_a_final_response_is_not() -> None:
 
 
 def test_the_connection_is_named_where_there_are_several() -> None:
-    assert dump(headers(), connection="2").startswith("<- HEADERS(1) connection 2, 1.000 s")
+    assert dump(headers(), named=True).startswith("<- HEADERS(1) connection 2, 1.000 s")
 
 
 def test_a_problem_is_shown() -> None:
@@ -85,11 +89,18 @@ def test_a_problem_is_shown() -> None:
 @pytest.mark.parametrize(
     "name", [b"authorization", b"cookie", b"set-cookie", b"proxy-authorization", b"Cookie"]
 )
-def test_secrets_are_masked_unless_asked_for(name: bytes) -> None:
-    frame = headers((name, b"s3cret"))
+def test_secrets_can_be_masked(name: bytes) -> None:
+    frame = headers((b"a", b"b"), (name, b"s3cret"))
 
-    assert f"    {name.decode()}: {{hidden}}\n" in dump(frame)
-    assert f"    {name.decode()}: s3cret\n" in dump(frame, secrets=True)
+    assert f"    {name.decode()}: s3cret\n" in dump(frame)
+    assert f"    a: b\n    {name.decode()}: {{hidden}}\n" in dump(masked(frame))
+    assert HIDDEN == b"{hidden}"
+
+
+def test_a_frame_without_secrets_is_masked_as_it_is() -> None:
+    frame = headers((b"a", b"b"))
+
+    assert masked(frame) is frame
 
 
 def test_color_changes_nothing_but_the_color() -> None:
@@ -128,7 +139,7 @@ def test_whatever_a_peer_sends_the_text_is_printable(
     frames = decoder.feed(header + block + rest, 0.0) + decoder.end(1.0)
 
     for frame in frames:
-        text = dump(frame, secrets=True)
+        text = dump(frame)
         assert text.isascii()
         assert text.replace("\n", "").isprintable()
         assert text.endswith("\n\n")
@@ -164,10 +175,10 @@ def test_a_filter_shows_what_is_included_and_not_excluded(
 
 
 def test_a_filtered_frame_writes_nothing() -> None:
-    out: list[str] = []
-    writer = DumpWriter(out.append, FrameFilter.of(exclude=["PING"]))
+    out: list[bytes] = []
+    writer = TextWriter(out.append, FrameFilter.of(exclude=["PING"]))
 
-    writer.show(frame_of("PING"))
+    writer.show(frame_of("PING"), Source(1, 0.0))
 
     assert out == []
 

@@ -56,12 +56,12 @@ def test_start_becomes_the_process_or_starts_one(
     done: list[object] = []
 
     def run(place: Place, command: Start) -> int:
-        done.append((place.session, command.dump))
+        done.append((place.session, command.dump is not None))
         return exits.OK
 
     monkeypatch.setattr(daemon, "run", run)
     monkeypatch.setattr(launch, "detached", lambda place, arguments: done.append(arguments))
 
     assert local.answer("one", ["start", "--dump"]) == exits.OK
-    assert local.answer("one", ["start", "--detach", "--dump"]) == exits.OK
-    assert done == [("one", True), ["--detach", "--dump"]]
+    assert local.answer("one", ["start", "--detach", "--dump=x"]) == exits.OK
+    assert done == [("one", True), ["--detach", "--dump=x"]]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from hpack import Encoder
 
 from headstart.h2c import exits, options, tap
 from headstart.h2c.options.process import Start
+from headstart.h2c.sink import Sink
 from headstart.h2c.tap import Dump
 from headstart.h2c.terminal import Failed
 from headstart.wire.frames import Direction
@@ -16,7 +20,8 @@ PING = bytes.fromhex("000008060000000000") + b"12345678"
 def dump(*arguments: str) -> Dump:
     command = options.parse(["start", "--dump", *arguments])
     assert isinstance(command, Start)
-    return Dump(command)
+    assert command.dump is not None
+    return Dump(command.dump)
 
 
 def test_frames_are_written_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
@@ -67,14 +72,14 @@ def test_colour_is_for_terminals_whose_user_wants_it(
 def test_once_nobody_reads_nothing_is_written_any_more(
     failure: BrokenPipeError | Failed, farewell: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written: list[str] = []
+    written: list[bytes] = []
     told: list[str] = []
 
-    def fail(text: str) -> None:
-        written.append(text)
+    def fail(sink: Sink, piece: bytes, end: bytes = b"") -> None:
+        written.append(piece)
         raise failure
 
-    monkeypatch.setattr(tap, "show", fail)
+    monkeypatch.setattr(Sink, "write", fail)
     shown = dump()
     shown.when_failed = told.append
     listener = shown.tap()
@@ -82,6 +87,48 @@ def test_once_nobody_reads_nothing_is_written_any_more(
     listener(Direction.RECEIVED, PING + PING, 0.5)
     listener(Direction.RECEIVED, PING, 0.5)
 
+    shown.close()
+
     assert len(written) == 1
     assert told == [farewell]
     assert shown.failure is failure
+
+
+def test_secrets_are_masked_unless_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+    block = Encoder().encode([(b"cookie", b"a=b")])
+    frame = len(block).to_bytes(3, "big") + b"\x01\x04\x00\x00\x00\x01" + block
+
+    dump().tap()(Direction.RECEIVED, frame, 0.5)
+    dump("--show-secrets").tap()(Direction.RECEIVED, frame, 0.5)
+
+    shown = [line for line in capfd.readouterr().out.splitlines() if "cookie" in line]
+    assert shown == ["    cookie: {hidden}", "    cookie: a=b"]
+
+
+@pytest.mark.parametrize(("form", "ends"), [("text", ""), ("json", ""), ("har", '"_frames"')])
+def test_every_format_goes_to_a_file_that_only_the_user_reads(
+    form: str, ends: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "dump"
+    shown = dump(f"--dump={file}", "--dump-format", form)
+    listener = shown.tap()
+
+    listener(Direction.RECEIVED, PING, 0.5)
+    listener(Direction.RECEIVED, b"", 0.6)
+    shown.close()
+
+    assert "PING" in file.read_text()
+    assert ends in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert shown.frames == 1
+
+
+def test_what_is_incomplete_at_the_end_of_a_connection_is_shown(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    listener = dump().tap()
+
+    listener(Direction.RECEIVED, PING[:12], 0.5)
+    listener(Direction.RECEIVED, b"", 0.75)
+
+    assert capfd.readouterr().out.startswith("<- INCOMPLETE 0.750 s, 12 bytes\n")

@@ -45,7 +45,8 @@ from headstart.wire.events import (
 from headstart.wire.frames import Direction
 
 Tap: TypeAlias = Callable[[Direction, bytes, float], None]
-"""Told of all bytes written and read: direction, bytes, seconds since the connection was made."""
+"""Told of all bytes written and read: direction, bytes, seconds since the connection was made;
+no bytes when it is over."""
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 _Words: TypeAlias = tuple[str, bytes, str, Fields]
@@ -393,6 +394,8 @@ class H2Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone."""
+        if self._tap is not None:
+            self._tap(Direction.RECEIVED, b"", self.now())
         why = f": {error}" if error else ""
         self._over(f"the server closed the connection{why}")
         if not self._lost.done():

@@ -19,8 +19,16 @@ Everything else runs in the background process, which reads the arguments as wel
     verbs.py         what each command does
     exchange.py      a request and its response
     reports.py       what lists and --json print
-    tap.py           bytes of all connections to `dump.py`, for `start --dump`
-    dump.py          frames as text
+
+For `start --dump`, bytes of all connections beside their way:
+
+    tap.py           decodes them, and hands the frames to a writer
+    dump.py          which frames are shown and how; frames as text
+    jsonlines.py     frames as JSON
+    har.py           exchanges as an HTTP archive, of what exchanges.py puts together
+    cookies.py       cookies as archives have them
+    sink.py          the file or standard output that a dump goes to
+    keylog.py        TLS keys, for `--keylog`
 
 To add a command: a dataclass and its declaration in `options`, a case in `verbs`.
 """

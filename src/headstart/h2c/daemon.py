@@ -18,7 +18,7 @@ from functools import partial
 from typing import TextIO
 
 from headstart.errors import HeadstartError
-from headstart.h2c import claim, exits, launch, options, sockets, terminal
+from headstart.h2c import claim, exits, keylog, launch, options, sockets, terminal
 from headstart.h2c.conversation import Conversation
 from headstart.h2c.options.process import Start
 from headstart.h2c.service import Service
@@ -40,6 +40,7 @@ class Daemon:
 
     Args:
         idle_timeout: Seconds without connection and command after which it ends; None for never.
+        finish: Called when all connections are closed, before `h2c stop` is told that it is done.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Daemon:
         session: Session,
         idle_timeout: float | None,
         uid_of: Callable[[socket.socket], int] = sockets.peer_uid,
+        finish: Callable[[], None] = lambda: None,
     ) -> None:
+        self._finish = finish
         self._place = place
         self._session = session
         self._idle_timeout = idle_timeout
@@ -86,6 +89,7 @@ class Daemon:
         server.close()
         await self._end_commands()
         await self._session.close()
+        self._finish()
         claimed.release()
         self._stopped.set()
         await _finished(self._stoppers)
@@ -152,7 +156,7 @@ def run(place: Place, command: Start) -> int:
         The exit code.
 
     Raises:
-        terminal.Failed, BrokenPipeError: The dump could not be written.
+        terminal.Failed, BrokenPipeError: The dump or the TLS keys could not be written.
     """
     try:
         claimed = claim.claim(place, _PATIENCE)
@@ -160,7 +164,7 @@ def run(place: Place, command: Start) -> int:
         terminal.say(str(busy))
         return exits.REQUEST_FAILED
     ready = partial(terminal.say, exits.STARTED.format(os.getpid()))
-    _serve(place, command, claimed, ready, None)
+    _serve(place, _opened(command, claimed), claimed, ready, None)
     return exits.OK
 
 
@@ -180,15 +184,16 @@ def main(arguments: Sequence[str]) -> int:
             assert isinstance(command, Start)
             place = sockets.find_place(session)
             claimed = claim.claim(place, _PATIENCE)
+            dump = _opened(command, claimed)
         except claim.Busy as busy:
             launcher.write(f"{launch.BUSY} {busy.pid}")
             return exits.OK
-        except (HeadstartError, OSError) as error:
+        except (HeadstartError, OSError, terminal.Failed) as error:
             launcher.write(str(error))
             return exits.NOT_CONNECTED
         _leave_folder()
         ready = partial(_tell, launcher, launch.READY)
-        _serve(place, command, claimed, ready, command.idle_timeout)
+        _serve(place, dump, claimed, ready, command.idle_timeout)
     return exits.OK
 
 
@@ -203,9 +208,23 @@ def _leave_folder() -> None:
     os.chdir("/")
 
 
+def _opened(command: Start, claimed: claim.Claim) -> Dump | None:
+    """Open the files that frames and keys are written to, in the folder of the command.
+
+    Raises:
+        terminal.Failed, BrokenPipeError: One cannot be; the claim is let go of.
+    """
+    try:
+        keylog.use(command.keylog)
+        return None if command.dump is None else Dump(command.dump)
+    except BaseException:
+        claimed.release()
+        raise
+
+
 def _serve(
     place: Place,
-    command: Start,
+    dump: Dump | None,
     claimed: claim.Claim,
     ready: Callable[[], None],
     idle_timeout: float | None,
@@ -214,24 +233,25 @@ def _serve(
     os.close(os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     logging.basicConfig(filename=place.log, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        asyncio.run(_serve_session(place, command, claimed, ready, idle_timeout))
+        asyncio.run(_serve_session(place, dump, claimed, ready, idle_timeout))
     finally:
         claimed.release()
 
 
 async def _serve_session(
     place: Place,
-    command: Start,
+    dump: Dump | None,
     claimed: claim.Claim,
     ready: Callable[[], None],
     idle_timeout: float | None,
 ) -> None:
-    dump = Dump(command) if command.dump else None
-    daemon = Daemon(place, Session(dump), idle_timeout)
-    if dump is not None:
-        dump.when_failed = daemon.stop
+    if dump is None:
+        await Daemon(place, Session(), idle_timeout).serve(claimed, ready)
+        return
+    daemon = Daemon(place, Session(dump), idle_timeout, finish=dump.close)
+    dump.when_failed = daemon.stop
     await daemon.serve(claimed, ready)
-    if dump is not None and dump.failure is not None:
+    if dump.failure is not None:
         raise dump.failure
 
 

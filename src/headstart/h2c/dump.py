@@ -1,6 +1,6 @@
-"""Frames as text, for `h2c start --dump`.
+"""What is shown of frames, and frames as text: `h2c start --dump`, `h2c wiretap`.
 
-Reads `wire.frames.Frame`s and writes lines, one block a frame with a blank line behind it:
+Reads `wire.frames.Frame`s. The text is one block a frame with a blank line behind it:
 
     -> HEADERS(1) 0.012 s, 23 bytes
         + END_STREAM
@@ -9,20 +9,24 @@ Reads `wire.frames.Frame`s and writes lines, one block a frame with a blank line
 
 `->` was sent, `<-` was received; the number in parentheses is the stream, 0 the connection. Then
 come seconds since the connection was made and octets of payload; flags that are set (`+`) and that
-are not (`-`); what the payload says; what is wrong with it (`!`). Values that are secrets are
-masked, and no byte of a peer reaches the terminal that it would obey. Called by the background
-process.
+are not (`-`); what the payload says; what is wrong with it (`!`). No byte of a peer reaches the
+terminal that it would obey. `jsonlines` and `har` write the other formats. Called by `tap`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import StrEnum, unique
+from typing import Protocol
 
 from headstart.errors import ConfigurationError
 from headstart.wire.frames import Direction, Frame
 from headstart.wire.payloads import KINDS, visible
+
+HIDDEN = b"{hidden}"
+"""Stands for a value that is a secret."""
 
 _SECRET = frozenset({b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"})
 _UNKNOWN = re.compile(r"UNKNOWN(_0X[0-9A-F]{2})?")
@@ -34,6 +38,15 @@ _DIM = "2"
 _CYAN = "36"
 _BOLD_RED = "1;31"
 _ARROWS = {Direction.SENT: ("->", _BOLD_BLUE), Direction.RECEIVED: ("<-", _BOLD_MAGENTA)}
+
+
+@unique
+class DumpFormat(StrEnum):
+    """What a dump is written as."""
+
+    TEXT = "text"
+    JSON = "json"
+    HAR = "har"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +95,61 @@ def _kind(name: str) -> str:
     return kind
 
 
-class DumpWriter:
+@dataclass(frozen=True, slots=True)
+class DumpOptions:
+    """How frames are shown.
+
+    Attributes:
+        file: Where the dump goes, "" for standard output.
+        show_secrets: Do not mask credentials and cookies.
+    """
+
+    file: str = ""
+    format: DumpFormat = DumpFormat.TEXT
+    shown: FrameFilter = field(default_factory=FrameFilter)
+    show_secrets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The connection that a frame is from.
+
+    Attributes:
+        number: 1 for the first one.
+        began: When it was made, in seconds of Unix time.
+        named: Frames of it need its number to tell them from others.
+    """
+
+    number: int
+    began: float
+    named: bool = False
+
+
+class Writer(Protocol):
+    """Writes frames in one format."""
+
+    def show(self, frame: Frame, source: Source) -> None:
+        """Write the next frame, or keep what has to be kept of it."""
+        ...
+
+    def end(self, source: Source) -> None:
+        """The connection is over."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        ...
+
+
+def masked(frame: Frame) -> Frame:
+    """The frame with `HIDDEN` for every value that is a secret."""
+    headers = tuple(
+        (name, HIDDEN if name.lower() in _SECRET else value) for name, value in frame.headers
+    )
+    return frame if headers == frame.headers else replace(frame, headers=headers)
+
+
+class TextWriter:
     """Writes frames as text.
 
     Args:
@@ -90,39 +157,35 @@ class DumpWriter:
             feeds, and escape sequences for colour if asked for.
         shown: Which frames.
         color: For a terminal.
-        show_secrets: Do not mask credentials and cookies.
     """
 
-    __slots__ = ("_color", "_show_secrets", "_shown", "_write")
+    __slots__ = ("_color", "_shown", "_write")
 
     def __init__(
-        self,
-        write: Callable[[str], None],
-        shown: FrameFilter | None = None,
-        *,
-        color: bool = False,
-        show_secrets: bool = False,
+        self, write: Callable[[bytes], None], shown: FrameFilter, *, color: bool = False
     ) -> None:
         self._write = write
-        self._shown = FrameFilter() if shown is None else shown
+        self._shown = shown
         self._color = color
-        self._show_secrets = show_secrets
 
-    def show(self, frame: Frame, connection: str = "") -> None:
-        """Write one frame, if the filter admits it.
-
-        Args:
-            connection: Names the connection where there are several, "" where there is one.
-        """
+    def show(self, frame: Frame, source: Source) -> None:
+        """Write one frame, if the filter admits it."""
         if self._shown.admits(frame):
-            self._write("\n".join([self._title(frame, connection), *self._lines(frame), "", ""]))
+            text = "\n".join([self._title(frame, source), *self._lines(frame), "", ""])
+            self._write(text.encode("ascii"))
 
-    def _title(self, frame: Frame, connection: str) -> str:
+    def end(self, source: Source) -> None:
+        """Nothing is kept that would be written now."""
+
+    def close(self) -> None:
+        """Nothing is kept that would be written now."""
+
+    def _title(self, frame: Frame, source: Source) -> str:
         arrow, code = _ARROWS[frame.direction]
         stream = "" if frame.type_code is None else f"({frame.stream_id})"
         facts = [f"{frame.at:.3f} s", _octets(frame.length)]
-        if connection:
-            facts.insert(0, f"connection {visible(connection.encode())}")
+        if source.named:
+            facts.insert(0, f"connection {source.number}")
         if frame.informational:
             facts.append(f"informational {frame.status}")
         if frame.trailers:
@@ -151,9 +214,7 @@ class DumpWriter:
 
     def _headers(self, frame: Frame) -> Iterator[str]:
         for name, value in frame.headers:
-            hidden = name.lower() in _SECRET and not self._show_secrets
-            shown = "{hidden}" if hidden else visible(value)
-            yield f"{self._paint(visible(name) + ':', _CYAN)} {shown}"
+            yield f"{self._paint(visible(name) + ':', _CYAN)} {visible(value)}"
 
     def _paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._color else text

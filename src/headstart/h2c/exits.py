@@ -44,6 +44,9 @@ BAD_SESSION = (
     "write 'h2c --session NAME COMMAND'"
 )
 CANNOT_READ = "cannot read {}: {}; check the path given to --file"
+CANNOT_KEEP_KEYS = (
+    "cannot write the TLS keys to {}: {}; check the path given to --keylog or in SSLKEYLOGFILE"
+)
 CANNOT_WRITE = "cannot write {}: {}; check the path, and the space left"
 NOW_CURRENT = "{} is the current connection now"
 LOOK = "to see why, run 'h2c stop' and then 'h2c start --dump' in another terminal"

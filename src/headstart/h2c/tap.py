@@ -1,61 +1,105 @@
-"""The bytes of all connections, shown as frames on standard output: `h2c start --dump`.
+"""The bytes of all connections, shown as frames: `h2c start --dump` and `h2c wiretap`.
 
-Each connection has a decoder of its own; what it makes of the bytes goes to `dump`. Nothing here
-changes what is sent. Made by `daemon`, asked by `session` for each new connection.
+Each connection has a decoder of its own; what it makes of the bytes is masked and goes to a writer
+of the format asked for. Nothing here changes what is sent. Made by `daemon` and `wiretap`, asked by
+`session` for each new connection.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Callable
+from typing import assert_never
 
 from headstart.h2c import exits
-from headstart.h2c.dump import DumpWriter
-from headstart.h2c.options.process import Start
-from headstart.h2c.terminal import Failed, is_terminal, show
-from headstart.wire.frames import ConnectionFrames, Direction
+from headstart.h2c.dump import DumpFormat, DumpOptions, Source, TextWriter, Writer, masked
+from headstart.h2c.har import HarWriter
+from headstart.h2c.jsonlines import JsonWriter
+from headstart.h2c.sink import Sink
+from headstart.h2c.terminal import Failed, is_terminal
+from headstart.wire.frames import ConnectionFrames, Direction, Frame
 
 
 class Dump:
     """Shows the frames of every connection.
 
+    Args:
+        named: Name the first connection, too, which needs it as soon as there are others.
+
     Attributes:
-        failure: Why standard output takes no more; None as long as it does.
+        failure: Why the dump can take no more; None as long as it does.
         when_failed: Called then, with what commands that wait are to be told.
+        frames: How many there were, shown or not.
+
+    Raises:
+        Failed, BrokenPipeError: The dump's file cannot be opened or written.
     """
 
-    def __init__(self, command: Start) -> None:
-        color = is_terminal(1) and not os.environ.get("NO_COLOR")
-        self._writer = DumpWriter(
-            self._write, command.shown, color=color, show_secrets=command.show_secrets
-        )
+    def __init__(self, options: DumpOptions, *, named: bool = False) -> None:
+        self._show_secrets = options.show_secrets
+        self._named = named
+        self._sink = Sink(options.file)
         self._numbers = itertools.count(1)
         self.failure: BrokenPipeError | Failed | None = None
         self.when_failed: Callable[[str], None] = lambda message: None
+        self.frames = 0
+        self._writer = _writer(options, self._sink)
 
     def tap(self) -> Callable[[Direction, bytes, float], None]:
-        """What listens to one new connection: takes direction, bytes, seconds since connect."""
+        """What listens to one new connection: takes direction, bytes, seconds since connect.
+
+        No bytes say that the connection is over.
+        """
         number = next(self._numbers)
-        # The first one needs no name as long as it is the only one.
-        name = "" if number == 1 else str(number)
         frames = ConnectionFrames()
+        source: Source | None = None
 
         def listen(direction: Direction, data: bytes, at: float) -> None:
-            for frame in () if self.failure else frames.feed(direction, data, at):
-                self._writer.show(frame, name)
+            nonlocal source
+            if source is None:
+                source = Source(number, time.time() - at, self._named or number > 1)
+            self._show(frames.feed(direction, data, at) if data else frames.end(at), source)
+            if not data:
+                self._guarded(self._writer.end, source)
 
         return listen
 
-    def _write(self, text: str) -> None:
+    def close(self) -> None:
+        """Nothing more comes: write what is left."""
+        self._guarded(self._writer.close)
+        self._guarded(self._sink.close)
+
+    def _show(self, frames: list[Frame], source: Source) -> None:
+        self.frames += len(frames)
+        for frame in frames:
+            shown = frame if self._show_secrets else masked(frame)
+            self._guarded(self._writer.show, shown, source)
+
+    def _guarded(self, write: Callable[..., None], *arguments: object) -> None:
+        """Write, unless it failed before: then nothing that comes is written any more."""
         if self.failure is not None:
-            return  # the rest of what came with the frame that could not be written
+            return
         try:
-            # Past the buffer of `sys.stdout`, which would be flushed once more at the end.
-            show(text)
+            write(*arguments)
         except BrokenPipeError as error:
             self.failure = error
             self.when_failed(exits.DUMP_UNREAD)
         except Failed as error:
             self.failure = error
             self.when_failed(exits.DUMP_UNWRITABLE)
+
+
+def _writer(options: DumpOptions, sink: Sink) -> Writer:
+    match options.format:
+        case DumpFormat.TEXT:
+            on_terminal = not options.file and is_terminal(1)
+            color = on_terminal and not os.environ.get("NO_COLOR")
+            return TextWriter(sink.write, options.shown, color=color)
+        case DumpFormat.JSON:
+            return JsonWriter(sink.write, options.shown)
+        case DumpFormat.HAR:
+            return HarWriter(sink.write, options.shown)
+        case _:
+            assert_never(options.format)

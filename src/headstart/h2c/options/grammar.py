@@ -92,6 +92,11 @@ class Options:
         self._with_value.update(names)
         self._parser.add_argument(*names, **settings)
 
+    def optional_value(self, name: str, **settings: Any) -> None:
+        """An option that a value may follow, better behind `=`: "" without, None where it is not
+        given."""
+        self._parser.add_argument(name, nargs="?", const="", default=None, **settings)
+
     def argument(self, name: str, **settings: Any) -> None:
         """An argument known by its place."""
         self._parser.add_argument(name, **settings)

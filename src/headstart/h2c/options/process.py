@@ -9,7 +9,8 @@ import argparse
 from dataclasses import dataclass
 
 from headstart.errors import ConfigurationError
-from headstart.h2c.dump import FrameFilter
+from headstart.h2c.dump import DumpOptions
+from headstart.h2c.options.dumping import dump_options, dump_options_of, only_with_a_dump
 from headstart.h2c.options.grammar import Grammar, seconds
 
 DEFAULT_IDLE_TIMEOUT = 30 * 60.0
@@ -17,11 +18,15 @@ DEFAULT_IDLE_TIMEOUT = 30 * 60.0
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Be the background process, in the foreground or not."""
+    """Be the background process, in the foreground or not.
 
-    dump: bool
-    shown: FrameFilter
-    show_secrets: bool
+    Attributes:
+        dump: How frames are shown; None for not at all.
+        keylog: Where the TLS keys go; "" for nowhere.
+    """
+
+    dump: DumpOptions | None
+    keylog: str
     detach: bool
     idle_timeout: float
 
@@ -58,19 +63,15 @@ def _start_command(grammar: Grammar) -> None:
 h2c start --dump                                  show all frames
 h2c start --dump --include HEADERS,PUSH_PROMISE   only these
 h2c start --dump --exclude DATA --exclude PING    all but these
+h2c start --dump=frames.txt --detach              in the background, frames to a file
+h2c start --dump=visit.har --dump-format har      an HTTP archive
 h2c start --detach                                in the background
 """,
     )
-    start.flag("--dump", help="show the frames of all connections")
-    for name, help in (("--include", "show only these"), ("--exclude", "do not show these")):
-        start.value(
-            name,
-            action="append",
-            default=[],
-            metavar="TYPES",
-            help=f"{help} frame types; commas between them, or given several times",
-        )
-    start.flag("--show-secrets", help="show cookies and authorization, too")
+    start.optional_value(
+        "--dump", metavar="FILE", help="show the frames of all connections, or write them to FILE"
+    )
+    dump_options(start)
     start.flag("--detach", help="leave the terminal, as the other commands do it")
     start.value(
         "--idle-timeout",
@@ -81,10 +82,14 @@ h2c start --detach                                in the background
 
 
 def _start(given: argparse.Namespace) -> Start:
-    shown = FrameFilter.of(given.include, given.exclude)
-    if not given.dump and (given.include or given.exclude or given.show_secrets):
-        raise ConfigurationError("--include, --exclude and --show-secrets take --dump, too")
+    dump = None if given.dump is None else dump_options_of(given, given.dump)
+    if dump is None and only_with_a_dump(given):
+        raise ConfigurationError(
+            "--dump-format, --include, --exclude and --show-secrets take --dump, too"
+        )
+    if dump is not None and not dump.file and given.detach:
+        raise ConfigurationError("--dump with --detach takes a file: --dump=FILE")
     if given.idle_timeout is not None and not given.detach:
         raise ConfigurationError("--idle-timeout takes --detach, too")
     idle_timeout = DEFAULT_IDLE_TIMEOUT if given.idle_timeout is None else given.idle_timeout
-    return Start(given.dump, shown, given.show_secrets, given.detach, idle_timeout)
+    return Start(dump, given.keylog, given.detach, idle_timeout)

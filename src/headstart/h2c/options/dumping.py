@@ -1,0 +1,58 @@
+"""How frames are shown: the options that `start` and `wiretap` have in common.
+
+Called by `process` and `wiretapping`.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from headstart.h2c.dump import DumpFormat, DumpOptions, FrameFilter
+from headstart.h2c.options.grammar import Options
+
+
+def dump_options(options: Options) -> None:
+    """`--dump-format`, `--include`, `--exclude`, `--show-secrets` and `--keylog`."""
+    options.value(
+        "--dump-format",
+        choices=[form.value for form in DumpFormat],
+        metavar="FORMAT",
+        help="text (the default), json (an object a line) or har (an HTTP archive)",
+    )
+    for name, help in (("--include", "show only these"), ("--exclude", "do not show these")):
+        options.value(
+            name,
+            action="append",
+            default=[],
+            metavar="TYPES",
+            help=f"{help} frame types; commas between them, or given several times",
+        )
+    options.flag("--show-secrets", help="show cookies and authorization, too")
+    options.value(
+        "--keylog",
+        metavar="FILE",
+        default="",
+        help="add the TLS keys to this file, for Wireshark to decrypt with (NSS key log)",
+    )
+
+
+def dump_options_of(given: argparse.Namespace, file: str) -> DumpOptions:
+    """What they say.
+
+    Args:
+        file: Where the dump goes; "" and `-` are standard output.
+
+    Raises:
+        ConfigurationError: A name is none of a frame type.
+    """
+    return DumpOptions(
+        file="" if file == "-" else file,
+        format=DumpFormat(given.dump_format or DumpFormat.TEXT),
+        shown=FrameFilter.of(given.include, given.exclude),
+        show_secrets=given.show_secrets,
+    )
+
+
+def only_with_a_dump(given: argparse.Namespace) -> bool:
+    """Whether anything was given that makes sense only where frames are shown."""
+    return bool(given.dump_format or given.include or given.exclude or given.show_secrets)
