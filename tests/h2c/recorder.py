@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from headstart.h2c.conversation import Conversation
 
 
 class Recorder(Conversation):
-    """Attributes: `output`, `messages`, the paths of files `opened`; `input` is what is read."""
+    """Attributes: `output`, `messages`, lines of progress `shown`, the paths of files `opened`;
+    `input` is what is read."""
 
     def __init__(self, *pieces: bytes) -> None:
+        self.interrupted = asyncio.Event()
+        self.patient = False
+        self.shown: list[str] = []
         self.output = b""
         self.messages: list[str] = []
         self.opened: list[str] = []
@@ -23,8 +29,15 @@ class Recorder(Conversation):
     async def open_output(self, path: str) -> None:
         self.opened.append(path)
 
-    async def open_input(self, path: str) -> None:
+    async def progress(self, line: str) -> None:
+        self.shown.append(line)
+
+    async def be_patient(self) -> None:
+        self.patient = True
+
+    async def open_input(self, path: str) -> int | None:
         self.opened.append(path)
+        return sum(map(len, self.input))
 
     async def read(self) -> bytes:
         return self.input.pop(0) if self.input else b""

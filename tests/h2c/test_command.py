@@ -561,7 +561,7 @@ def test_a_server_that_says_nothing_more_is_given_up_on(
     result = room.h2c("get", "--timeout", "0.3", path)
 
     assert result.code == 4
-    assert result.err == "h2c: nothing moved for 0.3 s; --timeout SECONDS waits longer\n"
+    assert result.err == "h2c: nothing moved for 0.3 s; --timeout TIME waits longer\n"
     wait_until(lambda: server.resets == [8])  # CANCEL
 
 

@@ -61,6 +61,24 @@ async def test_a_request_tells_version_folder_terminals_and_arguments(pair: Pair
 
 
 @pytest.mark.parametrize(
+    ("facts", "colour", "unicode", "width"),
+    [
+        ("oecuw120", True, True, 120),
+        ("uw80", False, True, 80),
+        ("cw", True, False, 0),
+        ("wcu", False, False, 0),
+        ("", False, False, 0),
+    ],
+)
+def test_a_request_tells_what_a_terminal_shows(
+    facts: str, colour: bool, unicode: bool, width: int
+) -> None:
+    request = Request.parse(f"1.2\0/home\0{facts}\0get".encode())
+
+    assert (request.colour, request.unicode, request.width) == (colour, unicode, width)
+
+
+@pytest.mark.parametrize(
     ("kind", "payload"), [(framing.INPUT, b"1\0/\0"), (framing.REQUEST, b"1\0/")]
 )
 async def test_something_else_than_a_request_is_not_understood(
@@ -108,11 +126,37 @@ async def test_files_are_opened_before_anything_goes_on(pair: Pair) -> None:
     await command.send(framing.READY)
     await opening
 
-    opening = asyncio.ensure_future(conversation.open_input("-"))
+    sized = asyncio.ensure_future(conversation.open_input("file"))
+    assert await command.receive() == (framing.OPEN_INPUT, b"file")
+    await command.send(framing.READY, (1 << 40).to_bytes(8, "big"))
+    assert await sized == 1 << 40
+
+    sized = asyncio.ensure_future(conversation.open_input("-"))
+    assert await command.receive() == (framing.OPEN_INPUT, b"-")
+    await command.send(framing.READY)
+    assert await sized is None
+
+    sized = asyncio.ensure_future(conversation.open_input("-"))
     assert await command.receive() == (framing.OPEN_INPUT, b"-")
     await command.send(framing.INPUT, b"too early")
     with pytest.raises(Misunderstood):
-        await opening
+        await sized
+    command.hang_up()
+    await listening
+
+
+async def test_ctrl_c_is_told_where_it_was_asked_for(pair: Pair) -> None:
+    conversation, command = pair
+    listening = asyncio.ensure_future(conversation.listen())
+
+    await conversation.be_patient()
+    await conversation.progress("half")
+    assert await command.receive() == (framing.PATIENT, b"")
+    assert await command.receive() == (framing.PROGRESS, b"half")
+    assert not conversation.interrupted.is_set()
+
+    await command.send(framing.INTERRUPT)
+    await conversation.interrupted.wait()
     command.hang_up()
     await listening
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from headstart import __version__
 from headstart.client.errors import TimedOut
 from headstart.client.origin import Origin
 from headstart.h2c import exits, options
+from headstart.h2c.conversation import Request
 from headstart.h2c.exchange import Patience, exchange
 from headstart.h2c.options.connections import Trust
 from headstart.h2c.options.requests import Exchange
+from headstart.h2c.progress import LEAST
 from headstart.h2c.session import Session
 from tests.h2c.push_server import PushServer, push_server
 from tests.h2c.recorder import Recorder
@@ -41,7 +45,8 @@ def typed(*arguments: str) -> Exchange:
 async def run(
     session: Session, recorder: Recorder, *arguments: str, to_terminal: bool = False
 ) -> int:
-    return await exchange(typed(*arguments), session, recorder, to_terminal=to_terminal)
+    request = Request(__version__, "/", to_terminal, True, arguments, unicode=True, width=80)
+    return await exchange(typed(*arguments), session, recorder, request)
 
 
 async def test_content_goes_both_ways_piece_by_piece(session: Session) -> None:
@@ -118,6 +123,37 @@ async def test_a_request_that_no_push_answers_connects_again(
 
     assert await run(session, Recorder(), "get", *options, "/data") == 0
     assert server.requests == ["POST /data", "GET /data"]
+
+
+async def test_progress_is_shown_of_large_bodies_in_both_directions(session: Session) -> None:
+    class Slow(Recorder):
+        async def read(self) -> bytes:
+            await asyncio.sleep(0.11)  # more than the time between two lines
+            return await super().read()
+
+        async def out(self, data: bytes) -> None:
+            await super().out(data)
+            if len(self.output) > LEAST:
+                await asyncio.sleep(0.11)
+
+    up, down = Slow(*[bytes(500_000)] * 4), Slow(*[bytes(500_000)] * 4)
+
+    await run(session, up, "post", "--file", "source", "/echo", to_terminal=True)
+    await run(session, down, "post", "--file", "source", "/echo")
+
+    assert re.match(r"up  75 %  [━─]+  1\.50 MB of 2\.00 MB, ", up.shown[0])
+    assert up.shown[-1] == ""
+    assert not any(line.startswith("down") for line in up.shown)
+    assert any(re.match(r"down \d\.\d+ MB, ", line) for line in down.shown)
+    assert down.shown[-1] == ""
+
+
+async def test_of_small_bodies_no_progress_is_shown(session: Session) -> None:
+    recorder = Recorder(bytes(1000))
+
+    await run(session, recorder, "post", "--file", "source", "/echo")
+
+    assert recorder.shown == []
 
 
 async def test_with_fail_a_bad_status_has_no_content(session: Session) -> None:

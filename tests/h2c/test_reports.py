@@ -56,6 +56,22 @@ def test_streams_are_id_method_path_state() -> None:
     ]
 
 
+def test_streams_have_their_windows_when_asked_for() -> None:
+    infos = [
+        StreamInfo(1, "POST", "/a", "open", False, received=7),
+        StreamInfo(2, "GET", "/b", "closed", True, parent=1, status=200, received=3),
+        StreamInfo(3, "GET", "/c", "open", False),
+    ]
+    windows = {0: (10, 20), 1: (1, 2)}
+
+    assert list(reports.streams(infos, windows.get)) == [
+        "0: the connection, may send 10, may receive 20",
+        "1: POST /a open, received 7, may send 1, may receive 2",
+        "2: GET /b closed (cached push promise), promised on 1, status 200, received 3",
+        "3: GET /c open, received 0",
+    ]
+
+
 def test_ipv6_addresses_are_in_brackets() -> None:
     assert reports.address(("::1", 8443, 0, 0)) == "[::1]:8443"
     assert reports.address(("127.0.0.1", 8443)) == "127.0.0.1:8443"

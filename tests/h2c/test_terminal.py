@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,8 @@ def test_input_is_read_from_the_file_piece_by_piece(
     def script(connection: socket.socket) -> None:
         connection.recv(7)
         connection.sendall(framing.frame(framing.OPEN_INPUT, os.fsencode(source)))
-        assert connection.recv(5) == framing.frame(framing.READY)
+        ready = framing.frame(framing.READY, (5).to_bytes(8, "big"))
+        assert connection.recv(len(ready)) == ready
         for _ in range(3):
             connection.sendall(framing.frame(framing.WANT, (3).to_bytes(4, "big")))
             _, size = framing.read_header(connection.recv(5))
@@ -291,11 +293,15 @@ def test_a_request_says_what_was_typed_and_where(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(terminal, "is_terminal", lambda descriptor: descriptor == 2)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("NO_COLOR", raising=False)
 
     frame = terminal.request("1.2", ["get", "/\udcff"])
 
     fields = frame[framing.HEADER_SIZE :].split(b"\0")
-    assert fields == [b"1.2", os.fsencode(tmp_path), b"e", b"get", b"/\xff"]
+    assert fields == [b"1.2", os.fsencode(tmp_path), b"ecuw100", b"get", b"/\xff"]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert b"\0euw100\0" in terminal.request("1.2", ["get", "/"])
 
 
 def test_a_folder_that_is_gone_stops_nobody(
@@ -312,3 +318,69 @@ def test_a_folder_that_is_gone_stops_nobody(
 
 def test_a_stream_that_is_not_open_is_no_terminal() -> None:
     assert not terminal.is_terminal(9999)
+
+
+def test_the_width_is_the_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def size_of(descriptor: int) -> os.terminal_size:
+        if descriptor == 1:
+            raise OSError
+        return os.terminal_size((132, 40))
+
+    monkeypatch.setattr(os, "get_terminal_size", size_of)
+    assert terminal.width() == 132
+    monkeypatch.setenv("COLUMNS", "wide")
+    monkeypatch.setattr(os, "get_terminal_size", lambda descriptor: os.fstat(-1))
+    assert terminal.width() == 0
+
+
+def test_progress_is_one_line_that_goes_when_something_else_is_said(
+    converse: Callable[[Script], int], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    converse(
+        says(
+            framing.frame(framing.PROGRESS, b"10 %"),
+            framing.frame(framing.PROGRESS, b"20 %"),
+            framing.frame(framing.MESSAGE, b"a message\n"),
+            framing.frame(framing.PROGRESS, b"30 %"),
+            exit_with(0),
+        )
+    )
+
+    clear = b"\x1b[K"
+    shown = b"\r10 %" + clear + b"\r20 %" + clear + b"\r" + clear + b"a message\n"
+    assert capfdbinary.readouterr().err == shown + b"\r30 %" + clear + b"\r" + clear
+
+
+def test_a_pipe_has_no_size() -> None:
+    reader, writer = os.pipe()
+
+    assert terminal.size_of(reader) == b""
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """As a person's terminal has it, and as it was afterwards."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_the_first_ctrl_c_is_told_where_that_is_wanted_and_the_second_one_ends_it(
+    converse: Callable[[Script], int],
+) -> None:
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(framing.frame(framing.PATIENT))
+        connection.sendall(framing.frame(framing.OPEN_INPUT, b"/dev/null"))
+        connection.recv(framing.HEADER_SIZE)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        assert connection.recv(framing.HEADER_SIZE) == framing.frame(framing.INTERRUPT)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        converse(script)

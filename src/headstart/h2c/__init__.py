@@ -18,7 +18,10 @@ Everything else runs in the background process, which reads the arguments as wel
     session.py       the connections, which of them is current, fields set by the user
     verbs.py         what each command does
     exchange.py      a request and its response
+    progress.py      how far an upload or a download is
+    ping.py          round trips, one or a series
     reports.py       what lists and --json print
+    figures.py       sizes and times as people read them
 
 For `start --dump`, bytes of all connections beside their way:
 

@@ -29,6 +29,9 @@ class Request:
         version: The command's version.
         folder: Its working directory.
         arguments: Without the program's name.
+        colour: A terminal may be coloured.
+        unicode: Text may be more than ASCII.
+        width: Columns of the terminal; 0 where there is none.
     """
 
     version: str
@@ -36,6 +39,9 @@ class Request:
     stdout_is_terminal: bool
     stderr_is_terminal: bool
     arguments: tuple[str, ...]
+    colour: bool = False
+    unicode: bool = False
+    width: int = 0
 
     @classmethod
     def parse(cls, payload: bytes) -> Request:
@@ -48,12 +54,16 @@ class Request:
         if len(fields) < 3:
             raise Misunderstood(exits.BAD_REQUEST)
         version, folder, facts, *arguments = fields
+        flags, _, width = facts.partition(framing.WIDTH)
         return cls(
             version,
             folder,
-            framing.STDOUT_IS_TERMINAL in facts,
-            framing.STDERR_IS_TERMINAL in facts,
+            framing.STDOUT_IS_TERMINAL in flags,
+            framing.STDERR_IS_TERMINAL in flags,
             tuple(arguments),
+            framing.COLOUR in flags,
+            framing.UNICODE in flags,
+            int(width) if width.isascii() and width.isdecimal() else 0,
         )
 
 
@@ -61,12 +71,16 @@ class Conversation:
     """One command's connection.
 
     `listen` must run beside everything else; it ends when the command hangs up.
+
+    Attributes:
+        interrupted: The user pressed Ctrl-C after `be_patient`.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
         self._answers: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(1)
+        self.interrupted = asyncio.Event()
 
     async def request(self) -> Request:
         """The command's first frame.
@@ -83,7 +97,11 @@ class Conversation:
         """Take in the command's answers until it hangs up."""
         try:
             while True:
-                await self._answers.put(await self._frame())
+                kind, payload = await self._frame()
+                if kind == framing.INTERRUPT:
+                    self.interrupted.set()
+                else:
+                    await self._answers.put((kind, payload))
         except (asyncio.IncompleteReadError, ConnectionError):
             return
 
@@ -99,15 +117,28 @@ class Conversation:
         """Write one line to the command's standard error, as printable characters only."""
         await self._send(framing.MESSAGE, octets(f"h2c: {printable(message)}\n"))
 
+    async def progress(self, line: str) -> None:
+        """Replace the line on the terminal's standard error that shows progress; "" erases it."""
+        await self._send(framing.PROGRESS, octets(line))
+
+    async def be_patient(self) -> None:
+        """Have Ctrl-C set `interrupted` instead of hanging up."""
+        await self._send(framing.PATIENT, b"")
+
     async def open_output(self, path: str) -> None:
         """Have all further output written to a file."""
         await self._send(framing.OPEN_OUTPUT, octets(path))
         await self._expect(framing.READY)
 
-    async def open_input(self, path: str) -> None:
-        """Have a file opened for `read`; `-` is standard input."""
+    async def open_input(self, path: str) -> int | None:
+        """Have a file opened for `read`; `-` is standard input.
+
+        Returns:
+            Its size in octets, None where it has none, as a pipe.
+        """
         await self._send(framing.OPEN_INPUT, octets(path))
-        await self._expect(framing.READY)
+        size = await self._expect(framing.READY)
+        return int.from_bytes(size, "big") if size else None
 
     async def read(self) -> bytes:
         """Some octets of input, none at the end."""

@@ -20,8 +20,9 @@ from headstart.client.errors import TimedOut
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import Response
 from headstart.h2c import exits
-from headstart.h2c.conversation import Conversation
-from headstart.h2c.options.requests import Content, Exchange, FromFile, Text
+from headstart.h2c.conversation import Conversation, Request
+from headstart.h2c.options.requests import Exchange, FromFile, Text
+from headstart.h2c.progress import Progress
 from headstart.h2c.session import Link, Session, Usable
 from headstart.wire.payloads import visible
 
@@ -73,46 +74,105 @@ class Patience:
 
 
 async def exchange(
-    command: Exchange, session: Session, conversation: Conversation, *, to_terminal: bool
+    command: Exchange, session: Session, conversation: Conversation, request: Request
 ) -> int:
     """Do what the command says; returns its exit code.
 
     Args:
-        to_terminal: Fields are shown on a terminal, so nothing in them may be obeyed by it.
+        request: Where the user typed it: fields that are shown on a terminal hold nothing that it
+            would obey, and where its standard error is one, progress is shown there.
     """
     origin, target = split_url(command.where)
-    fields = _fields(command, session)
+    fields = fields_of(command, session)
     link = await _link(command, origin, session, partial(_can_answer, command, target, fields))
     if link.trust.insecure:
         await conversation.say(exits.INSECURE.format(link.connection.origin))
     if command.output not in ("", "-"):
         await conversation.open_output(command.output)
+    size = None
     if isinstance(command.content, FromFile):
-        await conversation.open_input(command.content.path)
+        size = await conversation.open_input(command.content.path)
     async with Patience(command.timeout) as patience:
+        moving = _Moving(command, conversation, request, patience)
         response = await link.connection.request(
             command.method,
             target,
             fields,
-            _content(command.content, conversation, patience),
+            moving.content(size),
             timeout=None,
             use_pushes=command.use_pushes,
             keep_push=command.keep_push,
         )
         try:
-            if command.verbose:
-                await conversation.say(_provenance(response))
-            if command.fail and response.status >= 400:
-                await conversation.say(exits.STATUS.format(response.status))
-                return exits.REQUEST_FAILED
-            if command.include:
-                await conversation.out(_heads(response, printable=to_terminal))
-            await _show_content(response, conversation, patience)
-            if command.include and response.trailers:
-                await conversation.out(_tail(response, printable=to_terminal))
+            return await moving.show(response)
         finally:
             await response.aclose()
-    return exits.OK
+
+
+class _Moving:
+    """Moves content from the command to the request, and the response to the command."""
+
+    def __init__(
+        self, command: Exchange, conversation: Conversation, request: Request, patience: Patience
+    ) -> None:
+        self._command = command
+        self._conversation = conversation
+        self._request = request
+        self._patience = patience
+        self._to_terminal = request.stdout_is_terminal and command.output in ("", "-")
+
+    def content(self, size: int | None) -> bytes | AsyncIterator[bytes] | None:
+        """The request's content.
+
+        Args:
+            size: Of the file that it is in, if that is known.
+        """
+        match self._command.content:
+            case Text(data):
+                return data
+            case FromFile():
+                return self._upload(self._progress("up", size))
+            case None:
+                return None
+
+    async def _upload(self, progress: Progress) -> AsyncIterator[bytes]:
+        """The command's input, piece by piece, as the connection takes it."""
+        while True:
+            with self._patience.paused():
+                data = await self._conversation.read()
+            if not data:
+                await progress.end()
+                return
+            yield data
+            await progress.moved(len(data))
+
+    async def show(self, response: Response) -> int:
+        """Write the response as the command wants it; returns the exit code."""
+        command, conversation = self._command, self._conversation
+        if command.verbose:
+            await conversation.say(_provenance(response))
+        if command.fail and response.status >= 400:
+            await conversation.say(exits.STATUS.format(response.status))
+            return exits.REQUEST_FAILED
+        if command.include:
+            await conversation.out(_heads(response, printable=self._to_terminal))
+        await self._show_content(response)
+        if command.include and response.trailers:
+            await conversation.out(_tail(response, printable=self._to_terminal))
+        return exits.OK
+
+    async def _show_content(self, response: Response) -> None:
+        progress = self._progress("down", _length(response))
+        async for data in response.iter_bytes():
+            with self._patience.paused():
+                await self._conversation.out(data)
+                if not self._to_terminal:  # there, content and progress would mix
+                    await progress.moved(len(data))
+        await progress.end()
+
+    def _progress(self, what: str, total: int | None) -> Progress:
+        clock = asyncio.get_running_loop().time
+        return Progress(self._conversation, self._request, what, total, clock)
 
 
 async def _link(command: Exchange, origin: Origin | None, session: Session, usable: Usable) -> Link:
@@ -135,7 +195,7 @@ def _can_answer(
     return pushed is not None
 
 
-def _fields(command: Exchange, session: Session) -> list[tuple[bytes, bytes]]:
+def fields_of(command: Exchange, session: Session) -> list[tuple[bytes, bytes]]:
     """The request's fields: what the user says replaces what is set, and that replaces ours."""
     fields = list(command.headers)
     for layer in (session.fields, [_USER_AGENT, _ACCEPT]):
@@ -144,32 +204,10 @@ def _fields(command: Exchange, session: Session) -> list[tuple[bytes, bytes]]:
     return fields
 
 
-def _content(
-    content: Content, conversation: Conversation, patience: Patience
-) -> bytes | AsyncIterator[bytes] | None:
-    match content:
-        case Text(data):
-            return data
-        case FromFile():
-            return _upload(conversation, patience)
-        case None:
-            return None
-
-
-async def _upload(conversation: Conversation, patience: Patience) -> AsyncIterator[bytes]:
-    """The command's input, piece by piece, as the connection takes it."""
-    while True:
-        with patience.paused():
-            data = await conversation.read()
-        if not data:
-            return
-        yield data
-
-
-async def _show_content(response: Response, conversation: Conversation, patience: Patience) -> None:
-    async for data in response.iter_bytes():
-        with patience.paused():
-            await conversation.out(data)
+def _length(response: Response) -> int | None:
+    """What Content-Length says of the body."""
+    length = response.header("content-length")
+    return int(length) if length.isascii() and length.isdecimal() else None
 
 
 def _provenance(response: Response) -> str:

@@ -4,7 +4,8 @@ A frame is its kind (1 octet), the length of its payload (4 octets, big-endian),
 The command sends one `REQUEST`, then answers what it is asked; the background process sends output
 and asks for input, then `EXIT`. Nobody sends input unasked, and output waits in the socket, so
 either side can slow the other down. Either side may hang up: for the background process that means
-that the user pressed Ctrl-C. Read by `terminal` and `conversation`; imports nothing.
+that the user pressed Ctrl-C, unless it said `PATIENT` before. Read by `terminal` and
+`conversation`; imports nothing.
 
 The layout of `REQUEST` never changes, so that two versions can tell each other apart.
 """
@@ -15,7 +16,12 @@ REQUEST = 1
 INPUT = 2
 """Up to as many octets as `WANT` asked for; none at the end of the input."""
 READY = 3
-"""The file named by `OPEN_INPUT` or `OPEN_OUTPUT` is open; empty."""
+"""The file named by `OPEN_INPUT` or `OPEN_OUTPUT` is open.
+
+After `OPEN_INPUT`, 8 octets, big-endian, say its size where it has one; empty otherwise.
+"""
+INTERRUPT = 4
+"""The user pressed Ctrl-C after `PATIENT`; empty."""
 
 # From the background process.
 OUTPUT = 16
@@ -31,12 +37,27 @@ WANT = 20
 EXIT = 21
 """The exit code, 1 octet; the last frame."""
 
+PATIENT = 22
+"""Ctrl-C is to be told with `INTERRUPT`, and `EXIT` waited for; a second one ends the command."""
+PROGRESS = 23
+"""A line of UTF-8 for standard error, without a line feed, that takes the place of the one before.
+
+Empty for none; also erased by `MESSAGE` and at the end.
+"""
+
 HEADER_SIZE = 5
 MAX_PAYLOAD = 4 * 1024 * 1024
 """Arguments may be this long together (Linux: 2 MiB); everything else is far shorter."""
 
+# The facts of a `REQUEST`, in any order but for the last one.
 STDOUT_IS_TERMINAL = "o"
 STDERR_IS_TERMINAL = "e"
+COLOUR = "c"
+"""NO_COLOR is not set."""
+UNICODE = "u"
+"""Text is UTF-8 here."""
+WIDTH = "w"
+"""The decimal number of a terminal's columns follows; left out where it is not known."""
 
 
 def frame(kind: int, payload: bytes = b"") -> bytes:

@@ -6,7 +6,8 @@ Reads what `headstart.client` knows; writes nothing. Called by `verbs`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from headstart.client.connection import H2Connection
 from headstart.client.exchange import StreamInfo
@@ -24,6 +25,9 @@ _SETTINGS = {
     0x8: "ENABLE_CONNECT_PROTOCOL",
     0x9: "NO_RFC7540_PRIORITIES",
 }
+
+Windows: TypeAlias = Callable[[int], tuple[int, int] | None]
+"""Bytes that may still be sent and received on a stream, None for one that is gone."""
 
 _PUSH_COLUMNS = ("STREAM", "PARENT", "STATUS", "SIZE", "AGE", "STATE", "TYPE", "AUTHORITY", "PATH")
 
@@ -62,11 +66,30 @@ def connections(links: Iterable[tuple[Link, bool]]) -> Iterator[str]:
         yield f"{mark} {connection.origin}{state}"
 
 
-def streams(infos: Iterable[StreamInfo]) -> Iterator[str]:
-    """One line a stream: `ID: METHOD PATH STATE`."""
+def streams(infos: Iterable[StreamInfo], windows: Windows | None = None) -> Iterator[str]:
+    """One line a stream: `ID: METHOD PATH STATE`.
+
+    Args:
+        windows: Tells what may still be sent and received on a stream, 0 for the connection, whose
+            line is the first one then; None to leave all that out.
+    """
+    if windows is not None:
+        yield f"0: the connection{_may(windows(0))}"
     for info in infos:
         pushed = " (cached push promise)" if info.pushed else ""
-        yield f"{info.id}: {info.method} {_text(info.target)} {info.state}{pushed}"
+        line = f"{info.id}: {info.method} {_text(info.target)} {info.state}{pushed}"
+        yield line if windows is None else f"{line}{_more(info, windows)}"
+
+
+def _more(info: StreamInfo, windows: Windows) -> str:
+    parent = f", promised on {info.parent}" if info.parent else ""
+    status = f", status {info.status}" if info.status else ""
+    may = "" if info.state == "closed" else _may(windows(info.id))
+    return f"{parent}{status}, received {info.received}{may}"
+
+
+def _may(windows: tuple[int, int] | None) -> str:
+    return "" if windows is None else f", may send {windows[0]}, may receive {windows[1]}"
 
 
 def push_paths(pushes: Iterable[Pushed]) -> Iterator[str]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -66,6 +67,7 @@ class Session:
         self._retired: list[Link] = []
         self._locks: defaultdict[Origin, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._current: Origin | None = None
+        self._series: list[tuple[H2Connection, asyncio.Event]] = []
         self.fields: list[tuple[bytes, bytes]] = []
         """Sent with every request: names in lower case, and values."""
 
@@ -98,7 +100,13 @@ class Session:
         return await self.connect(link.connection.origin, link.trust, timeout, usable)
 
     async def use(
-        self, origin: Origin, trust: Trust, timeout: float, usable: Usable = is_available
+        self,
+        origin: Origin,
+        trust: Trust,
+        timeout: float,
+        usable: Usable = is_available,
+        *,
+        make_current: bool = True,
     ) -> Link:
         """A connection to the origin, which becomes the current one.
 
@@ -107,15 +115,22 @@ class Session:
         link = self._links.get(origin)
         if link is not None and trust == Trust():
             trust = link.trust
-        return await self.connect(origin, trust, timeout, usable)
+        return await self.connect(origin, trust, timeout, usable, make_current=make_current)
 
     async def connect(
-        self, origin: Origin, trust: Trust, timeout: float, usable: Usable = is_available
+        self,
+        origin: Origin,
+        trust: Trust,
+        timeout: float,
+        usable: Usable = is_available,
+        *,
+        make_current: bool = True,
     ) -> Link:
         """A connection that was made with this trust, and becomes the current one.
 
         Args:
             usable: Says whether one that is there can do what it is wanted for.
+            make_current: Whether it becomes the current one, where there is one already.
         """
         async with self._locks[origin]:
             link = self._links.get(origin)
@@ -123,7 +138,8 @@ class Session:
                 made = Link(await self._connected(origin, trust, timeout), trust)
                 await self._replace(link, made)
                 link = made
-        self._current = origin
+        if make_current or self._current is None:
+            self._current = origin
         return link
 
     async def _replace(self, old: Link | None, new: Link) -> None:
@@ -147,6 +163,23 @@ class Session:
             tap=None if self._taps is None else self._taps.tap(),
             timeout=timeout,
         )
+
+    @contextmanager
+    def series(self, connection: H2Connection, stop: asyncio.Event) -> Iterator[None]:
+        """A series of PINGs runs on the connection; `stop` ends it."""
+        entry = (connection, stop)
+        self._series.append(entry)
+        try:
+            yield
+        finally:
+            self._series.remove(entry)
+
+    def stop_series(self, connection: H2Connection) -> int:
+        """End the series of PINGs that run on the connection; returns how many there are."""
+        stops = [stop for other, stop in self._series if other is connection]
+        for stop in stops:
+            stop.set()
+        return len(stops)
 
     async def disconnect(self) -> None:
         """Close the current connection; the one made before it is the current one then.

@@ -7,6 +7,7 @@ place and put there when all of it has come. Called by `command`; imports no mor
 
 import os
 import stat
+import sys
 from _socket import MSG_WAITALL, socket
 
 from headstart.h2c import exits, framing
@@ -61,10 +62,31 @@ def wait_writable(descriptor: int) -> None:
 
 def request(version: str, arguments: list[str]) -> bytes:
     """The `REQUEST` frame for these arguments, typed here and now."""
-    facts = framing.STDOUT_IS_TERMINAL if is_terminal(1) else ""
-    facts += framing.STDERR_IS_TERMINAL if is_terminal(2) else ""
-    fields = [version, working_folder(), facts, *arguments]
+    fields = [version, working_folder(), facts(), *arguments]
     return framing.frame(framing.REQUEST, b"\0".join(map(os.fsencode, fields)))
+
+
+def facts() -> str:
+    """What the other side should know of the standard streams."""
+    told = framing.STDOUT_IS_TERMINAL if is_terminal(1) else ""
+    told += framing.STDERR_IS_TERMINAL if is_terminal(2) else ""
+    told += "" if os.environ.get("NO_COLOR") else framing.COLOUR
+    told += framing.UNICODE if sys.getfilesystemencoding() == "utf-8" else ""
+    columns = width()
+    return f"{told}{framing.WIDTH}{columns}" if columns else told
+
+
+def width() -> int:
+    """Columns of standard output, or of standard error; 0 where neither is a terminal."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and told.isascii():
+        return int(told[:4])
+    for descriptor in (1, 2):
+        try:
+            return os.get_terminal_size(descriptor).columns
+        except OSError:
+            continue
+    return 0
 
 
 def is_terminal(descriptor: int) -> bool:
@@ -95,13 +117,14 @@ def open_standard_streams() -> None:
 class Conversation:
     """One command's exchange with the background process."""
 
-    __slots__ = ("_connection", "_input", "_log", "_output", "_wanted")
+    __slots__ = ("_connection", "_input", "_log", "_output", "_progress", "_wanted")
 
     def __init__(self, connection: socket, log: str) -> None:
         self._connection = connection
         self._log = log
         self._input = 0
         self._output = Output()
+        self._progress = False  # a line of it is on the terminal
         self._wanted = 0  # octets of input that were asked for and not given yet
 
     def run(self, request: bytes) -> int:
@@ -117,6 +140,7 @@ class Conversation:
         except (ConnectionResetError, EOFError) as error:
             raise Failed(exits.LOST_DAEMON.format(self._log), exits.NOT_CONNECTED) from error
         finally:
+            self._show_progress(b"")
             self._output.discard()
             self._connection.close()
 
@@ -135,15 +159,36 @@ class Conversation:
         if kind == framing.OUTPUT:
             self._output.write(payload)
         elif kind == framing.MESSAGE:
+            self._show_progress(b"")
             tell(payload)
+        elif kind == framing.PROGRESS:
+            self._show_progress(payload)
         elif kind == framing.WANT:
             self._wanted = int.from_bytes(payload, "big")
+        elif kind == framing.PATIENT:
+            self._tell_of_interrupts()
         elif kind == framing.OPEN_INPUT:
             self._input = open_input(payload)
-            self._send(framing.frame(framing.READY))
+            self._send(framing.frame(framing.READY, size_of(self._input)))
         elif kind == framing.OPEN_OUTPUT:
             self._output.open(payload)
             self._send(framing.frame(framing.READY))
+
+    def _show_progress(self, line: bytes) -> None:
+        """Replace the line of progress, or erase it."""
+        if line or self._progress:
+            tell(b"\r" + line + b"\x1b[K")
+        self._progress = bool(line)
+
+    def _tell_of_interrupts(self) -> None:
+        """From now on the first Ctrl-C is told to the other side, which has last words to say."""
+        import signal  # it takes a while to import
+
+        def interrupted(number: int, frame: object) -> None:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._send(framing.frame(framing.INTERRUPT))
+
+        signal.signal(signal.SIGINT, interrupted)
 
     def _has_input(self) -> bool:
         """Wait for input or for the other side, which may have the answer before it has it all."""
@@ -195,6 +240,15 @@ def open_input(path: bytes) -> int:
     except OSError as error:
         raise Failed(exits.CANNOT_READ.format(os.fsdecode(path), error.strerror)) from error
     return descriptor
+
+
+def size_of(descriptor: int) -> bytes:
+    """How much of a regular file is still to be read, as 8 octets; none for anything else."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        return b""
+    left = found.st_size - os.lseek(descriptor, 0, os.SEEK_CUR)
+    return max(left, 0).to_bytes(8, "big")
 
 
 def read_some(descriptor: int, size: int) -> bytes:

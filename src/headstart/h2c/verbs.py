@@ -23,6 +23,7 @@ from headstart.h2c.options.grammar import octets
 from headstart.h2c.options.process import Pid, Start, Stop, Version
 from headstart.h2c.options.pushes import PushList, StreamInfo
 from headstart.h2c.options.requests import Exchange
+from headstart.h2c.ping import ping
 from headstart.h2c.session import Session
 
 
@@ -39,14 +40,11 @@ async def perform(
             return await _connect(command, session, conversation, request.folder)
         case Exchange():
             trust = _resolved(command.trust, request.folder)
-            to_terminal = request.stdout_is_terminal and command.output in ("", "-")
-            return await exchange(
-                replace(command, trust=trust), session, conversation, to_terminal=to_terminal
-            )
+            return await exchange(replace(command, trust=trust), session, conversation, request)
         case Disconnect():
             return await _disconnect(session, conversation)
         case Ping():
-            return await _ping(command, session, conversation)
+            return await ping(command, session, conversation)
         case SetField():
             return await _set(command, session, conversation)
         case UnsetField():
@@ -89,13 +87,6 @@ async def _disconnect(session: Session, conversation: Conversation) -> int:
     return exits.OK
 
 
-async def _ping(command: Ping, session: Session, conversation: Conversation) -> int:
-    link = await session.use_current(command.timeout)
-    seconds = await link.connection.ping(command.timeout)
-    await conversation.print(f"{seconds * 1000:.3f} ms")
-    return exits.OK
-
-
 async def _set(command: SetField, session: Session, conversation: Conversation) -> int:
     if command.field is not None:
         session.fields.append(command.field)
@@ -125,7 +116,9 @@ async def _list(
         case PushList():
             lines = _pushes(command, session)
         case StreamInfo():
-            lines = reports.streams(session.current().connection.streams(closed=command.closed))
+            connection = session.current().connection
+            infos = connection.streams(closed=command.closed)
+            lines = reports.streams(infos, connection.windows if command.verbose else None)
         case _:
             assert_never(command)
     for line in lines:

@@ -94,7 +94,7 @@ def test_surplus_arguments_are_a_mistake() -> None:
         ("ping --timeout 1", Ping(1.0)),
         ("push-list", PushList(False, False)),
         ("push-list -l --json", PushList(True, True)),
-        ("stream-info --closed", StreamInfo(True)),
+        ("stream-info --closed", StreamInfo(True, False)),
         ("set", SetField(None)),
         ("set Name value", SetField((b"name", b"value"))),
         ("unset Name", UnsetField("Name", None)),

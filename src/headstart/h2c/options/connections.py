@@ -8,7 +8,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from headstart.h2c.options.grammar import Grammar, Options
+from headstart.errors import ConfigurationError
+from headstart.h2c.options.grammar import Grammar, Options, count, seconds
+
+DEFAULT_INTERVAL = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,18 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Measure the round trip."""
+    """Measure the round trip.
+
+    Attributes:
+        count: How often; None until Ctrl-C or `--stop`.
+        interval: Seconds from one PING to the next.
+        stop: End the series that run, instead.
+    """
 
     timeout: float
+    count: int | None = 1
+    interval: float = DEFAULT_INTERVAL
+    stop: bool = False
 
 
 def declare(grammar: Grammar) -> None:
@@ -73,10 +85,37 @@ h2c connect 'http://[::1]:8080'      HTTP/2 without TLS, by prior knowledge
     grammar.command(
         "connections", lambda _: Connections(), "list the connections", "h2c connections"
     )
+    _ping_command(grammar)
+
+
+def _ping_command(grammar: Grammar) -> None:
     ping = grammar.command(
-        "ping", lambda given: Ping(given.timeout), "measure the round trip", "h2c ping"
+        "ping",
+        _ping,
+        "measure the round trip",
+        """
+h2c ping                          once
+h2c ping --interval 500ms         until Ctrl-C, and then statistics
+h2c ping --count 10               ten times, a second between them
+h2c ping --stop                   end the series that runs in another terminal
+""",
     )
+    ping.value(
+        "--interval",
+        type=seconds,
+        metavar="TIME",
+        help="ping again and again, with so much time between (500ms, 2s, 1m)",
+    )
+    ping.value("--count", type=count, metavar="N", help="ping so often")
+    ping.flag("--stop", help="end the series that run on the current connection")
     ping.timeout()
+
+
+def _ping(given: argparse.Namespace) -> Ping:
+    if given.stop and (given.interval or given.count):
+        raise ConfigurationError("--stop excludes --interval and --count")
+    often = given.count or (None if given.interval else 1)
+    return Ping(given.timeout, often, given.interval or DEFAULT_INTERVAL, given.stop)
 
 
 def trust_options(options: Options) -> None:

@@ -10,6 +10,7 @@ itself (help, mistakes, `start`). Called by the modules of this package.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
 
@@ -19,6 +20,9 @@ Build: TypeAlias = Callable[[argparse.Namespace], object]
 """Makes the command of what was given."""
 
 DEFAULT_TIMEOUT = 10.0
+
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h)?")
+_UNITS = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class HelpWanted(Exception):
@@ -110,21 +114,26 @@ class Options:
         self.value(
             "--timeout",
             type=seconds,
-            metavar="SECONDS",
+            metavar="TIME",
             default=DEFAULT_TIMEOUT,
             help="give up when nothing has moved for so long (default: 10)",
         )
 
 
 def seconds(text: str) -> float:
-    """A number of seconds, as the type of an option."""
-    number = float(text)  # argparse turns ValueError into its own message
+    """The type of options that take a time: seconds, or `500ms`, `10s`, `2m`, `1h`."""
+    match = _DURATION.fullmatch(text)
+    number = float(match[1]) * _UNITS[match[2]] if match and text.isascii() else 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds above 0, or 500ms, 2m")
     return number
 
 
-seconds.__name__ = "number of seconds"  # what argparse calls it in its message
+def count(text: str) -> int:
+    """The type of options that take a number of things, from one on."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) == int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of times; give 1 or more")
+    return int(text)
 
 
 def octets(text: str) -> bytes:

@@ -76,7 +76,7 @@ h2c start --detach                                in the background
     start.value(
         "--idle-timeout",
         type=seconds,
-        metavar="SECONDS",
+        metavar="TIME",
         help="with --detach: end after so long without connection and command (default: 1800)",
     )
 

@@ -20,9 +20,14 @@ class PushList:
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """List the current connection's streams."""
+    """List the current connection's streams.
+
+    Attributes:
+        verbose: With their windows.
+    """
 
     closed: bool
+    verbose: bool
 
 
 def declare(grammar: Grammar) -> None:
@@ -40,8 +45,13 @@ h2c push-list --json     everything that is known
     pushes.flag("--json", help="the same as a JSON array")
     streams = grammar.command(
         "stream-info",
-        lambda given: StreamInfo(given.closed),
+        lambda given: StreamInfo(given.closed, given.verbose),
         "list the current connection's streams",
-        "h2c stream-info --closed",
+        """
+h2c stream-info            those that are open, and pushed responses that wait
+h2c stream-info --closed   the last hundred that have ended, too
+h2c stream-info -v         with what may still be sent and received on each
+""",
     )
     streams.flag("--closed", help="those that have ended, too")
+    streams.flag("-v", "--verbose", help="flow-control windows, and bytes received")
