@@ -32,24 +32,34 @@ _TURNS = 12
 
 
 class FakeSocket(asyncio.Transport):
-    """What the connection writes goes to `written`; closing it tells the connection."""
+    """What the connection writes goes to `written`; closing it tells the connection.
+
+    One that `lingers` is closed by `abort()` only: the other end does not answer close_notify.
+    """
 
     def __init__(self, protocol: asyncio.Protocol) -> None:
         super().__init__()
         self._protocol = protocol
         self.written: list[bytes] = []
         self.closed = False
+        self.lingers = False
+        self.lost = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written.append(bytes(data))
 
     def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
+        if not self.lingers:
+            self.abort()
 
     def abort(self) -> None:
-        self.close()
+        if not self.closed:
+            self.closed = True
+            asyncio.get_running_loop().call_soon(self._lose)
+
+    def _lose(self) -> None:
+        self.lost = True
+        self._protocol.connection_lost(None)
 
     def is_closing(self) -> bool:
         return self.closed

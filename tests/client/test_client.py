@@ -197,6 +197,44 @@ async def test_server_that_refuses_all_is_asked_three_times() -> None:
     assert asked == 3
 
 
+async def test_server_that_takes_a_request_a_connection_is_asked_until_all_are_answered() -> None:
+    def act(server: Scripted, request: RequestReceived) -> None:
+        if request.stream_id == 1:
+            server.answer(request)
+            server.wire._engine.send_goaway(last_stream_id=1)
+
+    async with serving(act) as (url, connections), Client(url) as client:
+        responses = await asyncio.gather(*(client.get(f"/{number}") for number in range(10)))
+
+    assert [response.content for response in responses] == [b"/%d" % n for n in range(10)]
+    assert len(connections) == 10
+
+
+async def test_push_that_breaks_off_is_asked_for() -> None:
+    def act(server: Scripted, request: RequestReceived) -> None:
+        if request.target == b"/page":
+            promised = server.wire.promise(
+                request.stream_id, "GET", b"http", request.authority, b"/asset", []
+            )
+            assert isinstance(promised, int)
+            server.wire.respond(promised, response_fields(200, []), end_stream=False)
+            server.wire.send_data(promised, b"half", False)
+            pushed.append(promised)
+        server.answer(request)
+
+    pushed: list[int] = []
+    async with serving(act) as (url, connections), Client(url, push=True) as client:
+        await client.get("/page")
+        asking = asyncio.create_task(client.get("/asset"))
+        await asyncio.sleep(0)  # it reads what was pushed so far
+        (server,) = connections
+        server.wire.reset(pushed[0], ErrorCode.INTERNAL_ERROR)
+        server.flush()
+        asset = await asking
+
+    assert (asset.content, asset.from_push) == (b"/asset", False)
+
+
 async def test_silent_server_times_out() -> None:
     def act(server: Scripted, request: RequestReceived) -> None:
         del server, request

@@ -549,6 +549,15 @@ async def test_closing_says_goaway_and_fails_what_is_under_way() -> None:
     await peer.connection.aclose()
 
 
+async def test_closing_ends_even_where_the_server_does_not_take_leave() -> None:
+    peer = await Peer.connected()
+    peer.socket.lingers = True
+
+    await peer.connection.aclose()
+
+    assert peer.socket.lost
+
+
 async def test_server_that_breaks_the_rules_is_told_so() -> None:
     peer = await Peer.connected()
     task, _ = await peer.asked()

@@ -125,17 +125,22 @@ class Client:
         origin, target = self._resolve(url)
         fields = _fields(headers)
         attempt = 1
+        use_pushes = True
         while True:
             connection = await self._connection(origin)
+            response = None
             try:
                 response = await connection.request(
-                    method, target, fields, content, timeout=self._timeout
+                    method, target, fields, content, timeout=self._timeout, use_pushes=use_pushes
                 )
                 await response.read()
             except RequestFailed as error:
+                if response is not None and response.from_push:
+                    use_pushes = False  # nothing was asked for yet
+                    continue
                 if attempt == _ATTEMPTS or not _may_repeat(error, method, content, connection):
                     raise
-                attempt += 1
+                attempt += not _left_out(error, connection)
             else:
                 return response
 
@@ -183,6 +188,14 @@ def _may_repeat(
     if not (content is None or isinstance(content, bytes)):
         return False
     return not error.processed or (connection.closed and method in _IDEMPOTENT)
+
+
+def _left_out(error: RequestFailed, connection: H2Connection) -> bool:
+    """Whether a GOAWAY left the request out for others that the server took before it.
+
+    That is no failure, however often it happens: each connection takes some of them.
+    """
+    return not error.processed and bool(connection.last_stream_id)
 
 
 def _fields(headers: Headers) -> Fields:

@@ -59,6 +59,8 @@ _OfConnection: TypeAlias = (
 _LIMITS = ClientLimits()
 _CLOSED_STREAMS_KEPT = 100
 _CLOSE_PATIENCE = 1.0
+# RFC 8446, 6.1: the other end need not answer our close_notify, and h2o does not.
+_NOTIFY_PATIENCE = 0.1
 # As many bytes as tell HTTP/1.1 from HTTP/2: "HTTP/", where a frame header has nine.
 _PREFIX = 5
 
@@ -135,6 +137,11 @@ class H2Connection(asyncio.Protocol):
     def available(self) -> bool:
         """Whether it takes new requests: it is open, and no GOAWAY has come."""
         return not self.closed and not self._wire.goaway
+
+    @property
+    def last_stream_id(self) -> int | None:
+        """From the server's GOAWAY: it has not acted on our streams above; None before."""
+        return self._wire.last_stream_id
 
     @property
     def pushes(self) -> PushStore:
@@ -263,8 +270,11 @@ class H2Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
             # A peer that reads nothing must not keep us: its last bytes are not worth the wait.
-            await asyncio.wait([self._lost], timeout=_CLOSE_PATIENCE)
+            all_written = self.origin.scheme == "https" and not self._paused
+            patience = _NOTIFY_PATIENCE if all_written else _CLOSE_PATIENCE
+            await asyncio.wait([self._lost], timeout=patience)
             self._transport.abort()
+            await self._lost
         await self._uploads.wait_stopped()
 
     def refuse(self, error: ClientError) -> None:
