@@ -100,10 +100,12 @@ function answer(stream, headers) {
   }
 }
 
+// Whoever asks for large files and gives up leaves much in memory for a moment.
+const maxSessionMemory = 100;
 const settings = { maxConcurrentStreams: Number(streams) };
 const servers = [
-  [createServer({ settings }), clearPort],
-  [createSecureServer({ settings, key: readFileSync(key), cert: readFileSync(cert) }), tlsPort],
+  [createServer({ settings, maxSessionMemory }), clearPort],
+  [createSecureServer({ settings, maxSessionMemory, key: readFileSync(key), cert: readFileSync(cert) }), tlsPort],
 ];
 for (const [server, port] of servers) {
   server.on("stream", answer);
