@@ -132,3 +132,22 @@ class ServerOptions:
     idle_timeout: float = option(
         60.0, "Seconds after which an HTTP/2 connection without streams ends."
     )
+    header_timeout: float = option(
+        10.0, "Seconds that the fields of a request may take, from their first byte to their last."
+    )
+    body_timeout: float = option(10.0, "Seconds over which the rate of a request's body is taken.")
+    min_body_rate: int = option(
+        1024,
+        "Bytes a second that a request's body must come with, while the application waits for it.",
+    )
+    drain_timeout: float = option(
+        30.0, "Seconds that the streams of a connection have which ends gracefully."
+    )
+    call_grace: float = option(
+        5.0,
+        "Seconds that a call of the application may go on after its client has left; "
+        "then it is cancelled.",
+    )
+    max_abandoned_calls: int = option(
+        100, "Such calls of one worker; over it, the oldest is cancelled at once."
+    )

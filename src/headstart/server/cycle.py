@@ -50,6 +50,8 @@ class Cycle:
         scope: As given to the application.
         disconnected: The stream was reset or the connection lost.
         complete: The whole response was handed to the wire.
+        received: Bytes of the request's body that came.
+        task: The call of the application, where it did not end at once.
     """
 
     __slots__ = (
@@ -67,8 +69,10 @@ class Cycle:
         "_waiters",
         "complete",
         "disconnected",
+        "received",
         "request",
         "scope",
+        "task",
     )
 
     def __init__(
@@ -79,6 +83,8 @@ class Cycle:
         self.scope = scope
         self.disconnected = False
         self.complete = False
+        self.received = 0
+        self.task: asyncio.Task[None] | None = None
         self._chunks: list[bytes] | None = []
         """Body received and not yet read; None once the application was told of its end."""
         self._body_ended = request.end_stream
@@ -117,6 +123,7 @@ class Cycle:
 
     def data_received(self, data: bytes, end_stream: bool) -> None:
         """A part of the request's body came."""
+        self.received += len(data)
         if self._chunks is None or self.complete:
             self._connection.consumed(self.request.stream_id, len(data))
         elif data:
@@ -129,6 +136,11 @@ class Cycle:
         """The request ended with trailers, which ASGI has no place for."""
         self._body_ended = True
         self._wake()
+
+    @property
+    def awaits_body(self) -> bool:
+        """Nothing of the request's body is there, more must come, and no response has begun."""
+        return not (self._body_ended or self._chunks or self._started or self.complete)
 
     def disconnect(self) -> None:
         """The stream was reset, or the connection lost."""

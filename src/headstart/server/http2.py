@@ -20,8 +20,10 @@ from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
+from headstart.server.abandoned import Abandoned
 from headstart.server.ahead import Ahead
 from headstart.server.cycle import Application, Cycle, Message
+from headstart.server.deadlines import Deadlines, seconds_between_looks
 from headstart.server.scope import Scopes, expects_continue, watched_fields
 from headstart.wire.connection import OUTPUT_CHUNK, ErrorCode
 from headstart.wire.events import (
@@ -107,6 +109,8 @@ class Http2Connection(asyncio.Protocol):
         self._last_stream = 2 * limits.max_requests - 1
         """Ids of streams go up by two, so this one is the last request that is served."""
         self._wire = ServerConnection(self._options.limits, self.loop.time())
+        self._abandoned = Abandoned.of(server_state, self._options, self.loop)
+        self._deadlines = Deadlines(self._options, self._wire, self.loop.time())
         self._transport: asyncio.Transport
         self._scopes: Scopes
         self._ahead: Ahead
@@ -138,7 +142,7 @@ class Http2Connection(asyncio.Protocol):
         self._connections.add(self)
         self._scopes = Scopes(self._config, self._options, self._app_state, transport)
         self._ahead = Ahead(self._wire, self._scopes, self._options)
-        self._later(self._options.idle_timeout, self._check_idle)
+        self._later(seconds_between_looks(self._options), self._look)
         self._flush()
 
     def data_received(self, data: bytes) -> None:
@@ -199,7 +203,7 @@ class Http2Connection(asyncio.Protocol):
         if self._stall_check is not None:
             self._stall_check.cancel()
         for cycle in list(self._cycles.values()):
-            cycle.disconnect()
+            self._disconnect(cycle)
         self._ahead.connection_lost()
         self._cycles.clear()
         self._blocked.clear()
@@ -213,6 +217,7 @@ class Http2Connection(asyncio.Protocol):
         # Its answer proves that the client saw the notice: streams it opened before are known.
         self._wire.ping(_DRAIN_PING)
         self._later(_DRAIN_GRACE, self._last_goaway)
+        self._later(self._options.drain_timeout, self._drained_too_long)
         self._flush()
 
     def _last_goaway(self) -> None:
@@ -223,6 +228,9 @@ class Http2Connection(asyncio.Protocol):
         self._flush()
         self._close_if_drained()
 
+    def _drained_too_long(self) -> None:
+        self._close(Closing.DRAIN_TIMEOUT)
+
     def _close_if_drained(self) -> None:
         if self._last_goaway_sent and not self._cycles:
             self._finished = True
@@ -232,14 +240,18 @@ class Http2Connection(asyncio.Protocol):
         self._wire.close(ErrorCode.NO_ERROR, reason)
         self._flush()
 
-    def _check_idle(self) -> None:
-        idle = self.loop.time() - self._last_active
-        # A client that never ends a request that was answered long ago is idle too.
-        busy = any(not cycle.complete for cycle in self._cycles.values())
-        if busy or idle < self._options.idle_timeout:
-            self._later(max(self._options.idle_timeout - idle, 1.0), self._check_idle)
-        else:
-            self._close(Closing.IDLE)
+    def _look(self) -> None:
+        """End what takes too long."""
+        now = self.loop.time()
+        reason = self._deadlines.look(now, self._last_active, self._cycles, self._write_paused)
+        if reason is not None:
+            logger.info("%s - connection closed: %s", self._scopes.client, reason)
+            self._close(reason)
+            return
+        for stream_id in self._deadlines.slow_bodies(now, self._cycles):
+            logger.info("%s - stream reset: %s", self._scopes.client, Closing.BODY_TIMEOUT)
+            self.reset(stream_id, ErrorCode.CANCEL)
+        self._later(seconds_between_looks(self._options), self._look)
 
     def _later(self, delay: float, call: Callable[[], None]) -> None:
         self._timers = [timer for timer in self._timers if timer.when() > self.loop.time()]
@@ -256,7 +268,7 @@ class Http2Connection(asyncio.Protocol):
             case TrailersReceived(stream_id=stream_id) if stream_id in self._cycles:
                 self._cycles[stream_id].body_ended()
             case StreamReset(stream_id=stream_id) if stream_id in self._cycles:
-                self._cycles[stream_id].disconnect()
+                self._disconnect(self._cycles[stream_id])
             case PromiseFailed(stream_id=stream_id, refusal=refusal):
                 self._ahead.promise_failed(stream_id, refusal)
             case PingAcknowledged(opaque_data=data) if data == _DRAIN_PING:
@@ -284,7 +296,13 @@ class Http2Connection(asyncio.Protocol):
             words = f"{event.reason} ({event.detail})" if event.detail else event.reason
             logger.warning("%s - connection closed: %s", self._scopes.client, words)
         for cycle in self._cycles.values():
-            cycle.disconnect()
+            self._disconnect(cycle)
+
+    def _disconnect(self, cycle: Cycle) -> None:
+        """Tell the application that its client has left; it should come to its end."""
+        cycle.disconnect()
+        if cycle.task is not None:
+            self._abandoned.add(cycle.task)
 
     def _stream_closed(self, event: StreamClosed) -> None:
         cycle = self._cycles.pop(event.stream_id, None)
@@ -292,7 +310,7 @@ class Http2Connection(asyncio.Protocol):
             if self._blocked:
                 self._blocked.pop(cycle, None)
             if not cycle.complete or event.error_code:
-                cycle.disconnect()
+                self._disconnect(cycle)
             if cycle.complete:
                 cycle.drop_body()
         self._ahead.stream_closed(event.stream_id, event.error_code)
@@ -326,6 +344,7 @@ class Http2Connection(asyncio.Protocol):
             application = _UNAVAILABLE
         task = _start(cycle.run(application), self.loop)
         if not task.done():
+            cycle.task = task
             self._keep(task)
 
     def _overloaded(self) -> bool:
@@ -421,7 +440,8 @@ class Http2Connection(asyncio.Protocol):
         scope = self._scopes.of(request, [], push_enabled=False, pushed=True)
         pushed = self._cycles[request.stream_id] = Cycle(self, request, scope, expect=False)
         # Not at once: the page goes first.
-        self._keep(self.loop.create_task(pushed.run(self._application)))
+        pushed.task = self.loop.create_task(pushed.run(self._application))
+        self._keep(pushed.task)
         self._flush_soon()
 
     def hint(self, cycle: Cycle, message: Message, started: bool) -> None:

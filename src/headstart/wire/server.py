@@ -70,6 +70,7 @@ class ServerConnection(Connection):
         "_sends",
         "_streams",
         "_walker",
+        "greeted",
         "push_enabled",
     )
 
@@ -92,12 +93,19 @@ class ServerConnection(Connection):
         """Streams reset, by either side, whose closing is still to come."""
         # RFC 9113, 6.5.2: no limit until the client says one.
         self._peer_streams = limits.max_concurrent_streams
+        self.greeted = False
+        """The client's first SETTINGS have come: it speaks HTTP/2 (RFC 9113, 3.4)."""
         self.push_enabled = True
         """The client's ENABLE_PUSH: 1 until it says otherwise (RFC 9113, 6.5.2)."""
 
     @property
     def _is_idle(self) -> bool:
         return not (self._streams or self._pushed)
+
+    @property
+    def unfinished(self) -> int | None:
+        """A number for the frame or header section that has begun and not ended; None for none."""
+        return self._walker.unfinished
 
     # In.
 
@@ -199,6 +207,7 @@ class ServerConnection(Connection):
 
     def _settings_received(self, event: SettingsReceived) -> None:
         settings = event.settings
+        self.greeted = True
         if Setting.ENABLE_PUSH in settings:
             self.push_enabled = settings[Setting.ENABLE_PUSH] == 1
         if Setting.MAX_CONCURRENT_STREAMS in settings:

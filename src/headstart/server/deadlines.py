@@ -1,0 +1,126 @@
+"""What takes too long on one HTTP/2 connection.
+
+Looked at a few times a timeout rather than timed: no request and no frame pays for a timer, and a
+time-out may be late by a quarter. A `Deadlines` reads the wire and the cycles, changes only its own
+notes, and answers with a reason to close the connection, or with streams to reset. Called by
+`http2.Http2Connection`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from headstart.config import ServerOptions
+from headstart.reasons import Closing
+from headstart.server.cycle import Cycle
+from headstart.wire.server import ServerConnection
+
+_LOOKS_PER_TIMEOUT = 4
+
+
+class Deadlines:
+    """The clocks of one connection.
+
+    Args:
+        wire: The connection.
+        now: Seconds, on the clock that `look` is told the time of.
+    """
+
+    __slots__ = (
+        "_bodies",
+        "_made",
+        "_moved",
+        "_options",
+        "_queued",
+        "_streams",
+        "_unfinished",
+        "_unfinished_since",
+        "_wire",
+    )
+
+    def __init__(self, options: ServerOptions, wire: ServerConnection, now: float) -> None:
+        self._options = options
+        self._wire = wire
+        self._made = self._moved = self._unfinished_since = now
+        self._unfinished: int | None = None
+        """What was begun and not ended when last looked at."""
+        self._streams = 0
+        """The last stream when last looked at."""
+        self._queued: dict[int, int] = {}
+        """Streams whose bodies waited -> how much."""
+        self._bodies: dict[int, tuple[float, int]] = {}
+        """Streams whose bodies are waited for -> since when, and how much had come then."""
+
+    def look(
+        self, now: float, last_active: float, cycles: Mapping[int, Cycle], paused: bool
+    ) -> Closing | None:
+        """Why the connection should end, or None.
+
+        Args:
+            now: Seconds.
+            last_active: When bytes last came.
+            cycles: Requests that are under way.
+            paused: The transport is full; how long it may be is timed elsewhere.
+        """
+        options = self._options
+        if not self._wire.greeted:
+            late = now - self._made >= options.preface_timeout
+            return Closing.PREFACE_TIMEOUT if late else None
+        if self._is_unfinished(now):
+            return Closing.HEADERS_TIMEOUT
+        # A client that never ends a request that was answered long ago is idle too.
+        busy = any(not cycle.complete for cycle in cycles.values())
+        waiting = self._note_queued(now, cycles)
+        if waiting and not paused and now - self._moved >= options.stall_timeout:
+            return Closing.STALLED
+        idle = not busy and not waiting and now - last_active >= options.idle_timeout
+        return Closing.IDLE if idle else None
+
+    def _is_unfinished(self, now: float) -> bool:
+        """Whether the same frame, or header section, has been going on for too long."""
+        unfinished = self._wire.unfinished
+        if unfinished is None or unfinished != self._unfinished:
+            self._unfinished, self._unfinished_since = unfinished, now
+            return False
+        return now - self._unfinished_since >= self._options.header_timeout
+
+    def _note_queued(self, now: float, cycles: Mapping[int, Cycle]) -> bool:
+        """Note what of the responses waits for a window, and whether anything moved since."""
+        wire = self._wire
+        queued = {}
+        if wire.queued():
+            queued = {number: left for number in cycles if (left := wire.queued_on(number))}
+        taken = any(queued.get(number, 0) < left for number, left in self._queued.items())
+        # New requests are a sign of life too: browsers stop a video's stream for minutes.
+        if taken or not self._queued or wire.last_peer_stream != self._streams:
+            self._moved = now
+        self._queued, self._streams = queued, wire.last_peer_stream
+        return bool(queued)
+
+    def slow_bodies(self, now: float, cycles: Mapping[int, Cycle]) -> list[int]:
+        """Streams whose request bodies come too slowly, while their applications wait for them."""
+        waited = {number: cycle for number, cycle in cycles.items() if cycle.awaits_body}
+        before, self._bodies = self._bodies, {}
+        slow = []
+        for number, cycle in waited.items():
+            since, received = before.get(number, (now, cycle.received))
+            passed = now - since
+            if passed >= self._options.body_timeout:
+                if cycle.received - received < passed * self._options.min_body_rate:
+                    slow.append(number)
+                    continue
+                since, received = now, cycle.received
+            self._bodies[number] = (since, received)
+        return slow
+
+
+def seconds_between_looks(options: ServerOptions) -> float:
+    """How often to look, so that no time-out is more than a quarter late."""
+    shortest = min(
+        options.preface_timeout,
+        options.header_timeout,
+        options.body_timeout,
+        options.stall_timeout,
+        options.idle_timeout,
+    )
+    return shortest / _LOOKS_PER_TIMEOUT

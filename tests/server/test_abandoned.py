@@ -1,0 +1,87 @@
+"""Calls of the application whose clients have left."""
+
+from __future__ import annotations
+
+import asyncio
+
+from uvicorn.server import ServerState
+
+from headstart.config import ServerOptions
+from headstart.server.abandoned import Abandoned
+
+
+async def forever(started: list[int], number: int) -> None:
+    """A call that never looks whether its client is there."""
+    started.append(number)
+    await asyncio.Event().wait()
+
+
+async def calls(count: int) -> list[asyncio.Task[None]]:
+    """So many of them, all waiting."""
+    started: list[int] = []
+    tasks = [asyncio.create_task(forever(started, number)) for number in range(count)]
+    while len(started) < count:
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_call_is_cancelled_after_its_grace() -> None:
+    abandoned = Abandoned(asyncio.get_running_loop(), grace=0.01, most=10)
+    first, second = await calls(2)
+
+    abandoned.add(first)
+    abandoned.add(first)
+    abandoned.add(second)
+    await asyncio.wait([first, second])
+
+    assert first.cancelled()
+    assert second.cancelled()
+    assert len(abandoned) == 0
+
+
+async def test_oldest_is_cancelled_at_once_where_there_are_too_many() -> None:
+    abandoned = Abandoned(asyncio.get_running_loop(), grace=1000, most=2)
+    tasks = await calls(3)
+
+    for task in tasks:
+        abandoned.add(task)
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    assert [task.done() for task in tasks] == [True, False, False]
+    assert len(abandoned) == 2
+    for task in tasks:
+        task.cancel()
+
+
+async def test_call_that_ends_by_itself_is_forgotten() -> None:
+    abandoned = Abandoned(asyncio.get_running_loop(), grace=1000, most=2)
+    task = asyncio.create_task(asyncio.sleep(0, None))
+
+    abandoned.add(task)
+    await task
+    await asyncio.sleep(0)
+    abandoned.add(task)
+
+    assert len(abandoned) == 0
+
+
+async def test_later_call_has_its_own_grace() -> None:
+    abandoned = Abandoned(asyncio.get_running_loop(), grace=0.1, most=10)
+    first, second = await calls(2)
+
+    abandoned.add(first)
+    await asyncio.sleep(0.05)
+    abandoned.add(second)
+    await asyncio.wait([first])
+
+    assert not second.done()
+    await asyncio.wait([second])
+    assert second.cancelled()
+
+
+async def test_each_server_has_one() -> None:
+    loop, options = asyncio.get_running_loop(), ServerOptions()
+    here, there = ServerState(), ServerState()
+
+    assert Abandoned.of(here, options, loop) is Abandoned.of(here, options, loop)
+    assert Abandoned.of(here, options, loop) is not Abandoned.of(there, options, loop)

@@ -1,0 +1,196 @@
+"""What takes too long on one HTTP/2 connection, over a real socket and with short times."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from headstart.config import ServerOptions, WireLimits
+from headstart.server.deadlines import seconds_between_looks
+from headstart.wire.connection import ErrorCode
+from tests.server.apps import Held, Receive, Recorder, Scope, Send, answer, read_all
+from tests.server.hostile import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    PREFACE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    Hostile,
+    block,
+    frame,
+    get,
+    number,
+)
+from tests.server.live import running, until
+
+SHORT, LONG = 0.3, 30.0
+POST = frame(HEADERS, END_HEADERS, 1, block(b"/", b"POST"))
+
+
+def options(limits: WireLimits | None = None, **short: float) -> ServerOptions:
+    """All times long but these."""
+    times: dict[str, Any] = dict.fromkeys(
+        ("preface_timeout", "header_timeout", "body_timeout", "stall_timeout", "idle_timeout"), LONG
+    )
+    return ServerOptions(limits=limits or WireLimits(), **(times | short))
+
+
+async def read(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the length of the request's body."""
+    await answer(send, b"%d" % len(await read_all(receive)))
+
+
+async def large(scope: Scope, receive: Receive, send: Send) -> None:
+    """A body that no first window holds."""
+    await answer(send, bytes(300_000))
+
+
+def wait(seconds: float) -> None:
+    """Take some time, as a slow client does: time is what is tested here."""
+    end = time.monotonic() + seconds
+    until(lambda: time.monotonic() >= end)
+
+
+def test_times_are_looked_at_four_times_before_the_shortest_has_passed() -> None:
+    assert seconds_between_looks(options(body_timeout=2.0)) == 0.5
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "TLS"])
+def test_client_that_says_nothing_is_sent_away(tls: bool) -> None:
+    with (
+        running(Recorder(), options(preface_timeout=SHORT), tls=tls) as server,
+        Hostile(server.port, greet=False, tls=tls) as client,
+    ):
+        client.send(PREFACE[:10])
+        client.until_closed()
+
+
+def test_client_that_sends_its_preface_alone_is_sent_away() -> None:
+    with (
+        running(Recorder(), options(preface_timeout=SHORT)) as server,
+        Hostile(server.port, greet=False) as client,
+    ):
+        client.send(PREFACE)
+        client.until_closed()
+
+        assert client.goaways == [ErrorCode.NO_ERROR]
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [get(1)[:4], get(1)[:-1], frame(HEADERS, END_STREAM, 1, block()[:5])],
+    ids=["a frame's header", "a frame", "a header section"],
+)
+def test_header_section_that_does_not_end_ends_the_connection(begun: bytes) -> None:
+    with (
+        running(Recorder(), options(header_timeout=SHORT)) as server,
+        Hostile(server.port) as client,
+    ):
+        client.send(begun)
+        client.until_closed()
+
+        assert client.goaways == [ErrorCode.NO_ERROR]
+
+
+def test_body_that_does_not_come_ends_its_stream_alone() -> None:
+    recorder = Recorder(read)
+    with (
+        running(recorder, options(body_timeout=SHORT)) as server,
+        Hostile(server.port) as client,
+    ):
+        client.send(POST + frame(DATA, 0, 1, b"x" * 100))
+        client.until(RST_STREAM, 1)
+        client.send(frame(HEADERS, END_HEADERS, 3, block(b"/", b"POST")))
+        client.send(frame(DATA, END_STREAM, 3, b"x"))
+
+        assert client.until(DATA, 3).payload == b"1"
+        assert client.resets() == [ErrorCode.CANCEL]
+        assert client.goaways == []
+
+
+def test_body_that_comes_fast_enough_may_take_its_time() -> None:
+    recorder = Recorder(read)
+    wanted = 20
+    with (
+        running(recorder, options(body_timeout=SHORT, preface_timeout=SHORT)) as server,
+        Hostile(server.port) as client,
+    ):
+        client.send(POST)
+        for _ in range(wanted):
+            client.send(frame(DATA, 0, 1, bytes(512)))
+            wait(0.05)
+        client.send(frame(DATA, END_STREAM, 1))
+
+        assert client.until(DATA, 1).payload == b"%d" % (512 * wanted)
+
+
+def test_application_that_does_not_read_is_not_held_against_its_client() -> None:
+    held = Held()
+    with (
+        running(held, options(body_timeout=SHORT)) as server,
+        Hostile(server.port) as client,
+    ):
+        client.send(POST + frame(DATA, 0, 1, bytes(1000)))
+        wait(3 * SHORT)
+        held.gate.open()
+
+        assert client.until(HEADERS, 1).stream == 1
+
+
+def test_response_that_waits_for_a_window_for_too_long_ends_the_connection() -> None:
+    with (
+        running(Recorder(large), options(stall_timeout=SHORT)) as server,
+        Hostile(server.port, {4: 0}) as client,
+    ):
+        client.send(get(1))
+        client.until(HEADERS, 1)
+        client.until_closed()
+
+        assert client.goaways == [ErrorCode.NO_ERROR]
+        assert client.frames(DATA) == []
+
+
+def test_window_that_opens_now_and_then_is_progress() -> None:
+    with (
+        running(Recorder(large), options(stall_timeout=SHORT)) as server,
+        Hostile(server.port, {4: 0}) as client,
+    ):
+        client.send(get(1))
+        client.until(HEADERS, 1)
+        for turn in range(20):
+            client.send(frame(WINDOW_UPDATE, 0, 1, number(100)))
+            client.until(DATA, 1, turn + 1)
+            wait(0.05)
+
+        assert client.goaways == []
+
+
+def test_idle_connection_ends_though_its_first_settings_came() -> None:
+    with (
+        running(Recorder(), options(idle_timeout=SHORT)) as server,
+        Hostile(server.port) as client,
+    ):
+        client.until(SETTINGS)
+        client.until_closed()
+
+        assert client.goaways == [ErrorCode.NO_ERROR]
+
+
+def test_stream_that_outlasts_the_drain_is_cut_off() -> None:
+    held = Held()
+    limits = WireLimits(max_requests=1)
+    with (
+        running(held, ServerOptions(limits=limits, drain_timeout=SHORT)) as server,
+        Hostile(server.port) as client,
+    ):
+        client.send(get(1))
+        client.until_closed()
+
+        assert client.goaways[0] is ErrorCode.NO_ERROR
+        assert int.from_bytes(client.frames(GOAWAY)[-1].payload[:4], "big") == 1
