@@ -151,3 +151,18 @@ class ServerOptions:
     max_abandoned_calls: int = option(
         100, "Such calls of one worker; over it, the oldest is cancelled at once."
     )
+    handshake_timeout: float = option(10.0, "Seconds that a TLS handshake may take.")
+    max_connections: int = option(
+        1000, "Connections that one worker holds; more are closed at once."
+    )
+    max_connections_per_address: int = option(
+        100,
+        "Connections that one worker holds for one address, or for one /64 of IPv6; 0 for any "
+        "number. Those of --forwarded-allow-ips stand for many clients and are not counted.",
+    )
+    max_memory: int = option(
+        0,
+        "Bytes of memory (RSS) above which one worker takes no new connections; from 7/8 of it on "
+        "it takes no new requests. 0 for four fifths of the machine's, or of the control group's, "
+        "divided by --workers.",
+    )

@@ -22,10 +22,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from headstart import devca
 from headstart.config import ServerOptions
+from headstart.server import run
 from headstart.server.run import Config
 
 PATIENCE = 20.0
@@ -64,7 +63,7 @@ class Gate:
             await asyncio.shield(asyncio.wrap_future(self._opened))
 
 
-class _Server(uvicorn.Server):
+class _Server(run.Server):
     loop: asyncio.AbstractEventLoop
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:

@@ -21,7 +21,7 @@ _RANGES: dict[type, click.ParamType[Any]] = {
 }
 
 # Their help says what 0 means.
-_MAY_BE_ZERO = frozenset(("control_share",))
+_MAY_BE_ZERO = frozenset(("control_share", "max_connections_per_address"))
 
 
 def derived(
@@ -49,6 +49,8 @@ def derived(
 
 
 def _range(field: dataclasses.Field[Any]) -> click.ParamType[Any] | None:
+    if field.name == "max_memory":  # machines have more than a window can hold
+        return click.IntRange(0)
     if field.name in _MAY_BE_ZERO:
         return click.IntRange(0, 2**31 - 1)
     return _RANGES.get(type(field.default))

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import uvicorn.config
 from uvicorn.main import main as uvicorn_command
 
 from headstart.cli.options import DELIVER, LEARN, PORT, derived, taken
 from headstart.config import DeliverOptions, ServerOptions, WireLimits
 from headstart.errors import ConfigurationError, LocalProtocolError
 from headstart.learn import LearnOptions
-from headstart.server.run import Learning
+from headstart.server.run import LOGGING, Learning
 from headstart.server.run import serve as run_server
 from headstart.store import default_path
 from headstart.wire.fields import checked_fields
@@ -47,7 +46,7 @@ def _learning(given: dict[str, Any]) -> Learning | None:
 def _uvicorn_settings(given: dict[str, Any]) -> dict[str, Any]:
     """The options of uvicorn as its Config wants them."""
     if given["log_config"] is None:
-        given["log_config"] = uvicorn.config.LOGGING_CONFIG
+        given["log_config"] = LOGGING
     for name in ("reload_dirs", "reload_includes", "reload_excludes"):
         given[name] = list(given[name]) or None
     given["headers"] = [_header(header) for header in given["headers"]]

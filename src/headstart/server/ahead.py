@@ -7,7 +7,6 @@ for a promised request and tells when streams close.
 
 from __future__ import annotations
 
-import logging
 from urllib.parse import quote
 
 from headstart.config import ServerOptions
@@ -15,12 +14,11 @@ from headstart.deliver.outcome import Hint, Push, PushState
 from headstart.errors import StreamGone
 from headstart.reasons import Refusal
 from headstart.server.cycle import Cycle, Message
+from headstart.server.refusals import Refusals
 from headstart.server.scope import Scopes, watched_fields
 from headstart.wire.events import Fields, RequestReceived
 from headstart.wire.fields import checked_fields
 from headstart.wire.server import ServerConnection
-
-logger = logging.getLogger("headstart.server")
 
 # ASGI gives push paths decoded; what may stand in a target stays, a fragment never does.
 _TARGET_SAFE = "/?%:@!$&'()*+,;=-._~"
@@ -36,8 +34,15 @@ class Ahead:
         alive: Calls of the application for promised requests.
     """
 
-    def __init__(self, wire: ServerConnection, scopes: Scopes, options: ServerOptions) -> None:
+    def __init__(
+        self,
+        wire: ServerConnection,
+        scopes: Scopes,
+        options: ServerOptions,
+        refusals: Refusals,
+    ) -> None:
         self._wire = wire
+        self._refusals = refusals
         self._scopes = scopes
         self._options = options
         self._scheme = scopes.scheme.encode("ascii")
@@ -57,7 +62,7 @@ class Ahead:
         outcome = self._promise(cycle.request, message)
         if isinstance(outcome, Refusal):
             push.refuse(outcome)
-            logger.debug("push of %r refused: %s", push.path, outcome)
+            self._refusals.push(outcome, push.path)
             return None
         push.sent(outcome.stream_id)
         self._pushes[outcome.stream_id] = push
@@ -109,7 +114,7 @@ class Ahead:
         refusal = Refusal.RESPONSE_STARTED if started else self._hint_refusal(cycle.request, links)
         if refusal is not None:
             hint.refuse(refusal)
-            logger.debug("103 for %r refused: %s", cycle.request.target, refusal)
+            self._refusals.push(refusal, cycle.scope["path"])
             return
         hint.sent = True
         self.links.setdefault(cycle.request.stream_id, []).extend(links)
@@ -143,6 +148,7 @@ class Ahead:
         push = self._pushes.pop(stream_id, None)
         if push is not None:
             push.refuse(refusal)
+            self._refusals.push(refusal, push.path)
 
     def stream_closed(self, stream_id: int, error_code: int) -> None:
         """Forget a stream, and say how its push ended."""

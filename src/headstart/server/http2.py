@@ -21,10 +21,12 @@ from uvicorn.server import ServerState
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
 from headstart.server.abandoned import Abandoned
+from headstart.server.admission import Seat
 from headstart.server.ahead import Ahead
 from headstart.server.cycle import Application, Cycle, Message
 from headstart.server.deadlines import Deadlines, seconds_between_looks
 from headstart.server.scope import Scopes, expects_continue, watched_fields
+from headstart.server.worker import Worker
 from headstart.wire.connection import OUTPUT_CHUNK, ErrorCode
 from headstart.wire.events import (
     ConnectionEnded,
@@ -101,7 +103,11 @@ class Http2Connection(asyncio.Protocol):
         self._tasks: set[asyncio.Task[None]] = server_state.tasks
         self.access_log = logging.getLogger("uvicorn.access").hasHandlers()
 
+        self._worker = Worker.of(server_state, config, self.loop)
+        self.seat: Seat | None = None
+        self._told = False
         limits = self._options.limits
+        self._max_alive = limits.max_concurrent_streams
         self._max_queued_stream = limits.max_queued_stream
         self._shared_room = limits.max_queued_connection // 2
         self.own_room = self._shared_room // (2 * limits.max_concurrent_streams)
@@ -140,8 +146,11 @@ class Http2Connection(asyncio.Protocol):
         # A cast, no check: uvloop's transports are not asyncio's by inheritance.
         self._transport = transport = cast(asyncio.Transport, transport)
         self._connections.add(self)
+        self._worker.sheddable.add(self)
+        self.shed(self._worker.shedding)
         self._scopes = Scopes(self._config, self._options, self._app_state, transport)
-        self._ahead = Ahead(self._wire, self._scopes, self._options)
+        self._scopes.counters = self._worker.counters
+        self._ahead = Ahead(self._wire, self._scopes, self._options, self._worker.refusals)
         self._later(seconds_between_looks(self._options), self._look)
         self._flush()
 
@@ -158,7 +167,7 @@ class Http2Connection(asyncio.Protocol):
         finally:
             self._reading = False
         if self._wire.last_peer_stream >= self._last_stream:
-            self.shutdown()
+            self._drain()
         self._flush()
 
     def eof_received(self) -> bool:
@@ -192,12 +201,17 @@ class Http2Connection(asyncio.Protocol):
         if self._progress or self._transport.get_write_buffer_size() < before:
             self._expect_progress()
             return
-        logger.warning("%s - connection aborted: the client does not read", self._scopes.client)
+        self._tell(Closing.STALLED)
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every application that its client is gone."""
         self._connections.discard(self)
+        self._worker.sheddable.discard(self)
+        if self.seat is not None:
+            self.seat.free()
+        if not self._told:
+            self._tell(self._how_it_ended())
         for timer in self._timers:
             timer.cancel()
         if self._stall_check is not None:
@@ -208,8 +222,24 @@ class Http2Connection(asyncio.Protocol):
         self._cycles.clear()
         self._blocked.clear()
 
+    def _how_it_ended(self) -> Closing:
+        if self._wire.ended is not None:
+            return self._wire.ended.reason
+        if not self._draining:
+            return Closing.PEER_LEFT
+        return Closing.DRAINED if self._worker.draining else Closing.REQUESTS_USED_UP
+
+    def shed(self, active: bool) -> None:
+        """Memory is short, so no stream gets to the application; or it is so no more."""
+        self._max_alive = 0 if active else self._options.limits.max_concurrent_streams
+
     def shutdown(self) -> None:
-        """The server stops: finish what is under way, take nothing new (RFC 9113, 6.8)."""
+        """The server stops."""
+        self._worker.draining = True
+        self._drain()
+
+    def _drain(self) -> None:
+        """Finish what is under way, take nothing new (RFC 9113, 6.8)."""
         if self._draining or self._wire.ended is not None:
             return
         self._draining = True
@@ -245,11 +275,11 @@ class Http2Connection(asyncio.Protocol):
         now = self.loop.time()
         reason = self._deadlines.look(now, self._last_active, self._cycles, self._write_paused)
         if reason is not None:
-            logger.info("%s - connection closed: %s", self._scopes.client, reason)
+            self._tell(reason)
             self._close(reason)
             return
         for stream_id in self._deadlines.slow_bodies(now, self._cycles):
-            logger.info("%s - stream reset: %s", self._scopes.client, Closing.BODY_TIMEOUT)
+            self._tell_request(Closing.BODY_TIMEOUT)
             self.reset(stream_id, ErrorCode.CANCEL)
         self._later(seconds_between_looks(self._options), self._look)
 
@@ -276,7 +306,8 @@ class Http2Connection(asyncio.Protocol):
             case RequestReceived():
                 self._request_received(event)
             case RequestRefused(status=status, reason=reason):
-                logger.info("%s - request refused with %d: %s", self._scopes.client, status, reason)
+                kind = Closing.MALFORMED if status == 400 else Closing.TOO_LARGE
+                self._tell_request(kind, f"{status} {reason}")
             case ConnectionEnded():
                 self._ended(event)
             case (
@@ -293,8 +324,7 @@ class Http2Connection(asyncio.Protocol):
     def _ended(self, event: ConnectionEnded) -> None:
         """The client broke a rule, or a limit: `_flush` closes the transport."""
         if event.error_code:
-            words = f"{event.reason} ({event.detail})" if event.detail else event.reason
-            logger.warning("%s - connection closed: %s", self._scopes.client, words)
+            self._tell(event.reason, event.detail)
         for cycle in self._cycles.values():
             self._disconnect(cycle)
 
@@ -303,6 +333,13 @@ class Http2Connection(asyncio.Protocol):
         cycle.disconnect()
         if cycle.task is not None:
             self._abandoned.add(cycle.task)
+
+    def _tell(self, reason: Closing, detail: str = "") -> None:
+        self._told = True
+        self._worker.refusals.connection(reason, self._scopes.client, self.loop.time(), detail)
+
+    def _tell_request(self, reason: Closing, detail: str = "") -> None:
+        self._worker.refusals.request(reason, self._scopes.client, self.loop.time(), detail)
 
     def _stream_closed(self, event: StreamClosed) -> None:
         cycle = self._cycles.pop(event.stream_id, None)
@@ -329,8 +366,9 @@ class Http2Connection(asyncio.Protocol):
             self._wire.reset(stream_id, ErrorCode.NO_ERROR)
 
     def _request_received(self, request: RequestReceived) -> None:
-        if self._alive >= self._options.limits.max_concurrent_streams:
+        if self._alive >= self._max_alive:
             # Streams that were reset do not count, the calls they left behind do.
+            self._tell_request(Closing.MEMORY if self._max_alive == 0 else Closing.TOO_MANY_CALLS)
             self._wire.reset(request.stream_id, ErrorCode.REFUSED_STREAM)
             return
         self._alive += 1

@@ -12,13 +12,13 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
+from uvicorn.config import LOGGING_CONFIG, STARTUP_FAILURE
 from uvicorn.importer import ImportFromStringError, import_from_string
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.supervisors import ChangeReload, Multiprocess
@@ -27,11 +27,21 @@ from headstart.config import ServerOptions
 from headstart.errors import ConfigurationError
 from headstart.learn import LearnOptions
 from headstart.middleware import HeadstartMiddleware
+from headstart.server.protocol import OWN_HANDSHAKE
 from headstart.store import MemoryStore, open_store
 
 logger = logging.getLogger("uvicorn.error")
 
 _PROTOCOL = "headstart.server.protocol:HeadstartProtocol"
+
+LOGGING: dict[str, Any] = {
+    **LOGGING_CONFIG,
+    "loggers": {
+        **LOGGING_CONFIG["loggers"],
+        "headstart": {"handlers": ["default"], "level": "INFO", "propagate": False},
+    },
+}
+"""uvicorn's own, and our loggers beside its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +76,8 @@ class Config(uvicorn.Config):
     ) -> None:
         self.headstart = options or ServerOptions()
         self.learning = learning
+        self.tls: ssl.SSLContext | None = None
+        """What our protocol does the handshake with; set by `load`."""
         headers: list[tuple[str, str]] = list(settings.pop("headers", None) or [])
         named = any(name.lower() == "server" for name, _ in headers)
         if settings.get("server_header", True) and not named:
@@ -75,6 +87,9 @@ class Config(uvicorn.Config):
     def load(self) -> None:
         """Load the application and put the middleware around it."""
         super().load()
+        if OWN_HANDSHAKE:
+            # Else the event loop does it, where nobody counts or times it.
+            self.tls, self.ssl = self.ssl, None
         if self.learning is None:
             return
         outer = self.loaded_app
@@ -83,6 +98,12 @@ class Config(uvicorn.Config):
             outer.app = cast(Any, self._around(outer.app))
         else:
             self.loaded_app = self._around(outer)
+
+    def configure_logging(self) -> None:
+        """As uvicorn; the level that it was given holds for us too."""
+        super().configure_logging()
+        if self.log_level is not None:
+            logging.getLogger("headstart").setLevel(logging.getLogger("uvicorn.error").level)
 
     def _around(self, app: Any) -> HeadstartMiddleware:
         learning = self.learning or Learning()
@@ -125,7 +146,7 @@ def serve(
     check_address(config)
     if announce is not None:
         announce()
-    server = _Server(config)
+    server = Server(config)
     try:
         if config.should_reload:
             ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
@@ -142,17 +163,24 @@ def serve(
         sys.exit(STARTUP_FAILURE)
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn's Server, which leaves its Unix socket behind where Python does not remove it.
 
     It raises the signal that ended it once more, so nothing behind `run` is sure to happen.
     """
+
+    config: Config
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End, and remove the socket that was made for this server alone."""
         await super().shutdown(sockets)
         if self.config.uds and not self.config.use_subprocess:
             Path(self.config.uds).unlink(missing_ok=True)
+
+    def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
+        # It asks `ssl` whether to say https.
+        self.config.ssl = self.config.ssl or self.config.tls
+        super()._log_started_message(listeners)
 
 
 def check_application(config: Config) -> None:

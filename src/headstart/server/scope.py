@@ -16,6 +16,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
 from headstart.config import ServerOptions
 from headstart.reasons import Refusal
+from headstart.server.counters import Counters
 from headstart.server.cycle import Scope
 from headstart.wire.events import Fields, RequestReceived
 
@@ -65,6 +66,8 @@ class Scopes:
         self.client = get_remote_addr(transport)
         self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self._id = next(_connection_ids)
+        self.counters = Counters()
+        """The worker's."""
 
     def of(
         self, request: RequestReceived, watched: Fields, *, push_enabled: bool, pushed: bool
@@ -109,6 +112,7 @@ class Scopes:
                 "push_enabled": push,
                 "pushed": pushed,
                 "pushes": [],
+                "counters": self.counters,
             },
         }
         if push:

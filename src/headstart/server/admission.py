@@ -1,0 +1,99 @@
+"""Which connections a worker takes in: so many in all, and so many of one address.
+
+`protocol.HeadstartProtocol` asks for a seat when a connection comes, before the TLS handshake, and
+whoever has the connection in the end gives it back. Changes only its own counts and `Counters`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from headstart.config import ServerOptions
+from headstart.reasons import Closing
+from headstart.server.counters import Counters
+
+# Who has one address of IPv6 has a whole network of them.
+_NETWORK_BITS: Final = 64
+
+
+class Seat:
+    """The place of one connection among those that are allowed."""
+
+    __slots__ = ("_admission", "_key")
+
+    def __init__(self, admission: Admission, key: str | None) -> None:
+        self._admission: Admission | None = admission
+        self._key = key
+
+    def free(self) -> None:
+        """The connection is no more; a second call does nothing."""
+        if self._admission is not None:
+            self._admission.freed(self._key)
+            self._admission = None
+
+
+class Admission:
+    """Counts a worker's connections.
+
+    Args:
+        options: How many there may be.
+        counters: Where to count for others.
+        is_proxy: Whether an address stands for many clients.
+    """
+
+    def __init__(
+        self, options: ServerOptions, counters: Counters, is_proxy: Callable[[str], bool]
+    ) -> None:
+        self._most = options.max_connections
+        self._most_per_address = options.max_connections_per_address
+        self._counters = counters
+        self._is_proxy = is_proxy
+        self._by_address: Counter[str] = Counter()
+        self.closed = False
+        """Nobody is let in: memory is short."""
+
+    def ask(self, peer: object) -> Seat | Closing:
+        """A seat for a connection that has come, or why there is none.
+
+        Args:
+            peer: As the transport names it: a tuple with the address first, or for a Unix socket
+                something else, which counts for the worker only.
+        """
+        if self.closed:
+            return Closing.MEMORY
+        if self._counters.open >= self._most:
+            return Closing.TOO_MANY_CONNECTIONS
+        key = self._key_of(peer)
+        if key is not None:
+            if self._by_address[key] >= self._most_per_address:
+                return Closing.ADDRESS_CONNECTIONS
+            self._by_address[key] += 1
+        self._counters.open += 1
+        self._counters.accepted += 1
+        return Seat(self, key)
+
+    def freed(self, key: str | None) -> None:
+        """A seat was given back."""
+        self._counters.open -= 1
+        if key is not None:
+            self._by_address[key] -= 1
+            if not self._by_address[key]:
+                del self._by_address[key]
+
+    def _key_of(self, peer: object) -> str | None:
+        if not self._most_per_address or not isinstance(peer, tuple):
+            return None
+        host = str(peer[0])
+        return None if self._is_proxy(host) else _counted_as(host)
+
+
+def _counted_as(host: str) -> str:
+    if ":" not in host:
+        return host
+    address = ipaddress.IPv6Address(host)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return f"{int(address) >> _NETWORK_BITS:x}/64"

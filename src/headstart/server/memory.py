@@ -1,0 +1,118 @@
+"""How much memory this process uses, and whether that is too much.
+
+Reads /proc and the control group's files, where there are any: elsewhere (macOS) nothing is known,
+and nothing is shed. Called by `worker`, once a second.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+from enum import IntEnum
+from pathlib import Path
+from typing import Final
+
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_STATM: Final = Path("/proc/self/statm")
+_OWN_GROUP: Final = Path("/proc/self/cgroup")
+_GROUPS: Final = Path("/sys/fs/cgroup")
+# What other processes and the kernel itself need has a fifth of the machine.
+_SHARE: Final = 0.8
+_FIRST_MARK: Final = 7 / 8
+# Once shedding, it goes on until so much of the mark is free again: or each request that is let in
+# would be the last for a second.
+_RECOVERED: Final = 15 / 16
+
+
+class Pressure(IntEnum):
+    """How short memory is; each step includes those before it."""
+
+    NONE = 0
+    REQUESTS = 1
+    """No new requests."""
+    CONNECTIONS = 2
+    """No new connections either."""
+
+
+class MemoryWatch:
+    """Compares what is used with two marks, with a gap between going over and coming back.
+
+    Args:
+        most: Bytes, the upper mark.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._marks = {
+            Pressure.CONNECTIONS: float(most),
+            Pressure.REQUESTS: most * _FIRST_MARK,
+        }
+        self.pressure = Pressure.NONE
+
+    def look(self, used: int) -> Pressure:
+        """The pressure at so many bytes.
+
+        Where there is any, what Python and libc hold but do not need is given back to the system:
+        RSS would not fall otherwise when load does.
+        """
+        before = self.pressure
+        self.pressure = next(
+            (step for step, mark in self._marks.items() if used >= self._threshold(step, mark)),
+            Pressure.NONE,
+        )
+        if self.pressure > before:
+            gc.collect()
+        if self.pressure:
+            trim()
+        return self.pressure
+
+    def _threshold(self, step: Pressure, mark: float) -> float:
+        return mark * _RECOVERED if step <= self.pressure else mark
+
+
+def used_memory() -> int:
+    """Bytes of memory that this process has in use (RSS); 0 where that is not known."""
+    try:
+        return int(_STATM.read_bytes().split()[1]) * _PAGE
+    except OSError:
+        return 0
+
+
+def default_most(workers: int) -> int:
+    """The upper mark of one of so many workers, in bytes."""
+    return int(available_memory() * _SHARE / workers)
+
+
+def available_memory() -> int:
+    """Bytes that the machine has, or the control group may use, whichever is less."""
+    machine = os.sysconf("SC_PHYS_PAGES") * _PAGE
+    return min([machine, *_group_limits()])
+
+
+def _group_limits() -> list[int]:
+    """The limits of this process's control group and those around it (cgroups v2 and v1)."""
+    files = [_GROUPS / "memory" / "memory.limit_in_bytes"]
+    try:
+        own = _OWN_GROUP.read_text().splitlines()
+    except OSError:
+        own = []
+    for line in own:
+        if line.startswith("0::/"):
+            group = _GROUPS / line.removeprefix("0::/")
+            files += [place / "memory.max" for place in (group, *group.parents)]
+    return [limit for file in files if (limit := _limit_in(file))]
+
+
+def _limit_in(file: Path) -> int | None:
+    try:
+        text = file.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None  # "max": no limit
+
+
+def trim() -> None:
+    """Let libc return free pages to the system: glibc keeps them, others have no such call."""
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

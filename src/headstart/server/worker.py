@@ -1,0 +1,147 @@
+"""What all connections of one worker process share: seats, counters, the log of refusals, a clock.
+
+`Worker.of` gives the one that belongs to uvicorn's `ServerState`. While there are connections it
+looks about once a second at memory and at each HTTP/1.1 connection, so that no request pays for a
+timer. Made by the first `protocol.HeadstartProtocol`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol
+from weakref import WeakKeyDictionary
+
+from uvicorn.config import Config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.server import ServerState
+
+from headstart.config import ServerOptions
+from headstart.server.admission import Admission, Seat
+from headstart.server.counters import Counters
+from headstart.server.memory import MemoryWatch, Pressure, default_most, used_memory
+from headstart.server.refusals import Refusals
+
+logger = logging.getLogger("headstart.server")
+
+_SECOND: Final = 1.0
+# So that a time-out is at most a quarter late.
+_LOOKS_PER_TIMEOUT: Final = 4
+
+
+class Watched(Protocol):
+    """A connection that the worker looks at once a second."""
+
+    def second_passed(self, now: float) -> None:
+        """Look whether something has taken too long."""
+
+
+class Sheddable(Protocol):
+    """A connection that is told when memory is short."""
+
+    def shed(self, active: bool) -> None:
+        """From now on refuse what is new; or no more."""
+
+
+class Worker:
+    """One worker process, or one server in a thread of a test.
+
+    Attributes:
+        options: Ours.
+        counters: What happened so far.
+        refusals: Where refusals are told to.
+        now: The loop's time, as old as the last look.
+        shedding: New requests are refused.
+        draining: The server stops.
+        watched: Connections to look at once a second.
+        sheddable: Connections to tell when memory is short.
+    """
+
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+        self.options: ServerOptions = getattr(config, "headstart", None) or ServerOptions()
+        self.counters = Counters()
+        self.now = loop.time()
+        self.refusals = Refusals(self.counters, self.now)
+        self.shedding = False
+        self.draining = False
+        self.watched: set[Watched] = set()
+        self.sheddable: set[Sheddable] = set()
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._every = min(_SECOND, _shortest_timeout(self.options) / _LOOKS_PER_TIMEOUT)
+        self._admission = Admission(self.options, self.counters, _proxies(config))
+        self._memory = MemoryWatch(self.options.max_memory or default_most(config.workers))
+        self._memory_looked = self.now
+        self.ask = self._admission.ask
+        self._kept: dict[asyncio.Transport, Seat] = {}
+        """Connections that went to a protocol that knows of no seats: WebSockets."""
+
+    @classmethod
+    def of(
+        cls,
+        server_state: ServerState,
+        config: Config,
+        loop: asyncio.AbstractEventLoop,
+    ) -> Worker:
+        """The one of this server."""
+        found = _workers.get(server_state)
+        if found is None:
+            found = _workers[server_state] = cls(config, loop)
+        return found
+
+    def wake(self) -> None:
+        """Look at the clock again, from now on as long as there is anything to look at."""
+        if self._timer is None:
+            self.now = self._loop.time()
+            self._timer = self._loop.call_later(self._every, self._look)
+
+    def keep_seat(self, seat: Seat, transport: asyncio.Transport) -> None:
+        """Free the seat when the transport is closed."""
+        self._kept[transport] = seat
+
+    def _look(self) -> None:
+        now = self.now = self._loop.time()
+        self._timer = None
+        if now - self._memory_looked >= _SECOND:
+            self._memory_looked = now
+            self._look_at_memory(used_memory())
+        for connection in list(self.watched):
+            connection.second_passed(now)
+        for transport in [transport for transport in self._kept if transport.is_closing()]:
+            self._kept.pop(transport).free()
+        self.refusals.second_passed(now)
+        if self.counters.open or self.shedding or self.refusals.owes_a_sum:
+            self._timer = self._loop.call_later(self._every, self._look)
+
+    def _look_at_memory(self, used: int) -> None:
+        before = self._memory.pressure
+        pressure = self._memory.look(used)
+        if pressure is before:
+            return
+        logger.warning("%d MB of memory in use: %s", used // 1_000_000, _MEANING[pressure])
+        self._admission.closed = pressure >= Pressure.CONNECTIONS
+        self.shedding = pressure >= Pressure.REQUESTS
+        for connection in list(self.sheddable):
+            connection.shed(self.shedding)
+
+
+_MEANING: Final = {
+    Pressure.NONE: "requests and connections are taken again",
+    Pressure.REQUESTS: "no new requests",
+    Pressure.CONNECTIONS: "no new requests, no new connections",
+}
+
+_workers: WeakKeyDictionary[ServerState, Worker] = WeakKeyDictionary()
+
+
+def _shortest_timeout(options: ServerOptions) -> float:
+    return min(options.header_timeout, options.body_timeout, options.stall_timeout)
+
+
+def _proxies(config: Config) -> Callable[[str], bool]:
+    """Whom uvicorn believes what they say about their clients (--forwarded-allow-ips)."""
+    application = config.loaded_app
+    if isinstance(application, ProxyHeadersMiddleware):
+        return application.trusted_hosts.__contains__
+    return lambda host: False
