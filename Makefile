@@ -4,14 +4,16 @@
 #   make demo     the push echo on https://localhost:8443 (ARGS="--port 9000" and so on)
 #   make test     pytest with branch coverage (ARGS="-k push -x" and so on)
 #   make lint     ruff, mypy, the import contracts
+#   make fuzz     random peers for minutes (RUNS=20000 each)
 #   make bench    comparison with other servers (ARGS=... goes to `python -m bench`)
 
 BIN := .venv/bin
 ARGS ?=
+RUNS ?= 20000
 
 export PYTHON
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint fuzz bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -27,6 +29,9 @@ test: setup
 
 lint: setup
 	@tools/lint
+
+fuzz: setup
+	@FUZZ_RUNS=$(RUNS) $(BIN)/python -m pytest tests/fuzzing --timeout=3600 $(ARGS)
 
 bench:
 	@tools/setup bench

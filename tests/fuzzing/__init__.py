@@ -1,0 +1,9 @@
+"""Random peers: valid and invalid frames, cut anywhere, against both roles and the asyncio layer.
+
+    profile.py       how many runs; the same ones every time, unless FUZZ_RUNS asks for others
+    frames.py        what a peer can send, as frames that know their structure
+    leaks.py         what must be empty once a connection is over
+    clock.py         an event loop whose time runs only when nothing else is to be done
+
+The tests stand in one file a role. What they found has its own regression test beside the module.
+"""

@@ -1,0 +1,27 @@
+"""How long to fuzz.
+
+Reads FUZZ_RUNS. Without it a test runs as often as it says itself, with the same examples every
+time, so that a failure in CI is one at every desk. With it (`make fuzz`) each test runs that often,
+with new examples, and a failure prints what repeats it.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+from hypothesis import HealthCheck, settings
+
+_WANTED = int(os.environ.get("FUZZ_RUNS", "0"))
+
+
+def fuzzing(runs: int) -> settings:
+    """Settings of a test that runs `runs` times where nothing else is asked for."""
+    return settings(
+        max_examples=_WANTED or runs,
+        derandomize=not _WANTED,
+        print_blob=True,
+        # A slow machine is no failure; a loop without end is ended by pytest-timeout.
+        deadline=timedelta(seconds=20),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )

@@ -1,0 +1,245 @@
+"""Random clients against `wire.server`, with an application that does anything at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.config import WireLimits
+from headstart.errors import LocalProtocolError
+from headstart.wire.connection import OUTPUT_CHUNK
+from headstart.wire.events import (
+    ConnectionEnded,
+    DataReceived,
+    Fields,
+    RequestReceived,
+    RequestRefused,
+    ServerEvent,
+    StreamClosed,
+)
+from headstart.wire.fields import response_fields
+from headstart.wire.frames import Direction, FrameDecoder
+from headstart.wire.server import ServerConnection
+from tests.fuzzing.frames import (
+    Author,
+    Move,
+    client_moves,
+    greeting,
+    segmented,
+    segments,
+    stories,
+    weighted,
+)
+from tests.fuzzing.leaks import leftovers
+from tests.fuzzing.profile import fuzzing
+
+_TIGHT = WireLimits(
+    max_concurrent_streams=3,
+    stream_window=20_000,
+    connection_window=70_000,
+    max_queued_stream=2000,
+    max_queued_connection=4000,
+    max_pushes_per_request=2,
+    max_resets=4,
+    max_control_rate=3,
+)
+
+
+@dataclass(slots=True)
+class Server:
+    """The server's side under test, and what must hold of it after every step."""
+
+    limits: WireLimits
+    segment: int
+    now: float = 0.0
+    author: Author = field(default_factory=lambda: Author(1))
+    requested: list[int] = field(default_factory=list)
+    promised: list[int] = field(default_factory=list)
+    closed: set[int] = field(default_factory=set)
+    owed: dict[int, int] = field(default_factory=dict)
+    ended: bool = False
+    wire: ServerConnection = field(init=False)
+    frames: FrameDecoder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.wire = ServerConnection(self.limits, self.now)
+        self.frames = FrameDecoder(Direction.SENT, preface=False)
+
+    def hear(self, data: bytes) -> None:
+        """Bytes from the client."""
+        for part in segmented(data, self.segment):
+            self._note(self.wire.receive(part, self.now))
+
+    def speak(self) -> bytes:
+        """Write what there is to write; it must be frames."""
+        written = b""
+        while data := self.wire.output():
+            assert len(data) <= OUTPUT_CHUNK
+            written += data
+            self._note(self.wire.after_output(self.now))
+        self._note(self.wire.after_output(self.now))
+        for frame in self.frames.feed(written, self.now):
+            assert not frame.problem, frame
+        return written
+
+    def _note(self, events: list[ServerEvent]) -> None:
+        for event in events:
+            match event:
+                case RequestReceived(stream_id=stream_id) | RequestRefused(stream_id=stream_id):
+                    assert not self.ended
+                    assert stream_id % 2
+                    assert stream_id > max(self.requested, default=0)
+                    self.requested.append(stream_id)
+                case DataReceived(stream_id=stream_id, data=data):
+                    assert stream_id in self.requested
+                    assert stream_id not in self.closed
+                    self.owed[stream_id] = self.owed.get(stream_id, 0) + len(data)
+                case StreamClosed(stream_id=stream_id):
+                    assert stream_id not in self.closed
+                    self.closed.add(stream_id)
+                case ConnectionEnded():
+                    assert not self.ended, "it ended twice"
+                    self.ended = True
+                case _:
+                    pass
+
+    def pay(self) -> None:
+        """Acknowledge all that came."""
+        for stream_id, amount in self.owed.items():
+            self.wire.acknowledge(amount, stream_id)
+        self.owed.clear()
+
+
+Step: TypeAlias = Callable[[Server], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The client says something."""
+
+    move: Move
+
+    def __call__(self, server: Server) -> None:
+        server.hear(self.move.write(server.author))
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The application calls something, allowed or not, on a stream of either kind."""
+
+    what: str
+    on: int
+    size: int = 0
+    end: bool = False
+
+    def __call__(self, server: Server) -> None:
+        # said to the application; nothing reached the wire
+        with suppress(LocalProtocolError):
+            self._call(server, server.wire)
+
+    def _call(self, server: Server, wire: ServerConnection) -> None:
+        shown = [*server.requested, *server.promised] or [1]
+        stream_id = shown[-(self.on % len(shown)) - 1]
+        match self.what:
+            case "respond":
+                wire.respond(stream_id, response_fields(200, []), self.end)
+            case "inform":
+                wire.inform(stream_id, 103, [(b"link", b"</x>")])
+            case "data":
+                wire.send_data(stream_id, bytes(self.size), self.end)
+            case "trailers":
+                wire.send_trailers(stream_id, [(b"x", b"trailer")])
+            case "reset":
+                wire.reset(stream_id)
+            case "promise":
+                self._promise(server, stream_id)
+            case "acknowledge":
+                server.pay()
+            case "ping":
+                wire.ping(b"probing!")
+            case "notice":
+                wire.shutdown_notice()
+            case "goaway":
+                wire.last_goaway()
+            case _:
+                wire.close()
+
+    def _promise(self, server: Server, stream_id: int) -> None:
+        target = b"/%d" % self.size
+        fields: Fields = [(b"accept", b"*/*")]
+        outcome = server.wire.promise(stream_id, "GET", b"http", b"example.test", target, fields)
+        if isinstance(outcome, int):
+            server.promised.append(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """Time passes, and all is written."""
+
+    seconds: float
+
+    def __call__(self, server: Server) -> None:
+        server.now += self.seconds
+        server.speak()
+
+
+_HEARD = st.builds(Heard, client_moves([b"/", b"/page"]))
+_CALLS = st.builds(
+    Called,
+    st.sampled_from(
+        ["respond", "data", "promise", "reset", "acknowledge"] * 3
+        + ["inform", "trailers", "ping", "notice", "goaway", "close"]
+    ),
+    st.integers(0, 4),
+    st.sampled_from([0, 1, 100, 70_000]),
+    st.booleans(),
+)
+_WAITS = st.builds(Waited, st.sampled_from([0.0, 0.1, 60.0]))
+_STEPS = weighted((4, _HEARD), (3, _CALLS), (1, _WAITS))
+
+
+@given(stories(_STEPS), st.sampled_from([WireLimits(), _TIGHT]), segments)
+@fuzzing(1500)
+def test_whatever_a_client_says_the_server_answers_in_frames_and_keeps_nothing(
+    steps: list[Step], limits: WireLimits, segment: int
+) -> None:
+    server = Server(limits, segment)
+    server.hear(greeting(server.author))
+
+    for step in steps:
+        step(server)
+    _end_all_streams(server)
+
+    # Of a connection that has ended nothing is kept at all.
+    assert server.wire.ended is not None or leftovers(server.wire) == {}
+    assert not server.wire.wants_output
+
+
+def _end_all_streams(server: Server) -> None:
+    """Both sides give up every stream, and the server says all that it still has to say."""
+    for stream_id in [*server.requested, *server.promised]:
+        server.wire.reset(stream_id)
+    server.speak()
+    server.pay()
+    server.speak()
+
+
+@given(st.lists(st.binary(max_size=60), max_size=6), segments)
+@fuzzing(500)
+def test_whatever_bytes_a_client_sends_the_server_answers_in_frames(
+    parts: list[bytes], segment: int
+) -> None:
+    server = Server(WireLimits(), segment)
+
+    for part in parts:
+        server.hear(part)
+        server.speak()
+    _end_all_streams(server)
+
+    assert server.wire.ended is not None or leftovers(server.wire) == {}
+    assert not server.wire.wants_output
