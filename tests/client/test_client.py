@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
@@ -11,21 +12,25 @@ from typing import cast
 import pytest
 from ngh2 import ErrorCode
 
-from headstart.client import Client, NotHttp2, RequestFailed, TimedOut
+from headstart.client import Client, ClientError, NotHttp2, Origin, RequestFailed, TimedOut
 from headstart.config import WireLimits
 from headstart.errors import ConfigurationError
-from headstart.wire.events import RequestReceived
+from headstart.wire.events import Fields, RequestReceived, StreamReset
 from headstart.wire.fields import response_fields
 from headstart.wire.server import ServerConnection
 from tests.client.live import certificates, nghttpd, raw_server
+from tests.servers.conftest import Servers
+from tests.servers.nginx import nginx
+from tests.servers.site import FILES, PAGE, SCRIPT, STYLE
 
 
 class Scripted(asyncio.Protocol):
     """A server on a real socket that does with each request what the test says."""
 
-    def __init__(self, act: Act) -> None:
+    def __init__(self, act: Act, limits: WireLimits) -> None:
         self._act = act
-        self.wire = ServerConnection(WireLimits(), 0.0)
+        self.wire = ServerConnection(limits, 0.0)
+        self.on_reset: Callable[[StreamReset], None] = print
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -36,6 +41,8 @@ class Scripted(asyncio.Protocol):
         for event in self.wire.receive(data, 0.0):
             if isinstance(event, RequestReceived):
                 self._act(self, event)
+            elif isinstance(event, StreamReset):
+                self.on_reset(event)
         self.flush()
 
     def answer(self, request: RequestReceived) -> None:
@@ -55,17 +62,20 @@ Act = Callable[[Scripted, RequestReceived], None]
 
 
 @asynccontextmanager
-async def serving(act: Act) -> AsyncIterator[tuple[str, list[Scripted]]]:
+async def serving(
+    act: Act, limits: WireLimits | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[str, list[Scripted]]]:
     """The server's URL, and its connections."""
     connections: list[Scripted] = []
 
     def accept() -> Scripted:
-        connections.append(Scripted(act))
+        connections.append(Scripted(act, limits or WireLimits()))
         return connections[-1]
 
-    server = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections
+        scheme = "https" if tls else "http"
+        yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections
     finally:
         server.close()
         for connection in connections:
@@ -292,3 +302,229 @@ async def test_no_pushes_come_where_they_are_not_wanted(tmp_path: Path) -> None:
         asked = await client.get("/style.css")
 
     assert not asked.from_push
+
+
+# What comes as it comes.
+
+
+async def test_stream_gives_the_body_in_parts_and_trailers_at_its_end(servers: Servers) -> None:
+    async with (
+        Client(servers("nghttpd").clear) as client,
+        client.stream("GET", "/large.bin") as response,
+    ):
+        parts = [part async for part in response.iter_bytes()]
+        trailers = response.trailers
+
+    assert len(parts) > 10
+    assert b"".join(parts) == FILES["/large.bin"]
+    assert trailers == [(b"checksum", b"1a2b")]
+
+
+async def test_stream_that_is_left_early_is_cancelled_and_the_connection_goes_on() -> None:
+    resets: list[StreamReset] = []
+
+    def act(server: Scripted, request: RequestReceived) -> None:
+        if request.target != b"/endless":
+            server.answer(request)
+            return
+        server.on_reset = resets.append
+        server.wire.respond(request.stream_id, response_fields(200, []), end_stream=False)
+        server.wire.send_data(request.stream_id, bytes(100_000), False)
+
+    async with serving(act) as (url, connections), Client(url) as client:
+        async with client.stream("GET", "/endless") as response:
+            async for part in response.iter_bytes():
+                assert part
+                break
+        after = await client.get("/after")
+
+    assert [(reset.stream_id, reset.error_code) for reset in resets] == [(1, ErrorCode.CANCEL)]
+    assert after.content == b"/after"
+    assert len(connections) == 1
+
+
+async def test_informed_caller_sees_a_103_of_node(servers: Servers) -> None:
+    told: list[int] = []
+    async with Client(servers("node").clear) as client:
+        page = await client.get(PAGE, informed=lambda status, _: told.append(status))
+
+    (hint,) = page.informational
+    assert told == [hint.status] == [103]
+    assert hint.at >= 0
+    assert b"</style.css>" in dict(hint.headers)[b"link"]
+
+
+@pytest.mark.parametrize("name", ["node", "nghttpd", "apache", "h2o"])
+async def test_pushes_of_real_servers_are_taken_or_rejected(servers: Servers, name: str) -> None:
+    async with Client(servers(name).clear, push=True) as client:
+        async with client.stream("GET", PAGE) as page:
+            await page.read()
+            pushes = [push async for push in page.pushes]
+            taken = {push.request.target: push for push in pushes}
+            taken[SCRIPT].reject()
+            style = await taken[STYLE].response()
+            body = await style.read()
+        script = await client.get(SCRIPT)
+
+    assert sorted(taken) == [SCRIPT, STYLE]
+    assert taken[STYLE].request.method == "GET"
+    assert (style.from_push, body) == (True, FILES[STYLE])
+    assert (script.from_push, script.content) == (False, FILES[SCRIPT])
+
+
+async def test_content_and_trailers_go_from_iterators(servers: Servers) -> None:
+    def parts() -> Iterator[bytes]:
+        for start in range(0, 1_000_000, 10_000):
+            yield FILES["/large.bin"][start : start + 10_000]
+
+    async with Client(servers("node").clear) as client:
+        echo = await client.post("/echo", parts(), trailers={"Sum": "1"})
+
+    assert echo.content == FILES["/large.bin"][:1_000_000]
+
+
+async def test_more_requests_than_the_server_allows_wait_for_their_turn(
+    servers: Servers,
+) -> None:
+    async with Client(servers("nginx").clear) as client:
+        responses = await asyncio.gather(*(client.get("/small.txt") for _ in range(50)))
+
+    assert {response.content for response in responses} == {FILES["/small.txt"]}
+
+
+async def test_server_that_ends_connections_again_and_again_is_followed() -> None:
+    with nginx(keepalive_requests=5) as server:
+        async with Client(server.clear) as client:
+            responses = await asyncio.gather(*(client.get("/small.txt") for _ in range(12)))
+
+    assert {response.content for response in responses} == {FILES["/small.txt"]}
+
+
+@pytest.mark.parametrize("name", ["apache", "h2o"])
+async def test_upgrade_carries_the_first_request(servers: Servers, name: str) -> None:
+    async with Client(servers(name).clear, upgrade=True) as client:
+        first = await client.get("/small.txt", headers={"X-One": "1"})
+        second = await client.get("/small.txt")
+        posted = await client.request("HEAD", "/large.bin")
+
+    assert first.stream_id == 1
+    assert [first.content, second.content] == [FILES["/small.txt"]] * 2
+    assert posted.header("content-length") == "5000000"
+
+
+async def test_waiting_content_goes_to_the_next_connection_after_a_goaway() -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"untouched"
+
+    def act(server: Scripted, request: RequestReceived) -> None:
+        if server is not connections[0]:
+            server.answer(request)
+        elif request.target == b"/slow":
+            held.set()
+
+    held = asyncio.Event()
+    limits = WireLimits(max_concurrent_streams=1)
+    async with serving(act, limits) as (url, connections), Client(url) as client:
+        slow = asyncio.create_task(client.get("/slow"))
+        await held.wait()
+        waiting = asyncio.create_task(client.put("/waits", parts()))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        connections[0].wire._engine.send_goaway(last_stream_id=0)
+        connections[0].flush()
+
+        assert (await waiting).content == b"/waits"
+        assert (await slow).content == b"/slow"
+
+
+async def test_whole_request_has_its_time() -> None:
+    def act(server: Scripted, request: RequestReceived) -> None:
+        server.wire.respond(request.stream_id, response_fields(200, []), end_stream=False)
+
+    async with serving(act) as (url, _), Client(url, total_timeout=0.05) as client:
+        with pytest.raises(TimedOut, match=r"GET /never took more than 0\.05 s"):
+            await client.get("/never")
+        async with client.stream("GET", "/") as begun:
+            assert begun.status == 200
+
+
+async def test_fields_of_the_client_go_with_every_request_that_does_not_name_them() -> None:
+    seen: list[Fields] = []
+
+    def act(server: Scripted, request: RequestReceived) -> None:
+        seen.append(request.headers)
+        server.answer(request)
+
+    async with serving(act) as (url, _), Client(url, headers={"X-A": "a", "X-B": "b"}) as client:
+        await client.get("/", headers={"x-b": "mine", "user-agent": "me"})
+        await client.options("/")
+        await client.patch("/", b"")
+
+    assert seen[0][1:] == [(b"x-b", b"mine"), (b"user-agent", b"me"), (b"x-a", b"a")]
+    assert dict(seen[1])[b"user-agent"].startswith(b"headstart/")
+    assert dict(seen[2])[b"x-b"] == b"b"
+
+
+async def test_push_outlives_its_connection() -> None:
+    def act(server: Scripted, request: RequestReceived) -> None:
+        if request.target == b"/page":
+            authority = request.authority
+            promised = server.wire.promise(
+                request.stream_id, "GET", b"http", authority, b"/asset", []
+            )
+            assert isinstance(promised, int)
+            server.answer(request)
+            server.wire.respond(promised, response_fields(200, []), end_stream=False)
+            server.wire.send_data(promised, b"pushed", True)
+        else:
+            server.answer(request)
+
+    async with serving(act) as (url, connections), Client(url, push=True) as client:
+        async with client.stream("GET", "/page") as page:
+            await page.read()
+            pushes = [push async for push in page.pushes]
+        connection = client._connections[Origin.parse(url)]
+        while connection.pushes.listing(connection.now())[0].state != "complete":
+            await asyncio.sleep(0.001)
+        assert connections[0].transport is not None
+        connections[0].transport.abort()
+        while connection.available:
+            await asyncio.sleep(0.001)
+
+        asset = await client.get("/asset")
+        again = await client.get("/asset")
+
+    assert len(pushes) == 1
+    assert (asset.from_push, asset.content) == (True, b"pushed")
+    assert (again.from_push, again.content) == (False, b"/asset")
+    assert len(connections) == 2
+
+
+async def test_certificate_of_our_own_is_shown_to_whoever_asks(tmp_path: Path) -> None:
+    files = certificates(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certfile, files.keyfile)
+    context.load_verify_locations(files.cafile)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.set_alpn_protocols(["h2"])
+
+    async with serving(Scripted.answer, tls=context) as (url, _):
+        here = url.replace("127.0.0.1", "localhost")
+        cafile, certfile, keyfile = files.cafile, files.certfile, str(files.keyfile)
+        async with Client(here, cafile=cafile, certfile=certfile, keyfile=keyfile) as client:
+            assert (await client.get("/")).status == 200
+        async with Client(here, cafile=cafile) as client:
+            with pytest.raises(ClientError):
+                await client.get("/")
+
+
+async def test_server_that_leaves_out_the_same_request_for_ever_is_given_up() -> None:
+    def act(server: Scripted, request: RequestReceived) -> None:
+        server.wire.reset(request.stream_id, ErrorCode.REFUSED_STREAM)
+        server.wire._engine.send_goaway(last_stream_id=request.stream_id)
+
+    async with serving(act) as (url, connections), Client(url) as client:
+        with pytest.raises(RequestFailed):
+            await client.get("/")
+
+    assert 3 < len(connections) < 500

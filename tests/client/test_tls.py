@@ -98,3 +98,23 @@ def test_unusable_ca_file_gets_a_clear_error(tmp_path: Path, content: str | None
         client_context(cafile, False, "localhost")
 
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("kept", ["certfile", "keyfile", "other"])
+def test_client_certificate_that_cannot_be_used_is_told(kept: str, tmp_path: Path) -> None:
+    files = certificates(tmp_path)
+    certfile = files.keyfile if kept == "keyfile" else files.certfile
+    keyfile = tmp_path / "none.pem" if kept == "other" else None
+
+    with pytest.raises(ConfigurationError, match="client certificate") as caught:
+        client_context(None, False, "localhost", certfile, keyfile)
+
+    assert caught.value.hint
+
+
+def test_client_certificate_and_key_may_be_one_file(tmp_path: Path) -> None:
+    files = certificates(tmp_path)
+    both = tmp_path / "both.pem"
+    both.write_bytes(files.certfile.read_bytes() + files.keyfile.read_bytes())
+
+    assert client_context(None, False, "localhost", both).verify_mode is ssl.CERT_REQUIRED

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from ngh2 import ErrorCode
 
+from headstart.client.uploads import Content
 from headstart.config import ClientLimits
+from headstart.errors import LocalProtocolError
+from headstart.wire.events import TrailersReceived
 from tests.client.peer import Peer
 
 
@@ -80,3 +83,49 @@ async def test_error_in_the_content_reaches_the_caller_and_resets_the_stream() -
     with pytest.raises(ZeroDivisionError):
         await task
     assert peer.resets() == [(1, ErrorCode.CANCEL)]
+
+
+async def parts() -> AsyncIterator[bytes]:
+    yield b"one"
+    yield b"two"
+
+
+@pytest.mark.parametrize("content", [parts, lambda: [b"one", b"two"], lambda: iter([b"onetwo"])])
+async def test_parts_come_from_any_kind_of_iterable(content: Callable[[], Content]) -> None:
+    peer = await Peer.connected()
+
+    peer.request("POST", "/", content=content())
+    await peer.settle()
+
+    assert peer.body(1) == b"onetwo"
+    assert b"content-length" not in dict(peer.requests[0].headers)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"data", b"x" * 60_000])
+async def test_trailers_end_the_request(content: Content) -> None:
+    peer = await Peer.connected()
+    sums: list[int] = []
+
+    def trailers() -> list[tuple[bytes, bytes]]:
+        sums.append(len(peer.body(1)))
+        return [(b"sum", b"6")]
+
+    peer.request("POST", "/", content=content, trailers=trailers)
+    await peer.settle()
+
+    (received,) = (event for event in peer.events if isinstance(event, TrailersReceived))
+    assert received.headers == ((b"sum", b"6"),)
+    assert peer.body(1) == (content or b"")
+    assert len(sums) == 1
+
+
+async def test_trailers_that_http_forbids_fail_the_request() -> None:
+    peer = await Peer.connected()
+
+    task = peer.request("POST", "/", content=b"data", trailers=[(b"a b", b"")])
+    await peer.settle()
+
+    with pytest.raises(LocalProtocolError):
+        await task
+    await peer.settle()
+    assert peer.connection.streams() == []

@@ -6,6 +6,7 @@
     connection.py   H2Connection: one connection under asyncio
     exchange.py     Exchange: one request and its response as they come
     response.py     Response, Push: what the caller reads of it
+    slots.py        Slots: how many streams may be open at once
     uploads.py      Uploads: bodies of requests, sent as the server takes them
     pushed.py       PushedResponses: the streams that carry what was pushed
     pushes.py       PushStore: which of them answers which request

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypedDict, Unpack
 
+from headstart import __version__
 from headstart.client.connect import connect
 from headstart.client.connection import H2Connection
-from headstart.client.errors import (
-    RequestFailed,
-)
+from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.exchange import Informed
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import Response
+from headstart.client.upgrade import FirstRequest
 from headstart.client.uploads import Content
+from headstart.config import ClientLimits
 from headstart.errors import ConfigurationError
 from headstart.wire.events import Fields
 
@@ -28,23 +33,73 @@ Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes
 
 # A server may close a connection at any moment, so the first retry is common, a third is a fault.
 _ATTEMPTS = 3
+# A server that takes a few requests a connection leaves the others out, which is no fault; but one
+# that never takes ours must not be asked for ever.
+_SMALLEST_STEP = 1 / 128
 # RFC 9110, 9.2.2: those may be repeated where nobody knows whether the first one arrived.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+_USER_AGENT = (b"user-agent", f"headstart/{__version__}".encode())
+_LIMITS = ClientLimits()
+
+# Programs ask for the same few URLs again and again, and to take one apart costs as much as the
+# rest of a request.
+_split = lru_cache(maxsize=512)(split_url)
+
+
+class Options(TypedDict, total=False):
+    """What every request takes; see `Client.request`."""
+
+    headers: Headers
+    trailers: Headers | Callable[[], Headers]
+    informed: Informed | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A request as it goes to a connection, perhaps more than once."""
+
+    origin: Origin
+    method: str
+    target: str
+    headers: Fields
+    content: Content
+    trailers: Headers | Callable[[], Headers]
+    informed: Informed | None
+
+    def may_repeat(self, error: RequestFailed, connection: H2Connection) -> bool:
+        """Whether it may be sent once more after an error (RFC 9113, 8.7)."""
+        if not error.sent:
+            return True
+        if not (self.content is None or isinstance(self.content, bytes)):
+            return False
+        return not error.processed or (connection.closed and self.method in _IDEMPOTENT)
+
+    def send_trailers(self) -> Fields:
+        return _fields(self.trailers() if callable(self.trailers) else self.trailers)
 
 
 class Client:
     """Requests by URL; use it as an async context manager.
 
-    One connection an origin, made when it is first needed and made anew when it was lost. A
-    request that a server has surely not processed is sent again on a new connection (RFC 9113,
-    8.7), and so is an idempotent one whose connection was lost.
+    One connection an origin, made when it is first needed and made anew when it was lost or the
+    server said GOAWAY; all requests to the origin share it. A request that a server has surely not
+    processed is sent again (RFC 9113, 8.7), and so is an idempotent one whose connection was lost;
+    content that comes in parts cannot be sent a second time.
 
     Args:
         base_url: Put before URLs that are paths; may end in a path of its own.
         push: Let servers push, and answer requests from what they pushed.
+        headers: Sent with every request that does not name them itself.
         cafile: PEM file to trust instead of the system's roots.
         insecure: Do not verify certificates.
-        timeout: Seconds to connect, and without any progress in a request.
+        certfile: PEM file with a certificate of our own, for servers that ask for one.
+        keyfile: Its key, where that is not in `certfile`.
+        upgrade: Over cleartext, begin with HTTP/1.1 and `Upgrade: h2c` instead of prior knowledge.
+        timeout: Seconds without any progress in a request, None for no end.
+        connect_timeout: Seconds for connecting, TLS and the server's SETTINGS.
+        total_timeout: Seconds for a request and all of its response, with `stream()` until the
+            response begins; None for no end.
+        limits: Windows, bounds on header sections, and on what is kept of what servers push.
 
     Raises:
         ConfigurationError: `base_url` is no URL.
@@ -55,15 +110,31 @@ class Client:
         base_url: str = "",
         *,
         push: bool = False,
+        headers: Headers = (),
         cafile: Path | str | None = None,
         insecure: bool = False,
-        timeout: float = 10.0,
+        certfile: Path | str | None = None,
+        keyfile: Path | str | None = None,
+        upgrade: bool = False,
+        timeout: float | None = 10.0,
+        connect_timeout: float | None = 10.0,
+        total_timeout: float | None = None,
+        limits: ClientLimits = _LIMITS,
     ) -> None:
         self._base, self._base_path = _base(base_url)
         self._push = push
-        self._cafile = None if cafile is None else Path(cafile)
+        self._headers = _fields(headers)
+        if not any(name == b"user-agent" for name, _ in self._headers):
+            self._headers.append(_USER_AGENT)
+        self._cafile = _path(cafile)
         self._insecure = insecure
+        self._certfile = _path(certfile)
+        self._keyfile = _path(keyfile)
+        self._upgrade = upgrade
         self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self._total_timeout = total_timeout
+        self._limits = limits
         self._connections: dict[Origin, H2Connection] = {}
         self._leaving: list[H2Connection] = []
         """Connections that take no new requests, on which some are still under way."""
@@ -87,65 +158,95 @@ class Client:
         self._leaving.clear()
         await asyncio.gather(*(connection.aclose() for connection in connections))
 
-    async def get(self, url: str, *, headers: Headers = ()) -> Response:
+    async def get(self, url: str, **options: Unpack[Options]) -> Response:
         """GET; see `request`."""
-        return await self.request("GET", url, headers=headers)
+        return await self.request("GET", url, **options)
 
-    async def head(self, url: str, *, headers: Headers = ()) -> Response:
+    async def head(self, url: str, **options: Unpack[Options]) -> Response:
         """HEAD; see `request`."""
-        return await self.request("HEAD", url, headers=headers)
+        return await self.request("HEAD", url, **options)
 
-    async def post(self, url: str, content: Content = b"", *, headers: Headers = ()) -> Response:
-        """POST; see `request`."""
-        return await self.request("POST", url, headers=headers, content=content)
+    async def options(self, url: str, **options: Unpack[Options]) -> Response:
+        """OPTIONS; see `request`."""
+        return await self.request("OPTIONS", url, **options)
 
-    async def put(self, url: str, content: Content = b"", *, headers: Headers = ()) -> Response:
-        """PUT; see `request`."""
-        return await self.request("PUT", url, headers=headers, content=content)
-
-    async def delete(self, url: str, *, headers: Headers = ()) -> Response:
+    async def delete(self, url: str, **options: Unpack[Options]) -> Response:
         """DELETE; see `request`."""
-        return await self.request("DELETE", url, headers=headers)
+        return await self.request("DELETE", url, **options)
+
+    async def post(self, url: str, content: Content = b"", **options: Unpack[Options]) -> Response:
+        """POST; see `request`."""
+        return await self.request("POST", url, content, **options)
+
+    async def put(self, url: str, content: Content = b"", **options: Unpack[Options]) -> Response:
+        """PUT; see `request`."""
+        return await self.request("PUT", url, content, **options)
+
+    async def patch(self, url: str, content: Content = b"", **options: Unpack[Options]) -> Response:
+        """PATCH; see `request`."""
+        return await self.request("PATCH", url, content, **options)
 
     async def request(
-        self, method: str, url: str, *, headers: Headers = (), content: Content = None
+        self, method: str, url: str, content: Content = None, **options: Unpack[Options]
     ) -> Response:
         """Ask, and read the whole response: its body is in `content`.
 
         Args:
             url: A whole URL, or a path that `base_url` completes.
+            content: Bytes, or parts as they become available, from an iterable or an asynchronous
+                one. They are sent while the server takes them.
             headers: A mapping, or pairs; text is encoded as Latin-1.
-            content: Bytes, or parts as they become available; parts cannot be sent a second time.
+            trailers: Fields behind the content, or a function that is asked for them once the
+                content is sent.
+            informed: Told of each 1xx response, a 103 for instance, at the moment when it comes:
+                its status and its fields.
 
         Raises:
             ClientError: See `client.errors`.
             ConfigurationError: The URL cannot be used.
             LocalProtocolError: HTTP forbids something in the request.
         """
+        order = self._order(method, url, content, **options)
+        if self._total_timeout is None:
+            return await self._ask(order, read=True)
+        return await self._within(self._ask(order, read=True), order)
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: str, content: Content = None, **options: Unpack[Options]
+    ) -> AsyncIterator[Response]:
+        """Ask, and read the response as it comes: `Response.iter_bytes()`.
+
+        At the end of the block the response is closed: what was not read of it is refused, with
+        RST_STREAM and CANCEL.
+
+        Args and errors: As for `request`.
+        """
+        order = self._order(method, url, content, **options)
+        response = await self._within(self._ask(order, read=False), order)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    def _order(
+        self,
+        method: str,
+        url: str,
+        content: Content,
+        *,
+        headers: Headers = (),
+        trailers: Headers | Callable[[], Headers] = (),
+        informed: Informed | None = None,
+    ) -> _Order:
         origin, target = self._resolve(url)
         fields = _fields(headers)
-        attempt = 1
-        use_pushes = True
-        while True:
-            connection = await self._connection(origin)
-            response = None
-            try:
-                response = await connection.request(
-                    method, target, fields, content, timeout=self._timeout, use_pushes=use_pushes
-                )
-                await response.read()
-            except RequestFailed as error:
-                if response is not None and response.from_push:
-                    use_pushes = False  # nothing was asked for yet
-                    continue
-                if attempt == _ATTEMPTS or not _may_repeat(error, method, content, connection):
-                    raise
-                attempt += not _left_out(error, connection)
-            else:
-                return response
+        named = {name for name, _ in fields}
+        fields += [field for field in self._headers if field[0] not in named]
+        return _Order(origin, method, target, fields, content, trailers, informed)
 
     def _resolve(self, url: str) -> tuple[Origin, str]:
-        origin, target = split_url(url)
+        origin, target = _split(url)
         if origin is not None:
             return origin, target
         if self._base is None:
@@ -154,23 +255,89 @@ class Client:
             )
         return self._base, self._base_path + target
 
-    async def _connection(self, origin: Origin) -> H2Connection:
-        async with self._locks[origin]:
-            connection = self._connections.get(origin)
-            if connection is not None and connection.available:
-                return connection
-            self._leaving = [leaving for leaving in self._leaving if not leaving.closed]
-            if connection is not None:
-                self._leaving.append(self._connections.pop(origin))
-            connection = await connect(
-                origin,
-                cafile=self._cafile,
-                insecure=self._insecure,
-                push=self._push,
-                timeout=self._timeout,
-            )
-            self._connections[origin] = connection
+    async def _within(self, asking: Coroutine[Any, Any, Response], order: _Order) -> Response:
+        try:
+            async with asyncio.timeout(self._total_timeout):
+                return await asking
+        except TimeoutError:
+            raise TimedOut(
+                f"{order.method} {order.target} took more than {self._total_timeout:g} s",
+                hint="Give the client a larger total_timeout.",
+            ) from None
+
+    async def _ask(self, order: _Order, read: bool) -> Response:
+        attempt = 1.0
+        use_pushes = True
+        while True:
+            connection = await self._connection(order)
+            response = None
+            try:
+                response = await connection.request(
+                    order.method,
+                    order.target,
+                    order.headers,
+                    order.content,
+                    trailers=order.send_trailers if order.trailers else None,
+                    timeout=self._timeout,
+                    use_pushes=use_pushes,
+                    informed=order.informed,
+                )
+                if read:
+                    await response.read()
+            except RequestFailed as error:
+                if response is not None and response.from_push:
+                    use_pushes = False  # nothing was asked for yet
+                    continue
+                if attempt >= _ATTEMPTS or not order.may_repeat(error, connection):
+                    raise
+                attempt += _SMALLEST_STEP if _left_out(error, connection) else 1
+            else:
+                return response
+
+    async def _connection(self, order: _Order) -> H2Connection:
+        connection = self._connections.get(order.origin)
+        if connection is not None and connection.available:
             return connection
+        async with self._locks[order.origin]:
+            connection = self._connections.get(order.origin)
+            if connection is not None:
+                if connection.available:
+                    return connection
+                self._leaving.append(self._connections.pop(order.origin))
+            self._leaving = [one for one in self._leaving if not one.closed or one.pushes]
+            for one in self._leaving:
+                if order.content is None and one.has_pushed(
+                    order.method, order.target, order.headers
+                ):
+                    return one
+            connection = await self._connect(order)
+            self._connections[order.origin] = connection
+            return connection
+
+    async def _connect(self, order: _Order) -> H2Connection:
+        first = None
+        if order.content is None and not order.trailers:
+            first = FirstRequest(order.method, order.target, order.headers)
+        return await connect(
+            order.origin,
+            cafile=self._cafile,
+            insecure=self._insecure,
+            certfile=self._certfile,
+            keyfile=self._keyfile,
+            push=self._push,
+            limits=self._limits,
+            timeout=self._connect_timeout,
+            upgrade=self._upgrade and order.origin.scheme == "http",
+            first=first,
+        )
+
+
+def _left_out(error: RequestFailed, connection: H2Connection) -> bool:
+    """Whether a GOAWAY left the request out for others that the server took before it.
+
+    That is no failure, however often it happens: each connection takes some of them.
+    """
+    return not error.processed and bool(connection.last_stream_id)
 
 
 def _base(url: str) -> tuple[Origin | None, str]:
@@ -182,20 +349,8 @@ def _base(url: str) -> tuple[Origin | None, str]:
     return origin, path.rstrip("/")
 
 
-def _may_repeat(
-    error: RequestFailed, method: str, content: Content, connection: H2Connection
-) -> bool:
-    if not (content is None or isinstance(content, bytes)):
-        return False
-    return not error.processed or (connection.closed and method in _IDEMPOTENT)
-
-
-def _left_out(error: RequestFailed, connection: H2Connection) -> bool:
-    """Whether a GOAWAY left the request out for others that the server took before it.
-
-    That is no failure, however often it happens: each connection takes some of them.
-    """
-    return not error.processed and bool(connection.last_stream_id)
+def _path(path: Path | str | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
 def _fields(headers: Headers) -> Fields:

@@ -29,6 +29,8 @@ async def connect(
     *,
     cafile: Path | None = None,
     insecure: bool = False,
+    certfile: Path | None = None,
+    keyfile: Path | None = None,
     push: bool = True,
     limits: ClientLimits = _LIMITS,
     tap: Tap | None = None,
@@ -41,6 +43,8 @@ async def connect(
     Args:
         cafile: PEM file to trust instead of the system's roots.
         insecure: Do not verify the server's certificate.
+        certfile: PEM file with a certificate of our own, for servers that ask for one.
+        keyfile: Its key, where that is not in `certfile`.
         push: Whether the server may push.
         timeout: Seconds for all of it; None for no end.
         upgrade: Over cleartext, ask in HTTP/1.1 for HTTP/2 (RFC 7540, 3.2) instead of knowing.
@@ -50,12 +54,12 @@ async def connect(
 
     Raises:
         ConnectFailed, TlsFailed, NotHttp2, TimedOut: See `client.errors`.
-        ConfigurationError: `cafile` cannot be used, or `upgrade` is asked for over TLS.
+        ConfigurationError: A file cannot be used, or `upgrade` is asked for over TLS.
         LocalProtocolError: HTTP forbids something in `first`.
     """
     context = None
     if origin.scheme == "https":
-        context = client_context(cafile, insecure, origin.host)
+        context = client_context(cafile, insecure, origin.host, certfile, keyfile)
         if upgrade:
             raise ConfigurationError(
                 f"no upgrade over TLS to {origin}", hint="ALPN chooses HTTP/2: leave it out."

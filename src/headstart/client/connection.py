@@ -20,12 +20,13 @@ from headstart.client.origin import Origin, as_ascii
 from headstart.client.pushed import PushedResponses
 from headstart.client.pushes import PushStore
 from headstart.client.response import Response
+from headstart.client.slots import Slots
 from headstart.client.upgrade import FirstRequest, upgrade_request
-from headstart.client.uploads import Content, Uploads
+from headstart.client.uploads import Content, Trailers, Uploads
 from headstart.config import ClientLimits
 from headstart.errors import StreamGone
 from headstart.wire.client import ClientConnection, Upgraded, settings_payload
-from headstart.wire.connection import ErrorCode
+from headstart.wire.connection import ErrorCode, Setting
 from headstart.wire.events import (
     ClientEvent,
     ConnectionEnded,
@@ -97,6 +98,8 @@ class H2Connection(asyncio.Protocol):
         self._push = push
         self._exchanges: dict[int, Exchange] = {}
         """Streams that are not closed."""
+        self._slots = Slots()
+        self._moved_at = self.connected_at
         self._first: tuple[_Words, Exchange] | None = None
         """What the connection began with, while nobody has asked for its response."""
         upgraded = None if first is None else self._expect(first)
@@ -193,6 +196,7 @@ class H2Connection(asyncio.Protocol):
         headers: Iterable[tuple[bytes, bytes]] = (),
         content: Content = None,
         *,
+        trailers: Trailers = None,
         timeout: float | None = None,
         use_pushes: bool = True,
         keep_push: bool = False,
@@ -206,6 +210,7 @@ class H2Connection(asyncio.Protocol):
             target: Path and query, ASCII; see `client.origin.split_url`.
             headers: A `host` field takes the place of the origin's authority.
             content: Bytes, or parts as they become available; sent while the server takes them.
+            trailers: Fields behind the content (RFC 9110, 6.5), names in lower case.
             timeout: Seconds without any progress, here and for each part of the body; None for no
                 end.
             use_pushes: A pushed response that answers this request answers it, once.
@@ -227,7 +232,10 @@ class H2Connection(asyncio.Protocol):
                 return pushed
         exchange = self._first_exchange((method, authority, target, fields), content)
         if exchange is None:
-            exchange = self._send(method, authority, target, fields, content)
+            self._require_open()
+            if not self._slots.take_at_once():
+                await self._slots.take(timeout, lambda: self._moved_at)
+            exchange = self._send(method, authority, target, fields, content, trailers)
         try:
             exchange.tell(informed)
             await exchange.response_begun(timeout)
@@ -235,6 +243,17 @@ class H2Connection(asyncio.Protocol):
             self.cancel(exchange)
             raise
         return Response(exchange, timeout, from_push=False)
+
+    def has_pushed(
+        self, method: str, target: str, headers: Iterable[tuple[bytes, bytes]] = ()
+    ) -> bool:
+        """Whether a pushed response would answer such a request; also once the connection is lost.
+
+        It may still be on its way, and then fail.
+        """
+        authority, fields = self._complete(headers)
+        scheme, path = self.origin.scheme.encode(), target.encode("latin-1", "replace")
+        return self.pushes.find(method, scheme, authority, path, fields, self.now()) is not None
 
     async def ping(self, timeout: float | None = 10.0) -> float:
         """Seconds that a PING takes to the server and back (RFC 9113, 6.7).
@@ -314,21 +333,43 @@ class H2Connection(asyncio.Protocol):
     # Sending.
 
     def _send(
-        self, method: str, authority: bytes, target: str, fields: Fields, content: Content
+        self,
+        method: str,
+        authority: bytes,
+        target: str,
+        fields: Fields,
+        content: Content,
+        trailers: Trailers,
     ) -> Exchange:
+        try:
+            stream_id = self._open_stream(method, authority, target, fields, content, trailers)
+        except BaseException:
+            self._slots.give_back()
+            raise
+        exchange = Exchange(self, stream_id, method, target, self._loop.time(), push=self._push)
+        self._exchanges[stream_id] = exchange
+        self._uploads.begin(exchange, content, trailers)
+        self._schedule_flush()
+        return exchange
+
+    def _open_stream(
+        self,
+        method: str,
+        authority: bytes,
+        target: str,
+        fields: Fields,
+        content: Content,
+        trailers: Trailers,
+    ) -> int:
         self._require_open()
         if isinstance(content, bytes) and not any(name == b"content-length" for name, _ in fields):
             fields.append((b"content-length", str(len(content)).encode()))
+        is_all = content is None and not trailers
         path, scheme = as_ascii(target), self.origin.scheme.encode()
         try:
-            stream_id = self._wire.request(method, scheme, authority, path, fields, content is None)
+            return self._wire.request(method, scheme, authority, path, fields, is_all)
         except StreamGone as error:
             raise self._unavailable() from error
-        exchange = Exchange(self, stream_id, method, target, self._loop.time(), push=self._push)
-        self._exchanges[stream_id] = exchange
-        self._uploads.begin(exchange, content)
-        self._schedule_flush()
-        return exchange
 
     def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, Fields]:
         """The authority that a request is sent to, and its other fields."""
@@ -348,7 +389,7 @@ class H2Connection(asyncio.Protocol):
         reason = self.closed_reason or "the server is about to close it (GOAWAY)"
         return RequestFailed(
             f"the connection to {self.origin} takes no requests: {reason}",
-            processed=False,
+            sent=False,
             hint="Connect again.",
         )
 
@@ -360,6 +401,7 @@ class H2Connection(asyncio.Protocol):
         self.upgrade = upgrade_request(first.method, authority, first.target, fields, settings)
         exchange = Exchange(self, 1, first.method, first.target, self.connected_at, push=self._push)
         self._exchanges[1] = exchange
+        self._slots.take_at_once()
         if first.is_wanted:
             self._first = (first.method, authority, first.target, fields), exchange
         else:
@@ -393,8 +435,9 @@ class H2Connection(asyncio.Protocol):
             self._tap(Direction.RECEIVED, data, self.now())
         if not self._ready.done() and len(self._first_bytes) < _PREFIX:
             self._first_bytes += data[:_PREFIX]
-        for event in self._wire.receive(data, self._loop.time()):
-            self._act(event)
+        self._moved_at = now = self._loop.time()
+        for event in self._wire.receive(data, now):
+            self._act(event, now)
         if self._wire.wants_output:
             self._schedule_flush()
 
@@ -431,13 +474,14 @@ class H2Connection(asyncio.Protocol):
         if self._paused or self._transport is None or self._transport.is_closing():
             return
         data = self._wire.output()
-        for event in self._wire.after_output(self._loop.time()):
-            self._act(event)
+        now = self._loop.time()
+        for event in self._wire.after_output(now):
+            self._act(event, now)
         if data:
             if self._tap is not None:
                 self._tap(Direction.SENT, data, self.now())
             self._transport.write(data)
-        self._uploads.written(self._loop.time())
+        self._uploads.written(now)
         if self._wire.wants_output:
             self._schedule_flush()
         elif self._wire.ended is not None:
@@ -445,8 +489,7 @@ class H2Connection(asyncio.Protocol):
 
     # Events.
 
-    def _act(self, event: ClientEvent) -> None:
-        now = self._loop.time()
+    def _act(self, event: ClientEvent, now: float) -> None:
         match event:
             case DataReceived():
                 self._data(event, now)
@@ -473,6 +516,8 @@ class H2Connection(asyncio.Protocol):
                 pass  # counted and reset by the wire
             case SettingsReceived(settings=settings):
                 self.server_settings.update(settings)
+                if Setting.MAX_CONCURRENT_STREAMS in settings:
+                    self._slots.limit_to(settings[Setting.MAX_CONCURRENT_STREAMS])
                 if not self._ready.done():
                     self._ready.set_result(None)
             case PingAcknowledged(opaque_data=payload):
@@ -480,6 +525,7 @@ class H2Connection(asyncio.Protocol):
                 if answered is not None and not answered.done():
                     answered.set_result(None)
             case GoAwayReceived(last_stream_id=last_stream_id):
+                self._slots.close(self._unavailable())
                 self._refused_above(last_stream_id)
             case ConnectionEnded(error_code=error_code, reason=reason, detail=detail):
                 self._over(detail or reason if error_code else "the server closed the connection")
@@ -551,6 +597,8 @@ class H2Connection(asyncio.Protocol):
         if exchange is None:
             return
         exchange.closed = True
+        if not exchange.parent:
+            self._slots.give_back()
         self._uploads.closed(exchange)
         exchange.fail(failures.stream_closed(error_code, problem), now)
         if not exchange.ended:
@@ -583,6 +631,7 @@ class H2Connection(asyncio.Protocol):
         for exchange in list(self._exchanges.values()):
             exchange.fail(RequestFailed(f"the connection is over: {self.closed_reason}"), now)
             self._stream_closed(exchange.stream_id, ErrorCode.NO_ERROR, now)
+        self._slots.close(self._unavailable())
         for answered in self._pings.values():
             if not answered.done():
                 answered.set_exception(RequestFailed(f"the connection is over: {reason}"))

@@ -42,8 +42,12 @@ class RequestFailed(ClientError):
     Attributes:
         processed: False where the server has surely not acted on the request, so that it may be
             sent again whatever its method (RFC 9113, 8.7).
+        sent: False where none of it was sent, so that its content was not touched.
     """
 
-    def __init__(self, message: str, *, processed: bool = True, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, processed: bool = True, sent: bool = True, hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
-        self.processed = processed
+        self.processed = processed and sent
+        self.sent = sent

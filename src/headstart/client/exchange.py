@@ -180,8 +180,8 @@ class Exchange:
         """Nobody reads the body: what still comes is thrown away."""
         self.error: Exception | None = None
         self.upload: asyncio.Task[None] | None = None
-        self.room = asyncio.Event()
-        """The queue of the request's body has room."""
+        self.room: asyncio.Event | None = None
+        """The queue of the request's body has room; for an upload of more than one part."""
         self._waiters: list[asyncio.Future[None]] = []
 
     # Written by the connection.

@@ -1,6 +1,6 @@
-"""Whom a client trusts.
+"""Whom a client trusts, and how it says who it is.
 
-Reads the system's roots, the file that the user names, and the development CA of
+Reads the system's roots, the files that the user names, and the development CA of
 `headstart.devca`, which counts for loopback names only. Called by `client.connection`.
 """
 
@@ -14,16 +14,24 @@ from headstart import devca
 from headstart.errors import ConfigurationError
 
 
-def client_context(cafile: Path | None, insecure: bool, host: str) -> ssl.SSLContext:
+def client_context(
+    cafile: Path | None,
+    insecure: bool,
+    host: str,
+    certfile: Path | None = None,
+    keyfile: Path | None = None,
+) -> ssl.SSLContext:
     """TLS 1.2 or later with ALPN `h2`, verified.
 
     Args:
         cafile: Trusted instead of the system's roots and the development CA.
         insecure: Verify nothing.
         host: As in `Origin.host`; the development CA counts only where it is a loopback name.
+        certfile: A certificate of our own, PEM, for servers that ask for one.
+        keyfile: Its key, where that is not in `certfile`.
 
     Raises:
-        ConfigurationError: `cafile` cannot be read, or holds no certificate.
+        ConfigurationError: A file cannot be read, or does not hold what it should.
     """
     context = _verifying(cafile)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 9113, 9.2
@@ -33,7 +41,25 @@ def client_context(cafile: Path | None, insecure: bool, host: str) -> ssl.SSLCon
         context.verify_mode = ssl.CERT_NONE
     elif cafile is None and is_loopback(host):
         _trust_development_ca(context)
+    if certfile is not None:
+        _identify(context, certfile, keyfile)
     return context
+
+
+def _identify(context: ssl.SSLContext, certfile: Path, keyfile: Path | None) -> None:
+    try:
+        # Never ask for a passphrase on the terminal.
+        context.load_cert_chain(certfile, keyfile, password=lambda: "")
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"{certfile} cannot be used as a client certificate: {error.reason or error}",
+            hint="Give a PEM certificate, and its key in the same file or in a key file.",
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read the client certificate {certfile}: {error.strerror}",
+            hint="Check the paths of certificate and key, and their permissions.",
+        ) from None
 
 
 def _verifying(cafile: Path | None) -> ssl.SSLContext:

@@ -7,7 +7,7 @@ the connection has written some of that. Used by `client.connection`, one for ea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from headstart.client.exchange import Exchange
@@ -16,7 +16,12 @@ from headstart.errors import StreamGone
 from headstart.wire.client import ClientConnection
 from headstart.wire.connection import ErrorCode
 
-Content: TypeAlias = bytes | AsyncIterable[bytes] | None
+Content: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes] | None
+"""Bytes, or parts as they become available; a file in binary mode is an iterable of parts."""
+Trailers: TypeAlias = (
+    Sequence[tuple[bytes, bytes]] | Callable[[], Iterable[tuple[bytes, bytes]]] | None
+)
+"""Fields behind the content, or what is asked for them once the content is sent."""
 
 _PIECE = 64 * 1024
 
@@ -41,16 +46,18 @@ class Uploads:
     def __contains__(self, stream_id: int) -> bool:
         return stream_id in self._sending
 
-    def begin(self, exchange: Exchange, content: Content) -> None:
+    def begin(self, exchange: Exchange, content: Content, trailers: Trailers = None) -> None:
         """Send a body on a stream that was just opened."""
-        if content is None:
+        if content is None and not trailers:
             return
         self._sending[exchange.stream_id] = exchange
-        if isinstance(content, bytes) and len(content) <= _PIECE:
+        if isinstance(content, bytes) and len(content) <= _PIECE and not trailers:
             self._wire.send_data(exchange.stream_id, content, True)
             return
         exchange.sent_all = False
-        task = asyncio.get_running_loop().create_task(self._send(exchange, content))
+        exchange.room = asyncio.Event()
+        sending = self._send(exchange, content or b"", trailers)
+        task = asyncio.get_running_loop().create_task(sending)
         exchange.upload = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -75,34 +82,52 @@ class Uploads:
             queued = self._wire.queued_on(exchange.stream_id)
             if queued != exchange.queued:
                 exchange.queued, exchange.progress = queued, now
-            if queued < self._limits.max_queued_upload:
+            if exchange.room is not None and queued < self._limits.max_queued_upload:
                 exchange.room.set()
             if exchange.sent_all and not queued:
                 del self._sending[exchange.stream_id]
 
-    async def _send(self, exchange: Exchange, content: bytes | AsyncIterable[bytes]) -> None:
+    async def _send(
+        self,
+        exchange: Exchange,
+        content: bytes | Iterable[bytes] | AsyncIterable[bytes],
+        trailers: Trailers,
+    ) -> None:
         """Send a body piece by piece; belongs to the exchange, which cancels it."""
         try:
-            if isinstance(content, bytes):
-                await self._send_part(exchange, content)
+            async for part in _parts(content):
+                await self._send_part(exchange, part)
+            if trailers:
+                fields = trailers() if callable(trailers) else trailers
+                self._wire.send_trailers(exchange.stream_id, fields)
             else:
-                async for part in content:
-                    await self._send_part(exchange, part)
-            self._wire.send_data(exchange.stream_id, b"", True)
+                self._wire.send_data(exchange.stream_id, b"", True)
             exchange.sent_all = True
             self._flush()
         except StreamGone:
             pass  # its end is an event, which says more than this
         except Exception as error:
-            # The caller's own iterator failed: the caller gets its own error back.
+            # What the caller gave failed: the caller gets its own error back.
             self._wire.reset(exchange.stream_id, ErrorCode.CANCEL)
             self._flush()
             exchange.fail(error, asyncio.get_running_loop().time())
 
     async def _send_part(self, exchange: Exchange, part: bytes) -> None:
+        assert exchange.room is not None
         for start in range(0, len(part), _PIECE):
             while self._wire.queued_on(exchange.stream_id) >= self._limits.max_queued_upload:
                 exchange.room.clear()
                 await exchange.room.wait()
             self._wire.send_data(exchange.stream_id, part[start : start + _PIECE], False)
             self._flush()
+
+
+async def _parts(content: bytes | Iterable[bytes] | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+    elif isinstance(content, AsyncIterable):
+        async for part in content:
+            yield part
+    else:
+        for part in content:
+            yield part

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import ngh2
 from hyperframe.frame import GoAwayFrame
-from ngh2 import ErrorCode
+from ngh2 import ErrorCode, Setting
 
 from headstart.errors import StreamGone
 from headstart.reasons import Closing
@@ -249,4 +249,4 @@ def error_name(code: int) -> str:
         return f"error 0x{code:x}"
 
 
-__all__ = ["OUTPUT_CHUNK", "Connection", "ErrorCode", "error_name"]
+__all__ = ["OUTPUT_CHUNK", "Connection", "ErrorCode", "Setting", "error_name"]
