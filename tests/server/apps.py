@@ -79,6 +79,27 @@ async def pushing(scope: Scope, receive: Receive, send: Send) -> None:
     return None
 
 
+async def crowded(scope: Scope, receive: Receive, send: Send) -> None:
+    """Pages that push ten assets each, none of them twice; every body is its own path."""
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    path = scope["path"]
+    if path.startswith("/page/"):
+        for number in range(10):
+            asset = f"/asset{path}/{number}"
+            await send({"type": "http.response.push", "path": asset, "headers": []})
+    await answer(send, path.encode())
+    return None
+
+
+async def hasty(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers 413 and reads nothing."""
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    await answer(send, b"too large", 413)
+    return None
+
+
 class Recorder:
     """An application that notes its scopes and answers, and calls `act` in between."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from tests.peers import peer
-from tests.server.apps import PUSHED_BODY, pushing
+from tests.server.apps import PUSHED_BODY, crowded, hasty, pushing
 from tests.server.live import LiveServer, certificate, running
 
 CLIENTS = Path(__file__).parents[1] / "clients"
@@ -63,6 +64,45 @@ def test_nghttp_without_pushes_gets_none(tls_server: LiveServer) -> None:
     assert ":status: 200" in log
 
 
+def test_nghttp_asks_a_hundred_times_at_once(tls_server: LiveServer) -> None:
+    statistics = run(peer("nghttp"), "-nasy", "-m", "100", f"{tls_server.url}/style.css")
+
+    assert statistics.count(" 200 ") == 100
+
+
+def test_nghttp_with_tiny_windows_and_priorities_gets_all(server: LiveServer) -> None:
+    windows = ("--window-bits=10", "--connection-window-bits=16", "--weight=200")
+    log = run(peer("nghttp"), "-nv", *windows, f"{server.url}/style.css")
+
+    assert "send PRIORITY frame" in log  # of idle streams, as Firefox did once
+    assert sum(map(int, re.findall(r"recv DATA frame <length=(\d+)", log))) == len(PUSHED_BODY)
+    assert "recv GOAWAY" not in log
+    assert "recv RST_STREAM" not in log
+
+
+# h2load.
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_h2load_with_many_streams_sees_no_error(
+    scheme: str, server: LiveServer, tls_server: LiveServer
+) -> None:
+    url = (tls_server if scheme == "https" else server).url
+    said = run(peer("h2load"), "-n", "3000", "-c", "5", "-m", "100", f"{url}/style.css")
+
+    assert "3000 succeeded, 0 failed, 0 errored, 0 timeout" in said
+    assert "3000 2xx" in said
+
+
+def test_h2load_uploads_on_many_streams(server: LiveServer, tmp_path: Path) -> None:
+    (tmp_path / "upload").write_bytes(bytes(300_000))
+    upload = ("-d", str(tmp_path / "upload"))
+    said = run(peer("h2load"), "-n", "200", "-c", "4", "-m", "25", *upload, f"{server.url}/page")
+
+    assert "200 succeeded, 0 failed, 0 errored, 0 timeout" in said
+    assert "200 2xx" in said
+
+
 # curl.
 
 
@@ -104,12 +144,49 @@ def test_curl_that_asks_for_an_upgrade_is_answered_in_http_1_1(server: LiveServe
     assert said.startswith("HTTP/1.1 200")
 
 
-def test_curl_uploads(server: LiveServer, tmp_path: Path) -> None:
-    (tmp_path / "upload").write_bytes(bytes(2_000_000))
-    upload = f"@{tmp_path / 'upload'}"
-    said = curl("--http2-prior-knowledge", "--data-binary", upload, f"{server.url}/page")
+VERSIONS = [["--http2-prior-knowledge"], ["--http2"], ["--http1.1"]]
+UPLOADS = [["-T", "upload"], ["--data-binary", "@upload"]]
 
-    assert said.endswith("2000000")
+
+@pytest.mark.parametrize("expect", ["Expect: 100-continue", "Expect:"])
+@pytest.mark.parametrize("upload", UPLOADS, ids=lambda upload: upload[0])
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version[0])
+def test_curl_uploads(
+    version: list[str],
+    upload: list[str],
+    expect: str,
+    server: LiveServer,
+    tls_server: LiveServer,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "upload").write_bytes(bytes(2_000_000))
+    url = (tls_server if version == ["--http2"] else server).url
+    options = [*version, *_below(tmp_path, upload), "-X", "POST", "-H", expect]
+
+    assert curl(*options, f"{url}/page").endswith("2000000")
+
+
+@pytest.mark.parametrize("expect", ["Expect: 100-continue", "Expect:"])
+@pytest.mark.parametrize("upload", UPLOADS, ids=lambda upload: upload[0])
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version[0])
+def test_curl_gets_the_answer_to_an_upload_that_nobody_reads(
+    version: list[str],
+    upload: list[str],
+    expect: str,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "upload").write_bytes(bytes(20_000_000))
+    options = [*version, *_below(tmp_path, upload), "-X", "POST", "-H", expect]
+
+    with running(hasty, tls=version == ["--http2"]) as server:
+        said = curl(*options, f"{server.url}/page")
+
+    assert " 413" in said
+    assert said.endswith("too large")
+
+
+def _below(folder: Path, upload: list[str]) -> list[str]:
+    return [upload[0], upload[1].replace("upload", str(folder / "upload"))]
 
 
 # Node.
@@ -132,6 +209,16 @@ def test_node_without_pushes_gets_none(tls_server: LiveServer) -> None:
     command = (peer("node"), "node_push_client.mjs", f"{tls_server.url}/page", "--no-push")
 
     assert responses(*command) == [PAGE]
+
+
+def test_node_takes_ten_pushes_with_each_of_fifty_pages() -> None:
+    with running(crowded, tls=True) as crowd:
+        said = run(peer("node"), "node_many_pushes.mjs", crowd.url, "50")
+
+    pages = [f"page /page/{page} /page/{page}" for page in range(1, 51)]
+    assets = [f"/asset/page/{page}/{asset}" for page in range(1, 51) for asset in range(10)]
+    pushes = [f"push {asset} {asset}" for asset in assets]
+    assert sorted(said.splitlines()) == sorted(pages + pushes)
 
 
 # Java.
