@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import threading
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ngh2 import ErrorCode, Setting
@@ -554,8 +554,7 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     made = Http2Connection.connection_made
 
     def counting(self: Http2Connection, transport: Any) -> None:
-        made(self, transport)
-        vars(self)["_transport"] = _CountingTransport(transport, written)
+        made(self, cast(asyncio.Transport, _CountingTransport(transport, written)))
 
     monkeypatch.setattr(Http2Connection, "connection_made", counting)
     return written

@@ -32,6 +32,7 @@ class Ahead:
     Attributes:
         links: Streams -> links that go out with the next write.
         alive: Calls of the application for promised requests.
+        used: Anything was ever sent ahead; if not, there is nothing to forget.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Ahead:
         """Streams that had their 103 and have not closed."""
         self.links: dict[int, Fields] = {}
         self.alive = 0
+        self.used = False
 
     def push(self, cycle: Cycle, message: Message) -> RequestReceived | None:
         """Promise what the application asked for; the promised request, if it was."""
@@ -64,6 +66,7 @@ class Ahead:
             push.refuse(outcome)
             self._refusals.push(outcome, push.path)
             return None
+        self.used = True
         push.sent(outcome.stream_id)
         self._pushes[outcome.stream_id] = push
         self.alive += 1
@@ -116,7 +119,7 @@ class Ahead:
             hint.refuse(refusal)
             self._refusals.push(refusal, cycle.scope["path"])
             return
-        hint.sent = True
+        self.used = hint.sent = True
         self.links.setdefault(cycle.request.stream_id, []).extend(links)
 
     def _hint_refusal(self, request: RequestReceived, links: Fields) -> Refusal | None:

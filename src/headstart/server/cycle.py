@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from uvicorn.protocols.utils import (
@@ -22,7 +22,8 @@ from uvicorn.protocols.utils import (
 from headstart.errors import LocalProtocolError, StreamGone
 from headstart.wire.connection import ErrorCode
 from headstart.wire.events import Fields, RequestReceived
-from headstart.wire.fields import checked_fields, response_fields
+from headstart.wire.fields import checked_fields
+from headstart.wire.responses import ResponseHead, response_head
 
 if TYPE_CHECKING:
     from headstart.server.http2 import Http2Connection
@@ -39,7 +40,6 @@ logger = logging.getLogger("uvicorn.error")
 access_logger = logging.getLogger("uvicorn.access")
 
 _FILE_CHUNK: Final = 64 * 1024
-_BODILESS: Final = frozenset({204, 304})
 
 
 class Cycle:
@@ -54,50 +54,32 @@ class Cycle:
         task: The call of the application, where it did not end at once.
     """
 
-    __slots__ = (
-        "_body_ended",
-        "_chunks",
-        "_connection",
-        "_continue_due",
-        "_feeding",
-        "_head",
-        "_length_left",
-        "_no_body",
-        "_started",
-        "_trailers",
-        "_trailers_due",
-        "_waiters",
-        "complete",
-        "disconnected",
-        "received",
-        "request",
-        "scope",
-        "task",
-    )
+    # Defaults live on the class: most of a cycle's state is never touched, and setting it all
+    # would take twice as long as the rest of making one.
+    disconnected = False
+    complete = False
+    continue_due = False
+    received = 0
+    task: asyncio.Task[None] | None = None
+    _chunks: list[bytes] | None = None
+    """Body received and not yet read; None where there is none."""
+    _discards = False
+    """Nobody reads what comes of the body: the application knows that it ended, or is done."""
+    _waiters: list[asyncio.Future[None]] | None = None
+    _feeding = False
+    _started = False
+    _head: ResponseHead | None = None
+    """The response's header section, held until the first body message (ASGI, HTTP)."""
+    _length_left: int | None = None
+    _no_body = False
+    _trailers_due = False
+    _trailers: Fields | None = None
 
-    def __init__(
-        self, connection: Http2Connection, request: RequestReceived, scope: Scope, expect: bool
-    ) -> None:
+    def __init__(self, connection: Http2Connection, request: RequestReceived, scope: Scope) -> None:
         self._connection = connection
         self.request = request
         self.scope = scope
-        self.disconnected = False
-        self.complete = False
-        self.received = 0
-        self.task: asyncio.Task[None] | None = None
-        self._chunks: list[bytes] | None = []
-        """Body received and not yet read; None once the application was told of its end."""
         self._body_ended = request.end_stream
-        self._continue_due = expect
-        self._waiters: list[asyncio.Future[None]] = []
-        self._feeding = False
-        self._started = False
-        self._head: Fields | None = None
-        """The response's header section, held until the first body message (ASGI, HTTP)."""
-        self._length_left: int | None = None
-        self._no_body = False
-        self._trailers_due = False
-        self._trailers: Fields = []
 
     # Called by the connection.
 
@@ -124,10 +106,12 @@ class Cycle:
     def data_received(self, data: bytes, end_stream: bool) -> None:
         """A part of the request's body came."""
         self.received += len(data)
-        if self._chunks is None or self.complete:
+        if self._discards or self.complete:
             self._connection.consumed(self.request.stream_id, len(data))
-        elif data:
+        elif self._chunks:
             self._chunks.append(data)
+        elif data:
+            self._chunks = [data]
         if end_stream:
             self._body_ended = True
         self._wake()
@@ -153,6 +137,7 @@ class Cycle:
 
     def drop_body(self) -> None:
         """Give the window of what nobody will read back to the connection."""
+        self._discards = True
         chunks, self._chunks = self._chunks, None
         if chunks:
             self._connection.consumed(self.request.stream_id, sum(map(len, chunks)))
@@ -161,12 +146,12 @@ class Cycle:
 
     async def receive(self) -> Message:
         """ASGI's receive: the body in parts, then `http.disconnect` when there is one."""
-        if self._continue_due:
-            self._continue_due = False
+        if self.continue_due:
+            self.continue_due = False
             if not self._started and not self.disconnected:
                 self._connection.inform(self.request.stream_id, 100, [])
         while not (self.disconnected or self.complete):
-            if self._chunks or (self._chunks is not None and self._body_ended):
+            if self._chunks or (self._body_ended and not self._discards):
                 return self._take_body()
             await self._wait()
         return {"type": "http.disconnect"}
@@ -202,7 +187,8 @@ class Cycle:
     def _take_body(self) -> Message:
         chunks = self._chunks or []
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._chunks = None if self._body_ended else []
+        self._chunks = None
+        self._discards = self._body_ended
         if body:
             self._connection.consumed(self.request.stream_id, len(body))
         return {"type": "http.request", "body": body, "more_body": not self._body_ended}
@@ -210,12 +196,14 @@ class Cycle:
     async def _wait(self) -> None:
         # One future per call: a reader and a listener for the disconnect may wait side by side.
         waiter: asyncio.Future[None] = self._connection.loop.create_future()
+        if self._waiters is None:
+            self._waiters = []
         self._waiters.append(waiter)
         await waiter
 
     def _wake(self) -> None:
         if self._waiters:
-            waiters, self._waiters = self._waiters, []
+            waiters, self._waiters = self._waiters, None
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
@@ -225,18 +213,20 @@ class Cycle:
     def _start(self, message: Message) -> None:
         if self._started:
             raise RuntimeError("Unexpected ASGI message 'http.response.start': it was sent before.")
-        status: int = message["status"]
-        headers: Iterable[tuple[bytes, bytes]] = message.get("headers") or ()
-        self._head = response_fields(status, headers, self._connection.default_headers)
+        connection = self._connection
+        head = connection.heads.of(
+            message["status"], message.get("headers") or (), connection.default_headers
+        )
+        self._head = head
         self._started = True
-        self._trailers_due = bool(message.get("trailers"))
-        self._no_body = self.request.method == "HEAD" or status in _BODILESS
-        if status == 204:  # RFC 9110, 8.6: none; clients reset the stream for one that is not 0
-            self._head = [field for field in self._head if field[0] != b"content-length"]
-        if not self._no_body:
-            self._length_left = _content_length(self._head)
+        if "trailers" in message:
+            self._trailers_due = bool(message["trailers"])
+        if head.bodiless or self.request.method == "HEAD":
+            self._no_body = True
+        elif head.content_length is not None:
+            self._length_left = head.content_length
 
-    def _log_access(self, head: Fields) -> None:
+    def _log_access(self, head: ResponseHead) -> None:
         scope: Any = self.scope
         access_logger.info(
             '%s - "%s %s HTTP/%s" %d',
@@ -244,7 +234,7 @@ class Cycle:
             self.request.method,
             get_path_with_query_string(scope),
             "2" if self.request.stream_id % 2 else "2 pushed",
-            int(head[0][1]),
+            int(head.fields[0][1]),
         )
 
     def _send_body(self, body: bytes, more: bool) -> tuple[bytes, bool] | None:
@@ -255,38 +245,44 @@ class Cycle:
         Returns:
             What has to wait, for `_feed`: body and whether the stream ends with it.
         """
-        if self._no_body and self.complete:
-            return None  # HEAD, 204, 304: it went out whole with the first message
-        if not self._started or self.complete:
-            raise RuntimeError(
-                "Unexpected ASGI message 'http.response.body': "
-                + ("the response is complete." if self.complete else "no 'http.response.start'.")
-            )
+        head = self._head
+        if head is None and not self._may_continue():
+            return None
         if self._no_body:
-            body = b""
+            body, more = b"", False
         elif self._length_left is not None:
             self._count(len(body), more)
-        end_stream = not more and not self._trailers_due
+        end_stream = self._no_body or not (more or self._trailers_due)
         stream_id, connection = self.request.stream_id, self._connection
-        if self._head is not None:
-            head, self._head = self._head, None
+        fits = False
+        if head is not None:
+            self._head = None
             if connection.access_log:
                 self._log_access(head)
-            bare = self._no_body or (not body and end_stream)
-            connection.respond(stream_id, head, end_stream=bare)
-            if bare:
-                self._complete()
-                return None
             fits = len(body) <= connection.own_room
-        else:
-            fits = False
-        if body or end_stream:
-            if not fits and connection.room(stream_id) < len(body):
+            connection.respond(stream_id, head.fields, end_stream and fits, body if fits else b"")
+        if not fits and (body or end_stream):
+            if connection.room(stream_id) < len(body):
                 return body, end_stream
             connection.send_data(stream_id, body, end_stream)
         if end_stream:
             self._complete()
         return None
+
+    def _may_continue(self) -> bool:
+        """Whether another part of the body is due; one that means nothing is let pass.
+
+        Raises:
+            RuntimeError: It is out of order.
+        """
+        if self._no_body and self.complete:
+            return False  # HEAD, 204, 304: it went out whole with the first message
+        if not self._started or self.complete:
+            raise RuntimeError(
+                "Unexpected ASGI message 'http.response.body': "
+                + ("the response is complete." if self.complete else "no 'http.response.start'.")
+            )
+        return True
 
     def _count(self, length: int, more: bool) -> None:
         """Hold the body against the Content-Length that was sent (RFC 9110, 8.6)."""
@@ -322,7 +318,8 @@ class Cycle:
         self.complete = True
         if self._chunks:
             self.drop_body()
-        self._wake()
+        if self._waiters:
+            self._wake()
         self._connection.completed(self)
 
     async def _send_other(self, kind: str, message: Message) -> None:
@@ -346,7 +343,7 @@ class Cycle:
                 "Unexpected ASGI message 'http.response.trailers': they come after the body, "
                 "and 'http.response.start' must say 'trailers': True."
             )
-        checked_fields(message.get("headers") or (), self._trailers)
+        self._trailers = checked_fields(message.get("headers") or (), self._trailers or [])
         if message.get("more_trailers", False):
             return
         self._connection.send_trailers(self.request.stream_id, self._trailers)
@@ -377,14 +374,12 @@ class Cycle:
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", str(len(body)).encode()),
         ]
-        head = response_fields(500, headers, self._connection.default_headers)
+        head = response_head(500, headers, self._connection.default_headers)
         if self._connection.access_log:
             self._log_access(head)
         try:
             bare = self.request.method == "HEAD"
-            self._connection.respond(stream_id, head, end_stream=bare)
-            if not bare:
-                self._connection.send_data(stream_id, body, True)
+            self._connection.respond(stream_id, head.fields, True, b"" if bare else body)
             self._complete()
         except StreamGone:
             self.disconnected = True
@@ -399,12 +394,3 @@ def _tells_of_disconnect(error: BaseException | None) -> bool:
             return all(_tells_of_disconnect(inner) for inner in error.exceptions)
         error = error.__cause__ or error.__context__
     return False
-
-
-def _content_length(head: Fields) -> int | None:
-    value = dict(head).get(b"content-length")
-    if value is None:
-        return None
-    if not value.isdigit():  # int() takes "1_0", " 10" and "+10" as well
-        raise LocalProtocolError(f"content-length is no number: {value!r}")
-    return int(value)

@@ -25,7 +25,7 @@ from headstart.server.admission import Seat
 from headstart.server.ahead import Ahead
 from headstart.server.cycle import Application, Cycle, Message
 from headstart.server.deadlines import Deadlines, seconds_between_looks
-from headstart.server.scope import Scopes, expects_continue, watched_fields
+from headstart.server.scope import Scopes, expects_continue
 from headstart.server.worker import Worker
 from headstart.wire.connection import OUTPUT_CHUNK, ErrorCode
 from headstart.wire.events import (
@@ -43,6 +43,7 @@ from headstart.wire.events import (
     StreamReset,
     TrailersReceived,
 )
+from headstart.wire.responses import ResponseHeads
 from headstart.wire.server import ServerConnection
 
 logger = logging.getLogger("headstart.server")
@@ -83,7 +84,52 @@ class Http2Connection(asyncio.Protocol):
     Attributes:
         loop: The event loop.
         access_log: Whether requests are logged.
+        heads: Makes the header sections of responses.
     """
+
+    # More attributes than fit into an instance's inline values would make each access slow.
+    __slots__ = (
+        "_abandoned",
+        "_ahead",
+        "_alive",
+        "_app_state",
+        "_application",
+        "_blocked",
+        "_config",
+        "_connections",
+        "_cycles",
+        "_deadlines",
+        "_draining",
+        "_finished",
+        "_flush_due",
+        "_last_active",
+        "_last_goaway_sent",
+        "_last_stream",
+        "_leaving",
+        "_limits_concurrency",
+        "_max_alive",
+        "_max_queued_stream",
+        "_options",
+        "_progress",
+        "_reading",
+        "_scopes",
+        "_server_state",
+        "_shared_room",
+        "_stall_check",
+        "_tasks",
+        "_timers",
+        "_told",
+        "_transport",
+        "_unproxied",
+        "_wire",
+        "_worker",
+        "_write_paused",
+        "access_log",
+        "heads",
+        "loop",
+        "own_room",
+        "seat",
+    )
 
     def __init__(
         self,
@@ -108,12 +154,14 @@ class Http2Connection(asyncio.Protocol):
         self._told = False
         limits = self._options.limits
         self._max_alive = limits.max_concurrent_streams
+        self._limits_concurrency = config.limit_concurrency is not None
         self._max_queued_stream = limits.max_queued_stream
         self._shared_room = limits.max_queued_connection // 2
         self.own_room = self._shared_room // (2 * limits.max_concurrent_streams)
         """Bytes of body that every stream may queue, whatever the others do."""
         self._last_stream = 2 * limits.max_requests - 1
         """Ids of streams go up by two, so this one is the last request that is served."""
+        self.heads = ResponseHeads()
         self._wire = ServerConnection(self._options.limits, self.loop.time())
         self._abandoned = Abandoned.of(server_state, self._options, self.loop)
         self._deadlines = Deadlines(self._options, self._wire, self.loop.time())
@@ -160,7 +208,7 @@ class Http2Connection(asyncio.Protocol):
         self._reading = True
         try:
             for event in self._wire.receive(data, now):
-                if isinstance(event, RequestReceived):
+                if type(event) is RequestReceived:
                     self._request_received(event)
                 else:
                     self._handle(event)
@@ -348,9 +396,10 @@ class Http2Connection(asyncio.Protocol):
                 self._blocked.pop(cycle, None)
             if not cycle.complete or event.error_code:
                 self._disconnect(cycle)
-            if cycle.complete:
+            if cycle.complete and not cycle.request.end_stream:
                 cycle.drop_body()
-        self._ahead.stream_closed(event.stream_id, event.error_code)
+        if self._ahead.used:
+            self._ahead.stream_closed(event.stream_id, event.error_code)
         if self._draining:
             self._close_if_drained()
 
@@ -372,13 +421,13 @@ class Http2Connection(asyncio.Protocol):
             self._wire.reset(request.stream_id, ErrorCode.REFUSED_STREAM)
             return
         self._alive += 1
-        watched = watched_fields(request)
-        push_enabled = self._wire.push_enabled
-        scope = self._scopes.of(request, watched, push_enabled=push_enabled, pushed=False)
-        expect = bool(watched) and expects_continue(watched)
-        cycle = self._cycles[request.stream_id] = Cycle(self, request, scope, expect)
-        application = self._application if watched else self._unproxied
-        if self._config.limit_concurrency is not None and self._overloaded():
+        scope, watched = self._scopes.of(request, self._wire.push_enabled)
+        cycle = self._cycles[request.stream_id] = Cycle(self, request, scope)
+        application = self._unproxied
+        if watched:
+            application = self._application
+            cycle.continue_due = expects_continue(watched)
+        if self._limits_concurrency and self._overloaded():
             application = _UNAVAILABLE
         task = _start(cycle.run(application), self.loop)
         if not task.done():
@@ -404,11 +453,13 @@ class Http2Connection(asyncio.Protocol):
         """Date and Server, made once a second by uvicorn."""
         return self._server_state.default_headers
 
-    def respond(self, stream_id: int, head: Fields, end_stream: bool) -> None:
-        """Send a response's header section, behind a 103 that is still held."""
+    def respond(
+        self, stream_id: int, head: Fields, end_stream: bool, body: bytes | memoryview
+    ) -> None:
+        """Send a response's header section and what is there of its body, behind a held 103."""
         if self._ahead.links:
             self._ahead.send_links(stream_id)
-        self._wire.respond(stream_id, head, end_stream)
+        self._wire.respond(stream_id, head, end_stream, body)
         if not self._reading:
             self._flush_soon()
 
@@ -464,7 +515,8 @@ class Http2Connection(asyncio.Protocol):
             self._alive -= 1
         else:
             self._ahead.alive -= 1
-        cycle.drop_body()
+        if not cycle.request.end_stream:
+            cycle.drop_body()
         if not (self._reading or self._flush_due or self._transport.is_closing()):
             self._flush_soon()
 
@@ -475,8 +527,8 @@ class Http2Connection(asyncio.Protocol):
         request = self._ahead.push(cycle, message)
         if request is None:
             return
-        scope = self._scopes.of(request, [], push_enabled=False, pushed=True)
-        pushed = self._cycles[request.stream_id] = Cycle(self, request, scope, expect=False)
+        scope = self._scopes.of_pushed(request)
+        pushed = self._cycles[request.stream_id] = Cycle(self, request, scope)
         # Not at once: the page goes first.
         pushed.task = self.loop.create_task(pushed.run(self._application))
         self._keep(pushed.task)
@@ -513,7 +565,7 @@ class Http2Connection(asyncio.Protocol):
             if len(data) < OUTPUT_CHUNK:
                 break
         for event in self._wire.after_output(self.loop.time()):
-            if isinstance(event, StreamClosed):
+            if type(event) is StreamClosed:
                 self._stream_closed(event)
             else:
                 self._handle(event)

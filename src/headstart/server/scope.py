@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,10 +19,14 @@ from headstart.config import ServerOptions
 from headstart.reasons import Refusal
 from headstart.server.counters import Counters
 from headstart.server.cycle import Scope
-from headstart.wire.events import Fields, RequestReceived
+from headstart.wire.events import Fields, RequestReceived, RequestTemplate
 
 _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 _WATCHED = _FORWARDED | {b"expect", b"te", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-dest"}
+
+# Targets that are kept in parts: 1,024 of 256 bytes at most.
+_REMEMBERED = 1024
+_REMEMBERED_LENGTH = 256
 
 _connection_ids = itertools.count(1)
 
@@ -68,29 +73,56 @@ class Scopes:
         self._id = next(_connection_ids)
         self.counters = Counters()
         """The worker's."""
+        self._template: RequestTemplate | None = None
+        self._push_enabled = False
+        self._watched: Fields = []
+        self._model: dict[str, Any] = {}
+        """The scope of the first request with that template, for a client that takes pushes or
+        does not.
+        """
 
-    def of(
-        self, request: RequestReceived, watched: Fields, *, push_enabled: bool, pushed: bool
-    ) -> Scope:
-        """The scope of one request.
+    def of(self, request: RequestReceived, push_enabled: bool) -> tuple[Scope, Fields]:
+        """The scope of a client's request, and its `watched_fields`.
+
+        What requests have in common (`RequestReceived.template`) is put together once.
 
         Args:
-            watched: Its `watched_fields`.
             push_enabled: The client takes pushes.
-            pushed: It is a promised request.
         """
-        raw_path, _, query = request.target.partition(b"?")
-        path = raw_path.decode("ascii")
-        if "%" in path:
-            path = unquote(path)
+        template = request.template
+        if template is None:
+            watched = watched_fields(request)
+            return self._whole(request, watched, push_enabled, pushed=False), watched
+        if template is not self._template or push_enabled is not self._push_enabled:
+            self._template, self._push_enabled = template, push_enabled
+            self._watched = watched_fields(request)
+            self._model = self._whole(request, self._watched, push_enabled, pushed=False)
+        scope = self._model.copy()
+        scope["path"], scope["raw_path"], scope["query_string"] = self._located(request.target)
+        scope["headers"] = request.headers
+        scope["state"] = self._app_state.copy()
+        # Copied as deep as an application, or a push, may change them.
+        scope["extensions"] = extensions = self._model["extensions"].copy()
+        extensions["headstart"] = ours = extensions["headstart"].copy()
+        ours["pushes"] = []
+        return scope, self._watched
+
+    def of_pushed(self, request: RequestReceived) -> Scope:
+        """The scope of a promised request."""
+        return self._whole(request, [], push_enabled=False, pushed=True)
+
+    def _whole(
+        self, request: RequestReceived, watched: Fields, push_enabled: bool, pushed: bool
+    ) -> dict[str, Any]:
+        path, raw_path, query = self._located(request.target)
         return {
             "type": "http",
             "asgi": self._asgi,
             "http_version": "2",
             "method": request.method,
             "scheme": self.scheme,
-            "path": self._root_path + path,
-            "raw_path": self.raw_root + raw_path,
+            "path": path,
+            "raw_path": raw_path,
             "query_string": query,
             "root_path": self._root_path,
             "headers": request.headers,
@@ -99,6 +131,16 @@ class Scopes:
             "state": self._app_state.copy(),
             "extensions": self._extensions(request, watched, push_enabled, pushed),
         }
+
+    def _located(self, target: bytes) -> tuple[str, bytes, bytes]:
+        """`path`, `raw_path` and `query_string`, behind the root path."""
+        if len(target) > _REMEMBERED_LENGTH:
+            path, raw_path, query = _split(target)
+        else:
+            path, raw_path, query = _remembered(target)
+        if self._root_path:
+            return self._root_path + path, self.raw_root + raw_path, query
+        return path, raw_path, query
 
     def _extensions(
         self, request: RequestReceived, watched: Fields, push_enabled: bool, pushed: bool
@@ -133,3 +175,13 @@ class Scopes:
         if not marked:
             return None if self._options.hint_unmarked_clients else Refusal.NOT_NAVIGATION
         return None if (b"sec-fetch-mode", b"navigate") in marked else Refusal.NOT_NAVIGATION
+
+
+def _split(target: bytes) -> tuple[str, bytes, bytes]:
+    """Path, decoded and raw, and query of a well-formed target."""
+    raw_path, _, query = target.partition(b"?")
+    path = raw_path.decode("ascii")
+    return (unquote(path) if "%" in path else path), raw_path, query
+
+
+_remembered = lru_cache(_REMEMBERED)(_split)

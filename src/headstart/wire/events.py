@@ -9,7 +9,7 @@ ours. Made by `wire.server` and `wire.client`; read by `server.protocol` and `cl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 from ngh2 import (
     DataReceived,
@@ -27,6 +27,30 @@ Fields: TypeAlias = list[tuple[bytes, bytes]]
 """Header fields in order: lower-case names and values, without pseudo-header fields."""
 
 
+class RequestTemplate:
+    """What requests that differ in nothing but `:path` have in common; see `wire.requests`.
+
+    Treat it as immutable. Whoever works something out from these may keep it beside the template,
+    and use it again for each request that has the same one.
+
+    Attributes:
+        method, authority: As in `RequestReceived`.
+        headers: As in `RequestReceived`.
+        target_room: How long a target may be without the header section being too large.
+    """
+
+    __slots__ = ("authority", "headers", "method", "target_room")
+
+    def __init__(
+        self, method: str, authority: bytes, headers: tuple[tuple[bytes, bytes], ...], room: int
+    ) -> None:
+        self.method = method
+        self.authority = authority
+        self.headers = headers
+        self.target_room = room
+
+
+@final
 class RequestReceived:
     """A well-formed request has come; its body, if any, follows as `DataReceived`.
 
@@ -40,9 +64,11 @@ class RequestReceived:
         authority: `:authority`, or the Host field where there is none.
         headers: `host` first (from `authority`), cookie crumbs joined (RFC 9113, 8.2.3).
         end_stream: No body follows.
+        template: What it has in common with the request before it on the connection; None where
+            it differs in more than the target.
     """
 
-    __slots__ = ("authority", "end_stream", "headers", "method", "stream_id", "target")
+    __slots__ = ("authority", "end_stream", "headers", "method", "stream_id", "target", "template")
 
     def __init__(
         self,
@@ -52,6 +78,7 @@ class RequestReceived:
         authority: bytes,
         headers: Fields,
         end_stream: bool,
+        template: RequestTemplate | None = None,
     ) -> None:
         self.stream_id = stream_id
         self.method = method
@@ -59,6 +86,7 @@ class RequestReceived:
         self.authority = authority
         self.headers = headers
         self.end_stream = end_stream
+        self.template = template
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +204,7 @@ __all__ = [
     "PromiseRefused",
     "RequestReceived",
     "RequestRefused",
+    "RequestTemplate",
     "ResponseReceived",
     "ServerEvent",
     "SettingsReceived",

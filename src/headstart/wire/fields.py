@@ -27,6 +27,7 @@ _TARGET = re.compile(rb"/[!-\"$-~]*")
 # RFC 9110, 5.1 and 5.6.2; RFC 9113, 8.2.1 wants lower case.
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 # RFC 9113, 8.2.1: no NUL, CR, LF, no white space at the ends; RFC 9110, 5.5: no other controls.
+_VISIBLE = bytes(octet for octet in range(0x21, 0x100) if octet != 0x7F)
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|\A[ \t]|[ \t]\Z")
 
 _KNOWN_METHODS = {
@@ -78,9 +79,7 @@ def read_request(
     if (
         len(headers) - first > limits.max_header_count
         or len(target) > limits.max_target_size
-        # As SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113, 6.5.2).
-        or sum([len(name) + len(value) + _ENTRY_OVERHEAD for name, value in headers])
-        > limits.max_header_size
+        or header_list_size(headers) > limits.max_header_size
     ):
         return _too_large(stream_id, len(headers) - first, target, limits)
     if (
@@ -104,6 +103,11 @@ def read_request(
         return RequestRefused(stream_id, 400, "malformed or missing authority")
     request.headers.insert(0, (b"host", request.authority))
     return request
+
+
+def header_list_size(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """Octets of a header section as SETTINGS_MAX_HEADER_LIST_SIZE counts them (RFC 9113, 6.5.2)."""
+    return sum([len(name) + len(value) + _ENTRY_OVERHEAD for name, value in headers])
 
 
 def _too_large(stream_id: int, count: int, target: bytes, limits: WireLimits) -> RequestRefused:
@@ -191,20 +195,27 @@ def checked_fields(headers: Iterable[Iterable[bytes]], fields: Fields) -> Fields
         LocalProtocolError: A name is no token, or a value has CR, LF, NUL, another control
             character, or white space at an end (RFC 9113, 8.2.1).
     """
-    bad_value = _BAD_VALUE.search
     for name, value in headers:
         try:
             sent_name = _names[name]
         except KeyError:
             sent_name = _learn_name(name)
-        if bad_value(value):
-            raise LocalProtocolError(
-                f"the value of field {name!r} has a character that HTTP forbids"
-            )
+        # Most values are visible characters throughout, which `translate` finds out in half the
+        # time of an expression.
+        if type(value) is bytes and not value.translate(None, _VISIBLE):
+            sent_value = value
+        else:
+            sent_value = _checked_value(name, value)
         if sent_name is not None:
-            # The engine takes nothing but bytes, and says so too late for a 500.
-            fields.append((sent_name, value if type(value) is bytes else bytes(value)))
+            fields.append((sent_name, sent_value))
     return fields
+
+
+def _checked_value(name: bytes, value: bytes) -> bytes:
+    if _BAD_VALUE.search(value):
+        raise LocalProtocolError(f"the value of field {name!r} has a character that HTTP forbids")
+    # The engine takes nothing but bytes, and says so too late for a 500.
+    return bytes(value)
 
 
 def _learn_name(name: bytes) -> bytes | None:

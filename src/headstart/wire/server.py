@@ -38,10 +38,10 @@ from headstart.wire.fields import (
     checked_fields,
     informational_fields,
     promise_refusal,
-    read_request,
     response_fields,
 )
 from headstart.wire.guard import FREE_WINDOW_UPDATES, Guard
+from headstart.wire.requests import RequestReader
 from headstart.wire.walker import FrameWalker, Offence
 
 _EngineRequest = ngh2.RequestReceived
@@ -67,6 +67,7 @@ class ServerConnection(Connection):
         "_peer_streams",
         "_promised",
         "_pushed",
+        "_reader",
         "_sends",
         "_streams",
         "_walker",
@@ -79,6 +80,7 @@ class ServerConnection(Connection):
             ngh2.Role.SERVER, _configuration(limits), _settings(limits), limits.connection_window
         )
         self._limits = limits
+        self._reader = RequestReader(limits)
         self._streams: dict[int, bytes] = {}
         """Streams that the client opened -> authority, b"" once our response has ended."""
         self._walker = FrameWalker(self._streams, FREE_WINDOW_UPDATES, limits.min_data_size)
@@ -118,7 +120,8 @@ class ServerConnection(Connection):
             self._judge(offence, events, now)
         failed = self._failed
         for event in self._feed(data):
-            if isinstance(event, _EngineRequest):
+            # A `match`, or isinstance, for each request would cost more than this.
+            if type(event) is _EngineRequest:
                 events.append(self._request(event))
             else:
                 self._translate(event, events, now)
@@ -131,7 +134,7 @@ class ServerConnection(Connection):
         events: list[ServerEvent] = []
         for event in self._engine.events():
             # Nearly all are; a `match` costs a third of a microsecond.
-            if isinstance(event, StreamClosed):
+            if type(event) is StreamClosed:
                 self._closed(event, events, now)
             else:
                 self._translate(event, events, now)
@@ -140,12 +143,12 @@ class ServerConnection(Connection):
     def _request(self, event: ngh2.RequestReceived) -> RequestReceived | RequestRefused:
         stream_id = event.stream_id
         self.last_peer_stream = stream_id
-        request = read_request(stream_id, event.headers, event.end_stream, self._limits)
-        if isinstance(request, RequestRefused):
+        request = self._reader.read(stream_id, event.headers, event.end_stream)
+        if type(request) is RequestReceived:
+            self._streams[stream_id] = request.authority
+        else:
             self._streams[stream_id] = b""
             self._refuse(request)
-        else:
-            self._streams[stream_id] = request.authority
         return request
 
     def _refuse(self, request: RequestRefused) -> None:
@@ -188,20 +191,21 @@ class ServerConnection(Connection):
                 pass  # acknowledgements, window updates, extensions: the engine acts on them
 
     def _closed(self, event: StreamClosed, events: list[ServerEvent], now: float) -> None:
-        stream_id = event.stream_id
+        stream_id, error_code = event.stream_id, event.error_code
         self._streams.pop(stream_id, None)
-        self._pushed.discard(stream_id)
+        if self._pushed:
+            self._pushed.discard(stream_id)
         if self._promised:
             self._promised.pop(stream_id, None)
         if event.local_error is not None and isinstance(event.local_error, ngh2.PushDisabledError):
             events.append(PromiseFailed(stream_id, Refusal.PUSH_DISABLED))
         events.append(event)
-        if event.error_code or self._leaks:
+        if error_code or self._leaks:
             self._leaks = True
             self._mend_window()
-        if stream_id in self._accounted:
+        if self._accounted and stream_id in self._accounted:
             self._accounted.discard(stream_id)
-        elif event.error_code:
+        elif error_code:
             # The engine reset it for the client's mistake (CVE-2025-8671).
             self._hold_against(self._guard.reset(now), events)
 
@@ -233,21 +237,32 @@ class ServerConnection(Connection):
 
     # Out.
 
-    def respond(self, stream_id: int, fields: Fields, end_stream: bool) -> None:
-        """Send the final response's header section (RFC 9113, 8.3.2).
+    def respond(
+        self, stream_id: int, fields: Fields, end_stream: bool, body: bytes | memoryview = b""
+    ) -> None:
+        """Send the final response's header section (RFC 9113, 8.3.2), and queue the body's start.
 
         Args:
             fields: From `wire.fields.response_fields`, which checks them.
+            end_stream: Nothing comes behind `body`.
+            body: What is there of it already; as in `send_data`.
 
         Raises:
             StreamGone: The stream has ended or was reset.
         """
+        engine = self._engine
         try:
-            self._engine.send_response(stream_id, fields, end_stream=end_stream)
+            if body:
+                engine.send_response(stream_id, fields)
+                engine.send_data(stream_id, body, end_stream=end_stream)
+            else:
+                engine.send_response(stream_id, fields, end_stream=end_stream)
         except ngh2.NGH2Error as error:
             raise StreamGone(str(error)) from error
         if end_stream:
             self._streams[stream_id] = b""
+        elif body:
+            self._sends += 1
 
     def inform(self, stream_id: int, status: int, headers: Iterable[Iterable[bytes]]) -> None:
         """Send an informational response, without END_STREAM (RFC 9113, 8.1).

@@ -1,0 +1,96 @@
+"""The requests of one connection, read.
+
+Programs ask with the same fields again and again, only for another path; HPACK lives on that, and
+so does this. A header section that differs from the one before in nothing but `:path` is not
+examined again, only its path is. Reads header sections as the engine gives them, keeps the last
+one. Each `wire.server.ServerConnection` owns one `RequestReader`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from headstart.config import WireLimits
+from headstart.wire.events import RequestReceived, RequestRefused, RequestTemplate
+from headstart.wire.fields import header_list_size, read_request, valid_target
+
+_Section = tuple[tuple[bytes, bytes], ...]
+
+# What is kept of targets is bounded in number and length: 1,024 of 256 bytes.
+_REMEMBERED = 1024
+_REMEMBERED_LENGTH = 256
+
+
+class RequestReader:
+    """Checks and reshapes header sections, in the order in which they come.
+
+    Args:
+        limits: How many and how large fields may be.
+    """
+
+    __slots__ = ("_after", "_before", "_limits", "_path_at", "_template")
+
+    def __init__(self, limits: WireLimits) -> None:
+        self._limits = limits
+        # The section before, without `:path`: what stood in front of it, and behind it.
+        self._before: _Section = ()
+        self._after: _Section = ()
+        self._path_at = 0
+        self._template: RequestTemplate | None = None
+        """Made when a section comes for the second time."""
+
+    def read(
+        self, stream_id: int, headers: _Section, end_stream: bool
+    ) -> RequestReceived | RequestRefused:
+        """As `wire.fields.read_request`, with its arguments."""
+        at = self._path_at
+        if headers[at + 1 :] != self._after or headers[:at] != self._before:
+            return self._first(stream_id, headers, end_stream)
+        template = self._template
+        target = headers[at][1]
+        if template is None or len(target) > template.target_room or not _is_known(target):
+            return self._again(stream_id, headers, end_stream)
+        return RequestReceived(
+            stream_id,
+            template.method,
+            target,
+            template.authority,
+            list(template.headers),
+            end_stream,
+            template,
+        )
+
+    def _first(
+        self, stream_id: int, headers: _Section, end_stream: bool
+    ) -> RequestReceived | RequestRefused:
+        names = [name for name, _ in headers[:4]]
+        if b":path" in names:
+            at = self._path_at = names.index(b":path")
+            self._before, self._after = headers[:at], headers[at + 1 :]
+            self._template = None
+        return read_request(stream_id, headers, end_stream, self._limits)
+
+    def _again(
+        self, stream_id: int, headers: _Section, end_stream: bool
+    ) -> RequestReceived | RequestRefused:
+        request = read_request(stream_id, headers, end_stream, self._limits)
+        if self._template is None and isinstance(request, RequestReceived):
+            room = self._limits.max_header_size - header_list_size(headers) + len(request.target)
+            self._template = RequestTemplate(
+                request.method,
+                request.authority,
+                tuple(request.headers),
+                min(room, self._limits.max_target_size),
+            )
+            request.template = self._template
+        return request
+
+
+def _is_known(target: bytes) -> bool:
+    """Whether it is a well-formed absolute path; "*" is not, nor is what is long."""
+    return len(target) <= _REMEMBERED_LENGTH and _is_well_formed(target)
+
+
+@lru_cache(_REMEMBERED)
+def _is_well_formed(target: bytes) -> bool:
+    return valid_target(target)

@@ -1,0 +1,91 @@
+"""The header sections of one connection's final responses.
+
+Applications answer with the same fields again and again. A section like the one before is not
+checked and put together again. Reads what applications give, keeps the last section. Each
+`server.http2.Http2Connection` owns one `ResponseHeads`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from headstart.errors import LocalProtocolError
+from headstart.wire.events import Fields
+from headstart.wire.fields import response_fields
+
+# RFC 9110, 6.4.1: these have no content; HEAD's responses neither, which is not ours to know.
+_BODILESS: Final = frozenset({204, 304})
+
+
+class ResponseHead:
+    """The header section of a final response, checked. Treat it as immutable.
+
+    Attributes:
+        fields: `:status` first, ready for `ServerConnection.respond`.
+        content_length: What Content-Length says; None without one.
+        bodiless: The status allows no content.
+    """
+
+    __slots__ = ("bodiless", "content_length", "fields")
+
+    def __init__(self, fields: Fields, content_length: int | None, bodiless: bool) -> None:
+        self.fields = fields
+        self.content_length = content_length
+        self.bodiless = bodiless
+
+
+class ResponseHeads:
+    """Checks and puts together what applications answer with."""
+
+    __slots__ = ("_defaults", "_head", "_headers", "_status")
+
+    def __init__(self) -> None:
+        self._status: object = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._defaults: Fields = []
+        self._head = ResponseHead([], None, bodiless=False)
+
+    def of(
+        self, status: object, headers: Iterable[Iterable[bytes]], defaults: Fields
+    ) -> ResponseHead:
+        """The header section of one response; arguments as in `wire.fields.response_fields`.
+
+        Args:
+            defaults: The same object as long as its content is the same.
+
+        Raises:
+            LocalProtocolError: The status is not a final one, or a field could not be sent.
+        """
+        if status == self._status and headers == self._headers and defaults is self._defaults:
+            return self._head
+        head = response_head(status, headers, defaults)
+        # A copy, of what nobody can change behind our back.
+        if isinstance(headers, list) and all(type(pair) is tuple for pair in headers):
+            self._status, self._headers, self._defaults = status, headers.copy(), defaults
+            self._head = head
+        return head
+
+
+def response_head(
+    status: object, headers: Iterable[Iterable[bytes]], defaults: Fields
+) -> ResponseHead:
+    """As `wire.fields.response_fields`, and what the section says of the content.
+
+    Raises:
+        LocalProtocolError: The status is not a final one, a field could not be sent, or
+            Content-Length is no number.
+    """
+    fields = response_fields(status, headers, defaults)
+    if status == 204:  # RFC 9110, 8.6: none; clients reset the stream for one that is not 0
+        fields = [field for field in fields if field[0] != b"content-length"]
+    return ResponseHead(fields, _content_length(fields), status in _BODILESS)
+
+
+def _content_length(fields: Fields) -> int | None:
+    for name, value in fields:
+        if name == b"content-length":
+            if not value.isdigit():  # int() takes "1_0", " 10" and "+10" as well
+                raise LocalProtocolError(f"content-length is no number: {value!r}")
+            return int(value)
+    return None

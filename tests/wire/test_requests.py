@@ -1,0 +1,134 @@
+"""Header sections that come again are not examined again, and read as if they had been."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.config import WireLimits
+from headstart.wire.events import RequestReceived, RequestRefused
+from headstart.wire.fields import header_list_size, read_request
+from headstart.wire.requests import RequestReader
+
+Section = tuple[tuple[bytes, bytes], ...]
+LIMITS = WireLimits(max_target_size=400, max_header_size=600)
+
+
+def section(path: bytes = b"/", *fields: tuple[bytes, bytes], method: bytes = b"GET") -> Section:
+    return (
+        (b":method", method),
+        (b":path", path),
+        (b":scheme", b"https"),
+        (b":authority", b"a.test"),
+        *fields,
+    )
+
+
+def request(reader: RequestReader, headers: Section) -> RequestReceived:
+    read = reader.read(1, headers, True)
+    assert isinstance(read, RequestReceived)
+    return read
+
+
+def refusal(reader: RequestReader, headers: Section) -> int:
+    read = reader.read(1, headers, True)
+    assert isinstance(read, RequestRefused)
+    return read.status
+
+
+def parts(read: RequestReceived | RequestRefused) -> tuple[object, ...]:
+    if isinstance(read, RequestRefused):
+        return read.stream_id, read.status, read.reason
+    return (
+        read.stream_id,
+        read.method,
+        read.target,
+        read.authority,
+        read.headers,
+        read.end_stream,
+    )
+
+
+def warm(*fields: tuple[bytes, bytes]) -> RequestReader:
+    """A reader that has seen the section twice."""
+    reader = RequestReader(LIMITS)
+    for _ in range(2):
+        reader.read(1, section(b"/", *fields), True)
+    return reader
+
+
+def test_requests_that_differ_in_their_path_alone_share_a_template() -> None:
+    reader = warm((b"accept", b"*/*"))
+
+    first = request(reader, section(b"/a?b=c", (b"accept", b"*/*")))
+    second = request(reader, section(b"/d", (b"accept", b"*/*")))
+
+    assert first.template is not None
+    assert first.template is second.template
+    assert (first.target, second.target) == (b"/a?b=c", b"/d")
+    assert first.headers == second.headers == [(b"host", b"a.test"), (b"accept", b"*/*")]
+
+
+def test_first_request_and_one_with_another_field_have_no_template() -> None:
+    reader = RequestReader(LIMITS)
+    assert request(reader, section()).template is None
+
+    reader = warm()
+    assert request(reader, section(b"/", (b"accept", b"*/*"))).template is None
+    assert request(reader, section(method=b"POST")).template is None
+
+
+def test_application_that_changes_its_headers_changes_no_other_requests() -> None:
+    reader = warm()
+    request(reader, section()).headers.append((b"x", b"y"))
+
+    assert request(reader, section()).headers == [(b"host", b"a.test")]
+
+
+def test_malformed_path_behind_well_formed_ones_is_refused() -> None:
+    reader = warm()
+
+    assert refusal(reader, section(b"/a#b")) == 400
+    assert refusal(reader, section(b"/\xff")) == 400
+    assert request(reader, section(b"/a")).target == b"/a"
+
+
+def test_path_that_makes_the_section_too_large_is_refused() -> None:
+    field = (b"x", b"y" * 300)
+    room = LIMITS.max_header_size - header_list_size(section(b"", field))
+    assert room < LIMITS.max_target_size
+
+    reader = warm(field)
+
+    assert request(reader, section(b"/" * room, field)).target == b"/" * room
+    assert refusal(reader, section(b"/" * (room + 1), field)) == 431
+
+
+def test_path_beyond_its_own_limit_is_refused() -> None:
+    assert refusal(warm(), section(b"/" * 401)) == 414
+
+
+def test_asterisk_is_a_target_of_options_only() -> None:
+    reader = RequestReader(LIMITS)
+    for _ in range(3):
+        assert request(reader, section(b"*", method=b"OPTIONS")).target == b"*"
+
+    assert refusal(warm(), section(b"*")) == 400
+
+
+SECTIONS = st.builds(
+    section,
+    st.sampled_from([b"/", b"/a", b"/a?b", b"*", b"a", b"/#", b"/" * 401, b"/" * 300]),
+    st.sampled_from([(b"cookie", b"a=b"), (b"host", b"a.test"), (b"x", b"y" * 250)]),
+    method=st.sampled_from([b"GET", b"OPTIONS", b"get"]),
+)
+
+
+@given(st.lists(SECTIONS, max_size=12))
+def test_what_was_read_before_never_changes_what_is_read(sections: list[Section]) -> None:
+    reader = RequestReader(LIMITS)
+
+    for stream_id, headers in enumerate(sections):
+        read = reader.read(stream_id, headers, False)
+
+        assert parts(read) == parts(read_request(stream_id, headers, False, LIMITS))

@@ -1,0 +1,83 @@
+"""Header sections of responses: what a repeated one may and may not take from the one before."""
+
+from __future__ import annotations
+
+import pytest
+
+from headstart.errors import LocalProtocolError
+from headstart.wire.events import Fields
+from headstart.wire.responses import ResponseHeads
+
+DEFAULTS: Fields = [(b"server", b"headstart")]
+
+
+def test_same_answer_again_is_the_same_head() -> None:
+    heads = ResponseHeads()
+
+    first = heads.of(200, [(b"Content-Length", b"3")], DEFAULTS)
+    second = heads.of(200, [(b"Content-Length", b"3")], DEFAULTS)
+
+    assert second is first
+    assert first.fields == [
+        (b":status", b"200"),
+        (b"server", b"headstart"),
+        (b"content-length", b"3"),
+    ]
+    assert (first.content_length, first.bodiless) == (3, False)
+
+
+def test_other_status_fields_or_defaults_make_another_head() -> None:
+    heads = ResponseHeads()
+    heads.of(200, [(b"a", b"b")], DEFAULTS)
+
+    assert heads.of(404, [(b"a", b"b")], DEFAULTS).fields[0] == (b":status", b"404")
+    assert heads.of(404, [(b"a", b"c")], DEFAULTS).fields[2] == (b"a", b"c")
+    later: Fields = [(b"server", b"other")]
+    assert heads.of(404, [(b"a", b"c")], later).fields[1] == (b"server", b"other")
+
+
+def test_list_that_its_application_changes_is_looked_at_again() -> None:
+    heads = ResponseHeads()
+    headers = [(b"a", b"b")]
+    heads.of(200, headers, DEFAULTS)
+
+    headers.append((b"c", b"d"))
+
+    assert heads.of(200, headers, DEFAULTS).fields[2:] == [(b"a", b"b"), (b"c", b"d")]
+
+
+def test_pair_that_its_application_changes_is_looked_at_again() -> None:
+    heads = ResponseHeads()
+    pair = [b"a", b"b"]
+    heads.of(200, [pair], DEFAULTS)
+
+    pair[1] = b"c"
+
+    assert heads.of(200, [pair], DEFAULTS).fields[2:] == [(b"a", b"c")]
+
+
+def test_refused_fields_are_refused_each_time() -> None:
+    heads = ResponseHeads()
+
+    for _ in range(2):
+        with pytest.raises(LocalProtocolError, match="a character that HTTP forbids"):
+            heads.of(200, [(b"a", b"b\r\nc")], DEFAULTS)
+
+
+def test_content_length_that_is_no_number_is_refused() -> None:
+    with pytest.raises(LocalProtocolError, match="no number"):
+        ResponseHeads().of(200, [(b"content-length", b"1_0")], DEFAULTS)
+
+
+def test_204_and_304_have_no_content_and_204_no_length() -> None:
+    heads = ResponseHeads()
+
+    no_content = heads.of(204, [(b"content-length", b"0")], [])
+    not_modified = heads.of(304, [(b"content-length", b"9")], [])
+
+    assert (no_content.bodiless, no_content.fields) == (True, [(b":status", b"204")])
+    assert (not_modified.bodiless, not_modified.content_length) == (True, 9)
+
+
+def test_first_answer_may_have_no_fields_at_all() -> None:
+    assert ResponseHeads().of(200, [], []).fields == [(b":status", b"200")]
