@@ -85,7 +85,7 @@ async def connect(
 async def _open(connection: H2Connection, context: ssl.SSLContext | None) -> None:
     origin = connection.origin
     try:
-        await _open_at_one_of(_hosts(origin.host), connection, context)
+        await _open_at_one_of(hosts_of(origin.host), connection, context)
     except ssl.SSLError as error:
         raise failures.tls_failed(error, origin) from error
     except TimeoutError:
@@ -94,7 +94,7 @@ async def _open(connection: H2Connection, context: ssl.SSLContext | None) -> Non
         raise failures.connect_failed(error, origin) from error
 
 
-def _hosts(host: str) -> tuple[str, ...]:
+def hosts_of(host: str) -> tuple[str, ...]:
     """The host, and for `localhost` what the resolver may leave out (RFC 6761, 6.3)."""
     is_name = host.removesuffix(".").endswith("localhost")
     return (host, "127.0.0.1", "::1") if is_name and is_loopback(host) else (host,)

@@ -23,7 +23,7 @@ Everything else runs in the background process, which reads the arguments as wel
     reports.py       what lists and --json print
     figures.py       sizes and times as people read them
 
-For `start --dump`, bytes of all connections beside their way:
+For `start --dump` and `wiretap`, bytes of all connections beside their way:
 
     tap.py           decodes them, and hands the frames to a writer
     dump.py          which frames are shown and how; frames as text
@@ -32,6 +32,7 @@ For `start --dump`, bytes of all connections beside their way:
     cookies.py       cookies as archives have them
     sink.py          the file or standard output that a dump goes to
     keylog.py        TLS keys, for `--keylog`
+    wiretap/         forwards connections in the foreground, without a background process
 
 To add a command: a dataclass and its declaration in `options`, a case in `verbs`.
 """

@@ -1,4 +1,4 @@
-"""What the command answers without the background process: help, mistakes, `start`.
+"""What the command answers without the background process: help, mistakes, `start`, `wiretap`.
 
 Called by `command`, which imports it only then: reading arguments takes longer than everything
 else the command does.
@@ -10,6 +10,7 @@ from headstart import __version__
 from headstart.h2c import exits, launch, options, sockets, terminal
 from headstart.h2c.options import HelpWanted, UsageFailed
 from headstart.h2c.options.process import Start, Version
+from headstart.h2c.options.wiretapping import Wiretap
 
 
 def answer(session: str, arguments: list[str]) -> int | None:
@@ -32,6 +33,11 @@ def answer(session: str, arguments: list[str]) -> int | None:
             return exits.OK
         case Start():
             return _start(sockets.find_place(session), arguments, command)
+        case Wiretap():
+            # Imported here, as below.
+            from headstart.h2c import wiretap
+
+            return wiretap.run(command)
         case _:
             return None
 

@@ -23,6 +23,7 @@ from headstart.h2c.options.grammar import octets
 from headstart.h2c.options.process import Pid, Start, Stop, Version
 from headstart.h2c.options.pushes import PushList, StreamInfo
 from headstart.h2c.options.requests import Exchange
+from headstart.h2c.options.wiretapping import Wiretap
 from headstart.h2c.ping import ping
 from headstart.h2c.session import Session
 
@@ -54,8 +55,8 @@ async def perform(
         case Version():
             await conversation.print(f"h2c {__version__}")
             return exits.OK
-        case Start() | Stop() | Pid():
-            raise AssertionError(f"{command} concerns the process and is done by `service`")
+        case Start() | Stop() | Pid() | Wiretap():
+            raise AssertionError(f"{command} concerns the process and is not done here")
         case _:
             assert_never(command)
 

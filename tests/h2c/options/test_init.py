@@ -18,7 +18,7 @@ VERBS = [
     *("start", "stop", "pid", "version"),
     *("connect", "disconnect", "connections", "ping"),
     *("get", "head", "options", "delete", "post", "put", "patch", "request"),
-    *("push-list", "stream-info", "set", "unset"),
+    *("push-list", "stream-info", "set", "unset", "wiretap"),
 ]
 
 

@@ -6,6 +6,8 @@
     requests.py      get, post and so on
     pushes.py        push-list, stream-info
     fields.py        set, unset
+    wiretapping.py   wiretap
+    dumping.py       how frames are shown, for start and wiretap
 
 Each module has its commands as frozen dataclasses, which are what arguments turn into, and
 `declare`, which adds them to the grammar. Pure: reads nothing but its arguments. Called by the
@@ -19,13 +21,14 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from headstart.errors import ConfigurationError
-from headstart.h2c.options import connections, fields, process, pushes, requests
+from headstart.h2c.options import connections, fields, process, pushes, requests, wiretapping
 from headstart.h2c.options.connections import Connect, Connections, Disconnect, Ping
 from headstart.h2c.options.fields import SetField, UnsetField
 from headstart.h2c.options.grammar import Grammar, HelpWanted, UsageFailed
 from headstart.h2c.options.process import Pid, Start, Stop, Version
 from headstart.h2c.options.pushes import PushList, StreamInfo
 from headstart.h2c.options.requests import Exchange
+from headstart.h2c.options.wiretapping import Wiretap
 
 Command: TypeAlias = (
     Start
@@ -41,6 +44,7 @@ Command: TypeAlias = (
     | Ping
     | SetField
     | UnsetField
+    | Wiretap
 )
 
 _INTRODUCTION = """\
@@ -150,7 +154,7 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 
 def _grammar() -> Grammar:
     grammar = Grammar(_INTRODUCTION, _LAST_WORDS)
-    for group in (process, connections, requests, pushes, fields):
+    for group in (process, connections, requests, pushes, fields, wiretapping):
         group.declare(grammar)
     return grammar
 

@@ -1,0 +1,61 @@
+"""`h2c wiretap`: forwards what clients and a server say to each other, and shows it as frames.
+
+Octets are forwarded as they are (`relay`) and decoded beside that (`tap`). With TLS on both sides,
+the client is given what the server chose of what the client offered by ALPN: its ClientHello is
+looked at, the server is asked, and only then the client is answered.
+
+    listen.py    the sockets that clients connect to
+    taps.py      clients, each accepted and connected to the server
+    opening.py   what a client offers, looked at in the socket
+    tls.py       the TLS of both sides
+    relay.py     octets of one connection, to and fro
+
+Runs in the foreground until Ctrl-C and needs no background process. Called by `h2c.local`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from headstart.errors import HeadstartError
+from headstart.h2c import exits, keylog, terminal
+from headstart.h2c.failures import exit_code, explanation
+from headstart.h2c.options.wiretapping import Wiretap
+from headstart.h2c.tap import Dump
+from headstart.h2c.wiretap.listen import listen
+from headstart.h2c.wiretap.taps import Taps
+from headstart.h2c.wiretap.tls import Tls
+from headstart.wire.frames import Direction
+
+
+def run(command: Wiretap) -> int:
+    """Forward until Ctrl-C.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        terminal.Failed, BrokenPipeError: It cannot listen, or the dump cannot be written.
+    """
+    try:
+        keylog.use(command.keylog)
+        tls = Tls(command)
+        listeners = listen(command.local)
+    except HeadstartError as error:
+        raise terminal.Failed(explanation(error), exit_code(error)) from error
+    dump = Dump(command.dump, named=True)
+    taps = Taps(command, tls, dump)
+    dump.when_failed = lambda message: taps.stop()
+    asyncio.run(taps.serve(listeners))
+    dump.close()
+    terminal.say(
+        exits.TAPPED.format(
+            taps.connections,
+            dump.frames,
+            taps.counts[Direction.SENT],
+            taps.counts[Direction.RECEIVED],
+        )
+    )
+    if dump.failure is not None:
+        raise dump.failure
+    return exits.OK

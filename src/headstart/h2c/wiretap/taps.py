@@ -1,0 +1,210 @@
+"""Clients of the wiretap, each accepted and connected to the server. Called by the package."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Coroutine
+
+from headstart.client import failures
+from headstart.client.connect import hosts_of
+from headstart.client.errors import TimedOut
+from headstart.client.origin import Origin
+from headstart.errors import HeadstartError
+from headstart.h2c import exits, terminal
+from headstart.h2c.failures import explanation
+from headstart.h2c.options.wiretapping import Wiretap
+from headstart.h2c.tap import Dump
+from headstart.h2c.wiretap import opening
+from headstart.h2c.wiretap.relay import Relay
+from headstart.h2c.wiretap.tls import Tls
+from headstart.wire.frames import Direction
+
+# Seconds that a client or the server may take to agree on TLS.
+_PATIENCE = 10.0
+# What connections may take to write what is on its way, at the end.
+_FAREWELL = 1.0
+
+
+class _Gone(Exception):
+    """The client went before it was connected."""
+
+
+class _Refused(HeadstartError):
+    """TLS with the client failed."""
+
+
+class Taps:
+    """Accepts clients, and connects each to the server.
+
+    Attributes:
+        connections: How many clients there were.
+        counts: Octets that went each way.
+    """
+
+    def __init__(self, command: Wiretap, tls: Tls, dump: Dump) -> None:
+        self._local = command.local
+        self._remote = command.remote
+        self._tls = tls
+        self._dump = dump
+        self._stopping = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.connections = 0
+        self.counts = dict.fromkeys(Direction, 0)
+
+    def stop(self) -> None:
+        """Begin to end; `serve` returns soon."""
+        self._stopping.set()
+
+    async def serve(self, listeners: list[socket.socket]) -> None:
+        """Forward until stopped, then close all connections."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.stop)
+        for listener in listeners:
+            self._begin(self._accept(listener))
+        port = listeners[0].getsockname()[1]
+        self._local = Origin(self._local.scheme, self._local.host, port)
+        terminal.say(exits.TAPPING.format(self._local, self._remote))
+        await self._stopping.wait()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+        for listener in listeners:
+            listener.close()
+
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                client, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                # Too many open files, or a client that went at once: others may still be served.
+                terminal.say(exits.CANNOT_LISTEN.format(self._local, os.strerror(error.errno or 0)))
+                await asyncio.sleep(0.1)
+                continue
+            self.connections += 1
+            self._begin(self._serve_client(client, self.connections))
+
+    async def _serve_client(self, client: socket.socket, number: int) -> None:
+        """Everything from the client's first octet to the last one."""
+        schemes = {self._local.scheme, self._remote.scheme}
+        began = asyncio.get_running_loop().time()
+        relay = Relay(self._dump.tap(), began, half_closes=schemes == {"http"})
+        try:
+            await self._connect(client, relay)
+            relay.start()
+            await relay.over
+            if isinstance(relay.client.error, ssl.SSLError):  # TLS 1.3 tells it this late
+                raise self._refused(relay.client.error)
+        except HeadstartError as error:
+            terminal.say(exits.TAP_FAILED.format(number, explanation(error)))
+        except (_Gone, ConnectionError):
+            return  # nothing was said that would be missed
+        except asyncio.CancelledError:
+            relay.close()
+            await asyncio.wait((relay.over,), timeout=_FAREWELL)
+            raise
+        finally:
+            relay.abort()
+            client.close()
+            for direction, count in relay.counts.items():
+                self.counts[direction] += count
+
+    async def _connect(self, client: socket.socket, relay: Relay) -> None:
+        """Connect to the server, then answer the client.
+
+        Raises:
+            HeadstartError, _Gone, ConnectionError: It does not come to that.
+        """
+        offered = await self._offered(client)
+        if offered is None:
+            raise _Gone
+        chosen = await self._reach_server(relay, offered)
+        await self._answer_client(client, relay, chosen)
+
+    async def _offered(self, client: socket.socket) -> tuple[str, ...] | None:
+        """The protocols that the client offers; None where it went."""
+        if self._local.scheme == "https":
+            return await opening.look(client, opening.offered_by_alpn)
+        if self._remote.scheme == "https":
+            return await opening.look(client, opening.offered_in_the_clear)
+        return ()
+
+    async def _reach_server(self, relay: Relay, offered: tuple[str, ...]) -> str | None:
+        """Connect to the server; give the protocol that it chose, if any."""
+        remote = self._remote
+        context = self._tls.to_server(offered) if remote.scheme == "https" else None
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                transport = await self._dial(relay, context)
+        except ssl.SSLError as error:
+            raise failures.tls_failed(error, remote) from error
+        except TimeoutError:
+            raise TimedOut(
+                f"no connection to {remote} within {_PATIENCE:g} s",
+                hint="Check host and port, and whether a firewall is in the way.",
+            ) from None
+        except OSError as error:
+            raise failures.connect_failed(error, remote) from error
+        if context is not None:
+            chosen: str | None = transport.get_extra_info("ssl_object").selected_alpn_protocol()
+            return chosen
+        # Over cleartext the server has no say: it takes what the client begins with.
+        return next((name for name in ("h2", "http/1.1") if name in offered), None)
+
+    async def _dial(self, relay: Relay, context: ssl.SSLContext | None) -> asyncio.BaseTransport:
+        """Connect to the first of the server's addresses that can be reached.
+
+        Raises:
+            OSError: None can; this is what the first one said.
+        """
+        loop = asyncio.get_running_loop()
+        problems: list[OSError] = []
+        for host in hosts_of(self._remote.host):
+            try:
+                transport, _ = await loop.create_connection(
+                    lambda: relay.server,
+                    host,
+                    self._remote.port,
+                    ssl=context,
+                    server_hostname=self._remote.host if context else None,
+                    happy_eyeballs_delay=0.25,  # RFC 8305, 8
+                )
+            except (ssl.SSLError, TimeoutError):
+                raise
+            except OSError as error:
+                problems.append(error)
+            else:
+                return transport
+        raise problems[0]
+
+    async def _answer_client(self, client: socket.socket, relay: Relay, chosen: str | None) -> None:
+        secure = self._local.scheme == "https"
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: relay.client,
+                client,
+                ssl=self._tls.to_client(chosen) if secure else None,
+                ssl_handshake_timeout=_PATIENCE if secure else None,
+            )
+        except (ssl.SSLError, ConnectionError) as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> _Refused:
+        """What it means that TLS with the client failed."""
+        reason = getattr(error, "reason", None) or ""
+        if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+            here = self._local.authority.decode("ascii")
+            return _Refused(exits.CLIENT_WITHOUT_TLS.format(here))
+        why = reason.replace("_", " ").lower() or "the client closed the connection"
+        return _Refused(exits.CLIENT_DISTRUSTS.format(why, self._tls.trusted))

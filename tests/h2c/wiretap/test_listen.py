@@ -1,0 +1,46 @@
+"""The sockets that clients connect to."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from headstart.client.origin import Origin
+from headstart.h2c.terminal import Failed
+from headstart.h2c.wiretap.listen import listen
+
+
+def addresses(host: str) -> list[tuple[str, int]]:
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(one) for one in listen(Origin("http", host, 0))]
+        return [one.getsockname()[:2] for one in listeners]
+
+
+def test_localhost_is_both_loopback_addresses_on_one_port() -> None:
+    found = addresses("localhost")
+
+    assert {address for address, _ in found} == {"127.0.0.1", "::1"}
+    assert len(found) == 2
+    assert len({port for _, port in found}) == 1
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_an_address_is_that_one_only(address: str) -> None:
+    assert [found for found, _ in addresses(address)] == [address]
+
+
+def test_a_port_that_is_taken_is_said_and_nothing_is_listened_on() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        port = taken.getsockname()[1]
+
+        with pytest.raises(Failed, match=rf"cannot listen on http://localhost:{port}: Address"):
+            listen(Origin("http", "localhost", port))
+
+        socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_a_host_that_is_not_here_is_said() -> None:
+    with pytest.raises(Failed, match=r"cannot listen on http://no-such-host\.invalid:7000: "):
+        listen(Origin("http", "no-such-host.invalid", 7000))
