@@ -12,6 +12,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -30,13 +31,36 @@ Fields = list[tuple[bytes, bytes]]
 RECEIVED = b"I received the following data: "
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a path answers in a test that says so.
+
+    Attributes:
+        hints: Values of Link, in a 103 each, which goes out before all else.
+        pushes: Paths of other pages, pushed before the response.
+        after: The response goes out once these were asked for (`GET /path`).
+        unfinished: The content never ends.
+    """
+
+    body: bytes = b""
+    content_type: str = "text/html"
+    status: int = 200
+    fields: tuple[tuple[bytes, bytes], ...] = ()
+    hints: tuple[bytes, ...] = ()
+    pushes: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    unfinished: bool = False
+
+
 class PushServer:
     """A server that runs.
 
     Attributes:
         port: Where it listens.
+        pages: What paths answer, before all others.
         requests: `METHOD PATH` of each request, in order.
         fields: The fields of the last request.
+        all_fields: The fields of the last request for each path.
         resets: Error codes of RST_STREAM frames that came.
         goaways: Error codes of GOAWAY frames that came.
     """
@@ -48,6 +72,8 @@ class PushServer:
         self.fields: dict[str, str] = {}
         self.resets: list[int] = []
         self.goaways: list[int] = []
+        self.pages: dict[str, Page] = {}
+        self.all_fields: dict[str, dict[str, str]] = {}
         self.message = b""
 
     @property
@@ -67,6 +93,7 @@ class _Peer(asyncio.Protocol):
         self._bodies: defaultdict[int, bytearray] = defaultdict(bytearray)
         self._waiting: dict[int, bytearray] = {}
         self._ended: set[int] = set()
+        self._held: dict[int, Page] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -92,11 +119,12 @@ class _Peer(asyncio.Protocol):
                 fields = {bytes(name).decode(): bytes(value).decode() for name, value in headers}
                 self._targets[stream_id] = f"{fields[':method']} {fields[':path']}"
                 self._server.requests.append(self._targets[stream_id])
-                self._server.fields = fields
+                self._server.fields = self._server.all_fields[fields[":path"]] = fields
                 if fields[":path"] == "/echo":
                     self._start(stream_id, 200, [])
                 elif fields[":path"] == "/early":
                     self._refuse(stream_id)
+                self._release()
             case DataReceived(stream_id=int(stream_id), data=bytes(data)):
                 self._h2.acknowledge_received_data(event.flow_controlled_length or 0, stream_id)
                 if self._targets[stream_id].endswith(" /echo"):
@@ -119,6 +147,10 @@ class _Peer(asyncio.Protocol):
     def _answer(self, stream_id: int) -> None:
         """What each path answers."""
         target = self._targets[stream_id]
+        page = self._server.pages.get(target.partition(" ")[2])
+        if page is not None:
+            self._begin(stream_id, page)
+            return
         match target.split(" "):
             case ["POST", "/data"]:
                 self._server.message = bytes(self._bodies[stream_id])
@@ -152,6 +184,31 @@ class _Peer(asyncio.Protocol):
                 self._respond(stream_id, int(path.removeprefix("/status/")), b"as you wish\n")
             case _:
                 self._respond(stream_id, 200, target.encode() + b": " + self._bodies[stream_id])
+
+    def _begin(self, stream_id: int, page: Page) -> None:
+        for hint in page.hints:
+            self._h2.send_headers(stream_id, [(b":status", b"103"), (b"link", hint)])
+        for path in page.pushes:
+            promised = self._promise(stream_id, path.encode())
+            self._finish(promised, self._server.pages[path])
+        self._held[stream_id] = page
+        self._release()
+
+    def _release(self) -> None:
+        """Answer what has waited for other requests and need not any more."""
+        for stream_id, page in list(self._held.items()):
+            if set(page.after) <= set(self._server.requests):
+                del self._held[stream_id]
+                self._finish(stream_id, page)
+
+    def _finish(self, stream_id: int, page: Page) -> None:
+        kind = (b"content-type", page.content_type.encode())
+        self._start(stream_id, page.status, [kind, *page.fields])
+        if page.unfinished:
+            self._ended.discard(stream_id)
+        else:
+            self._ended.add(stream_id)
+        self._send(stream_id, page.body)
 
     def _start(self, stream_id: int, status: int, headers: Fields) -> None:
         self._h2.send_headers(stream_id, [(b":status", b"%d" % status), *headers])

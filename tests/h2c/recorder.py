@@ -9,11 +9,12 @@ from headstart.h2c.conversation import Conversation
 
 class Recorder(Conversation):
     """Attributes: `output`, `messages`, lines of progress `shown`, the paths of files `opened`;
-    `input` is what is read."""
+    `input` is what is read. `closed` is how much had been written when the file was complete."""
 
     def __init__(self, *pieces: bytes) -> None:
         self.interrupted = asyncio.Event()
         self.patient = False
+        self.closed = 0
         self.shown: list[str] = []
         self.output = b""
         self.messages: list[str] = []
@@ -28,6 +29,9 @@ class Recorder(Conversation):
 
     async def open_output(self, path: str) -> None:
         self.opened.append(path)
+
+    async def close_output(self) -> None:
+        self.closed = len(self.output)
 
     async def progress(self, line: str) -> None:
         self.shown.append(line)

@@ -130,6 +130,10 @@ class Conversation:
         await self._send(framing.OPEN_OUTPUT, octets(path))
         await self._expect(framing.READY)
 
+    async def close_output(self) -> None:
+        """The file is complete: it takes its place, and output is standard output again."""
+        await self._send(framing.CLOSE_OUTPUT, b"")
+
     async def open_input(self, path: str) -> int | None:
         """Have a file opened for `read`; `-` is standard input.
 

@@ -59,6 +59,7 @@ CLIENT_WITHOUT_TLS = "the client does not speak TLS; if that is meant, listen on
 CLIENT_DISTRUSTS = "TLS with the client failed: {}; it must trust {}"
 NOT_SET = "{} was not set; 'h2c set' lists what is"
 NO_SERIES = "no series of pings runs on the current connection; 'h2c ping --interval 1s' starts one"
+NOT_ALL_CAME = "{} of {} did not come as they should; the table says which"
 NO_PROGRESS = "nothing moved for {:g} s; --timeout TIME waits longer"
 STATUS = "the server answered {}; without --fail its answer is shown"
 INSECURE = "warning: the certificate of {} is not verified (--insecure)"

@@ -45,6 +45,9 @@ PROGRESS = 23
 Empty for none; also erased by `MESSAGE` and at the end.
 """
 
+CLOSE_OUTPUT = 24
+"""The file of `OPEN_OUTPUT` is complete and takes its place; `OUTPUT` is standard output again."""
+
 HEADER_SIZE = 5
 MAX_PAYLOAD = 4 * 1024 * 1024
 """Arguments may be this long together (Linux: 2 MiB); everything else is far shorter."""

@@ -158,6 +158,9 @@ class Conversation:
     def _answer(self, kind: int, payload: bytes) -> None:
         if kind == framing.OUTPUT:
             self._output.write(payload)
+        elif kind == framing.CLOSE_OUTPUT:
+            self._output.keep()
+            self._output = Output()
         elif kind == framing.MESSAGE:
             self._show_progress(b"")
             tell(payload)

@@ -20,6 +20,7 @@ from headstart.h2c.options import Command
 from headstart.h2c.options.connections import Connect, Connections, Disconnect, Ping, Trust
 from headstart.h2c.options.fields import SetField, UnsetField
 from headstart.h2c.options.grammar import octets
+from headstart.h2c.options.loading import LoadPage
 from headstart.h2c.options.process import Pid, Start, Stop, Version
 from headstart.h2c.options.pushes import PushList, StreamInfo
 from headstart.h2c.options.requests import Exchange
@@ -42,6 +43,8 @@ async def perform(
         case Exchange():
             trust = _resolved(command.trust, request.folder)
             return await exchange(replace(command, trust=trust), session, conversation, request)
+        case LoadPage():
+            return await _load(command, session, conversation, request)
         case Disconnect():
             return await _disconnect(session, conversation)
         case Ping():
@@ -78,6 +81,16 @@ async def _connect(
         for line in reports.settings(link.connection):
             await conversation.print(line)
     return exits.OK
+
+
+async def _load(
+    command: LoadPage, session: Session, conversation: Conversation, request: Request
+) -> int:
+    # What reads HTML and CSS is imported when somebody wants it.
+    from headstart.h2c.load.command import load
+
+    trust = _resolved(command.trust, request.folder)
+    return await load(replace(command, trust=trust), session, conversation, request)
 
 
 async def _disconnect(session: Session, conversation: Conversation) -> int:

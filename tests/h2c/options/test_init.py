@@ -17,7 +17,7 @@ from tests.h2c.options.typed import mistake, shown_help
 VERBS = [
     *("start", "stop", "pid", "version"),
     *("connect", "disconnect", "connections", "ping"),
-    *("get", "head", "options", "delete", "post", "put", "patch", "request"),
+    *("get", "head", "options", "delete", "post", "put", "patch", "request", "load"),
     *("push-list", "stream-info", "set", "unset", "wiretap"),
 ]
 

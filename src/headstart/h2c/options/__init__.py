@@ -4,6 +4,7 @@
     process.py       start, stop, pid, version
     connections.py   connect, disconnect, connections, ping
     requests.py      get, post and so on
+    loading.py       load
     pushes.py        push-list, stream-info
     fields.py        set, unset
     wiretapping.py   wiretap
@@ -21,10 +22,19 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from headstart.errors import ConfigurationError
-from headstart.h2c.options import connections, fields, process, pushes, requests, wiretapping
+from headstart.h2c.options import (
+    connections,
+    fields,
+    loading,
+    process,
+    pushes,
+    requests,
+    wiretapping,
+)
 from headstart.h2c.options.connections import Connect, Connections, Disconnect, Ping
 from headstart.h2c.options.fields import SetField, UnsetField
 from headstart.h2c.options.grammar import Grammar, HelpWanted, UsageFailed
+from headstart.h2c.options.loading import LoadPage
 from headstart.h2c.options.process import Pid, Start, Stop, Version
 from headstart.h2c.options.pushes import PushList, StreamInfo
 from headstart.h2c.options.requests import Exchange
@@ -39,6 +49,7 @@ Command: TypeAlias = (
     | Disconnect
     | Connections
     | Exchange
+    | LoadPage
     | PushList
     | StreamInfo
     | Ping
@@ -56,6 +67,7 @@ waits for the next 'get'. The first command starts the background process.
   h2c push-list                           what the server pushed meanwhile
   h2c get /data                           served from the push, nothing is sent
   h2c get https://example.org/            a full URL connects by itself
+  h2c load https://example.org/           a page with all that it needs, as a waterfall
 
 To see the frames, run the background process in a terminal of its own:
 
@@ -154,7 +166,7 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 
 def _grammar() -> Grammar:
     grammar = Grammar(_INTRODUCTION, _LAST_WORDS)
-    for group in (process, connections, requests, pushes, fields, wiretapping):
+    for group in (process, connections, requests, loading, pushes, fields, wiretapping):
         group.declare(grammar)
     return grammar
 

@@ -9,7 +9,7 @@ import argparse
 from dataclasses import dataclass
 
 from headstart.errors import ConfigurationError, LocalProtocolError
-from headstart.h2c.options.grammar import Grammar, octets
+from headstart.h2c.options.grammar import Grammar, Options, octets
 from headstart.wire.fields import checked_fields, valid_authority
 
 
@@ -84,6 +84,30 @@ def field_of(name: str, value: str) -> tuple[bytes, bytes]:
     if field[0] == b"host" and field[1] and not valid_authority(field[1]):
         raise ConfigurationError(f"{value!r} is no host; write HOST or HOST:PORT")
     return field
+
+
+def header_option(options: Options) -> None:
+    """`-H`."""
+    options.value(
+        "-H",
+        "--header",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="send this field, too; may be given several times",
+    )
+
+
+def header(text: str) -> tuple[bytes, bytes]:
+    """The field that `-H 'NAME: VALUE'` means.
+
+    Raises:
+        ConfigurationError: It is none, or HTTP/2 has no such field.
+    """
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise ConfigurationError(f"{text!r} is no header field; write -H 'name: value'")
+    return field_of(name.strip(), value)
 
 
 def _sendable(name: bytes, value: bytes) -> list[tuple[bytes, bytes]] | None:

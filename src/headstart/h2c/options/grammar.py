@@ -22,6 +22,8 @@ Build: TypeAlias = Callable[[argparse.Namespace], object]
 DEFAULT_TIMEOUT = 10.0
 
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h)?")
+_SIZE = re.compile(r"([0-9]{1,15})(|kB|MB|GB)", re.IGNORECASE)
+_MULTIPLES = {"": 1, "kb": 1000, "mb": 1000_000, "gb": 1000_000_000}
 _UNITS = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -134,6 +136,14 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) == int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of times; give 1 or more")
     return int(text)
+
+
+def size(text: str) -> int:
+    """The type of options that take a number of bytes: `65536`, `500kB`, `64MB`, `1GB`."""
+    match = _SIZE.fullmatch(text)
+    if match is None or not int(match[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; give bytes above 0, or 64MB")
+    return int(match[1]) * _MULTIPLES[match[2].lower()]
 
 
 def octets(text: str) -> bytes:

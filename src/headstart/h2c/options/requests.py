@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from headstart.errors import ConfigurationError
 from headstart.h2c.options.connections import Trust, trust, trust_options
-from headstart.h2c.options.fields import field_of
+from headstart.h2c.options.fields import field_of, header, header_option
 from headstart.h2c.options.grammar import Grammar, Options, octets
 
 _METHOD_EXAMPLES = {
@@ -113,14 +113,7 @@ def _exchange_options(options: Options) -> None:
     options.value("--file", metavar="FILE", help="the content is in this file; - is standard input")
     options.value("--json", metavar="TEXT", help="the content, and its type application/json")
     options.value("--content-type", metavar="TYPE", help="the content's type")
-    options.value(
-        "-H",
-        "--header",
-        action="append",
-        default=[],
-        metavar="'NAME: VALUE'",
-        help="send this field, too; may be given several times",
-    )
+    header_option(options)
     options.flag(
         "-i", "--include", help="show status and fields before the content, trailers behind it"
     )
@@ -166,16 +159,9 @@ def _content(given: argparse.Namespace) -> Content:
 
 
 def _headers(given: argparse.Namespace) -> tuple[tuple[bytes, bytes], ...]:
-    headers = [_header(text) for text in given.header]
+    headers = [header(text) for text in given.header]
     if given.content_type is not None:
         headers.append(field_of("content-type", given.content_type))
     elif given.json is not None:
         headers.append((b"content-type", b"application/json"))
     return tuple(headers)
-
-
-def _header(text: str) -> tuple[bytes, bytes]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise ConfigurationError(f"{text!r} is no header field; write -H 'name: value'")
-    return field_of(name.strip(), value)

@@ -1,0 +1,93 @@
+"""`h2c load`: a page and what it needs.
+
+Called by the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from headstart.h2c.options.connections import Trust, trust, trust_options
+from headstart.h2c.options.fields import header, header_option
+from headstart.h2c.options.grammar import Grammar, count, size
+
+DEFAULT_RESOURCES = 200
+DEFAULT_BYTES = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPage:
+    """Fetch a page and what it needs, as a browser would.
+
+    Attributes:
+        where: A path on the current connection, or a URL.
+        headers: Names in lower case, and values; of every request.
+        waterfall: Where a picture of it goes, "" for nowhere.
+        fail: A status from 400 on is an error.
+    """
+
+    where: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    waterfall: str
+    json: bool
+    fail: bool
+    timeout: float
+    use_pushes: bool
+    use_hints: bool
+    max_resources: int
+    max_bytes: int
+    trust: Trust
+
+
+def declare(grammar: Grammar) -> None:
+    """The commands of this module."""
+    options = grammar.command(
+        "load",
+        _load,
+        "fetch a page and what it needs, and show how it came",
+        """
+h2c load https://example.org/                        a waterfall on the terminal
+h2c load https://example.org/ --waterfall page.svg   and as a picture
+h2c load https://example.org/ --no-hints             as if nobody had sent a 103
+""",
+    )
+    options.argument("where", metavar="PATH_OR_URL")
+    options.value("--waterfall", metavar="FILE", default="", help="draw it to this SVG file")
+    options.flag("--json", help="print all that is known as JSON")
+    header_option(options)
+    options.flag("--no-hints", help="do not fetch what a 103 or a Link field names")
+    options.flag("--no-push-cache", help="send requests even where pushed responses wait")
+    options.flag("--fail", help="a status from 400 on is an error: exit code 1")
+    options.value(
+        "--max-resources",
+        metavar="N",
+        type=count,
+        default=DEFAULT_RESOURCES,
+        help=f"fetch no more than so many (default: {DEFAULT_RESOURCES})",
+    )
+    options.value(
+        "--max-bytes",
+        metavar="SIZE",
+        type=size,
+        default=DEFAULT_BYTES,
+        help="stop at so many bytes, such as 500kB (default: 64MB)",
+    )
+    options.timeout()
+    trust_options(options)
+
+
+def _load(given: argparse.Namespace) -> LoadPage:
+    return LoadPage(
+        where=given.where,
+        headers=tuple(header(text) for text in given.header),
+        waterfall=given.waterfall,
+        json=given.json,
+        fail=given.fail,
+        timeout=given.timeout,
+        use_pushes=not given.no_push_cache,
+        use_hints=not given.no_hints,
+        max_resources=given.max_resources,
+        max_bytes=given.max_bytes,
+        trust=trust(given),
+    )
