@@ -5,6 +5,7 @@
 #   make test     pytest with branch coverage (ARGS="-k push -x" and so on)
 #   make lint     ruff, mypy, the import contracts
 #   make fuzz     random peers for minutes (RUNS=20000 each)
+#   make pictures the README's pictures, from a real session
 #   make bench    comparison with other servers (ARGS=... goes to `python -m bench`)
 
 BIN := .venv/bin
@@ -13,7 +14,7 @@ RUNS ?= 20000
 
 export PYTHON
 
-.PHONY: help setup demo test lint fuzz bench clean
+.PHONY: help setup demo test lint fuzz pictures bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -32,6 +33,9 @@ lint: setup
 
 fuzz: setup
 	@FUZZ_RUNS=$(RUNS) $(BIN)/python -m pytest tests/fuzzing --timeout=3600 $(ARGS)
+
+pictures: setup
+	@$(BIN)/python tools/pictures.py
 
 bench:
 	@tools/setup bench
