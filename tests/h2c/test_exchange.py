@@ -7,9 +7,11 @@ import re
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from h2.errors import ErrorCodes
+from hyperframe.frame import RstStreamFrame
 
 from headstart import __version__
-from headstart.client.errors import TimedOut
+from headstart.client.errors import RequestFailed, TimedOut
 from headstart.client.origin import Origin
 from headstart.h2c import exits, options
 from headstart.h2c.conversation import Request
@@ -18,6 +20,7 @@ from headstart.h2c.options.connections import Trust
 from headstart.h2c.options.requests import Exchange
 from headstart.h2c.progress import LEAST
 from headstart.h2c.session import Session
+from tests.h2c.frame_server import Connection, frame_server
 from tests.h2c.push_server import PushServer, push_server
 from tests.h2c.recorder import Recorder
 
@@ -55,6 +58,30 @@ async def test_content_goes_both_ways_piece_by_piece(session: Session) -> None:
     assert await run(session, recorder, "post", "--file", "source", "-o", "target", "/x") == 0
     assert recorder.opened == ["target", "source"]
     assert recorder.output == b"POST /x: a\0\xff"
+
+
+async def refused(content: list[str]) -> int:
+    """How often a request is sent whose stream the server refuses each time."""
+    asked: list[int] = []
+
+    def refuse(connection: Connection, stream_id: int, path: str) -> None:
+        asked.append(stream_id)
+        connection.send(RstStreamFrame(stream_id, ErrorCodes.REFUSED_STREAM))
+
+    with frame_server() as server:
+        server.on_request = refuse
+        session = Session()
+        try:
+            with pytest.raises(RequestFailed):
+                await run(session, Recorder(b"content"), "post", *content, f"{server.origin}/x")
+        finally:
+            await session.close()
+    return len(asked)
+
+
+async def test_what_a_server_has_not_acted_on_is_sent_again_unless_it_came_from_a_file() -> None:
+    assert await refused(["--data", "content"]) == 3
+    assert await refused(["--file", "source"]) == 1
 
 
 async def test_files_are_opened_before_the_request_is_sent(

@@ -9,16 +9,17 @@ time that the command itself takes (a slow pipe, a person who types) does not co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 
 from headstart import __version__
 from headstart.client.connection import H2Connection
-from headstart.client.errors import TimedOut
+from headstart.client.errors import RequestFailed, TimedOut
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import Response
+from headstart.client.uploads import Content
 from headstart.h2c import exits
 from headstart.h2c.conversation import Conversation, Request
 from headstart.h2c.options.requests import Exchange, FromFile, Text
@@ -28,6 +29,7 @@ from headstart.wire.payloads import visible
 
 _USER_AGENT = (b"user-agent", f"h2c/{__version__}".encode())
 _ACCEPT = (b"accept", b"*/*")
+_ATTEMPTS = 3
 
 
 class Patience:
@@ -84,7 +86,8 @@ async def exchange(
     """
     origin, target = split_url(command.where)
     fields = fields_of(command, session)
-    link = await _link(command, origin, session, partial(_can_answer, command, target, fields))
+    usable = partial(_can_answer, command, target, fields)
+    link = await _link(command, origin, session, usable)
     if link.trust.insecure:
         await conversation.say(exits.INSECURE.format(link.connection.origin))
     if command.output not in ("", "-"):
@@ -94,19 +97,48 @@ async def exchange(
         size = await conversation.open_input(command.content.path)
     async with Patience(command.timeout) as patience:
         moving = _Moving(command, conversation, request, patience)
-        response = await link.connection.request(
-            command.method,
-            target,
-            fields,
-            moving.content(size),
-            timeout=None,
-            use_pushes=command.use_pushes,
-            keep_push=command.keep_push,
+        content = moving.content(size)
+        again = partial(
+            session.connect, link.connection.origin, link.trust, command.timeout, usable
         )
+        response = await _ask(command, target, fields, content, link, again)
         try:
             return await moving.show(response)
         finally:
             await response.aclose()
+
+
+async def _ask(
+    command: Exchange,
+    target: str,
+    fields: list[tuple[bytes, bytes]],
+    content: Content,
+    link: Link,
+    again: Callable[[], Awaitable[Link]],
+) -> Response:
+    """Ask; again where the server has surely not acted on it (RFC 9113, 8.7).
+
+    Args:
+        again: Connects to the same server where the connection takes no new requests.
+    """
+    # What is read from a file or a pipe cannot be read a second time.
+    attempts = 1 if isinstance(command.content, FromFile) else _ATTEMPTS
+    while True:
+        attempts -= 1
+        try:
+            return await link.connection.request(
+                command.method,
+                target,
+                fields,
+                content,
+                timeout=None,
+                use_pushes=command.use_pushes,
+                keep_push=command.keep_push,
+            )
+        except RequestFailed as error:
+            if error.processed or not attempts:
+                raise
+        link = await again()
 
 
 class _Moving:
