@@ -1,11 +1,11 @@
-"""The command: reads options, measures, prints the table. Exit status 0, 1 where headstart itself
-could not be measured or a tool is missing, 2 for a wrong call, 130 after Ctrl-C.
+"""The command: reads options, measures, prints the tables, keeps the results. Exit status 0, 1
+where headstart itself could not be measured or a tool is missing, 2 for a wrong call, 130 after
+Ctrl-C; what was measured until then is kept.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import tempfile
@@ -14,31 +14,38 @@ from collections.abc import Sequence
 from pathlib import Path
 from shutil import which
 from types import FrameType
-from typing import Any
+from typing import Final
 
-from bench import middleware, pageload, report, scenarios
+from bench import report, scenarios
 from bench.cores import CORES, on
-from bench.machine import describe
-from bench.rounds import Plan, Result, measure
-from bench.sample import LoadFailed
+from bench.jobs import Effort, Job, jobs
+from bench.machine import Machine, describe
+from bench.rounds import Result
 from bench.scenarios import SCENARIOS, Scenario
-from bench.servers import BASELINE, PEERS, Peer, ServerFailed
+from bench.servers import BASELINE, LEARNING, PEERS, ROOT, Peer
+from bench.store import Store, load, save
+
+OUTPUT: Final = ROOT / "docs" / "benchmarks"
 
 _DESCRIPTION = """\
 Compares headstart with other HTTP/2 servers for ASGI, in turn, on this machine.
 
-Every round measures each server once; the table shows the ratios within the rounds, which hold
+Every round measures each server once; the tables show the ratios within the rounds, which hold
 where the rates themselves come and go with what else the machine does. Two cores at least: one for
-the server, one for the load.
+the server, one for the load. Nothing else should run meanwhile.
+
+Results are kept in docs/benchmarks: results.json, and made from it results.md and results.svg. A
+run of some scenarios replaces those and keeps the others.
 """
 
 _EXAMPLES = """\
 examples:
-  python -m bench                              everything
-  python -m bench --quick                      the main rows, briefly: about a minute
+  python -m bench                              everything, about 20 minutes
+  python -m bench --quick                      the main rows, briefly; nothing is kept
   python -m bench --only 'bare*' --servers h2corn,granian
-  python -m bench --rounds 9 --seconds 5 --json results.json
-  python -m bench --gains only                 what learning costs, and what a visitor gains
+  python -m bench --only 'latency*' --rounds 9
+  python -m bench --missing                    what results.json has not, as after Ctrl-C
+  python -m bench --redraw                     results.md and results.svg anew, nothing measured
 
 scenarios:
 {scenarios}
@@ -49,38 +56,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    plan = _plan(parser, given)
+    folder = _output(given)
+    known = _known(parser, folder)
+    if given.redraw:
+        return _redraw(parser, folder, known)
+    wanted, peers = _wanted(parser, given, known)
     if which("h2load") is None:
         print("bench: no h2load. On Debian: apt-get install nghttp2-client.", file=sys.stderr)
         return 1
+    machine = describe(peers)
+    if not machine.is_like(known.machine):
+        if folder is not None and len(wanted) < len(SCENARIOS):
+            parser.error(f"{folder} has results of another machine: give --output, or no --only")
+        known = Store()
+    keeper = Keeper(machine, known, folder)
     signal.signal(signal.SIGTERM, _stop)
-    machine = describe(list(plan.peers))
-    gains = None if given.gains == "not" else Gains(given.quick)
-    progress = ProgressLine(plan.steps + (gains.plan.steps if gains else 0))
-    progress.announce(plan, gains)
-    try:
-        with on(CORES.load), tempfile.TemporaryDirectory(prefix="headstart-bench-") as folder:
-            results = measure(plan, Path(folder), progress)
-            if gains is not None:
-                gains.measure(Path(folder) / "gains", progress)
-    except KeyboardInterrupt:
-        progress.clear()
+    stopped = _run(jobs(wanted, peers, Effort(given.rounds, given.seconds, given.quick)), keeper)
+    print(report.markdown(machine, keeper.results), end="")
+    if stopped:
         print("bench: stopped, and the servers too.", file=sys.stderr)
         return 130
-    progress.clear()
-    if gains is not None:
-        print(gains.markdown())
-    print(report.markdown(machine, results, plan.peers), end="")
-    if given.json is not None:
-        whole = report.as_json(machine, results, plan.rounds, plan.seconds)
-        whole["gains"] = None if gains is None else gains.as_json()
-        given.json.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-    failed = any(BASELINE in result.failures for result in results)
-    return 1 if failed or (gains is not None and gains.failed) else 0
+    return 1 if any(BASELINE in result.failures for result in keeper.results) else 0
+
+
+def _run(todo: Sequence[Job], keeper: Keeper) -> bool:
+    """Measure; whether Ctrl-C ended it."""
+    progress = ProgressLine(sum(job.steps for job in todo))
+    seconds = sum(job.expected_seconds for job in todo)
+    print(f"about {max(1, round(seconds / 60))} min", file=sys.stderr)
+    try:
+        with on(CORES.load), tempfile.TemporaryDirectory(prefix="headstart-bench-") as folder:
+            for number, job in enumerate(todo):
+                room = Path(folder) / str(number)
+                room.mkdir()
+                job.run(room, progress, keeper.keep)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        progress.clear()
+    return False
 
 
 def _parser() -> argparse.ArgumentParser:
-    listed = "\n".join(f"  {s.name:17} {s.title} ({s.kind})" for s in SCENARIOS)
+    listed = "\n".join(f"  {s.name:18} {s.title} ({s.kind})" for s in SCENARIOS)
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description=_DESCRIPTION,
@@ -88,17 +106,19 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--rounds", type=_count, metavar="N", help="measured rounds (default 5; quick 3)")
-    add("--seconds", type=_seconds, metavar="S", help="load per server and round (2; quick 1)")
+    add("--rounds", type=_count, metavar="N", help="rounds of the servers (default 5; quick 3)")
+    add("--seconds", type=_seconds, metavar="S", help="load in a round (default 1.5; quick 1)")
     add("--only", type=_words, default=[], metavar="NAME,...", help="scenarios; * and ? work")
     add("--servers", type=_words, default=[], metavar="NAME,...", help="beside headstart")
     add("--quick", action="store_true", help="the main scenarios, fewer and shorter rounds")
+    add("--missing", action="store_true", help="only scenarios that have no results yet")
+    add("--redraw", action="store_true", help="measure nothing")
     add(
-        "--gains",
-        choices=("too", "only", "not"),
-        help="what learning costs and gains, too; by default unless --only or --servers chooses",
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where results are kept; by default docs/benchmarks, nowhere for --quick, --servers",
     )
-    add("--json", type=Path, metavar="FILE", help="write all samples and ratios there too")
     return parser
 
 
@@ -120,19 +140,36 @@ def _seconds(text: str) -> float:
     return number
 
 
-def _plan(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Plan:
-    if given.gains is None:
-        given.gains = "not" if given.only or given.servers else "too"
+def _output(given: argparse.Namespace) -> Path | None:
+    """Where results are kept, None for nowhere: rough ones, and those of some servers."""
+    if given.output is not None:
+        folder: Path = given.output
+        return folder
+    return None if given.quick or given.servers else OUTPUT
+
+
+def _known(parser: argparse.ArgumentParser, folder: Path | None) -> Store:
+    if folder is None:
+        return Store()
+    if not folder.is_dir():
+        parser.error(f"--output: there is no folder {folder}")
     try:
-        wanted = scenarios.chosen(given.only, given.quick) if given.gains != "only" else []
+        return load(folder)
+    except ValueError as error:
+        parser.error(f"{error}; remove it, or give --output")
+
+
+def _wanted(
+    parser: argparse.ArgumentParser, given: argparse.Namespace, known: Store
+) -> tuple[list[Scenario], list[Peer]]:
+    try:
+        wanted = scenarios.chosen(given.only, given.quick)
         peers = chosen_peers(given.servers)
     except LookupError as error:
         parser.error(f"there is no {error.args[0]!r} (see --help)")
-    if given.json is not None and not given.json.parent.is_dir():
-        parser.error(f"--json: there is no folder {given.json.parent}")
-    rounds = given.rounds or (3 if given.quick else 5)
-    seconds = given.seconds or (1.0 if given.quick else 2.0)
-    return Plan(wanted, peers, rounds, seconds)
+    if given.missing:
+        wanted = [scenario for scenario in wanted if scenario.name not in known.results]
+    return wanted, peers
 
 
 def chosen_peers(names: Sequence[str]) -> list[Peer]:
@@ -147,60 +184,44 @@ def chosen_peers(names: Sequence[str]) -> list[Peer]:
     if names:
         return [peer for peer in PEERS if peer.name in (BASELINE, *names)]
     # What learning costs is measured against headstart alone (`middleware`), which takes less time.
-    return [peer for peer in PEERS if peer.name != middleware.ON]
+    return [peer for peer in PEERS if peer.name != LEARNING]
+
+
+def _redraw(parser: argparse.ArgumentParser, folder: Path | None, known: Store) -> int:
+    if folder is None or known.machine is None:
+        parser.error("--redraw: there are no results")
+    save(folder, known)
+    return 0
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-class Gains:
-    """What learning costs (`middleware`) and what a visitor gains by it (`pageload`).
+class Keeper:
+    """Takes results as they come, and writes them among those that are known.
 
     Args:
-        quick: Fewer and shorter rounds.
+        known: Results of earlier runs on this machine.
+        folder: Where they are kept, None for nowhere.
+
+    Attributes:
+        results: Of this run.
     """
 
-    def __init__(self, quick: bool) -> None:
-        self.plan = middleware.plan(5, 0.5) if quick else middleware.plan(15, 1.0)
-        self._loads = 7 if quick else 15
-        self._costs: list[Result] = []
-        self._table: pageload.Table | None = None
-        self._failure = ""
+    def __init__(self, machine: Machine, known: Store, folder: Path | None) -> None:
+        self.results: list[Result] = []
+        self._store = Store(machine, dict(known.results))
+        self._folder = folder
 
-    @property
-    def expected_seconds(self) -> float:
-        """About how long it takes."""
-        return self.plan.expected_seconds + 15 + 2 * self._loads
-
-    @property
-    def failed(self) -> bool:
-        """Whether something could not be measured."""
-        return self._table is None or any(result.failures for result in self._costs)
-
-    def measure(self, folder: Path, progress: ProgressLine) -> None:
-        """Measure both; `folder` is made."""
-        folder.mkdir()
-        self._costs = measure(self.plan, folder, progress)
-        try:
-            self._table = pageload.measure_loads(folder, self._loads, progress.show)
-        except (LoadFailed, ServerFailed) as failure:
-            self._failure = str(failure)
-
-    def markdown(self) -> str:
-        """Both tables."""
-        loads = f"Page loads failed: {self._failure}\n"
-        if self._table is not None:
-            loads = pageload.markdown(self._table)
-        return f"{middleware.markdown(self._costs)}\n{loads}"
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything, for `json.dump`."""
-        loads = {"failure": self._failure}
-        return {
-            "middleware": middleware.as_json(self._costs),
-            "page_load": loads if self._table is None else pageload.as_json(self._table),
-        }
+    def keep(self, result: Result) -> None:
+        """Keep one."""
+        assert self._store.machine is not None
+        result.measured = self._store.machine.stamp
+        self.results.append(result)
+        self._store.results[result.scenario.name] = result
+        if self._folder is not None:
+            save(self._folder, self._store)
 
 
 class ProgressLine:
@@ -216,26 +237,13 @@ class ProgressLine:
         self._begin = time.monotonic()
         self._on = sys.stderr.isatty()
 
-    def announce(self, plan: Plan, gains: Gains | None) -> None:
-        """Say what will be done, and about how long it takes."""
-        seconds = plan.expected_seconds + (gains.expected_seconds if gains else 0)
-        print(
-            f"{len(plan.scenarios)} scenarios, {len(plan.peers)} servers, {plan.rounds} rounds of "
-            f"{plan.seconds:g} s{', gains' if gains else ''}: about {seconds / 60:.0f} min",
-            file=sys.stderr,
-        )
-
     def __call__(self, scenario: Scenario, what: str, steps: int) -> None:
         """Show what comes next."""
         self._done += steps
-        self.show(f"{scenario.title}: {what}")
-
-    def show(self, what: str) -> None:
-        """Show what is done now."""
         if self._on:
             share = self._done / self._steps
             clock = f"{time.monotonic() - self._begin:4.0f} s"
-            line = f"{share:4.0%} {clock}  {what}"
+            line = f"{share:4.0%} {clock}  {scenario.name}: {what}"
             print(f"\r\x1b[K{line[:79]}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from bench.cores import CORES
-from bench.servers import Peer, peer_version, program_version
+from bench.servers import ROOT, Peer, peer_version, program_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Machine:
         processor: Model name.
         cores: That this process may use.
         memory: Bytes, 0 where unknown.
+        stamp: Date, and the commit that was measured.
         versions: Server's name -> packages and versions.
         cores_used: Which cores servers and load had.
         load: The system's load average over a minute at the start; noise, if it is not near 0.
@@ -35,7 +38,15 @@ class Machine:
     h2load: str
     cores_used: str
     load: float
+    stamp: str
     versions: dict[str, str]
+
+    def is_like(self, other: Machine | None) -> bool:
+        """Whether figures of both may stand side by side."""
+        return other is None or all(
+            getattr(self, name) == getattr(other, name)
+            for name in ("processor", "cores", "memory", "python", "cores_used")
+        )
 
 
 def describe(peers: list[Peer]) -> Machine:
@@ -49,8 +60,20 @@ def describe(peers: list[Peer]) -> Machine:
         h2load=program_version("h2load"),
         cores_used=str(CORES),
         load=round(os.getloadavg()[0], 2),
+        stamp=f"{date.today().isoformat()}, commit {revision()}",
         versions={peer.name: peer_version(peer) for peer in peers},
     )
+
+
+def revision() -> str:
+    """The commit that is checked out, with a "+" where src differs from it."""
+    head = _git("rev-parse", "--short", "HEAD")
+    return head + "+" * bool(head and _git("status", "--porcelain", "--", "src")) or "unknown"
+
+
+def _git(*words: str) -> str:
+    said = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return said.stdout.strip()
 
 
 def processor(cpuinfo: str) -> str:

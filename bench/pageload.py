@@ -15,17 +15,18 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from html.parser import HTMLParser
 from pathlib import Path
 from statistics import median
-from typing import Any, Final, cast
+from typing import Final, cast
 from urllib.parse import urljoin, urlsplit
 
 from bench.relay import DelayingRelay
-from bench.sample import LoadFailed
-from bench.scenarios import App
+from bench.rounds import Result
+from bench.sample import LoadFailed, Sample
+from bench.scenarios import App, Scenario
 from bench.servers import Peer, RunningServer, Site
 from headstart.config import ClientLimits
 from headstart.demo.site import ASSETS, THINK_SECONDS
@@ -44,6 +45,8 @@ from headstart.wire.events import (
 from headstart.wire.links import parse
 
 ROUND_TRIP: Final = 0.1
+FLOOR: Final = "floor"
+"""What stands beside the ways, as the time that nothing can be faster than."""
 WANTED: Final = 1.15
 """A load with push takes at most so many times the floor."""
 _PAGE: Final = "/site/"
@@ -97,10 +100,6 @@ class Table:
     round_trip: float
     floor: float
     loads: dict[Way, list[Load]] = field(default_factory=dict)
-
-    def ratio(self, way: Way) -> float:
-        """The median load as a multiple of the floor."""
-        return median([load.seconds for load in self.loads[way]]) / self.floor
 
 
 class Loading:
@@ -443,33 +442,37 @@ def _check(way: Way, load: Load) -> None:
         raise LoadFailed(f"a load with {way} was {load}")
 
 
-def markdown(table: Table) -> str:
-    """The table, and how to read it."""
-    lines = [
-        f"| the demo's site, round trip {table.round_trip * 1000:.0f} ms | ms | times the floor |",
-        "|---|---:|---:|",
-    ]
+def result_of(scenario: Scenario, table: Table) -> Result:
+    """All loads, and the floor as a way of its own, as the results of one scenario."""
+    found = Result(scenario)
     for way, loads in table.loads.items():
-        each = sorted(load.seconds * 1000 for load in loads)
-        spread = f"{median(each):.0f} ({each[0]:.0f}..{each[-1]:.0f})"
-        lines.append(f"| {way} | {spread} | {table.ratio(way):.2f} |")
-    lines.append(f"| floor: think time and one round trip | {table.floor * 1000:.0f} | 1.00 |")
-    missed = table.ratio(Way.PUSH) > WANTED
-    count = len(table.loads[Way.PUSH])
+        found.samples[str(way)] = [_sample(load.seconds) for load in loads]
+    found.samples[FLOOR] = [_sample(table.floor)] * max(map(len, table.loads.values()))
+    return found
+
+
+def _sample(seconds: float) -> Sample:
+    return Sample(1 / seconds, 1, 0, 0, p50=seconds)
+
+
+def markdown(result: Result) -> str:
+    """The table, and how to read it."""
+    if not result.samples:
+        return f"Page loads failed: {'; '.join(result.failures.values())}"
+    lines = [
+        f"| the demo's site, round trip {ROUND_TRIP * 1000:.0f} ms | ms | times the floor |",
+        "|---|---:|---:|",
+        *[_row(result, way) for way in (*Way, FLOOR)],
+    ]
     said = (
         f"From the request on an open connection until the last of {len(ASSETS)} assets: the median"
-        f" of {count} loads, and the fastest and the slowest. Wanted: push at most {WANTED} times "
-        f"the floor{' - missed' if missed else ''}."
+        f" of {len(result.samples[Way.PUSH])} loads, and the fastest and the slowest. The floor is "
+        "the application's think time and one round trip."
     )
-    return "\n".join([*lines, "", said]) + "\n"
+    return "\n".join([*lines, "", said])
 
 
-def as_json(table: Table) -> dict[str, Any]:
-    """Everything, for `json.dump`; times in seconds."""
-    return {
-        "round_trip": table.round_trip,
-        "floor": table.floor,
-        "loads": {str(way): [asdict(load) for load in loads] for way, loads in table.loads.items()},
-        "ratios": {str(way): table.ratio(way) for way in table.loads},
-        "wanted": {str(Way.PUSH): WANTED},
-    }
+def _row(result: Result, way: str) -> str:
+    each = sorted(sample.p50 * 1000 for sample in result.samples[way])
+    times = median(each) / (result.samples[FLOOR][0].p50 * 1000)
+    return f"| {way} | {median(each):.0f} ({each[0]:.0f}..{each[-1]:.0f}) | {times:.2f} |"

@@ -14,40 +14,34 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bench.apps.content import ASSET, ASSETS
+from bench.frames import (
+    ACK,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    FRAME_HEADER,
+    GOAWAY,
+    HEADER,
+    HEADERS,
+    MAX_WINDOW,
+    PADDED,
+    PING,
+    PREFACE,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    frame,
+    request_fields,
+    window_update,
+)
 from bench.sample import LoadFailed, Sample
 from bench.scenarios import Scenario
 from bench.servers import RunningServer
 
-_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PUSH_PROMISE, _PING, _GOAWAY = 0, 1, 3, 4, 5, 6, 7
-_END_STREAM, _ACK, _PADDED, _END_HEADERS = 0x1, 0x1, 0x8, 0x4
-_FRAME_HEADER: Final = 9
-_WINDOW: Final = 2**31 - 1
 # Before the window can run dry; streams' own windows hold a page or an asset.
 _TOP_UP: Final = 2**28
 _CHUNK: Final = 256 * 1024
 _TIMEOUT: Final = 5.0
-
-
-def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
-    """One frame's bytes."""
-    head = len(payload).to_bytes(3, "big") + bytes((kind, flags))
-    return head + stream_id.to_bytes(4, "big") + payload
-
-
-def window_update(amount: int) -> bytes:
-    """WINDOW_UPDATE for the connection."""
-    return frame(8, 0, 0, amount.to_bytes(4, "big"))
-
-
-def request_fields(authority: bytes, path: bytes) -> bytes:
-    """A header section that leaves the HPACK tables as they are (RFC 7541, 6.2.2).
-
-    Args:
-        authority: Shorter than 127 bytes, like `path`.
-    """
-    # 0x82 is `:method: GET`, 0x86 `:scheme: http`; 1 and 4 name `:authority` and `:path`.
-    return b"\x82\x86" + bytes((1, len(authority))) + authority + bytes((4, len(path))) + path
 
 
 @dataclass(slots=True)
@@ -83,7 +77,7 @@ class Walker:
 
     def start(self, pages: int) -> bytes:
         """The client's preface, and requests for that many pages."""
-        self._out += [_PREFACE, frame(_SETTINGS, 0, 0), window_update(_WINDOW - 65535)]
+        self._out += [PREFACE, frame(SETTINGS, 0, 0), window_update(MAX_WINDOW - 65535)]
         for _ in range(pages):
             self._ask()
         return self.take()
@@ -96,32 +90,33 @@ class Walker:
     def feed(self, data: bytes) -> None:
         """Bytes from the server."""
         data = self._unread + data
-        at, end = 0, len(data)
-        while end - at >= _FRAME_HEADER:
-            length = int.from_bytes(data[at : at + 3], "big")
-            start = at + _FRAME_HEADER
-            if start + length > end:
+        at, end, unpack = 0, len(data), HEADER.unpack_from
+        while end - at >= FRAME_HEADER:
+            high, low, kind, flags, stream_id = unpack(data, at)
+            start = at + FRAME_HEADER
+            stop = start + (high << 8 | low)
+            if stop > end:
                 break
-            stream_id = int.from_bytes(data[at + 5 : start], "big")
-            self._frame(data[at + 3], data[at + 4], stream_id, data[start : start + length])
-            at = start + length
+            if kind <= HEADERS:
+                if kind == DATA:
+                    self._count_data(stream_id, stop - start)
+                if flags & END_STREAM:
+                    self._stream_ended(stream_id, True)
+            elif kind == PUSH_PROMISE:
+                first = start + 1 if flags & PADDED else start
+                self._promise(stream_id, int.from_bytes(data[first : first + 4], "big"))
+            else:
+                self._control(kind, flags, stream_id, data[start:stop])
+            at = stop
         self._unread = data[at:]
 
-    def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
-        if kind == _DATA:
-            self._count_data(stream_id, len(payload))
-        if kind in (_DATA, _HEADERS):
-            if flags & _END_STREAM:
-                self._stream_ended(stream_id, well=True)
-        elif kind == _PUSH_PROMISE:
-            first = 1 if flags & _PADDED else 0
-            self._promise(stream_id, int.from_bytes(payload[first : first + 4], "big"))
-        elif kind == _RST_STREAM:
-            self._stream_ended(stream_id, well=False)
-        elif kind == _GOAWAY:
+    def _control(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
+        if kind == RST_STREAM:
+            self._stream_ended(stream_id, False)
+        elif kind == GOAWAY:
             self.goaway = int.from_bytes(payload[4:8], "big")
-        elif kind in (_SETTINGS, _PING) and not flags & _ACK:
-            self._out.append(frame(kind, _ACK, 0, payload if kind == _PING else b""))
+        elif kind in (SETTINGS, PING) and not flags & ACK:
+            self._out.append(frame(kind, ACK, 0, payload if kind == PING else b""))
 
     def _count_data(self, stream_id: int, length: int) -> None:
         self._received += length
@@ -134,14 +129,14 @@ class Walker:
     def _ask(self) -> None:
         stream_id, self._next_id = self._next_id, self._next_id + 2
         self._open[stream_id], self._promised[stream_id] = 1, 0
-        self._out.append(frame(_HEADERS, _END_HEADERS | _END_STREAM, stream_id, self.fields))
+        self._out.append(frame(HEADERS, END_HEADERS | END_STREAM, stream_id, self.fields))
 
     def _promise(self, page: int, promised_id: int) -> None:
         self._parents[promised_id] = page
         self._promised[page] += 1
         self._open[page] += 1
 
-    def _stream_ended(self, stream_id: int, well: bool) -> None:
+    def _stream_ended(self, stream_id: int, well: bool, /) -> None:
         page = self._parents.pop(stream_id, stream_id)
         if page not in self._open:
             return  # RST_STREAM behind END_STREAM (RFC 9113, 8.1)

@@ -1,95 +1,156 @@
-"""Samples -> ratios -> a Markdown table and JSON. Pure; called by `__main__`."""
+"""Results -> Markdown. Pure; called by `__main__`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from statistics import median
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
+from bench import middleware, pageload, targets
 from bench.machine import Machine
 from bench.rounds import Result
-from bench.sample import Sample
-from bench.servers import BASELINE, Peer
+from bench.sample import (
+    Sample,
+    by_late,
+    by_memory,
+    by_p50,
+    by_p99,
+    by_processor,
+    errors,
+    middle,
+    rate,
+    ratio,
+)
+from bench.scenarios import Kind, Part
+from bench.servers import BASELINE, PEERS
 
 _GIB: Final = 1024**3
+_TOO_LATE: Final = 0.25
+_RATES: Final = (Kind.REQUESTS, Kind.PUSHES)
 
-READING: Final = (
-    "A figure is how many times as fast as that server headstart is: the median of the rounds' own "
-    "ratios, and in parentheses the lowest and the highest. nghttpd, written in C, serves files "
-    "and is the limit."
+RATES: Final = (
+    "How many times as fast as that server headstart is: the median of the rounds' own ratios, and "
+    "in parentheses the lowest and the highest. The first column is headstart's own median. "
+    "nghttpd, written in C, serves files and is the limit."
 )
 COSTS: Final = (
     "Processor time of the server's processes, in the kernel too, for each answer or push: the "
     "median of the rounds. It depends less on what else the machine does than a rate."
 )
+LATENCY: Final = (
+    "Each server at half of its own peak load on 10 connections: the time within which half of all "
+    "answers came, and 99 of 100, counted from when the request was due, and that load in "
+    "requests a second. Medians of the rounds. Where the client itself was late, a note says so."
+)
+MEMORY: Final = (
+    "Growth of the server's resident memory for each of 800 connections that have been used once "
+    "and are idle."
+)
+
+Cell = Callable[[Sequence[Sample]], str]
+"""One server's samples -> what the table shows, "" where they say nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """headstart's rate : a peer's rate, over rounds."""
-
-    middle: float
-    lowest: float
-    highest: float
-
-    def __str__(self) -> str:
-        return f"{self.middle:.2f} ({self.lowest:.2f}..{self.highest:.2f})"
-
-
-def ratio(ours: Sequence[Sample], theirs: Sequence[Sample]) -> Ratio | None:
-    """Round by round, as far as both have samples; None where they share no round."""
-    each = [a.rate / b.rate for a, b in zip(ours, theirs, strict=False) if b.rate]
-    return Ratio(median(each), min(each), max(each)) if each else None
-
-
-def rate(samples: Sequence[Sample]) -> float:
-    """The median rate, 0 where there is none."""
-    return median([sample.rate for sample in samples]) if samples else 0.0
-
-
-def processor(samples: Sequence[Sample]) -> float:
-    """The median of the processor time for each success, seconds; 0 where it is unknown."""
-    each = [sample.processor / sample.done for sample in samples if sample.done]
-    return median(each) if each else 0.0
-
-
-def errors(samples: Sequence[Sample]) -> int:
-    """Of all rounds."""
-    return sum(sample.errors for sample in samples)
-
-
-def markdown(machine: Machine, results: Sequence[Result], peers: Sequence[Peer]) -> str:
-    """The whole report."""
+def markdown(machine: Machine, results: Sequence[Result]) -> str:
+    """The whole report: what is wanted, the tables that the results have rows for, the machine."""
     notes: list[str] = []
-    others = [peer.name for peer in peers if peer.name != BASELINE]
-    rows = [["", BASELINE, *others]]
-    rows += [_row(result, others, notes) for result in results]
-    costs = [["processor time", BASELINE, *others]]
-    costs += [_cost_row(result, [BASELINE, *others]) for result in results]
-    described = "\n".join(f"- {line}" for line in _machine_lines(machine))
-    listed = "\n".join(f"{number}. {note}" for number, note in enumerate(notes, 1))
-    parts = [_table(rows), READING, listed, _table(costs), COSTS, described]
-    parts = parts if results else [described]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    servers = [result for result in results if result.scenario.part is Part.SERVERS]
+    sections = [
+        _section("What is wanted", targets.markdown(results)),
+        _section("Answers and pushes a second", _rates(servers, notes)),
+        _section("Processor time", _own(servers, _RATES, _cost, COSTS)),
+        _section("Time to answer", _own(servers, [Kind.LATENCY], _times, LATENCY, notes)),
+        _section("Memory of an idle connection", _own(servers, [Kind.MEMORY], _kib, MEMORY, notes)),
+        _section("Learning", _learning(results)),
+        _section("A page's load", _page(results)),
+        _section("What went wrong", _listed(notes)),
+        _section("Measured on", _described(machine, results)),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _cost_row(result: Result, names: Sequence[str]) -> list[str]:
-    costs = [processor(result.samples.get(name, [])) for name in names]
-    return [result.scenario.title, *(f"{cost * 1e6:.1f} µs" if cost else "-" for cost in costs)]
+def _section(title: str, text: str) -> str:
+    return f"## {title}\n\n{text}" if text else ""
 
 
-def _row(result: Result, others: Sequence[str], notes: list[str]) -> list[str]:
-    kind = result.scenario.kind
-    ours = result.samples.get(BASELINE, [])
-    own = f"{rate(ours):,.0f} {kind}" if ours else _missing(result, BASELINE)
-    own += _mark(result, BASELINE, notes)
-    return [result.scenario.title, own, *(_cell(result, name, notes) for name in others)]
+def _listed(notes: Sequence[str]) -> str:
+    return "\n".join(f"{number}. {note}" for number, note in enumerate(notes, 1))
 
 
-def _cell(result: Result, name: str, notes: list[str]) -> str:
+def _names(results: Sequence[Result]) -> list[str]:
+    """The servers that the results know, in the order of `servers`."""
+    known = {name for r in results for name in (*r.samples, *r.failures, *r.left_out)}
+    return [peer.name for peer in PEERS if peer.name in known]
+
+
+def _rates(servers: Sequence[Result], notes: list[str]) -> str:
+    rows = [result for result in servers if result.scenario.kind in _RATES]
+    if not rows:
+        return ""
+    others = [name for name in _names(rows) if name != BASELINE]
+    table = [["", BASELINE, *others]]
+    for result in rows:
+        ours = rate(result.samples.get(BASELINE, []))
+        own = f"{ours:,.0f} {result.scenario.kind}" if ours else _missing(result, BASELINE)
+        cells = [_against(result, name) + _mark(result, name, notes) for name in others]
+        table.append([result.scenario.title, own + _mark(result, BASELINE, notes), *cells])
+    return f"{_table(table)}\n\n{RATES}"
+
+
+def _against(result: Result, name: str) -> str:
     found = ratio(result.samples.get(BASELINE, []), result.samples.get(name, []))
-    return (_missing(result, name) if found is None else str(found)) + _mark(result, name, notes)
+    return _missing(result, name) if found is None else str(found)
+
+
+def _own(
+    results: Sequence[Result],
+    kinds: Sequence[Kind],
+    cell: Cell,
+    said: str,
+    notes: list[str] | None = None,
+) -> str:
+    """A table of everybody's own figures.
+
+    Args:
+        notes: Takes what went wrong; None where another table has told it.
+    """
+    rows = [result for result in results if result.scenario.kind in kinds]
+    if not rows:
+        return ""
+    names = _names(rows)
+    table = [["", *names]]
+    for result in rows:
+        cells = []
+        for name in names:
+            shown = cell(result.samples.get(name, [])) or _missing(result, name)
+            cells.append(shown + ("" if notes is None else _mark(result, name, notes)))
+        table.append([result.scenario.title, *cells])
+    return f"{_table(table)}\n\n{said}"
+
+
+def _cost(samples: Sequence[Sample]) -> str:
+    cost = middle(samples, by_processor)
+    return f"{cost * 1e6:.1f} µs" if cost else ""
+
+
+def _times(samples: Sequence[Sample]) -> str:
+    if not samples:
+        return ""
+    half, most = (middle(samples, figure) * 1000 for figure in (by_p50, by_p99))
+    return f"{half:.2f} / {most:.2f} ms at {rate(samples):,.0f}"
+
+
+def _kib(samples: Sequence[Sample]) -> str:
+    return f"{middle(samples, by_memory) / 1024:.1f} KiB" if samples else ""
+
+
+def _learning(results: Sequence[Result]) -> str:
+    rows = [result for result in results if result.scenario.part is Part.LEARNING]
+    return middleware.markdown(rows) if rows else ""
+
+
+def _page(results: Sequence[Result]) -> str:
+    rows = [result for result in results if result.scenario.part is Part.PAGE]
+    return "\n\n".join(map(pageload.markdown, rows))
 
 
 def _missing(result: Result, name: str) -> str:
@@ -106,9 +167,12 @@ def _mark(result: Result, name: str, notes: list[str]) -> str:
         said.append(result.left_out[name])
     if errors(samples):
         said.append(f"{errors(samples)} errors beside {sum(s.done for s in samples)} successes")
+    late, most = (middle(samples, figure) * 1000 for figure in (by_late, by_p99))
+    if late > _TOO_LATE * most:
+        said.append(f"the client itself was late, {late:.2f} of {most:.2f} ms")
     if not said:
         return ""
-    note = f"{name}, {result.scenario.title}: {'; '.join(said)}"
+    note = f"{name}, {result.scenario.name}: {'; '.join(said)}"
     notes.append(note)
     return f" [{len(notes)}]"
 
@@ -130,48 +194,15 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return "| " + " | ".join([first, *rest]) + " |"
 
 
-def _machine_lines(machine: Machine) -> list[str]:
+def _described(machine: Machine, results: Sequence[Result]) -> str:
     memory = f", {machine.memory / _GIB:.0f} GiB" if machine.memory else ""
-    return [
+    when = ", ".join(sorted({result.measured for result in results if result.measured}))
+    lines = [
         f"{machine.processor}, {machine.cores} cores{memory}; {machine.system}; "
         f"load average {machine.load} at the start",
         f"{machine.python}; {machine.h2load}; {machine.cores_used}; one worker and one event loop "
         "each, no access log",
         "; ".join(machine.versions.values()),
+        when,
     ]
-
-
-def as_json(
-    machine: Machine, results: Sequence[Result], rounds: int, seconds: float
-) -> dict[str, Any]:
-    """Everything, for `json.dump`; rates a second, processor time in seconds an answer,
-    ratios of headstart to the peer.
-    """
-    return {
-        "machine": asdict(machine),
-        "rounds": rounds,
-        "seconds": seconds,
-        "scenarios": [_scenario_json(result) for result in results],
-    }
-
-
-def _scenario_json(result: Result) -> dict[str, Any]:
-    names = dict.fromkeys([*result.samples, *result.failures, *result.left_out])
-    return {
-        **asdict(result.scenario),
-        "servers": {name: _server_json(result, name) for name in names},
-    }
-
-
-def _server_json(result: Result, name: str) -> dict[str, Any]:
-    samples = result.samples.get(name, [])
-    found = ratio(result.samples.get(BASELINE, []), samples)
-    return {
-        "median_rate": rate(samples),
-        "median_processor": processor(samples),
-        "samples": [asdict(sample) for sample in samples],
-        "ratio": None if found is None else asdict(found),
-        "errors": errors(samples),
-        "failure": result.failures.get(name),
-        "left_out": result.left_out.get(name),
-    }
+    return "\n".join(f"- {line}" for line in lines if line)

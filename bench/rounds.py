@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
+from bench.idle import run_idle
+from bench.latency import run_latency
 from bench.load import check_answer, run_h2load
 from bench.pushes import run_pushes
 from bench.sample import LoadFailed, Sample
@@ -22,18 +24,22 @@ from bench.scenarios import Kind, Scenario
 from bench.servers import Certificate, Peer, RunningServer, ServerFailed, Site, write_files
 from headstart import certificates
 
+Progress = Callable[[Scenario, str, int], None]
+"""Told what comes next, and how many runs are done since the last call."""
 Tool = Callable[[Scenario, RunningServer, float], Sample]
 """Scenario, server, seconds -> figures."""
 
-TOOLS: Final[dict[Kind, Tool]] = {Kind.REQUESTS: run_h2load, Kind.PUSHES: run_pushes}
+TOOLS: Final[dict[Kind, Tool]] = {
+    Kind.REQUESTS: run_h2load,
+    Kind.PUSHES: run_pushes,
+    Kind.LATENCY: run_latency,
+    Kind.MEMORY: run_idle,
+}
+# Memory is the same each time, within a percent, and each time takes a new start.
+_MEMORY_ROUNDS: Final = 2
 _WARM_UP: Final = 0.5
-
-
-class Progress(Protocol):
-    """Told before each step."""
-
-    def __call__(self, scenario: Scenario, what: str, steps: int) -> None:
-        """`what` comes next; `steps` runs are done since the last call."""
+# What a run takes beside the time that it was told, about, in seconds.
+_EXTRA: Final = dict.fromkeys(Kind, 0.1) | {Kind.LATENCY: 1.0, Kind.MEMORY: 1.5}
 
 
 @dataclass(slots=True)
@@ -41,6 +47,7 @@ class Result:
     """One scenario's figures.
 
     Attributes:
+        measured: Date and commit, for those who find it in a file.
         samples: Server's name -> one for each round, in order.
         failures: Server's name -> why it has no samples, or not all.
         left_out: Server's name -> what it lacks and therefore was not asked for.
@@ -50,6 +57,7 @@ class Result:
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    measured: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +77,18 @@ class Plan:
     @property
     def steps(self) -> int:
         """Runs, warm-ups included."""
-        return len(self.scenarios) * len(self.peers) * (self.rounds + 1)
+        return sum(len(self.peers) * (1 + self.rounds_of(s)) for s in self.scenarios)
 
     @property
     def expected_seconds(self) -> float:
         """About how long it takes."""
-        each = self.rounds * (self.seconds + 0.1) + min(_WARM_UP, self.seconds) + 0.2
-        return len(self.scenarios) * len(self.peers) * each + 10 * len(list(self.groups()))
+        rounds = sum(self.rounds_of(s) * (self.seconds + _EXTRA[s.kind]) for s in self.scenarios)
+        warm_up = len(self.scenarios) * (min(_WARM_UP, self.seconds) + 0.5)
+        return len(self.peers) * (rounds + warm_up + 1.0 * len(list(self.groups())))
+
+    def rounds_of(self, scenario: Scenario) -> int:
+        """Measured rounds of one scenario."""
+        return min(self.rounds, _MEMORY_ROUNDS) if scenario.kind is Kind.MEMORY else self.rounds
 
     def groups(self) -> Iterator[list[Scenario]]:
         """Scenarios that the same running servers can answer."""
@@ -87,13 +100,16 @@ def _site_key(scenario: Scenario) -> tuple[bool, str]:
     return scenario.tls, scenario.app
 
 
-def measure(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
+def measure(
+    plan: Plan, folder: Path, progress: Progress, done: Callable[[Result], None] = lambda _: None
+) -> list[Result]:
     """Measure everything; results in the plan's order.
 
     Args:
-        folder: Empty, for certificates, files and logs.
+        folder: Made, for certificates, files and logs.
+        done: Told each result as soon as it is whole.
     """
-    (folder / "files").mkdir()
+    (folder / "files").mkdir(parents=True)
     write_files(folder / "files")
     certificate = _make_certificate(folder)
     found: dict[str, Result] = {}
@@ -101,6 +117,7 @@ def measure(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
         site = Site(group[0].app, certificate if group[0].tls else None, folder / "files")
         for result in _measure_group(plan, group, site, folder, progress):
             found[result.scenario.name] = result
+            done(result)
     return [found[scenario.name] for scenario in plan.scenarios]
 
 
@@ -117,8 +134,7 @@ def _make_certificate(folder: Path) -> Certificate:
 
 def _measure_group(
     plan: Plan, group: list[Scenario], site: Site, folder: Path, progress: Progress
-) -> list[Result]:
-    results = [Result(scenario) for scenario in group]
+) -> Iterator[Result]:
     failures: dict[str, str] = {}
     with ExitStack() as stack:
         running: dict[str, RunningServer] = {}
@@ -131,10 +147,10 @@ def _measure_group(
                 running[peer.name] = server
             except ServerFailed as failure:
                 failures[peer.name] = str(failure)
-        for result in results:
-            result.failures.update(failures)
+        for scenario in group:
+            result = Result(scenario, failures=dict(failures))
             _measure_scenario(plan, result, running, progress)
-    return results
+            yield result
 
 
 def _measure_scenario(
@@ -144,9 +160,10 @@ def _measure_scenario(
     peers = list(plan.peers)
     if scenario.kind is Kind.PUSHES:
         result.left_out = {peer.name: "no Server Push" for peer in peers if not peer.has_push}
-    for number in range(plan.rounds + 1):
+    rounds = plan.rounds_of(scenario)
+    for number in range(rounds + 1):
         for peer in peers:
-            what = f"{peer.name}, round {number} of {plan.rounds}" if number else "warming up"
+            what = f"{peer.name}, round {number} of {rounds}" if number else "warming up"
             progress(scenario, what, 1)
             if peer.name in result.failures or peer.name in result.left_out:
                 continue
@@ -165,6 +182,8 @@ def _measure_once(
     plan: Plan, scenario: Scenario, server: RunningServer, *, warm_up: bool
 ) -> Sample:
     server.check()
+    if warm_up and scenario.kind is Kind.MEMORY:
+        return Sample(0.0, 0, 0, 0)  # each of its runs has a server that was just started
     if warm_up:
         check_answer(scenario, server)
     seconds = min(_WARM_UP, plan.seconds) if warm_up else plan.seconds
@@ -173,4 +192,4 @@ def _measure_once(
     used = server.processor_seconds() - before
     server.served += sample.done
     server.check()
-    return replace(sample, processor=used)
+    return sample if sample.processor else replace(sample, processor=used)

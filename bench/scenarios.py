@@ -1,7 +1,7 @@
-"""What is measured, declared. Pure; read by `__main__`, `rounds` and `report`.
+"""What is measured, declared. Pure; read by everything else here.
 
-A new row of the table is a new `Scenario`; a new way to measure is a new `Kind`, which `rounds`
-answers for.
+A new row of a table is a new `Scenario`; a new way to measure is a new `Kind`, which `rounds` or
+`clients` answers for.
 """
 
 from __future__ import annotations
@@ -15,13 +15,38 @@ from typing import Final
 from bench.apps.content import BODIES
 
 
+class Part(StrEnum):
+    """Who takes turns, and so which table a scenario is in."""
+
+    SERVERS = "servers"
+    """headstart and the servers beside it (`servers`)."""
+    LEARNING = "learning"
+    """headstart with its learner on and off (`middleware`)."""
+    PAGE = "page"
+    """Ways for a page's assets to come (`pageload`)."""
+    CLIENTS = "clients"
+    """headstart.Client, `h2c` and the clients beside them (`clients`)."""
+
+
 class Kind(StrEnum):
-    """What is counted, and so which tool counts it."""
+    """What is measured, and so which tool measures it."""
 
     REQUESTS = "requests/s"
     """Responses that arrived whole, by h2load."""
     PUSHES = "pushes/s"
     """Pushed responses that arrived whole, by `bench.pushes`."""
+    LATENCY = "ms"
+    """Time to answer at half of the peak load, by `bench.latency`."""
+    MEMORY = "KiB a connection"
+    """Growth of the server's memory with idle connections, by `bench.idle`."""
+    GETS = "GETs/s"
+    """Requests of a client, one connection."""
+    DOWNLOAD = "MB/s"
+    """Bytes of one response, read by a client."""
+    START = "ms a process"
+    """From the start of a process to its end."""
+    LOAD = "ms a page"
+    """From the request to the last asset."""
 
 
 class App(StrEnum):
@@ -33,7 +58,7 @@ class App(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One row of the table.
+    """One row of a table.
 
     Attributes:
         name: For `--only` and the JSON.
@@ -47,6 +72,7 @@ class Scenario:
 
     name: str
     title: str
+    part: Part = Part.SERVERS
     kind: Kind = Kind.REQUESTS
     app: App = App.BARE
     tls: bool = False
@@ -62,10 +88,13 @@ class Scenario:
         return len(BODIES[self.path])
 
 
+_TITLES: Final = {App.BARE: "bare", App.STARLETTE: "Starlette"}
+
+
 def _throughput() -> list[Scenario]:
     """Both applications, both shapes, cleartext and TLS: small answers, as many as there can be."""
     found = []
-    for app, title in ((App.BARE, "bare"), (App.STARLETTE, "Starlette")):
+    for app, title in _TITLES.items():
         for tls in (False, True):
             for connections, streams in ((10, 100), (100, 1)):
                 shape = "" if streams == 100 else f"-{connections}x{streams}"
@@ -81,6 +110,35 @@ def _throughput() -> list[Scenario]:
                     )
                 )
     return found
+
+
+def _latency() -> list[Scenario]:
+    return [
+        Scenario(
+            name=f"latency-{_TITLES[app].lower()}{'-tls' * tls}",
+            title=f"{_TITLES[app]}{', TLS' * tls}",
+            kind=Kind.LATENCY,
+            app=app,
+            tls=tls,
+            quick=app is App.BARE and not tls,
+        )
+        for app, tls in ((App.BARE, False), (App.BARE, True), (App.STARLETTE, False))
+    ]
+
+
+def _memory() -> list[Scenario]:
+    return [
+        Scenario(
+            name=f"memory{'-tls' * tls}",
+            title="TLS" if tls else "cleartext",
+            kind=Kind.MEMORY,
+            tls=tls,
+            connections=800,
+            streams=1,
+            quick=not tls,
+        )
+        for tls in (False, True)
+    ]
 
 
 SCENARIOS: Final = (
@@ -99,6 +157,17 @@ SCENARIOS: Final = (
         path="/page",
         quick=True,
     ),
+    *_latency(),
+    *_memory(),
+    Scenario(
+        name="learning-starlette",
+        title="Starlette, 10 x 100",
+        part=Part.LEARNING,
+        app=App.STARLETTE,
+        quick=True,
+    ),
+    Scenario(name="learning-bare", title="bare, 10 x 100", part=Part.LEARNING, quick=True),
+    Scenario(name="page-load", title="the demo's site", part=Part.PAGE, kind=Kind.LOAD, quick=True),
 )
 
 
@@ -115,3 +184,8 @@ def chosen(patterns: Iterable[str], quick: bool) -> list[Scenario]:
     if wanted:
         return [s for s in SCENARIOS if any(fnmatchcase(s.name, pattern) for pattern in wanted)]
     return [scenario for scenario in SCENARIOS if scenario.quick or not quick]
+
+
+def named(name: str) -> Scenario | None:
+    """The scenario of that name, None where there is none (any more)."""
+    return next((scenario for scenario in SCENARIOS if scenario.name == name), None)

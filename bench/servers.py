@@ -31,6 +31,7 @@ from bench.scenarios import App
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BASELINE: Final = "headstart"
+LEARNING: Final = "with learning"
 
 _UPLOAD: Final = "upload.bin"
 _START_SECONDS: Final = 20.0
@@ -165,7 +166,7 @@ def _nghttpd(site: Site, port: int) -> list[str]:
 
 PEERS: Final = (
     Peer(BASELINE, ("headstart", "ngh2", "uvicorn", "uvloop"), _headstart, has_push=True),
-    Peer("with learning", ("headstart",), _headstart_learning, has_push=True),
+    Peer(LEARNING, ("headstart",), _headstart_learning, has_push=True),
     Peer("h2corn", ("h2corn",), _h2corn),
     Peer("granian", ("granian",), _granian),
     Peer("uvicorn", ("uvicorn", "zttp"), _uvicorn),
@@ -235,14 +236,19 @@ class RunningServer:
     """
 
     def __init__(self, peer: Peer, site: Site, log: Path) -> None:
-        self.port = free_port()
         self.upload = site.files / _UPLOAD
-        self.served = 0
+        self._peer = peer
+        self._site = site
         self._log = log
-        command = peer.command(site, self.port)
+        self._start()
+
+    def _start(self) -> None:
+        self.port = free_port()
+        self.served = 0
+        command = self._peer.command(self._site, self.port)
         if which(command[0]) is None:
             raise ServerFailed(f"{command[0]} is not installed")
-        with log.open("wb") as output, on(CORES.server):
+        with self._log.open("wb") as output, on(CORES.server):
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
@@ -259,6 +265,16 @@ class RunningServer:
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
+
+    def restart(self) -> None:
+        """End it, start it anew on another port, and return once it accepts a connection.
+
+        Raises:
+            ServerFailed: It ended, or does not listen in time.
+        """
+        self.stop()
+        self._start()
+        self.wait_until_up()
 
     def wait_until_up(self) -> None:
         """Return once it accepts a connection.
@@ -293,6 +309,10 @@ class RunningServer:
     def processor_seconds(self) -> float:
         """Processor time that it and its workers have used so far."""
         return processes.processor_seconds(self._process.pid)
+
+    def resident_bytes(self) -> int:
+        """Memory that it and its workers have now."""
+        return processes.resident_bytes(self._process.pid)
 
     def last_words(self) -> str:
         """The last line that it wrote."""

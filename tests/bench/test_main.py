@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import __main__ as command
-from bench import pageload
-from bench.__main__ import Gains, ProgressLine, chosen_peers, main
-from bench.pageload import Load, Table, Way
+from bench import jobs
+from bench.__main__ import ProgressLine, chosen_peers, main
 from bench.rounds import Plan, Result
-from bench.sample import LoadFailed
-from bench.servers import BASELINE, PEERS
+from bench.scenarios import SCENARIOS
+from bench.servers import PEERS
+from bench.store import Store, load, save
+from tests.bench.made import MACHINE, result, samples
 
 
 def test_help_shows_examples_and_every_scenario(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,8 +37,8 @@ def test_help_shows_examples_and_every_scenario(capsys: pytest.CaptureFixture[st
         (["--rounds", "0"], "1 to 100"),
         (["--seconds", "1000"], "0.1 to 60"),
         (["--rounds", "few"], "invalid"),
-        (["--gains", "some"], "invalid choice"),
-        (["--json", "no/such/folder/file"], "there is no folder"),
+        (["--output", "no/such/folder"], "there is no folder"),
+        (["--redraw", "--quick"], "there are no results"),
     ],
 )
 def test_wrong_call_is_told_before_anything_is_started(
@@ -68,55 +71,146 @@ def test_the_one_that_learns_is_compared_only_where_it_is_named() -> None:
     }
 
 
-def measured(monkeypatch: pytest.MonkeyPatch, failure: str = "") -> None:
-    """Nothing is started: each scenario has no samples, each load takes 0.3 s."""
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The scenarios that were asked for; nothing is started, and headstart has a rate of 100."""
+    asked: list[str] = []
 
-    def loads(*_: object) -> Table:
-        if failure:
-            raise LoadFailed(failure)
-        return Table(0.1, 0.3, {way: [Load(0.3, 200, 0, 0, 11)] for way in Way})
+    def measure(plan: Plan, _folder: Path, _: object, done: Callable[[Result], None]) -> None:
+        for scenario in plan.scenarios:
+            asked.append(scenario.name)
+            done(Result(scenario, {"headstart": samples(100)}))
 
-    def results(plan: Plan, *_: object) -> list[Result]:
-        return [Result(scenario) for scenario in plan.scenarios]
-
-    monkeypatch.setattr(command, "measure", results)
-    monkeypatch.setattr(pageload, "measure_loads", loads)
+    monkeypatch.setattr(jobs, "measure", measure)
+    monkeypatch.setattr(command, "describe", lambda _peers: MACHINE)
+    return asked
 
 
-def test_gains_alone_show_both_tables_and_no_comparison(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_part_is_put_among_what_is_known(tmp_path: Path, measured: list[str]) -> None:
+    save(tmp_path, Store(MACHINE, {"bare": result()}))
+
+    status = main(["--only", "upload,bare-1k", "--output", str(tmp_path)])
+
+    assert (status, measured) == (0, ["bare-1k", "upload"])
+    known = load(tmp_path).results
+    assert list(known) == ["bare", "bare-1k", "upload"]
+    assert known["bare"] == result()
+    assert known["upload"].measured == MACHINE.stamp
+
+
+def test_only_what_is_missing_is_measured(tmp_path: Path, measured: list[str]) -> None:
+    save(tmp_path, Store(MACHINE, {"bare": result()}))
+
+    main(["--only", "bare,bare-1k", "--missing", "--output", str(tmp_path)])
+
+    assert measured == ["bare-1k"]
+
+
+def test_part_of_another_machine_is_refused(
+    tmp_path: Path, measured: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    measured(monkeypatch)
+    save(tmp_path, Store(replace(MACHINE, cores=64), {"bare": result()}))
 
-    status = main(["--gains", "only", "--json", str(tmp_path / "all.json")])
+    with pytest.raises(SystemExit):
+        main(["--only", "upload", "--output", str(tmp_path)])
 
-    shown = capsys.readouterr().out
-    assert status == 0
-    assert "on against off" in shown
-    assert "| push | 300 (300..300) | 1.00 |" in shown
-    assert "hypercorn |" not in shown
-    assert '"page_load"' in (tmp_path / "all.json").read_text()
+    assert "results of another machine" in capsys.readouterr().err
+    assert measured == []
 
 
-@pytest.mark.parametrize("arguments", [["--only", "bare"], ["--servers", "granian", "--quick"]])
-def test_chosen_scenarios_or_servers_leave_the_gains_out(
-    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_whole_run_on_another_machine_begins_anew(
+    tmp_path: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured(monkeypatch)
+    monkeypatch.setattr(jobs.PageJob, "run", lambda *_: None)
+    save(tmp_path, Store(replace(MACHINE, cores=64), {"page-load": Result(SCENARIOS[-1])}))
+
+    main(["--output", str(tmp_path)])
+
+    known = load(tmp_path)
+    assert known.machine == MACHINE
+    assert set(known.results) == set(measured)
+
+
+@pytest.mark.parametrize("arguments", [["--quick"], ["--servers", "granian", "--only", "bare"]])
+def test_rough_and_partial_figures_are_shown_and_not_kept(
+    arguments: list[str],
+    tmp_path: Path,
+    measured: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(command, "OUTPUT", tmp_path)
+    monkeypatch.setattr(jobs.PageJob, "run", lambda *_: None)
 
     assert main(arguments) == 0
-    assert "on against off" not in capsys.readouterr().out
+
+    assert measured
+    assert "100 requests/s" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
 
 
-def test_failed_page_load_is_told_and_counts_as_failure(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_stopped_run_keeps_what_it_has(
+    tmp_path: Path,
+    measured: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    measured(monkeypatch, "the server hung up")
-    gains = Gains(quick=True)
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
 
-    gains.measure(tmp_path / "gains", ProgressLine(1))
+    monkeypatch.setattr(jobs.PageJob, "run", stop)
 
-    assert gains.failed
-    assert "Page loads failed: the server hung up" in gains.markdown()
-    assert gains.as_json()["page_load"] == {"failure": "the server hung up"}
-    assert BASELINE in [peer.name for peer in gains.plan.peers]
+    status = main(["--only", "bare,page-load", "--output", str(tmp_path)])
+
+    assert status == 130
+    assert "stopped" in capsys.readouterr().err
+    assert list(load(tmp_path).results) == ["bare"] == measured
+
+
+def test_headstart_that_fails_is_a_failure(
+    tmp_path: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(plan: Plan, _folder: Path, _: object, done: Callable[[Result], None]) -> None:
+        done(Result(plan.scenarios[0], failures={"headstart": "did not listen"}))
+
+    monkeypatch.setattr(jobs, "measure", measure)
+
+    assert main(["--only", "bare", "--output", str(tmp_path)]) == 1
+    assert measured == []
+
+
+def test_table_and_picture_are_drawn_again_without_measuring(
+    tmp_path: Path, measured: list[str]
+) -> None:
+    save(tmp_path, Store(MACHINE, {"bare": result()}))
+    (tmp_path / "results.svg").unlink()
+
+    assert main(["--redraw", "--output", str(tmp_path)]) == 0
+
+    assert (tmp_path / "results.svg").exists()
+    assert measured == []
+
+
+def test_file_that_holds_no_results_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "results.json").write_text("{}")
+
+    with pytest.raises(SystemExit):
+        main(["--output", str(tmp_path)])
+
+    assert "holds no results" in capsys.readouterr().err
+
+
+def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for terminal in (False, True):
+        monkeypatch.setattr("sys.stderr.isatty", lambda terminal=terminal: terminal)
+        line = ProgressLine(4)
+        line(SCENARIOS[0], "round 1", 2)
+        line.clear()
+        shown = capsys.readouterr().err
+
+        assert ("50%" in shown) is terminal
+        assert ("bare: round 1" in shown) is terminal

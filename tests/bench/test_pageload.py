@@ -7,8 +7,20 @@ from pathlib import Path
 import pytest
 
 from bench import pageload
-from bench.pageload import Load, Loading, Table, Way, as_json, markdown, measure_loads, references
+from bench.pageload import (
+    FLOOR,
+    Load,
+    Loading,
+    Table,
+    Way,
+    markdown,
+    measure_loads,
+    references,
+    result_of,
+)
+from bench.rounds import Result
 from bench.sample import LoadFailed
+from bench.scenarios import Scenario, named
 from headstart.demo.site import ASSETS
 from headstart.reasons import Closing
 from headstart.wire.events import (
@@ -140,17 +152,31 @@ def table(push: float) -> Table:
     return Table(0.1, 0.3, found)
 
 
+def scenario() -> Scenario:
+    found = named("page-load")
+    assert found is not None
+    return found
+
+
 def test_table_shows_median_spread_and_ratio_to_the_floor() -> None:
-    shown = markdown(table(0.33))
+    shown = markdown(result_of(scenario(), table(0.33)))
 
     assert "| nothing | 510 (500..600) | 1.70 |" in shown
     assert "| push | 330 (330..330) | 1.10 |" in shown
-    assert "missed" not in shown
-    assert as_json(table(0.33))["ratios"]["103"] == pytest.approx(1.0)
+    assert "| floor | 300 (300..300) | 1.00 |" in shown
 
 
-def test_table_says_when_push_is_slower_than_wanted() -> None:
-    assert "missed" in markdown(table(0.36))
+def test_results_have_a_floor_for_every_load() -> None:
+    samples = result_of(scenario(), table(0.36)).samples
+
+    assert [sample.p50 for sample in samples[Way.NOTHING]] == [0.5, 0.6, 0.51]
+    assert [sample.p50 for sample in samples[FLOOR]] == [0.3] * 3
+
+
+def test_loads_that_failed_are_told_instead_of_the_table() -> None:
+    failed = Result(scenario(), failures={"push": "the server hung up"})
+
+    assert markdown(failed) == "Page loads failed: the server hung up"
 
 
 def test_each_way_sends_ahead_what_its_row_says(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.apps.content import ASSET, ASSETS
-from bench.pushes import Walker, frame, request_fields, window_update
+from bench.frames import frame, request_fields, window_update
+from bench.pushes import Walker
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY = 0, 1, 3, 4, 5, 6, 7
 END_STREAM = 1

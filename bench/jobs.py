@@ -1,0 +1,114 @@
+"""A run as jobs: who measures which scenarios, and about how long that takes. Called by
+`__main__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from bench import middleware, pageload
+from bench.rounds import Plan, Progress, Result, measure
+from bench.sample import LoadFailed
+from bench.scenarios import Part, Scenario
+from bench.servers import Peer, ServerFailed
+
+Done = Callable[[Result], None]
+"""Told each result as soon as it is whole."""
+
+
+class Job(Protocol):
+    """Some scenarios that are measured together."""
+
+    @property
+    def steps(self) -> int:
+        """For `Progress`."""
+
+    @property
+    def expected_seconds(self) -> float:
+        """About how long it takes."""
+
+    def run(self, folder: Path, progress: Progress, done: Done) -> None:
+        """Measure; `folder` is there, and empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundsJob:
+    """Servers that take turns in rounds."""
+
+    plan: Plan
+
+    @property
+    def steps(self) -> int:
+        return self.plan.steps
+
+    @property
+    def expected_seconds(self) -> float:
+        return self.plan.expected_seconds
+
+    def run(self, folder: Path, progress: Progress, done: Done) -> None:
+        measure(self.plan, folder, progress, done)
+
+
+@dataclass(frozen=True, slots=True)
+class PageJob:
+    """Loads of the demo's site."""
+
+    scenario: Scenario
+    loads: int
+
+    @property
+    def steps(self) -> int:
+        return self.loads
+
+    @property
+    def expected_seconds(self) -> float:
+        # Starting, teaching, and three ways that each take about two thirds of a second.
+        return 15 + 2.0 * self.loads
+
+    def run(self, folder: Path, progress: Progress, done: Done) -> None:
+        def tell(what: str) -> None:
+            progress(self.scenario, what, 0)
+
+        try:
+            table = pageload.measure_loads(folder, self.loads, tell)
+        except (LoadFailed, ServerFailed) as failure:
+            done(Result(self.scenario, failures={str(pageload.Way.PUSH): str(failure)}))
+        else:
+            done(pageload.result_of(self.scenario, table))
+        progress(self.scenario, "done", self.loads)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is done for a figure.
+
+    Attributes:
+        rounds: Of the servers; None for what is usual.
+        seconds: Of load in a round; None for what is usual.
+        quick: Less of everything.
+    """
+
+    rounds: int | None
+    seconds: float | None
+    quick: bool
+
+
+_USUAL: Final = (5, 1.5)
+_QUICK: Final = (3, 1.0)
+
+
+def jobs(scenarios: Sequence[Scenario], peers: Sequence[Peer], effort: Effort) -> list[Job]:
+    """Who measures the scenarios, in the order in which it is done."""
+    parts = {part: [s for s in scenarios if s.part is part] for part in Part}
+    rounds, seconds = _QUICK if effort.quick else _USUAL
+    found: list[Job] = []
+    if parts[Part.SERVERS]:
+        plan = Plan(parts[Part.SERVERS], peers, effort.rounds or rounds, effort.seconds or seconds)
+        found.append(RoundsJob(plan))
+    if parts[Part.LEARNING]:
+        found.append(RoundsJob(middleware.plan(parts[Part.LEARNING], effort.quick)))
+    found += [PageJob(scenario, 7 if effort.quick else 15) for scenario in parts[Part.PAGE]]
+    return found

@@ -1,0 +1,130 @@
+"""What is wanted of headstart, and whether the results have it. Pure; called by `report`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bench import middleware, pageload
+from bench.rounds import Result
+from bench.sample import Figure, Ratio, Sample, by_p50, by_p99, by_processor, by_rate, ratio
+from bench.servers import BASELINE, LEARNING
+
+FAST: Final = ("h2corn", "granian")
+"""The fastest servers beside headstart."""
+_SHAPES: Final = ("bare", "bare-tls", "starlette", "starlette-tls")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing that is wanted: a bound for headstart's figure : another's.
+
+    Attributes:
+        scenario: Its name.
+        rivals: The best of them counts.
+        bound: The least ratio, or the largest where less is better.
+        figure: What of a sample is compared.
+        less: Whether less is better.
+        ours: Whose figure it is.
+    """
+
+    scenario: str
+    rivals: tuple[str, ...]
+    bound: float
+    figure: Figure = by_rate
+    less: bool = False
+    ours: str = BASELINE
+
+    @property
+    def wanted(self) -> str:
+        """The bound in words."""
+        return f"{'at most' if self.less else 'at least'} {self.bound:g}"
+
+    def measured(self, result: Result) -> Ratio | None:
+        """Against the best of the rivals that were measured; None where a side is missing."""
+        return self._against_best(result, self.figure, less=self.less)
+
+    def is_met(self, result: Result) -> bool:
+        """Whether the median ratio is within the bound."""
+        found = self.measured(result)
+        if found is None:
+            return False
+        return found.middle <= self.bound if self.less else found.middle >= self.bound
+
+    def by_processor_time(self, result: Result) -> Ratio | None:
+        """The same with rates as one core's time would allow; None for what is no rate."""
+        if self.figure is not by_rate:
+            return None
+        return self._against_best(result, _per_processor_second, less=False)
+
+    def _against_best(self, result: Result, figure: Figure, *, less: bool) -> Ratio | None:
+        ours = result.samples.get(self.ours, [])
+        each = [ratio(ours, result.samples.get(rival, []), figure) for rival in self.rivals]
+        found = [one for one in each if one is not None]
+        if not found:
+            return None
+        pick = max if less else min
+        return pick(found, key=lambda one: one.middle)
+
+
+def _per_processor_second(sample: Sample) -> float:
+    cost = by_processor(sample)
+    return 1 / cost if cost else 0.0
+
+
+TARGETS: Final = (
+    *[Target(name, FAST, 1.2) for name in _SHAPES],
+    *[Target(f"{name}-100x1", FAST, 1.0) for name in _SHAPES],
+    *[Target(name, ("uvicorn",), 5.0) for name in ("bare", "bare-tls")],
+    Target("pushes", ("nghttpd",), 0.3),
+    *[
+        Target(name, FAST, 1.0, figure=by_p99, less=True)
+        for name in ("latency-bare", "latency-bare-tls", "latency-starlette")
+    ],
+    *[Target(name, (BASELINE,), bound, ours=LEARNING) for name, bound in middleware.WANTED.items()],
+    Target(
+        "page-load",
+        (pageload.FLOOR,),
+        pageload.WANTED,
+        figure=by_p50,
+        less=True,
+        ours=pageload.Way.PUSH,
+    ),
+)
+_WORDS: Final[dict[Figure, str]] = {by_p99: "p99", by_p50: "time"}
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """A table of the targets that the results say something about; "" where there is none."""
+    found = {result.scenario.name: result for result in results}
+    rows = [_row(target, found[target.scenario]) for target in TARGETS if target.scenario in found]
+    if not rows:
+        return ""
+    head = [
+        "| | against | wanted | measured | by processor time | |",
+        "|---|---|---|---:|---:|---|",
+    ]
+    return "\n".join([*head, *rows])
+
+
+def _row(target: Target, result: Result) -> str:
+    measured = target.measured(result)
+    processor = target.by_processor_time(result)
+    word = _WORDS.get(target.figure, str(result.scenario.kind))
+    ours = "" if target.ours == BASELINE else f", {target.ours}"
+    cells = [
+        f"{result.scenario.title}{ours}: {word}",
+        " and ".join(target.rivals),
+        target.wanted,
+        "-" if measured is None else str(measured),
+        "-" if processor is None else f"{processor.middle:.2f}",
+        _verdict(target, result, measured),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _verdict(target: Target, result: Result, measured: Ratio | None) -> str:
+    if measured is None:
+        return "not measured"
+    return "met" if target.is_met(result) else "**missed**"

@@ -1,0 +1,106 @@
+"""Scenarios become jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench import jobs as module
+from bench import pageload
+from bench.jobs import Effort, PageJob, RoundsJob, jobs
+from bench.pageload import FLOOR, Load, Table, Way
+from bench.rounds import Plan, Result
+from bench.sample import LoadFailed
+from bench.scenarios import SCENARIOS, Scenario, named
+from bench.servers import PEERS
+
+USUAL = Effort(None, None, quick=False)
+
+
+def scenario(name: str) -> Scenario:
+    found = named(name)
+    assert found is not None
+    return found
+
+
+def test_whole_run_is_done_within_25_minutes() -> None:
+    todo = jobs(SCENARIOS, PEERS[:6], USUAL)
+
+    assert 600 < sum(job.expected_seconds for job in todo) < 25 * 60
+    assert all(job.steps > 0 for job in todo)
+
+
+def test_servers_and_learning_are_measured_apart() -> None:
+    todo = jobs([scenario("bare"), scenario("learning-bare")], PEERS, USUAL)
+
+    servers, learning = (job.plan for job in todo if isinstance(job, RoundsJob))
+    assert [s.name for s in servers.scenarios] == ["bare"]
+    assert servers.peers == PEERS
+    assert len(learning.peers) == 2
+
+
+def test_given_rounds_and_seconds_override_what_is_usual() -> None:
+    (job,) = jobs([scenario("bare")], PEERS, Effort(9, 0.25, quick=True))
+
+    assert isinstance(job, RoundsJob)
+    assert (job.plan.rounds, job.plan.seconds) == (9, 0.25)
+
+
+def test_quick_takes_less_time() -> None:
+    chosen = [scenario(name) for name in ("bare", "learning-bare", "page-load")]
+
+    usual, quick = (jobs(chosen, PEERS, Effort(None, None, each)) for each in (False, True))
+
+    for long, short in zip(usual, quick, strict=True):
+        assert short.expected_seconds < long.expected_seconds
+
+
+def test_nothing_chosen_is_no_job() -> None:
+    assert jobs([], PEERS, USUAL) == []
+
+
+def test_rounds_hand_on_each_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def measure(plan: Plan, _folder: Path, _: object, done: Callable[[Result], None]) -> None:
+        for each in plan.scenarios:
+            done(Result(each))
+
+    monkeypatch.setattr(module, "measure", measure)
+    found: list[Result] = []
+
+    (job,) = jobs([scenario("bare"), scenario("upload")], PEERS, USUAL)
+    job.run(tmp_path, lambda *_: None, found.append)
+
+    assert [result.scenario.name for result in found] == ["bare", "upload"]
+
+
+def run_page(tmp_path: Path) -> Result:
+    found: list[Result] = []
+    PageJob(scenario("page-load"), 7).run(tmp_path, lambda *_: None, found.append)
+    (result,) = found
+    return result
+
+
+def test_page_loads_become_samples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def loads(_folder: Path, _rounds: int, tell: Callable[[str], None]) -> Table:
+        tell("loading")
+        return Table(0.1, 0.3, {way: [Load(0.4, 200, 0, 0, 11)] for way in Way})
+
+    monkeypatch.setattr(pageload, "measure_loads", loads)
+
+    result = run_page(tmp_path)
+
+    expected = {"nothing": 0.4, "103": 0.4, "push": 0.4, FLOOR: 0.3}
+    assert {name: each[0].p50 for name, each in result.samples.items()} == expected
+
+
+def test_page_loads_that_fail_are_a_result_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def loads(*_: object) -> Table:
+        raise LoadFailed("the server hung up")
+
+    monkeypatch.setattr(pageload, "measure_loads", loads)
+
+    assert run_page(tmp_path).failures == {"push": "the server hung up"}

@@ -1,0 +1,94 @@
+"""What is wanted, held against results made by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.rounds import Result
+from bench.sample import Sample, by_p99
+from bench.scenarios import SCENARIOS, named
+from bench.targets import TARGETS, Target, markdown
+from tests.bench.made import samples
+
+FASTEST = Target("bare", ("h2corn", "granian"), 1.2)
+SLOWEST_ANSWER = Target("latency-bare", ("h2corn", "granian"), 1.0, figure=by_p99, less=True)
+
+
+def rates(**each: list[float]) -> Result:
+    return Result(SCENARIOS[0], {name: samples(*of) for name, of in each.items()})
+
+
+def times(**each: float) -> Result:
+    scenario = named("latency-bare")
+    assert scenario is not None
+    made = {name: [Sample(1.0, 1, 0, 0, p99=p99)] for name, p99 in each.items()}
+    return Result(scenario, made)
+
+
+def test_every_target_is_about_a_scenario_and_has_rivals() -> None:
+    assert all(named(target.scenario) and target.rivals for target in TARGETS)
+
+
+@pytest.mark.parametrize(("ours", "met"), [(119.0, False), (121.0, True)])
+def test_fastest_rival_counts(ours: float, met: bool) -> None:
+    result = rates(headstart=[ours], h2corn=[100], granian=[50])
+
+    assert FASTEST.is_met(result) is met
+    assert FASTEST.wanted == "at least 1.2"
+
+
+@pytest.mark.parametrize(("ours", "met"), [(0.9, True), (1.1, False)])
+def test_the_shortest_time_counts_where_less_is_better(ours: float, met: bool) -> None:
+    result = times(headstart=ours, h2corn=1.0, granian=5.0)
+
+    assert SLOWEST_ANSWER.is_met(result) is met
+    assert SLOWEST_ANSWER.wanted == "at most 1"
+
+
+def test_one_rival_is_enough_and_none_is_not_measured() -> None:
+    assert FASTEST.is_met(rates(headstart=[200], granian=[100]))
+    assert not FASTEST.is_met(rates(headstart=[200]))
+    assert FASTEST.measured(rates(headstart=[200])) is None
+
+
+def test_processor_time_gives_a_second_ratio_for_rates_only() -> None:
+    result = rates(headstart=[100], h2corn=[100])
+    # Half of the processor time for as many answers.
+    result.samples["headstart"] = [Sample(100, 100, 0, 0, processor=1e-3)]
+
+    found = FASTEST.by_processor_time(result)
+
+    assert found is not None
+    assert found.middle == pytest.approx(2.0)
+    assert SLOWEST_ANSWER.by_processor_time(times(headstart=1.0, h2corn=1.0)) is None
+
+
+def test_table_says_met_missed_and_not_measured() -> None:
+    text = markdown([rates(headstart=[150], h2corn=[100]), times(headstart=2.0, granian=1.0)])
+
+    assert (
+        "| bare, 10 x 100: requests/s | h2corn and granian | at least 1.2 | 1.50 (1.50..1.50) "
+        "| 1.00 | met |" in text
+    )
+    assert "| uvicorn | at least 5 | - | - | not measured |" in text
+    assert (
+        "| bare: p99 | h2corn and granian | at most 1 | 2.00 (2.00..2.00) | - | **missed** |"
+        in text
+    )
+
+
+def test_results_without_a_target_have_no_table() -> None:
+    scenario = named("upload")
+    assert scenario is not None
+
+    assert markdown([Result(scenario)]) == ""
+
+
+def test_learning_is_held_against_headstart_without_it() -> None:
+    scenario = named("learning-bare")
+    assert scenario is not None
+    sides = {"headstart": samples(100), "with learning": samples(80)}
+
+    text = markdown([Result(scenario, sides)])
+
+    assert "with learning: requests/s | headstart | at least 0.7 | 0.80" in text
