@@ -4,13 +4,14 @@
 #   make demo     the push echo on https://localhost:8443 (ARGS="--port 9000" and so on)
 #   make test     pytest with branch coverage (ARGS="-k push -x" and so on)
 #   make lint     ruff, mypy, the import contracts
-#   make fuzz     random peers for minutes (RUNS=20000 each)
+#   make fuzz     random peers (RUNS of each test), then each target of fuzz/ for SECONDS
 #   make pictures the README's pictures, from a real session
 #   make bench    comparison with other servers (ARGS=... goes to `python -m bench`)
 
 BIN := .venv/bin
 ARGS ?=
 RUNS ?= 20000
+SECONDS ?= 60
 
 export PYTHON
 
@@ -31,8 +32,10 @@ test: setup
 lint: setup
 	@tools/lint
 
-fuzz: setup
-	@FUZZ_RUNS=$(RUNS) $(BIN)/python -m pytest tests/fuzzing --timeout=3600 $(ARGS)
+fuzz:
+	@tools/setup fuzz
+	@[ $(RUNS) = 0 ] || FUZZ_RUNS=$(RUNS) $(BIN)/python -m pytest tests/fuzzing --timeout=3600 $(ARGS)
+	@$(BIN)/python -m fuzz --seconds $(SECONDS)
 
 pictures: setup
 	@$(BIN)/python tools/pictures.py

@@ -213,6 +213,14 @@ FORBIDDEN = [
 ]
 
 
+@pytest.mark.parametrize(("name", "value"), [("x-ä", "\u20ac"), ("x-\udc89", "y")])
+def test_field_that_is_no_latin_1_is_an_error(name: str, value: str) -> None:
+    builder = builder_for(Server())
+
+    with pytest.raises(LocalProtocolError, match="cannot stand in a field"):
+        builder.set_header(name, value)
+
+
 @pytest.mark.parametrize("name", FORBIDDEN)
 def test_field_that_a_push_must_not_carry_is_an_error(name: str) -> None:
     builder = builder_for(Server())

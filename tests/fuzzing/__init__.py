@@ -3,6 +3,8 @@
     profile.py       how many runs; the same ones every time, unless FUZZ_RUNS asks for others
     frames.py        what a peer can send, as frames that know their structure
     leaks.py         what must be empty once a connection is over
+    memory.py        a socket without a network
+    apps.py          applications that answer, stall, fail, push and hint
     clock.py         an event loop whose time runs only when nothing else is to be done
 
 The tests stand in one file a role. What they found has its own regression test beside the module.

@@ -38,6 +38,7 @@ from tests.fuzzing.frames import (
     stories,
     weighted,
 )
+from tests.fuzzing.memory import Socket
 from tests.fuzzing.profile import fuzzing
 
 _TIGHT = WireLimits(
@@ -88,62 +89,6 @@ def errors() -> Iterator[_Errors]:
     yield filtering
     for logger in loggers:
         logger.removeFilter(filtering)
-
-
-class Socket(asyncio.Transport):
-    """A socket in memory: holds what the client has not read, and says when that is too much."""
-
-    HIGH, LOW = 64 * 1024, 16 * 1024
-
-    def __init__(self, protocol: asyncio.Protocol, loop: ClockLoop) -> None:
-        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
-        self._protocol = protocol
-        self._loop = loop
-        self._held = bytearray()
-        self._paused = False
-        self._closing = False
-        self.lost = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self._closing, "written after close"
-        self._held += data
-        if len(self._held) > self.HIGH and not self._paused:
-            self._paused = True
-            self._protocol.pause_writing()
-
-    def read(self, amount: int) -> bytes:
-        """What the client reads."""
-        data = bytes(self._held[:amount])
-        del self._held[:amount]
-        if self._paused and len(self._held) <= self.LOW and not self.lost:
-            self._paused = False
-            self._protocol.resume_writing()
-        if self._closing and not self._held:
-            self.abort()
-        return data
-
-    def get_write_buffer_size(self) -> int:
-        return len(self._held)
-
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def close(self) -> None:
-        self._closing = True
-        if not self._held:
-            self.abort()
-
-    def abort(self) -> None:
-        self._closing = True
-        if not self.lost:
-            self.lost = True
-            self._loop.call_soon(self._protocol.connection_lost, None)
-
-    def pause_reading(self) -> None:
-        """The client's bytes wait; nothing here comes so fast."""
-
-    def resume_reading(self) -> None:
-        """They go on."""
 
 
 @dataclass(slots=True)

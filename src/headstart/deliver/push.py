@@ -94,7 +94,7 @@ class PushBuilder:
         """Add a field.
 
         Raises:
-            LocalProtocolError: A pushed request must not have this field.
+            LocalProtocolError: A pushed request must not have this field, or it is no Latin-1.
         """
         lower = name.lower()
         if lower in _NEVER_NAMES or lower.startswith(_NEVER):
@@ -102,12 +102,12 @@ class PushBuilder:
                 f"a pushed request carries no {name}",
                 hint="a push is an unconditional request without content (RFC 9113, 8.4).",
             )
-        self._headers.append((lower.encode("latin-1"), value.encode("latin-1")))
+        self._headers.append((_octets(lower), _octets(value)))
         return self
 
     def remove_header(self, name: str) -> Self:
         """Remove all fields of that name."""
-        lower = name.lower().encode("latin-1")
+        lower = _octets(name.lower())
         self._headers = [pair for pair in self._headers if pair[0] != lower]
         return self
 
@@ -186,6 +186,16 @@ class PushBuilder:
         if ours is None:
             return Refusal.UNSUPPORTED
         return Refusal.PUSHED_PARENT if ours["pushed"] else Refusal.PUSH_DISABLED
+
+
+def _octets(text: str) -> bytes:
+    """A field's name or value as ASGI has it."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(
+            f"{text!r} cannot stand in a field", hint="percent-encode what is not Latin-1."
+        ) from error
 
 
 def _page_url(scope: Scope) -> bytes:

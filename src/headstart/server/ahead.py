@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from headstart.config import ServerOptions
 from headstart.deliver.outcome import Hint, Push, PushState
-from headstart.errors import StreamGone
+from headstart.errors import LocalProtocolError, StreamGone
 from headstart.reasons import Refusal
 from headstart.server.cycle import Cycle, Message
 from headstart.server.refusals import Refusals
@@ -78,7 +78,7 @@ class Ahead:
         if self.alive >= self._options.limits.max_concurrent_streams:
             return Refusal.TOO_MANY
         method = message.get("method", "GET")
-        target = self._target(message["path"])
+        target = push_target(message["path"], self._scopes.raw_root)
         headers = [(name.lower(), value) for name, value in message.get("headers") or ()]
         if not any(name == b"referer" for name, _ in headers):
             headers.append((b"referer", self._scheme + b"://" + page.authority + page.target))
@@ -97,12 +97,6 @@ class Ahead:
             return outcome
         headers.insert(0, (b"host", page.authority))
         return RequestReceived(outcome, method, target, page.authority, headers, True)
-
-    def _target(self, path: str) -> bytes:
-        target = quote(path.partition("#")[0], safe=_TARGET_SAFE).encode("ascii")
-        # The application's paths have the root path; on the wire, it was taken away before us.
-        root = self._scopes.raw_root
-        return target[len(root) :] if root and target.startswith(root + b"/") else target
 
     def hint(self, cycle: Cycle, message: Message, started: bool) -> None:
         """Hold the links until this turn of the loop ends: browsers read one 103 only.
@@ -167,3 +161,17 @@ class Ahead:
             push.state = PushState.RESET
         self._pushes.clear()
         self.links.clear()
+
+
+def push_target(path: str, root: bytes) -> bytes:
+    """The target to promise for a path of ASGI's, which is decoded and has the root path before it.
+
+    Raises:
+        LocalProtocolError: Half of a surrogate pair, which no URL can say.
+    """
+    try:
+        target = quote(path.partition("#")[0], safe=_TARGET_SAFE).encode("ascii")
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"{path!r} is no valid text") from error
+    # On the wire, the root path was taken away before us.
+    return target[len(root) :] if root and target.startswith(root + b"/") else target

@@ -1,0 +1,217 @@
+"""What is fuzzed: functions that take bytes, and the only exceptions that they may raise.
+
+A target turns bytes into what its room reads, and asserts what must hold of the answer. It keeps
+nothing from call to call that changes what it does, so that a file repeats a finding. Called by
+`engine`, and by tests with the seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fuzz.http1 import talk
+from headstart.config import ClientLimits, WireLimits
+from headstart.deliver.push import PushBuilder
+from headstart.errors import LocalProtocolError, StreamGone
+from headstart.server.ahead import push_target
+from headstart.wire import links
+from headstart.wire.client import ClientConnection
+from headstart.wire.connection import OUTPUT_CHUNK, Connection
+from headstart.wire.events import (
+    DataReceived,
+    PromiseReceived,
+    RequestReceived,
+    ResponseReceived,
+)
+from headstart.wire.fields import response_fields, valid_target
+from headstart.wire.frames import PREFACE, ConnectionFrames, Direction, Frame, FrameDecoder
+from headstart.wire.links import Link, LinkError
+from headstart.wire.server import ServerConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing to fuzz.
+
+    Attributes:
+        run: Takes any bytes.
+        allowed: What it may raise; everything else is a finding, a failed assertion too.
+    """
+
+    run: Callable[[bytes], None]
+    allowed: tuple[type[Exception], ...] = field(default=())
+
+    def __call__(self, data: bytes) -> None:
+        """Run it; what is allowed is as good as nothing."""
+        try:
+            self.run(data)
+        except self.allowed:
+            return
+
+
+def _split(data: bytes) -> list[bytes]:
+    """The first octet says how small the segments are in which the others arrive."""
+    size = data[0] if data else 0
+    rest = data[1:]
+    if not size:
+        return [rest]
+    size = max(size, len(rest) // 64)
+    return [rest[at : at + size] for at in range(0, len(rest), size)]
+
+
+def frames(data: bytes) -> None:
+    """`wire.frames`: the frames do not depend on how the bytes were cut."""
+    whole, parts = _decoded([data[1:]]), _decoded(_split(data))
+
+    assert whole == parts
+
+
+def _decoded(parts: list[bytes]) -> list[Frame]:
+    both = ConnectionFrames(client=Direction.SENT)
+    found: list[Frame] = []
+    for direction in Direction:
+        start = PREFACE if direction is Direction.SENT else b""
+        for part in [start, *parts]:
+            found += both.feed(direction, part, 0.0)
+    return found + both.end(0.0)
+
+
+def server(data: bytes) -> None:
+    """`wire.server`: never raises, and answers in frames whatever comes."""
+    wire = ServerConnection(WireLimits(), 0.0)
+    seen = FrameDecoder(Direction.SENT, preface=False)
+    for now, part in enumerate([PREFACE, *_split(data)]):
+        for event in wire.receive(part, float(now)):
+            if isinstance(event, RequestReceived):
+                _answer(wire, event)
+            elif isinstance(event, DataReceived):
+                wire.acknowledge(len(event.data), event.stream_id)
+        _write(wire, seen)
+
+
+def _answer(wire: ServerConnection, request: RequestReceived) -> None:
+    assert valid_target(request.target) or request.target == b"*"
+    try:
+        wire.promise(
+            request.stream_id, "GET", b"http", request.authority, b"/style.css", [(b"a", b"b")]
+        )
+        wire.respond(request.stream_id, response_fields(200, []), False)
+        wire.send_data(request.stream_id, b"page", True)
+    except StreamGone:
+        return  # it was reset in the same segment
+
+
+def _write(wire: Connection, seen: FrameDecoder) -> None:
+    while data := wire.output():
+        assert len(data) <= OUTPUT_CHUNK
+        for frame in seen.feed(data, 0.0):
+            assert not frame.problem, frame
+    assert not wire.wants_output
+
+
+def client(data: bytes) -> None:
+    """`wire.client`: never raises, and answers in frames whatever comes."""
+    wire = ClientConnection(ClientLimits(), True, 0.0)
+    seen = FrameDecoder(Direction.SENT, preface=True)
+    streams = {
+        wire.request("GET", b"http", b"localhost", b"/", [], True),
+        wire.request("POST", b"http", b"localhost", b"/", [], False),
+    }
+    _write(wire, seen)
+    for part in _split(data):
+        for event in wire.receive(part, 0.0):
+            if isinstance(event, PromiseReceived):
+                assert event.method in ("GET", "HEAD")
+                streams.add(event.promised_stream_id)
+            elif isinstance(event, ResponseReceived):
+                assert event.stream_id in streams
+            elif isinstance(event, DataReceived):
+                wire.acknowledge(len(event.data), event.stream_id)
+        _write(wire, seen)
+        wire.after_output(0.0)
+
+
+def link(data: bytes) -> None:
+    """`wire.links`: reads anything; what it writes is one link again, and safe in a header."""
+    found = links.parse(data)
+    assert len(found) <= data.count(b"<")
+    target, _, uses = data.decode("utf-8", "surrogateescape").partition("\n")
+    crossorigin, _, rest = uses.partition("\n")
+    kind, _, integrity = rest.partition("\n")
+    made: Any = Link
+    written = made(
+        target,
+        as_="style",
+        crossorigin=crossorigin or None,
+        type=kind,
+        integrity=integrity,
+    ).field_value()
+
+    (read,) = links.parse(written)
+    assert written.isascii()
+    assert written.decode().isprintable()
+    assert read.target == links.escape_target(target)
+    assert read.as_ == "style"
+
+
+def push(data: bytes) -> None:
+    """`deliver.push`: whatever is asked for, the target is one that may be promised."""
+    words = data.decode("utf-8", "surrogateescape").split("\n")
+    path, query, name, value, page, host = (words + [""] * 6)[:6]
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError("a push reads nothing")
+
+    builder = PushBuilder(_scope(page, host), receive, send)
+    builder.path(path).query_string(query)
+    if name:
+        builder.set_header(name, value)
+    elif value:
+        builder.session(value)
+    _run(builder.push())
+
+    (message,) = sent
+    assert message["path"].startswith("/")
+    assert valid_target(push_target(message["path"], b""))
+
+
+def _scope(page: str, host: str) -> dict[str, Any]:
+    raw = page.encode("utf-8", "surrogateescape")
+    return {
+        "type": "http",
+        "scheme": "https",
+        "path": "/" + raw.decode("utf-8", "replace"),
+        "raw_path": b"/" + raw,
+        "headers": [(b"host", host.encode("utf-8", "surrogateescape") or b"localhost")],
+        "extensions": {"http.response.push": {}, "headstart": {"pushed": False}},
+    }
+
+
+def _run(call: Coroutine[Any, Any, object]) -> None:
+    """Run what never waits."""
+    try:
+        call.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waits")
+
+
+def http1(data: bytes) -> None:
+    """`server.protocol` and `server.http1`: any bytes on a new connection."""
+    talk(_split(data))
+
+
+TARGETS: Final = {
+    "frames": Target(frames),
+    "server": Target(server),
+    "client": Target(client),
+    "links": Target(link, (LinkError,)),
+    "push": Target(push, (LocalProtocolError,)),
+    "http1": Target(http1),
+}
