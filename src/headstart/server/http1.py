@@ -425,8 +425,8 @@ class Http1Connection(HttpToolsProtocol):
         if self._begun:
             self._refuse(_Answer(408, "the request came too slowly", Closing.HEADERS_TIMEOUT))
         else:
-            self._end = Closing.PREFACE_TIMEOUT
-            self.transport.close()
+            self._tell(Closing.PREFACE_TIMEOUT)
+            self.transport.abort()
 
     def _check_rate(self, now: float) -> None:
         least = self._worker.options.min_body_rate * (now - self._since)

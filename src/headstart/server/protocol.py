@@ -129,6 +129,7 @@ class HeadstartProtocol(asyncio.Protocol):
                 context,
                 server_side=True,
                 ssl_handshake_timeout=self._options.handshake_timeout,
+                ssl_shutdown_timeout=self._options.stall_timeout,
             )
         except ConnectionAbortedError:
             self._handshake_failed(Closing.HANDSHAKE_TIMEOUT)

@@ -82,7 +82,6 @@ class Refusals:
             logger.warning("%d more not logged: %s", self._unwritten.total(), sums)
             self._unwritten.clear()
 
-    @property
     def owes_a_sum(self) -> bool:
         """Whether something was not written yet."""
         return bool(self._unwritten)

@@ -111,7 +111,7 @@ class Worker:
         for transport in [transport for transport in self._kept if transport.is_closing()]:
             self._kept.pop(transport).free()
         self.refusals.second_passed(now)
-        if self.counters.open or self.shedding or self.refusals.owes_a_sum:
+        if self.counters.open or self.shedding or self.refusals.owes_a_sum():
             self._timer = self._loop.call_later(self._every, self._look)
 
     def _look_at_memory(self, used: int) -> None:

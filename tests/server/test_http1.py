@@ -1,0 +1,793 @@
+"""HTTP/1.1: what gets to the application, what is refused and how, what takes too long."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+import websockets.exceptions
+import websockets.sync.client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from headstart.config import ServerOptions, WireLimits
+from headstart.reasons import Closing
+from headstart.server.counters import Counters
+from headstart.server.memory import used_memory
+from headstart.server.worker import Worker
+from tests.peers import peer
+from tests.server.apps import (
+    Held,
+    Receive,
+    Recorder,
+    Scope,
+    Send,
+    answer,
+    body,
+    hello,
+    lifespan,
+    read_all,
+    start,
+)
+from tests.server.live import PATIENCE, LiveServer, certificate, running, until
+from tests.server.raw import tls_socket
+
+GOOD = b"GET /ok HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LAST = b"GET /last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+POST = b"POST /up HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def connected(server: LiveServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), PATIENCE)
+
+
+def rest(client: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    data = b""
+    while True:
+        part = client.recv(65536)
+        if not part:
+            return data
+        data += part
+
+
+def told(server: LiveServer, data: bytes) -> bytes:
+    """What the server says to `data` before it closes."""
+    with connected(server) as client:
+        client.sendall(data)
+        return rest(client)
+
+
+def statuses(data: bytes) -> list[int]:
+    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d{3})", data)]
+
+
+def counters(server: LiveServer) -> Counters:
+    """What the server counted."""
+    return Worker.of(server.server.server_state, server.server.config, server.server.loop).counters
+
+
+async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+    """Reads whatever comes, to its end."""
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    if scope["type"] == "websocket":
+        return None
+    while (message := await receive())["type"] == "http.request" and message["more_body"]:
+        pass
+    return await answer(send)
+
+
+async def upload(scope: Scope, receive: Receive, send: Send) -> None:
+    """Reads the whole body, and answers how long it was."""
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    return await answer(send, str(len(await read_all(receive))).encode())
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture(scope="module")
+def strict(recorder: Recorder) -> Iterator[LiveServer]:
+    """One server for all that refuses and all that passes."""
+    with running(recorder) as server:
+        yield server
+
+
+# Checks, the same as over HTTP/2.
+
+_FIELD = b"GET / HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n"
+_FRAMED = POST + b"%s\r\n\r\nabc"
+MALFORMED = {
+    "no Host": b"GET / HTTP/1.1\r\n\r\n",
+    "two Hosts": b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+    "two Hosts that differ": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "two Hosts in HTTP/1.0": b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n",
+    "empty Host": b"GET / HTTP/1.1\r\nHost:\r\n\r\n",
+    "comma in Host": b"GET / HTTP/1.1\r\nHost: a,b\r\n\r\n",
+    "userinfo in Host": b"GET / HTTP/1.1\r\nHost: user@a\r\n\r\n",
+    "path in Host": b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
+    "absolute-form": b"GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "fragment": b"GET /#top HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "8-bit path": b"GET /\xe4 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "asterisk without OPTIONS": b"GET * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "CONNECT": b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n\r\n",
+    "lower-case method": b"get / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "method with a dot": b"G.T / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a name that shadows": _FIELD % b"Content_Length: 3",
+    "gzip, chunked": _FRAMED % b"Transfer-Encoding: gzip, chunked",
+    "gzip and chunked": _FRAMED % b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+    "chunked twice": _FRAMED % b"Transfer-Encoding: chunked, chunked",
+    "identity": _FRAMED % b"Transfer-Encoding: identity",
+    "chunked;q=1": _FRAMED % b"Transfer-Encoding: chunked;q=1",
+    "chunked in HTTP/1.0": b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "length and chunked": _FRAMED % b"Content-Length: 3\r\nTransfer-Encoding: chunked",
+    "chunked and length": _FRAMED % b"Transfer-Encoding: chunked\r\nContent-Length: 3",
+    "length twice": _FRAMED % b"Content-Length: 3\r\nContent-Length: 3",
+    "two lengths in one": _FRAMED % b"Content-Length: 3, 3",
+    "length with a sign": _FRAMED % b"Content-Length: +3",
+    "hexadecimal length": _FRAMED % b"Content-Length: 0x3",
+    "length past 64 bits": _FRAMED % b"Content-Length: 99999999999999999999",
+    "empty length": _FRAMED % b"Content-Length:",
+    "folded line": _FIELD % b"X: a\r\n b",
+    "folded with a tab": _FIELD % b"X: a\r\n\tb",
+    "folded first line": b"GET / HTTP/1.1\r\n Host: localhost\r\n\r\n",
+    "bare LF": b"GET / HTTP/1.1\nHost: localhost\n\n",
+    "bare LF behind a field": b"GET / HTTP/1.1\r\nHost: localhost\nX: a\r\n\r\n",
+    "bare LF at the end": b"GET / HTTP/1.1\r\nHost: localhost\r\n\n",
+    "bare CR": _FIELD % b"X: a\rY: b",
+    "white space before the colon": b"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n",
+    "no name": _FIELD % b": a",
+    "no colon": _FIELD % b"name",
+    "name that is no token": _FIELD % b"X(1): a",
+    "NUL": _FIELD % b"X: a\x00b",
+    "control character": _FIELD % b"X: a\x01b",
+    "DEL": _FIELD % b"X: a\x7fb",
+    "no version's name": b"GET / http/1.1\r\nHost: localhost\r\n\r\n",
+    "WebSocket with a body": _FIELD
+    % b"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3",
+}
+MALFORMED_BODIES = {
+    "chunk size with a prefix": CHUNKED + b"0x3\r\nabc\r\n0\r\n\r\n",
+    "chunk size with white space": CHUNKED + b"3 \r\nabc\r\n0\r\n\r\n",
+    "chunk size past 64 bits": CHUNKED + b"fffffffffffffffff\r\nabc\r\n",
+    "chunk longer than it says": CHUNKED + b"3\r\nabcd\r\n0\r\n\r\n",
+    "chunk behind a bare LF": CHUNKED + b"3\nabc\r\n0\r\n\r\n",
+    "chunk that a bare LF ends": CHUNKED + b"3\r\nabc\n0\r\n\r\n",
+    "extension that a bare LF ends": CHUNKED + b"3;a\nabc\r\n0\r\n\r\n",
+    "Host in trailers": CHUNKED + b"0\r\nHost: localhost\r\n\r\n",
+    "length in trailers": CHUNKED + b"0\r\nContent-Length: 3\r\n\r\n",
+    "coding in trailers": CHUNKED + b"0\r\nTransfer-Encoding: chunked\r\n\r\n",
+}
+PASSES = {
+    "plain": GOOD,
+    "HTTP/1.0 without Host": b"GET /ok HTTP/1.0\r\n\r\n",
+    "white space around a value": b"GET /ok HTTP/1.1\r\nHost: \t localhost \t\r\n\r\n",
+    "OPTIONS *": b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "port in Host": b"GET /ok HTTP/1.1\r\nHost: localhost:8080\r\n\r\n",
+    "IPv6 in Host": b"GET /ok HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
+    "empty line before": b"\r\n" + GOOD,
+    "8-bit value": _FIELD % b"X: \xe4",
+    "length": _FRAMED % b"Content-Length: 3",
+    "length behind white space": _FRAMED % b"Content-Length: 3 ",
+    "Chunked": POST + b"Transfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    "chunk extension": CHUNKED + b'3;a=b;c="d"\r\nabc\r\n0\r\n\r\n',
+    "trailers": CHUNKED + b"3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n",
+    "an upgrade that is not offered": _FIELD % b"Connection: Upgrade\r\nUpgrade: h2c",
+}
+
+
+@pytest.mark.parametrize("request_", MALFORMED.values(), ids=MALFORMED)
+def test_malformed_request_is_answered_400_and_never_seen(
+    strict: LiveServer, recorder: Recorder, request_: bytes
+) -> None:
+    assert statuses(told(strict, request_ + LAST)) == [400]
+    assert recorder.empty
+
+
+@pytest.mark.parametrize("request_", MALFORMED.values(), ids=MALFORMED)
+def test_malformed_request_is_refused_byte_by_byte_too(
+    strict: LiveServer, recorder: Recorder, request_: bytes
+) -> None:
+    with connected(strict) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            for number in range(len(request_)):
+                client.sendall(request_[number : number + 1])
+        assert statuses(rest(client)) == [400]
+    assert recorder.empty
+
+
+@pytest.mark.parametrize("request_", MALFORMED_BODIES.values(), ids=MALFORMED_BODIES)
+def test_malformed_body_ends_the_request_and_the_connection(request_: bytes) -> None:
+    ends: list[str] = []
+
+    async def upload(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        while (message := await receive())["type"] == "http.request" and message["more_body"]:
+            pass
+        ends.append(message["type"])
+        return None
+
+    with running(upload) as server:
+        assert statuses(told(server, request_ + LAST)) == [400]
+        until(lambda: ends == ["http.disconnect"], "the disconnect")
+
+
+@pytest.mark.parametrize("request_", PASSES.values(), ids=PASSES)
+def test_well_formed_request_passes(
+    strict: LiveServer, recorder: Recorder, request_: bytes
+) -> None:
+    assert statuses(told(strict, request_ + LAST))[:1] == [200]
+    while not recorder.empty:
+        recorder.next()
+
+
+@pytest.mark.parametrize("version", [b"HTTP/0.9", b"HTTP/2.0"])
+def test_version_that_is_not_spoken_is_answered_505(
+    strict: LiveServer, recorder: Recorder, version: bytes
+) -> None:
+    assert statuses(told(strict, GOOD.replace(b"HTTP/1.1", version))) == [505]
+    assert recorder.empty
+
+
+def test_request_line_without_a_version_is_answered_505(strict: LiveServer) -> None:
+    assert statuses(told(strict, b"GET /\r\n\r\n")) == [505]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 8192), 414),
+        (b"GET /" + b"a" * 100_000, 414),
+        (_FIELD % b"\r\n".join([b"A: b"] * 100), 431),
+        (_FIELD % (b"A: " + b"b" * 16_384), 431),
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 100_000, 431),
+        (b"GET / HTTP/1.1\r\n" + b"b" * 100_000, 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20_000, 431),
+        (b"\r\n" * 50_000, 431),
+        (CHUNKED + b"0\r\n" + b"A: b\r\n" * 102, 431),
+        (CHUNKED + b"3;" + b"e" * 100_000, 400),
+        (CHUNKED + b"0\r\nA: " + b"b" * 100_000, 400),
+    ],
+    ids=[
+        "target",
+        "target without end",
+        "fields",
+        "field",
+        "value without end",
+        "name without end",
+        "fields without end",
+        "nothing but line ends",
+        "trailers",
+        "chunk extension without end",
+        "trailer without end",
+    ],
+)
+def test_what_is_too_large_is_refused(request_: bytes, status: int) -> None:
+    with running(reads) as server:
+        with connected(server) as client:
+            client.sendall(request_)
+
+            assert statuses(rest(client)) == [status]
+        assert counters(server).connections[Closing.TOO_LARGE] == 1
+
+
+def test_limits_themselves_pass(strict: LiveServer, recorder: Recorder) -> None:
+    target = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 8191)
+    fields = _FIELD % b"\r\n".join([b"A: b"] * 99)
+
+    assert statuses(told(strict, target + fields + LAST)) == [200, 200, 200]
+    assert [len(recorder.next()["headers"]) for _ in range(3)] == [1, 100, 2]
+
+
+def test_limits_are_those_of_the_options() -> None:
+    limits = WireLimits(max_target_size=10, max_header_count=2)
+    with running(hello, ServerOptions(limits=limits)) as server:
+        assert statuses(told(server, b"GET /12345678901 HTTP/1.1\r\nHost: a\r\n\r\n")) == [414]
+        assert statuses(told(server, _FIELD % b"A: b\r\nB: c")) == [431]
+        assert statuses(told(server, LAST)) == [200]
+
+
+def test_trailers_never_become_fields_of_the_request() -> None:
+    seen: list[bytes] = []
+
+    async def upload(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        await read_all(receive)
+        seen.extend(name for name, _ in scope["headers"])
+        return await answer(send)
+
+    with running(upload) as server:
+        told(server, CHUNKED + b"0\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n" + LAST)
+
+    assert b"x-forwarded-for" not in seen
+    assert b"host" in seen
+
+
+def test_value_comes_without_the_white_space_around_it(
+    strict: LiveServer, recorder: Recorder
+) -> None:
+    told(strict, LAST.replace(b"localhost", b" localhost\t "))
+
+    assert (b"host", b"localhost") in recorder.next()["headers"]
+
+
+# Refusals in their place.
+
+
+def test_refusal_waits_for_the_responses_before_it() -> None:
+    held = Held()
+    with running(held) as server, connected(server) as client:
+        client.sendall(GOOD + GOOD + MALFORMED["two Hosts"] + GOOD)
+        until(lambda: held.waiting == 1, "the first request")
+        held.gate.open()
+
+        assert statuses(rest(client)) == [200, 200, 400]
+        assert held.waiting == 2
+
+
+def test_body_that_breaks_behind_a_request_in_flight_does_not_harm_that() -> None:
+    held = Held()
+    with running(held) as server, connected(server) as client:
+        client.sendall(GOOD + MALFORMED_BODIES["chunk longer than it says"])
+        until(lambda: held.waiting == 1, "the first request")
+        held.gate.open()
+
+        assert statuses(rest(client)) == [200, 400]
+        assert held.waiting == 1
+
+
+def test_body_that_breaks_behind_the_start_of_its_response_cuts_that_off() -> None:
+    async def early(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        await send(start(200, [(b"content-length", b"10")]))
+        await send(body(b"12345", more_body=True))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        return None
+
+    with running(early) as server, connected(server) as client:
+        client.sendall(CHUNKED)
+        data = client.recv(65536)
+        while b"12345" not in data:
+            data += client.recv(65536)
+        client.sendall(b"nonsense\r\n")
+
+        assert rest(client) == b""
+
+
+def test_client_that_goes_on_sending_still_reads_why_it_was_refused() -> None:
+    with running(hello) as server, connected(server) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 200_000)
+
+        assert statuses(rest(client)) == [431]
+
+
+def test_client_that_never_stops_sending_is_cut_off() -> None:
+    with running(hello, ServerOptions(header_timeout=0.4)) as server, connected(server) as client:
+        client.sendall(MALFORMED["no Host"])
+
+        until(lambda: not is_open(client), "the end of the connection")
+
+
+def is_open(client: socket.socket) -> bool:
+    try:
+        client.sendall(b"x" * 1000)
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    return True
+
+
+def test_more_requests_at_once_than_streams_are_refused_behind_the_others() -> None:
+    options = ServerOptions(limits=WireLimits(max_concurrent_streams=10))
+    held = Held()
+    with running(held, options) as server, connected(server) as client:
+        client.sendall(GOOD * 50)
+        until(lambda: held.waiting == 1, "the first request")
+        held.gate.open()
+
+        assert statuses(rest(client)) == [200] * 11 + [503]
+
+
+def test_pipelined_requests_are_answered_in_their_order() -> None:
+    with running(hello) as server:
+        data = told(server, b"".join(GOOD.replace(b"ok", b"%d" % n) for n in range(50)) + LAST)
+
+        assert re.findall(rb"/(\w+) over", data) == [*(b"%d" % n for n in range(50)), b"last"]
+
+
+def test_request_body_and_the_next_request_in_one_piece() -> None:
+    async def upload(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        return await answer(send, await read_all(receive) or b"nothing")
+
+    large = bytes(range(256)) * 1000
+    posts = [
+        POST + b"Content-Length: 3\r\n\r\nabc",
+        CHUNKED + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+        POST + b"Content-Length: %d\r\n\r\n%s" % (len(large), large),
+    ]
+    with running(upload) as server:
+        data = told(server, b"".join(posts) + LAST)
+
+        assert statuses(data) == [200] * 4
+        assert [b"\r\n\r\nabcHTTP" in data, b"\r\n\r\nabcdeHTTP" in data, large in data] == [
+            True
+        ] * 3
+
+
+# Upgrades.
+
+
+def test_upgrade_that_nobody_offers_does_not_hide_the_body() -> None:
+    """The parser would take the body for the other protocol, and then for requests."""
+    seen: list[tuple[str, bytes, list[bytes]]] = []
+
+    async def upload(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        seen.append(
+            (scope["path"], await read_all(receive), [name for name, _ in scope["headers"]])
+        )
+        return await answer(send)
+
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    request = (
+        POST
+        + b"Connection: keep-alive, Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        + b"HTTP2-Settings: AAM\r\n"
+        + b"Content-Length: %d\r\n\r\n%s" % (len(smuggled), smuggled)
+    )
+    with running(upload) as server:
+        data = told(server, request + request + LAST)
+
+    assert statuses(data) == [200] * 3
+    assert [(path, content) for path, content, _ in seen] == [
+        ("/up", smuggled),
+        ("/up", smuggled),
+        ("/last", b""),
+    ]
+    assert seen[0][2] == [b"host", b"connection", b"content-length"]
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Accepts a WebSocket and sends one message back."""
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    if scope["type"] != "websocket":
+        return await answer(send)
+    await receive()
+    await send({"type": "websocket.accept"})
+    message = await receive()
+    await send({"type": "websocket.send", "text": message["text"]})
+    await receive()
+    return None
+
+
+def test_websocket_goes_through_the_same_checks() -> None:
+    with running(echo) as server:
+        url = f"ws://127.0.0.1:{server.port}/"
+        with websockets.sync.client.connect(url, proxy=None) as client:
+            client.send("hello")
+            assert client.recv(PATIENCE) == "hello"
+        with pytest.raises(websockets.exceptions.InvalidStatus) as caught:
+            websockets.sync.client.connect(
+                url, proxy=None, additional_headers={"Host": "elsewhere"}
+            )
+    assert caught.value.response.status_code == 400
+
+
+def test_websocket_keeps_its_seat_until_it_ends() -> None:
+    with running(echo, ServerOptions(header_timeout=0.2)) as server:
+        url = f"ws://127.0.0.1:{server.port}/"
+        with websockets.sync.client.connect(url, proxy=None) as client:
+            client.send("hello")
+            client.recv(PATIENCE)
+            assert counters(server).open >= 1
+            seats = counters(server)
+            until(lambda: seats.open == 1, "the others' end")
+        until(lambda: seats.open == 0, "the end of the WebSocket's seat")
+
+
+# Time.
+
+
+def test_slow_head_is_answered_408() -> None:
+    with running(hello, ServerOptions(header_timeout=0.4)) as server:
+        with connected(server) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+            client.settimeout(0.05)
+            data = b""
+            deadline = time.monotonic() + PATIENCE
+            while not data and time.monotonic() < deadline:
+                with suppress(TimeoutError):
+                    data = client.recv(65536)
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    client.sendall(b"X: y\r\n" if not data else b"")
+
+            assert statuses(data) == [408]
+        assert counters(server).connections[Closing.HEADERS_TIMEOUT] == 1
+
+
+def test_slow_head_behind_an_answered_request_is_closed_too() -> None:
+    options = ServerOptions(header_timeout=0.4)
+    with (
+        running(hello, options, timeout_keep_alive=60) as server,
+        connected(server) as client,
+    ):
+        client.sendall(GOOD)
+        until_answered(client)
+        client.sendall(b"GET")
+
+        assert statuses(rest(client)) == [408]
+
+
+def until_answered(client: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n/ok over 1.1" not in data:
+        data += client.recv(65536)
+    return data
+
+
+def test_tls_client_that_says_nothing_is_disconnected() -> None:
+    options = ServerOptions(header_timeout=0.4)
+    with running(hello, options, tls=True) as server, tls_socket(server.port) as client:
+        with suppress(ConnectionResetError, ssl.SSLEOFError):
+            assert client.recv(65536) == b""
+        until(lambda: counters(server).connections[Closing.PREFACE_TIMEOUT] == 1, "the reason")
+
+
+def test_slow_body_is_answered_408() -> None:
+    async def upload(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        return None
+
+    with running(upload, ServerOptions(body_timeout=0.4)) as server:
+        with connected(server) as client:
+            # The first part is quick: what counts is the rate now, not that since the beginning.
+            client.sendall(POST + b"Content-Length: 100000\r\n\r\n" + b"x" * 90_000)
+
+            assert statuses(rest(client)) == [408]
+        assert counters(server).connections[Closing.BODY_TIMEOUT] == 1
+
+
+def test_body_that_the_application_does_not_want_yet_is_not_slow() -> None:
+    held = Held()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        held.waiting += 1
+        await held.gate.passed()
+        return await answer(send, str(len(await read_all(receive))).encode())
+
+    size = 1_000_000
+    with running(slow, ServerOptions(body_timeout=0.2)) as server, connected(server) as client:
+        head = POST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % size
+        client.sendall(head + bytes(size // 2))
+        until(lambda: held.waiting == 1, "the request")
+        looks = server.server.server_state
+        passed = time.monotonic() + 1
+        until(lambda: time.monotonic() > passed and looks.connections, "five time-outs")
+        held.gate.open()
+        client.sendall(bytes(size - size // 2))
+
+        assert rest(client).endswith(b"%d" % size)
+
+
+def test_client_that_waits_for_100_continue_is_not_slow() -> None:
+    held = Held()
+
+    async def later(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        await held.gate.passed()
+        return await answer(send, await read_all(receive))
+
+    with running(later, ServerOptions(body_timeout=0.2)) as server, connected(server) as client:
+        head = b"Expect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\n"
+        client.sendall(POST + head)
+        passed = time.monotonic() + 1
+        until(lambda: time.monotonic() > passed, "five time-outs")
+        held.gate.open()
+        assert statuses(client.recv(65536)) == [100]
+        client.sendall(b"abc")
+
+        assert rest(client).endswith(b"abc")
+
+
+def test_client_that_reads_nothing_is_cut_off() -> None:
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        await send(start())
+        for _ in range(1000):
+            await send(body(bytes(65536), more_body=True))
+        return None
+
+    with running(endless, ServerOptions(stall_timeout=0.4)) as server, connected(server) as client:
+        client.sendall(GOOD)
+        state = server.server.server_state
+        until(lambda: state.tasks, "the request")
+        until(lambda: not state.connections, "the end of the connection")
+
+
+def test_client_that_reads_slowly_is_served_to_the_end() -> None:
+    size = 1_500_000
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        return await answer(send, bytes(size))
+
+    with running(large, ServerOptions(stall_timeout=0.5)) as server, connected(server) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.sendall(LAST)
+        received = 0
+        while part := client.recv(65536):
+            received += len(part)
+            time.sleep(0.05)
+
+        assert received > size
+
+
+# What it costs.
+
+
+def test_many_unfinished_heads_stay_within_their_memory() -> None:
+    """200 clients that send the most that is kept: 25 KB each, and nothing for what goes on."""
+    most = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 24_000
+    with running(hello) as server:
+        before = used_memory()
+        clients = [connected(server) for _ in range(200)]
+        for client in clients:
+            client.sendall(most)
+        until(lambda: len(server.server.server_state.connections) == 200, "the connections")
+        begun = time.monotonic()
+        assert statuses(told(server, LAST)) == [200]
+        took = time.monotonic() - begun
+        grown = used_memory() - before
+        for client in clients:
+            client.close()
+
+    assert grown < 40_000_000
+    assert took < PATIENCE / 4
+
+
+def test_refused_clients_leave_no_task_and_no_connection_behind() -> None:
+    with running(hello) as server:
+        for request in MALFORMED.values():
+            told(server, request)
+        state = server.server.server_state
+        until(lambda: not state.connections and not state.tasks, "the end of all")
+
+        assert counters(server).connections[Closing.MALFORMED] == len(MALFORMED)
+
+
+# Whatever comes.
+
+_PIECES = [
+    GOOD,
+    LAST,
+    POST,
+    CHUNKED,
+    b"GET / HTTP/1.1\r\n",
+    b"Host: a\r\n",
+    b"Content-Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Connection: Upgrade\r\nUpgrade: h2c\r\n",
+    b"Upgrade: websocket\r\nConnection: upgrade\r\n",
+    b"Expect: 100-continue\r\n",
+    b"\r\n",
+    b"3\r\nabc\r\n",
+    b"0\r\n\r\n",
+    b"\x00",
+    b" ",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+]
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.one_of(st.sampled_from(_PIECES), st.binary(max_size=20)), max_size=12))
+def test_whatever_comes_raises_nothing_and_leaves_nothing(
+    whatever_server: LiveServer, caplog: pytest.LogCaptureFixture, pieces: list[bytes]
+) -> None:
+    caplog.clear()
+    with connected(whatever_server) as client, suppress(BrokenPipeError, ConnectionResetError):
+        for piece in pieces:
+            client.sendall(piece)
+        client.shutdown(socket.SHUT_WR)
+        rest(client)
+    state = whatever_server.server.server_state
+    until(lambda: not state.connections, "the end of the connection")
+
+    assert not [record for record in caplog.records if record.exc_info]
+    assert statuses(told(whatever_server, LAST)) == [200]
+
+
+@pytest.fixture(scope="module")
+def whatever_server() -> Iterator[LiveServer]:
+    with running(reads) as server:
+        yield server
+
+
+# Real clients.
+
+
+def test_curl_keeps_its_connection_alive_for_uploads_and_downloads() -> None:
+    made = certificate()
+    with running(upload, tls=True) as server:
+        command = [peer("curl"), "-sv", "--http1.1", "--cacert", str(made.ca_certfile)]
+        command += ["--data-binary", "x" * 100_000, server.url + "/1", server.url + "/2"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+
+    assert done.stdout == "100000" * 2
+    assert "Re-using existing" in done.stderr
+
+
+def test_node_agent_makes_many_requests_on_one_connection() -> None:
+    script = """
+    const http = require("http");
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const ask = (n) => new Promise((resolve, reject) => {
+      const request = http.request(
+        { host: "127.0.0.1", port: process.argv[1], path: `/${n}`, method: "POST", agent },
+        (response) => {
+          let text = "";
+          response.on("data", (part) => (text += part));
+          response.on("end", () => resolve([response.statusCode, text]));
+        });
+      request.on("error", reject);
+      request.write("a"); request.end("b".repeat(n * 1000));  // chunked
+    });
+    Promise.all([1, 2, 3, 4, 5].map(ask)).then((all) => {
+      console.log(JSON.stringify(all)); agent.destroy();
+    });
+    """
+
+    with running(upload) as server:
+        done = subprocess.run(
+            [peer("node"), "-e", script, str(server.port)],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+
+        assert counters(server).accepted == 1
+    assert json.loads(done.stdout) == [[200, str(n * 1000 + 1)] for n in range(1, 6)]
+
+
+def test_h2load_over_http_1_1_loses_nothing() -> None:
+    with running(hello) as server:
+        url = f"http://127.0.0.1:{server.port}/x"
+        done = subprocess.run(
+            [peer("h2load"), "--h1", "-n", "2000", "-c", "10", "-m", "4", url],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+
+    assert "2000 succeeded, 0 failed, 0 errored" in done.stdout
