@@ -58,6 +58,7 @@ class PushServer:
     Attributes:
         port: Where it listens.
         pages: What paths answer, before all others.
+        refuse: So many requests are reset with REFUSED_STREAM.
         requests: `METHOD PATH` of each request, in order.
         fields: The fields of the last request.
         all_fields: The fields of the last request for each path.
@@ -73,6 +74,7 @@ class PushServer:
         self.resets: list[int] = []
         self.goaways: list[int] = []
         self.pages: dict[str, Page] = {}
+        self.refuse = 0
         self.all_fields: dict[str, dict[str, str]] = {}
         self.message = b""
 
@@ -135,7 +137,8 @@ class _Peer(asyncio.Protocol):
                     self._bodies[stream_id] += data
             case StreamEnded(stream_id=int(stream_id)):
                 self._ended.add(stream_id)
-                self._answer(stream_id)
+                if not self._did_as_told(stream_id):
+                    self._answer(stream_id)
             case StreamReset(stream_id=int(stream_id)):
                 self._server.resets.append(int(event.error_code or 0))
                 self._waiting.pop(stream_id, None)
@@ -144,13 +147,21 @@ class _Peer(asyncio.Protocol):
             case _:
                 pass  # settings, windows, priorities: the library has seen to them
 
+    def _did_as_told(self, stream_id: int) -> bool:
+        """Do what the test says, if it says something of this request."""
+        page = self._server.pages.get(self._targets[stream_id].partition(" ")[2])
+        if self._server.refuse:
+            self._server.refuse -= 1
+            self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+        elif page is not None:
+            self._begin(stream_id, page)
+        else:
+            return False
+        return True
+
     def _answer(self, stream_id: int) -> None:
         """What each path answers."""
         target = self._targets[stream_id]
-        page = self._server.pages.get(target.partition(" ")[2])
-        if page is not None:
-            self._begin(stream_id, page)
-            return
         match target.split(" "):
             case ["POST", "/data"]:
                 self._server.message = bytes(self._bodies[stream_id])

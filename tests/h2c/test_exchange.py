@@ -183,6 +183,27 @@ async def test_of_small_bodies_no_progress_is_shown(session: Session) -> None:
     assert recorder.shown == []
 
 
+@pytest.mark.parametrize("options", [[], ["--data", "x"]])
+async def test_a_request_that_was_surely_not_processed_is_sent_once_more(
+    options: list[str], session: Session, server: PushServer
+) -> None:
+    server.refuse = 1
+
+    assert await run(session, Recorder(), "post", *options, "/x") == 0
+    assert server.requests == ["POST /x", "POST /x"]
+
+
+@pytest.mark.parametrize(("refused", "options"), [(3, []), (1, ["--file", "source"])])
+async def test_but_not_for_ever_and_not_if_its_content_is_gone(
+    refused: int, options: list[str], session: Session, server: PushServer
+) -> None:
+    server.refuse = refused
+
+    with pytest.raises(RequestFailed, match=r"REFUSED_STREAM|did not process"):
+        await run(session, Recorder(b"x"), "post", *options, "/x")
+    assert server.requests == ["POST /x"] * refused
+
+
 async def test_with_fail_a_bad_status_has_no_content(session: Session) -> None:
     recorder = Recorder()
 

@@ -35,6 +35,10 @@ def test_every_kind_of_error_has_its_code(kind: type[HeadstartError], code: int)
 def test_an_explanation_is_one_line_with_its_hint() -> None:
     assert explanation(HeadstartError("it broke", hint="Mend it.")) == "it broke; mend it"
     assert explanation(HeadstartError("it broke")) == "it broke"
+    assert explanation(HeadstartError("it broke", hint="ALPN chooses.")) == "it broke; ALPN chooses"
+    assert explanation(HeadstartError("it broke", hint="A retry may do.")) == (
+        "it broke; a retry may do"
+    )
 
 
 def test_a_request_that_failed_on_the_way_is_told_with_how_to_see_why() -> None:

@@ -18,6 +18,8 @@ Everything else runs in the background process, which reads the arguments as wel
     session.py       the connections, which of them is current, fields set by the user
     verbs.py         what each command does
     exchange.py      a request and its response
+    hinted.py        responses that a 103 named
+    load/            a page and what it needs, as a browser would fetch it
     progress.py      how far an upload or a download is
     ping.py          round trips, one or a series
     reports.py       what lists and --json print

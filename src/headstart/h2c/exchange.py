@@ -17,14 +17,17 @@ from types import TracebackType
 from headstart import __version__
 from headstart.client.connection import H2Connection
 from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.exchange import Informed
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import Response
+from headstart.client.upgrade import FirstRequest
 from headstart.client.uploads import Content
 from headstart.h2c import exits
 from headstart.h2c.conversation import Conversation, Request
+from headstart.h2c.hinted import Kept
 from headstart.h2c.options.requests import Exchange, FromFile, Text
 from headstart.h2c.progress import Progress
-from headstart.h2c.session import Link, Session, Usable
+from headstart.h2c.session import Link, Session
 from headstart.wire.payloads import visible
 
 _USER_AGENT = (b"user-agent", f"h2c/{__version__}".encode())
@@ -85,10 +88,10 @@ async def exchange(
             would obey, and where its standard error is one, progress is shown there.
     """
     origin, target = split_url(command.where)
-    fields = fields_of(command, session)
-    usable = partial(_can_answer, command, target, fields)
-    link = await _link(command, origin, session, usable)
-    if link.trust.insecure:
+    asking = _Asking(command, session, origin, target, fields_of(command, session))
+    kept = asking.kept()
+    link = None if kept is not None else await asking.link()
+    if link is not None and link.trust.insecure:
         await conversation.say(exits.INSECURE.format(link.connection.origin))
     if command.output not in ("", "-"):
         await conversation.open_output(command.output)
@@ -97,48 +100,110 @@ async def exchange(
         size = await conversation.open_input(command.content.path)
     async with Patience(command.timeout) as patience:
         moving = _Moving(command, conversation, request, patience)
-        content = moving.content(size)
-        again = partial(
-            session.connect, link.connection.origin, link.trust, command.timeout, usable
+        if link is None:
+            assert kept is not None
+            return await moving.show(kept)
+        if command.follow_hints:
+            return await _following(asking, link, moving, conversation)
+        return await asking.ask(link, moving.content(size), moving.show)
+
+
+async def _following(
+    asking: _Asking, link: Link, moving: _Moving, conversation: Conversation
+) -> int:
+    """Do the same, and fetch what a 103 names as soon as it comes."""
+    # Imported when somebody wants it: it reads HTML and CSS, too.
+    from headstart.h2c.load.following import Following
+
+    url = f"{link.connection.origin}{asking.target}"
+    async with Following(asking.session, asking.fields, url, asking.command.timeout) as following:
+        code = await asking.ask(link, moving.content(None), moving.show, following.informed)
+    for line in following.lines():
+        await conversation.say(line)
+    return code
+
+
+class _Asking:
+    """Sends the request, once more where the server surely did nothing about it."""
+
+    def __init__(
+        self,
+        command: Exchange,
+        session: Session,
+        origin: Origin | None,
+        target: str,
+        fields: list[tuple[bytes, bytes]],
+    ) -> None:
+        self.command = command
+        self.session = session
+        self.target = target
+        self.fields = fields
+        self._origin = origin
+
+    def kept(self) -> Kept | None:
+        """A response that a 103 had named and that waits for this request."""
+        command, session = self.command, self.session
+        if not len(session.hinted) or command.content is not None or not command.use_pushes:
+            return None
+        origin = self._origin or session.current().connection.origin
+        now = asyncio.get_running_loop().time()
+        return session.hinted.find(
+            command.method, origin, self.target, self.fields, now, stays=command.keep_push
         )
-        response = await _ask(command, target, fields, content, link, again)
+
+    async def link(self) -> Link:
+        """The connection for it."""
+        command = self.command
+        usable = partial(_can_answer, command, self.target, self.fields)
+        first = None
+        if command.content is None:
+            first = FirstRequest(command.method, self.target, self.fields)
+        if self._origin is None:
+            return await self.session.use_current(command.timeout, usable, first)
+        return await self.session.use(
+            self._origin, command.trust, command.timeout, usable, first=first
+        )
+
+    async def ask(
+        self,
+        link: Link,
+        content: Content,
+        show: Callable[[Response], Awaitable[int]],
+        informed: Informed | None = None,
+    ) -> int:
+        """Have the response shown; returns what `show` does."""
+        response = await self._response(link, content, informed)
         try:
-            return await moving.show(response)
+            return await show(response)
         finally:
             await response.aclose()
 
+    async def _response(self, link: Link, content: Content, informed: Informed | None) -> Response:
+        """Ask; again where the server has surely not acted on it (RFC 9113, 8.7)."""
+        # What is read from a file or a pipe cannot be read a second time.
+        attempts = 1 if isinstance(self.command.content, FromFile) else _ATTEMPTS
+        while True:
+            attempts -= 1
+            try:
+                return await self._attempt(link, content, informed)
+            except RequestFailed as error:
+                if error.processed or not attempts:
+                    raise
+            # The same server, should another command have made another one the current one.
+            self._origin = link.connection.origin
+            link = await self.link()
 
-async def _ask(
-    command: Exchange,
-    target: str,
-    fields: list[tuple[bytes, bytes]],
-    content: Content,
-    link: Link,
-    again: Callable[[], Awaitable[Link]],
-) -> Response:
-    """Ask; again where the server has surely not acted on it (RFC 9113, 8.7).
-
-    Args:
-        again: Connects to the same server where the connection takes no new requests.
-    """
-    # What is read from a file or a pipe cannot be read a second time.
-    attempts = 1 if isinstance(command.content, FromFile) else _ATTEMPTS
-    while True:
-        attempts -= 1
-        try:
-            return await link.connection.request(
-                command.method,
-                target,
-                fields,
-                content,
-                timeout=None,
-                use_pushes=command.use_pushes,
-                keep_push=command.keep_push,
-            )
-        except RequestFailed as error:
-            if error.processed or not attempts:
-                raise
-        link = await again()
+    async def _attempt(self, link: Link, content: Content, informed: Informed | None) -> Response:
+        return await link.connection.request(
+            self.command.method,
+            self.target,
+            self.fields,
+            content,
+            timeout=None,
+            use_pushes=self.command.use_pushes,
+            keep_push=self.command.keep_push,
+            informed=informed,
+        )
 
 
 class _Moving:
@@ -178,7 +243,7 @@ class _Moving:
             yield data
             await progress.moved(len(data))
 
-    async def show(self, response: Response) -> int:
+    async def show(self, response: Response | Kept) -> int:
         """Write the response as the command wants it; returns the exit code."""
         command, conversation = self._command, self._conversation
         if command.verbose:
@@ -193,7 +258,7 @@ class _Moving:
             await conversation.out(_tail(response, printable=self._to_terminal))
         return exits.OK
 
-    async def _show_content(self, response: Response) -> None:
+    async def _show_content(self, response: Response | Kept) -> None:
         progress = self._progress("down", _length(response))
         async for data in response.iter_bytes():
             with self._patience.paused():
@@ -205,12 +270,6 @@ class _Moving:
     def _progress(self, what: str, total: int | None) -> Progress:
         clock = asyncio.get_running_loop().time
         return Progress(self._conversation, self._request, what, total, clock)
-
-
-async def _link(command: Exchange, origin: Origin | None, session: Session, usable: Usable) -> Link:
-    if origin is None:
-        return await session.use_current(command.timeout, usable)
-    return await session.use(origin, command.trust, command.timeout, usable)
 
 
 def _can_answer(
@@ -236,18 +295,20 @@ def fields_of(command: Exchange, session: Session) -> list[tuple[bytes, bytes]]:
     return fields
 
 
-def _length(response: Response) -> int | None:
+def _length(response: Response | Kept) -> int | None:
     """What Content-Length says of the body."""
     length = response.header("content-length")
     return int(length) if length.isascii() and length.isdecimal() else None
 
 
-def _provenance(response: Response) -> str:
+def _provenance(response: Response | Kept) -> str:
+    if isinstance(response, Kept):
+        return f"{response.status}, hinted and fetched on stream {response.stream_id}"
     how = "pushed" if response.from_push else "requested"
     return f"{response.status}, {how} on stream {response.stream_id}"
 
 
-def _heads(response: Response, *, printable: bool) -> bytes:
+def _heads(response: Response | Kept, *, printable: bool) -> bytes:
     """Status and fields of the response, and of those that came before it."""
     heads = [(status, headers) for _, status, headers in response.informational]
     heads.append((response.status, response.headers))
@@ -257,7 +318,7 @@ def _heads(response: Response, *, printable: bool) -> bytes:
     return _text(lines, printable=printable)
 
 
-def _tail(response: Response, *, printable: bool) -> bytes:
+def _tail(response: Response | Kept, *, printable: bool) -> bytes:
     """The trailers, apart from the content, which has no line feed of its own at its end."""
     return _text([b"", b"", *_lines(response.trailers)], printable=printable)
 

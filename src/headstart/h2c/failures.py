@@ -35,4 +35,9 @@ def explanation(error: HeadstartError) -> str:
     hint = error.hint.rstrip(".")
     if isinstance(error, RequestFailed) and not hint:
         hint = exits.LOOK
-    return f"{error}; {hint[:1].lower()}{hint[1:]}" if hint else str(error)
+    return f"{error}; {_continued(hint)}" if hint else str(error)
+
+
+def _continued(hint: str) -> str:
+    """A sentence behind a semicolon; an abbreviation keeps its capitals."""
+    return hint[:1].lower() + hint[1:] if hint[1:2].islower() or hint[1:2] == " " else hint

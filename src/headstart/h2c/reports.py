@@ -36,7 +36,8 @@ def agreement(connection: H2Connection) -> str:
     """What was agreed on: address, ALPN, TLS version."""
     protocol = f"{connection.alpn}, {connection.tls_version}"
     if connection.origin.scheme == "http":
-        protocol = "h2c by prior knowledge, no TLS"
+        way = "prior knowledge" if connection.upgrade is None else "HTTP/1.1 Upgrade"
+        protocol = f"h2c by {way}, no TLS"
     where = address(connection.peername)
     return f"connected to {connection.origin} at {where}: {protocol}"
 

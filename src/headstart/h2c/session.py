@@ -18,8 +18,10 @@ from typing import Protocol, TypeAlias
 from headstart.client.connect import connect
 from headstart.client.connection import H2Connection
 from headstart.client.origin import Origin
+from headstart.client.upgrade import FirstRequest
 from headstart.errors import HeadstartError
 from headstart.h2c import exits
+from headstart.h2c.hinted import Hinted
 from headstart.h2c.options.connections import Trust
 from headstart.wire.frames import Direction
 
@@ -47,6 +49,7 @@ class Link:
 
     connection: H2Connection
     trust: Trust
+    upgrade: bool = False
 
 
 def is_available(connection: H2Connection) -> bool:
@@ -68,6 +71,7 @@ class Session:
         self._locks: defaultdict[Origin, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._current: Origin | None = None
         self._series: list[tuple[H2Connection, asyncio.Event]] = []
+        self.hinted = Hinted()
         self.fields: list[tuple[bytes, bytes]] = []
         """Sent with every request: names in lower case, and values."""
 
@@ -90,14 +94,16 @@ class Session:
             raise NotConnected(exits.NO_CONNECTION)
         return self._links[self._current]
 
-    async def use_current(self, timeout: float, usable: Usable = is_available) -> Link:
-        """The current connection, made again if it was lost.
+    async def use_current(
+        self, timeout: float, usable: Usable = is_available, first: FirstRequest | None = None
+    ) -> Link:
+        """The current connection, made again if it was lost; see `connect`.
 
         Raises:
             NotConnected: There is none.
         """
         link = self.current()
-        return await self.connect(link.connection.origin, link.trust, timeout, usable)
+        return await self.connect(link.connection.origin, link.trust, timeout, usable, first=first)
 
     async def use(
         self,
@@ -107,6 +113,7 @@ class Session:
         usable: Usable = is_available,
         *,
         make_current: bool = True,
+        first: FirstRequest | None = None,
     ) -> Link:
         """A connection to the origin, which becomes the current one.
 
@@ -115,7 +122,9 @@ class Session:
         link = self._links.get(origin)
         if link is not None and trust == Trust():
             trust = link.trust
-        return await self.connect(origin, trust, timeout, usable, make_current=make_current)
+        return await self.connect(
+            origin, trust, timeout, usable, make_current=make_current, first=first
+        )
 
     async def connect(
         self,
@@ -125,17 +134,25 @@ class Session:
         usable: Usable = is_available,
         *,
         make_current: bool = True,
+        upgrade: bool | None = None,
+        first: FirstRequest | None = None,
     ) -> Link:
         """A connection that was made with this trust, and becomes the current one.
 
         Args:
+            upgrade: Whether it began with HTTP/1.1; None for as the one before.
+            first: What asks for the upgrade where one is made: the request that comes next, since
+                Apache closes such a connection as soon as it idles.
             usable: Says whether one that is there can do what it is wanted for.
             make_current: Whether it becomes the current one, where there is one already.
         """
         async with self._locks[origin]:
             link = self._links.get(origin)
-            if link is None or link.trust != trust or not usable(link.connection):
-                made = Link(await self._connected(origin, trust, timeout), trust)
+            if upgrade is None:
+                upgrade = link is not None and link.upgrade
+            if link is None or not _is_as(link, trust, upgrade) or not usable(link.connection):
+                connection = await self._connected(origin, trust, timeout, upgrade, first)
+                made = Link(connection, trust, upgrade)
                 await self._replace(link, made)
                 link = made
         if make_current or self._current is None:
@@ -148,20 +165,29 @@ class Session:
         self._links[origin] = new
         if old is None or old.connection.closed:
             return
-        if old.trust == new.trust:
+        if _is_as(old, new.trust, new.upgrade):
             # The server said GOAWAY: other commands may still wait for their responses.
             self._retired = [link for link in self._retired if not link.connection.closed]
             self._retired.append(old)
         else:
             await old.connection.aclose()
 
-    async def _connected(self, origin: Origin, trust: Trust, timeout: float) -> H2Connection:
+    async def _connected(
+        self,
+        origin: Origin,
+        trust: Trust,
+        timeout: float,
+        upgrade: bool,
+        first: FirstRequest | None,
+    ) -> H2Connection:
         return await connect(
             origin,
             cafile=Path(trust.cafile) if trust.cafile else None,
             insecure=trust.insecure,
             tap=None if self._taps is None else self._taps.tap(),
             timeout=timeout,
+            upgrade=upgrade,
+            first=first if upgrade else None,
         )
 
     @contextmanager
@@ -199,3 +225,7 @@ class Session:
         self._retired.clear()
         self._current = None
         await asyncio.gather(*(link.connection.aclose() for link in links))
+
+
+def _is_as(link: Link, trust: Trust, upgrade: bool) -> bool:
+    return (link.trust, link.upgrade) == (trust, upgrade)

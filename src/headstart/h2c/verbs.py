@@ -75,7 +75,8 @@ async def _connect(
     origin = Origin.parse(command.origin)
     if command.trust.insecure:
         await conversation.say(exits.INSECURE.format(origin))
-    link = await session.connect(origin, _resolved(command.trust, folder), command.timeout)
+    trust = _resolved(command.trust, folder)
+    link = await session.connect(origin, trust, command.timeout, upgrade=command.upgrade)
     await conversation.print(reports.agreement(link.connection))
     if command.verbose:
         for line in reports.settings(link.connection):

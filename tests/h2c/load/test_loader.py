@@ -213,6 +213,23 @@ async def test_a_hint_that_fails_is_asked_for_again_when_the_page_wants_it(
     assert [one.way for one in result.failed] == ["hint", "request"]
 
 
+async def test_what_a_hint_links_is_wanted_once_the_page_uses_it(
+    session: Session, server: PushServer
+) -> None:
+    links = b"</a.css>; rel=preload; as=style, </b.css>; rel=preload; as=style"
+    server.pages = {
+        "/page": Page(
+            b"<link rel=stylesheet href=a.css>", hints=(links,), after=("GET /a.css", "GET /b.css")
+        ),
+        "/a.css": replace(CSS, body=b"a { b: url(used.png) }"),
+        "/b.css": replace(CSS, body=b"a { b: url(unused.png) }"),
+    }
+
+    await load(session, server)
+
+    assert server.requests == ["GET /page", "GET /a.css", "GET /b.css", "GET /used.png"]
+
+
 async def test_a_link_field_of_the_page_names_as_well(session: Session, server: PushServer) -> None:
     server.pages = {
         "/page": Page(b"<link rel=stylesheet href=a.css>", fields=((b"link", PRELOAD),)),

@@ -85,6 +85,13 @@ def test_methods_have_commands(method: str) -> None:
     assert exchange(method, "/").method == method.upper()
 
 
+def test_hints_are_followed_by_a_get() -> None:
+    assert exchange("get", "--follow-hints", "/").follow_hints
+    expected = "--follow-hints goes with a GET that sends no file; see 'h2c post --help'"
+    assert mistake("post", "--follow-hints", "/") == expected
+    assert mistake("get", "--follow-hints", "--file", "x", "/").startswith("--follow-hints goes")
+
+
 def test_any_other_method_can_be_asked_for() -> None:
     assert exchange("request", "propfind", "/").method == "PROPFIND"
     assert "is no method" in mistake("request", "GET /", "/")

@@ -1,6 +1,7 @@
 """`h2c load` and `--follow-hints`: a page and what it needs, fetched as a browser would.
 
     command.py       what `h2c load` does
+    following.py     what `get --follow-hints` does besides
     loader.py        fetches the page, and what is found, as soon as it is found
     content.py       reads what came, for what it links
     resource.py      what is wanted, and what came of it

@@ -9,9 +9,11 @@ link. Reads and uses the session's connections; called by `command` here and by 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TypeAlias
 
 from headstart.client.connection import H2Connection
 from headstart.client.origin import Origin, split_url
@@ -44,6 +46,10 @@ _WITH_CORS = frozenset({Kind.FONT, Kind.OTHER})
 _ORDER = list(Kind)
 
 
+Keep: TypeAlias = Callable[[Origin, str, Fields, Response, bytes], None]
+"""Takes a whole response: its origin and target, its request's fields, and its content."""
+
+
 class TooMuch(HeadstartError):
     """The bound on bytes is reached."""
 
@@ -70,19 +76,28 @@ class Settings:
 class Loader:
     """Fetches in its body, whose end waits until all is there.
 
+    Args:
+        url: The page's.
+        keep: Takes what a 103 named, if a cache may keep it.
+
     Attributes:
         result: What came.
         problem: Why the page itself did not come; None where it did.
     """
 
-    def __init__(self, session: Session, settings: Settings, url: str) -> None:
+    def __init__(
+        self, session: Session, settings: Settings, url: str, keep: Keep | None = None
+    ) -> None:
         self._session = session
+        self._keep = keep
         self._settings = settings
         self._tasks = asyncio.TaskGroup()
         self._is_open = False
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._known: dict[str, Resource] = {}
+        self._held: defaultdict[str, list[Want]] = defaultdict(list)
+        """What is linked by what a 103 named: it is wanted once that is used."""
         self._again: dict[str, Want] = {}
         """What the page wants of that which a 103 named and which is still under way."""
         self._connections: dict[Origin, H2Connection] = {}
@@ -170,6 +185,7 @@ class Loader:
             self._again[wanted.url] = wanted
         elif known.reusable and not known.error:
             known.used = True
+            self.want(self._held.pop(known.url, ()))
         else:
             self._begin(wanted)
 
@@ -189,10 +205,11 @@ class Loader:
         assert origin is not None
         connection = await self._connection(origin)
         resource.origin, resource.started = str(origin), self._now()
+        fields = self._fields(wanted)
         response = await connection.request(
             "GET",
             target,
-            self._fields(wanted),
+            fields,
             timeout=self._settings.timeout,
             use_pushes=self._settings.use_pushes,
             informed=lambda status, fields: (
@@ -202,11 +219,12 @@ class Loader:
         async with response:
             self._note(resource, response)
             self._follow_response(wanted, response)
-            await self._read(wanted, resource, response)
+            body = await self._read(wanted, resource, response)
         resource.ended = self._since(response.times.ended)
-        resource.reusable = not wanted.early or content.is_reusable(
-            response.headers, response.status
-        )
+        if wanted.early:
+            resource.reusable = content.is_reusable(response.headers, response.status)
+            if self._keep is not None and resource.reusable and not response.from_push:
+                self._keep(origin, target, fields, response, body)
 
     def _note(self, resource: Resource, response: Response) -> None:
         """What the response's header section says."""
@@ -231,7 +249,9 @@ class Loader:
         elif wanted.kind is Kind.DOCUMENT:
             self._follow(hints.read(response.headers, wanted.url, early=False))
 
-    async def _read(self, wanted: Want, resource: Resource, response: Response) -> None:
+    async def _read(self, wanted: Want, resource: Resource, response: Response) -> bytes:
+        """Read all of it; returns it if somebody keeps it."""
+        kept = bytearray()
         kind, encoding = response.header("content-type"), response.header("content-encoding")
         reader = content.reader(wanted.url, wanted.kind, kind, encoding)
         async for data in response.iter_bytes():
@@ -239,8 +259,17 @@ class Loader:
             self._size += len(data)
             if self._size > self._settings.max_bytes:
                 raise TooMuch("the page and what it needs are larger than --max-bytes")
-            self.want(reader.feed(data))
-        self.want(reader.feed(b"", final=True))
+            if self._keep is not None:
+                kept += data
+            self._found(resource, reader.feed(data))
+        self._found(resource, reader.feed(b"", final=True))
+        return bytes(kept)
+
+    def _found(self, resource: Resource, found: list[Want]) -> None:
+        if resource.used:
+            self.want(found)
+        else:
+            self._held[resource.url] += found
 
     def _fields(self, wanted: Want) -> Fields:
         """As a browser would send them; what the user says takes their place."""

@@ -35,6 +35,7 @@ class Connect:
     trust: Trust
     timeout: float
     verbose: bool
+    upgrade: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,14 @@ def declare(grammar: Grammar) -> None:
 h2c connect localhost:8443
 h2c connect https://example.org
 h2c connect 'http://[::1]:8080'      HTTP/2 without TLS, by prior knowledge
+h2c connect --upgrade http://localhost:8080   by HTTP/1.1 Upgrade
 """,
     )
     connect.argument("origin", metavar="[https://]HOST[:PORT]")
     trust_options(connect)
     connect.timeout()
     connect.flag("-v", "--verbose", help="show the server's SETTINGS")
+    connect.flag("--upgrade", help="without TLS: begin with HTTP/1.1 and ask for HTTP/2")
     grammar.command(
         "disconnect", lambda _: Disconnect(), "close the current connection", "h2c disconnect"
     )
@@ -132,4 +135,4 @@ def trust(given: argparse.Namespace) -> Trust:
 
 
 def _connect(given: argparse.Namespace) -> Connect:
-    return Connect(given.origin, trust(given), given.timeout, given.verbose)
+    return Connect(given.origin, trust(given), given.timeout, given.verbose, given.upgrade)

@@ -69,6 +69,7 @@ class Exchange:
     use_pushes: bool
     keep_push: bool
     trust: Trust
+    follow_hints: bool = False
 
 
 def declare(grammar: Grammar) -> None:
@@ -122,6 +123,7 @@ def _exchange_options(options: Options) -> None:
     options.flag("-v", "--verbose", help="say where the answer came from: pushed, or requested")
     options.flag("--keep", help="leave the pushed response there for the next time")
     options.flag("--no-push-cache", help="send a request even if a pushed response waits")
+    options.flag("--follow-hints", help="fetch what a 103 names at once, for the next 'get'")
     options.timeout()
     trust_options(options)
 
@@ -133,6 +135,8 @@ def _method(text: str) -> str:
 
 
 def _exchange(given: argparse.Namespace) -> Exchange:
+    if given.follow_hints and (given.method != "GET" or given.file is not None):
+        raise ConfigurationError("--follow-hints goes with a GET that sends no file")
     return Exchange(
         method=given.method,
         where=given.where,
@@ -146,6 +150,7 @@ def _exchange(given: argparse.Namespace) -> Exchange:
         use_pushes=not given.no_push_cache,
         keep_push=given.keep,
         trust=trust(given),
+        follow_hints=given.follow_hints,
     )
 
 
