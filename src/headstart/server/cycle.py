@@ -215,7 +215,7 @@ class Cycle:
             raise RuntimeError("Unexpected ASGI message 'http.response.start': it was sent before.")
         connection = self._connection
         head = connection.heads.of(
-            message["status"], message.get("headers") or (), connection.default_headers
+            message["status"], message.get("headers") or (), connection.server_state.default_headers
         )
         self._head = head
         self._started = True
@@ -320,7 +320,6 @@ class Cycle:
             self.drop_body()
         if self._waiters:
             self._wake()
-        self._connection.completed(self)
 
     async def _send_other(self, kind: str, message: Message) -> None:
         match kind:
@@ -374,7 +373,7 @@ class Cycle:
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", str(len(body)).encode()),
         ]
-        head = response_head(500, headers, self._connection.default_headers)
+        head = response_head(500, headers, self._connection.server_state.default_headers)
         if self._connection.access_log:
             self._log_access(head)
         try:

@@ -85,6 +85,7 @@ class Http2Connection(asyncio.Protocol):
         loop: The event loop.
         access_log: Whether requests are logged.
         heads: Makes the header sections of responses.
+        server_state: uvicorn's, with Date and Server, which it makes once a second.
     """
 
     # More attributes than fit into an instance's inline values would make each access slow.
@@ -113,7 +114,6 @@ class Http2Connection(asyncio.Protocol):
         "_progress",
         "_reading",
         "_scopes",
-        "_server_state",
         "_shared_room",
         "_stall_check",
         "_tasks",
@@ -129,6 +129,7 @@ class Http2Connection(asyncio.Protocol):
         "loop",
         "own_room",
         "seat",
+        "server_state",
     )
 
     def __init__(
@@ -143,7 +144,7 @@ class Http2Connection(asyncio.Protocol):
         self._options: ServerOptions = getattr(config, "headstart", None) or ServerOptions()
         self._application: Application = config.loaded_app
         self._unproxied = _without_proxy_headers(self._application)
-        self._server_state = server_state
+        self.server_state = server_state
         self._app_state = app_state
         self._connections: set[Any] = server_state.connections
         self._tasks: set[asyncio.Task[None]] = server_state.tasks
@@ -448,11 +449,6 @@ class Http2Connection(asyncio.Protocol):
 
     # What cycles ask for.
 
-    @property
-    def default_headers(self) -> Fields:
-        """Date and Server, made once a second by uvicorn."""
-        return self._server_state.default_headers
-
     def respond(
         self, stream_id: int, head: Fields, end_stream: bool, body: bytes | memoryview
     ) -> None:
@@ -505,12 +501,9 @@ class Http2Connection(asyncio.Protocol):
         self._wire.acknowledge(amount, stream_id)
         self._flush_soon()
 
-    def completed(self, cycle: Cycle) -> None:
-        """The whole response is queued."""
-        self._server_state.total_requests += 1
-
     def finished(self, cycle: Cycle) -> None:
         """The application returned."""
+        self.server_state.total_requests += 1
         if cycle.request.stream_id % 2:
             self._alive -= 1
         else:
@@ -564,7 +557,8 @@ class Http2Connection(asyncio.Protocol):
                 self._transport.write(data)
             if len(data) < OUTPUT_CHUNK:
                 break
-        for event in self._wire.after_output(self.loop.time()):
+        # What a client did wrong it did when its last bytes came, so that is the time to judge by.
+        for event in self._wire.after_output(self._last_active):
             if type(event) is StreamClosed:
                 self._stream_closed(event)
             else:

@@ -102,7 +102,7 @@ class Scopes:
         scope["headers"] = request.headers
         scope["state"] = self._app_state.copy()
         # Copied as deep as an application, or a push, may change them.
-        scope["extensions"] = extensions = self._model["extensions"].copy()
+        scope["extensions"] = extensions = scope["extensions"].copy()
         extensions["headstart"] = ours = extensions["headstart"].copy()
         ours["pushes"] = []
         return scope, self._watched
@@ -134,13 +134,11 @@ class Scopes:
 
     def _located(self, target: bytes) -> tuple[str, bytes, bytes]:
         """`path`, `raw_path` and `query_string`, behind the root path."""
-        if len(target) > _REMEMBERED_LENGTH:
-            path, raw_path, query = _split(target)
-        else:
-            path, raw_path, query = _remembered(target)
-        if self._root_path:
-            return self._root_path + path, self.raw_root + raw_path, query
-        return path, raw_path, query
+        located = _remembered(target) if len(target) <= _REMEMBERED_LENGTH else _split(target)
+        if not self._root_path:
+            return located
+        path, raw_path, query = located
+        return self._root_path + path, self.raw_root + raw_path, query
 
     def _extensions(
         self, request: RequestReceived, watched: Fields, push_enabled: bool, pushed: bool
