@@ -7,29 +7,29 @@ server's process spends.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
-import statistics
-import threading
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import hpack
+
 from headstart.wire.connection import ErrorCode
-from tests.server.live import PATIENCE
-from tests.server.raw import RawClient, tls_socket
+from tests.server.live import PATIENCE, environment
+from tests.server.raw import tls_socket
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY = range(8)
 WINDOW_UPDATE, CONTINUATION, PRIORITY_UPDATE, UNKNOWN = 8, 9, 0x10, 0xBE
 END_STREAM, ACK, END_HEADERS, PADDED, WITH_PRIORITY = 1, 1, 4, 8, 0x20
 WHOLE = END_STREAM | END_HEADERS
-ROOM_FOR_NOISE = 0.03
-"""Seconds by which a request may be late because the machine is shared, whatever is attacked."""
 
 
 def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> bytes:
@@ -90,7 +90,8 @@ class Hostile:
     Args:
         port: Of 127.0.0.1.
         settings: In the first SETTINGS frame.
-        greet: Send the preface and SETTINGS, and acknowledge the server's.
+        greet: Send the preface and SETTINGS.
+        ack: Acknowledge the server's, so that its limits hold.
         tls: With ALPN h2.
 
     Attributes:
@@ -104,6 +105,7 @@ class Hostile:
         settings: dict[int, int] | None = None,
         *,
         greet: bool = True,
+        ack: bool = True,
         tls: bool = False,
     ) -> None:
         self.socket: socket.socket = (
@@ -115,11 +117,16 @@ class Hostile:
         self.heard: list[Heard] = []
         self.closed = False
         self._rest = b""
+        self._decoder = hpack.Decoder()
+        self._decoded = 0
+        self._statuses: dict[int, int] = {}
         if greet:
             payload = b"".join(
                 key.to_bytes(2, "big") + number(value) for key, value in (settings or {}).items()
             )
-            self.send(PREFACE + frame(SETTINGS, 0, 0, payload) + frame(SETTINGS, ACK))
+            self.send(PREFACE + frame(SETTINGS, 0, 0, payload))
+            if ack:
+                self.send(frame(SETTINGS, ACK))
 
     def __enter__(self) -> Self:
         return self
@@ -185,6 +192,16 @@ class Hostile:
         self.send(frame(PING, 0, 0, b"settling"))
         self.until(PING, 0, before + 1)
 
+    def status(self, stream: int) -> int:
+        """Read until the response's header section came; the final status."""
+        self.until(HEADERS, stream)
+        fresh = self.frames(HEADERS)[self._decoded :]
+        for heard in fresh:
+            fields = dict(self._decoder.decode(heard.payload, raw=True))
+            self._statuses[heard.stream] = int(fields[b":status"])
+        self._decoded += len(fresh)
+        return self._statuses[stream]
+
     def frames(self, kind: int, stream: int | None = None) -> list[Heard]:
         """The server's frames of a kind so far."""
         return [f for f in self.heard if f.kind == kind and stream in (None, f.stream)]
@@ -201,48 +218,44 @@ class Hostile:
 
 
 class Usual:
-    """Another client, on a connection of its own, that asks again and again."""
+    """Another client, in a process of its own, that asks again and again (`tests.server.usual`)."""
 
     def __init__(self, port: int) -> None:
-        self._client = RawClient(port)
-        self._stop = threading.Event()
-        self._times: list[float] = []
-        self._failure: BaseException | None = None
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.server.usual", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
 
-    def once(self) -> float:
-        """Ask once; how long it took, in seconds."""
-        start = time.perf_counter()
-        assert self._client.get().status == 200
-        return time.perf_counter() - start
+    def __enter__(self) -> Self:
+        return self
 
-    def median(self, rounds: int = 40) -> float:
-        """The usual time, in seconds."""
-        return statistics.median(self.once() for _ in range(rounds))
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
 
-    @contextmanager
-    def beside(self) -> Iterator[list[float]]:
-        """Ask without a pause while the block runs; the times."""
-        self._stop.clear()
-        times: list[float] = []
-        thread = threading.Thread(target=self._ask, args=[times], daemon=True)
-        thread.start()
-        try:
-            yield times
-        finally:
-            self._stop.set()
-            thread.join(PATIENCE)
-        assert self._failure is None, self._failure
+    def begin(self) -> None:
+        """Ask from now on."""
+        self._say("begin")
 
-    def _ask(self, times: list[float]) -> None:
-        try:
-            while not self._stop.is_set() or len(times) < 5:
-                times.append(self.once())
-        except BaseException as failure:  # for the test to show
-            self._failure = failure
+    def end(self) -> list[float]:
+        """Ask no more; how long each answer took, in seconds."""
+        self._say("end")
+        assert self._process.stdout is not None
+        times: list[float] = json.loads(self._process.stdout.readline())
+        return times
 
-    def close(self) -> None:
-        """Leave."""
-        self._client.socket.close()
+    def _say(self, word: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(word + "\n")
+        self._process.stdin.flush()
 
 
 class Measured:
@@ -262,6 +275,11 @@ class Measured:
         """Seconds of processor time."""
         fields = (self._folder / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def pid(self) -> int:
+        """Which process."""
+        return int(self._folder.name)
 
     @property
     def grown(self) -> int:

@@ -13,7 +13,7 @@ from ngh2 import ErrorCode, Setting
 
 from headstart.config import WireLimits
 from headstart.errors import LocalProtocolError, StreamGone
-from headstart.reasons import Refusal
+from headstart.reasons import Closing, Refusal
 from headstart.wire.events import (
     ConnectionEnded,
     PromiseFailed,
@@ -559,6 +559,50 @@ def test_streams_that_we_reset_ourselves_are_not_held_against_the_client() -> No
         pair.exchange()
 
     assert_page_unharmed(pair, pair.request())
+
+
+def test_streams_for_which_there_is_no_place_are_held_against_the_client() -> None:
+    pair = Pair(limits=WireLimits(max_resets=20))
+
+    for _ in range(21):
+        pair.server.refuse(pair.request())
+        pair.exchange()
+
+    assert pair.server.ended is not None
+    assert pair.server.ended.reason is Closing.RESET_FLOOD
+
+
+def test_client_is_greeted_once_it_has_acknowledged_our_settings() -> None:
+    server = ServerConnection(WireLimits(), 0.0)
+    server.receive(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]), 0.0)
+    before = server.greeted
+    server.output()
+
+    server.receive(bytes([0, 0, 0, 4, 1, 0, 0, 0, 0]), 0.0)
+
+    assert (before, server.greeted) == (False, True)
+
+
+def test_frame_that_the_engine_ignores_is_answered_before_it_sees_it() -> None:
+    pair = Pair()
+    pair.answer(pair.request())
+
+    pair.feed(bytes([0, 0, 1, 0, 1, 0, 0, 0, 1]) + b"x")
+    pair.exchange()
+
+    assert pair.saw(ConnectionEnded, reason=Closing.PROTOCOL_ERROR)
+    assert ("error", "STREAM_CLOSED") in pair.sent("GOAWAY")[0].details
+    assert pair.server.last_opened == 1
+
+
+def test_offence_after_the_end_is_no_second_end() -> None:
+    pair = Pair()
+    offence = bytes([0, 0, 5, 2, 0, 0, 0, 0, 0]) + bytes(5)
+
+    pair.feed(offence)
+    pair.feed(offence)
+
+    assert [type(event) for event in pair.server_events].count(ConnectionEnded) == 1
 
 
 def test_uploads_cancelled_in_the_middle_of_a_frame_do_not_eat_the_connections_window() -> None:

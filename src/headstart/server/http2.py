@@ -215,7 +215,7 @@ class Http2Connection(asyncio.Protocol):
                     self._handle(event)
         finally:
             self._reading = False
-        if self._wire.last_peer_stream >= self._last_stream:
+        if self._wire.last_opened >= self._last_stream:
             self._drain()
         self._flush()
 
@@ -419,7 +419,7 @@ class Http2Connection(asyncio.Protocol):
         if self._alive >= self._max_alive:
             # Streams that were reset do not count, the calls they left behind do.
             self._tell_request(Closing.MEMORY if self._max_alive == 0 else Closing.TOO_MANY_CALLS)
-            self._wire.reset(request.stream_id, ErrorCode.REFUSED_STREAM)
+            self._wire.refuse(request.stream_id)
             return
         self._alive += 1
         scope, watched = self._scopes.of(request, self._wire.push_enabled)

@@ -16,6 +16,7 @@ from ngh2 import (
     GoAwayReceived,
     PingReceived,
     Setting,
+    SettingsAcknowledged,
     SettingsReceived,
     StreamClosed,
     StreamReset,
@@ -97,13 +98,18 @@ class ServerConnection(Connection):
         # RFC 9113, 6.5.2: no limit until the client says one.
         self._peer_streams = limits.max_concurrent_streams
         self.greeted = False
-        """The client's first SETTINGS have come: it speaks HTTP/2 (RFC 9113, 3.4)."""
+        """The client has acknowledged our SETTINGS, so that their limits hold (RFC 9113, 6.5.3)."""
         self.push_enabled = True
         """The client's ENABLE_PUSH: 1 until it says otherwise (RFC 9113, 6.5.2)."""
 
     @property
     def _is_idle(self) -> bool:
         return not (self._streams or self._pushed)
+
+    @property
+    def last_opened(self) -> int:
+        """The highest stream that the client opened, though it may have been refused."""
+        return self._walker.last
 
     @property
     def unfinished(self) -> int | None:
@@ -174,13 +180,13 @@ class ServerConnection(Connection):
                 # What it did not ask for, a client may cancel freely (RFC 9113, 8.4.2).
                 if stream_id % 2:
                     self._hold_against(self._guard.reset(now), events)
-            case TrailersReceived():
+            case TrailersReceived() | PingAcknowledged():
                 events.append(event)
             case DataReceived():
                 self._held += len(event.data)
                 events.append(event)
-            case PingAcknowledged():
-                events.append(event)
+            case SettingsAcknowledged():
+                self.greeted = True
             case SettingsReceived():
                 self._settings_received(event)
                 events.append(event)
@@ -216,7 +222,6 @@ class ServerConnection(Connection):
 
     def _settings_received(self, event: SettingsReceived) -> None:
         settings = event.settings
-        self.greeted = True
         if Setting.ENABLE_PUSH in settings:
             self.push_enabled = settings[Setting.ENABLE_PUSH] == 1
         if Setting.MAX_CONCURRENT_STREAMS in settings:
@@ -300,6 +305,13 @@ class ServerConnection(Connection):
         if stream_id in self._streams or stream_id in self._pushed:
             self._accounted.add(stream_id)
         super().reset(stream_id, error_code)
+
+    def refuse(self, stream_id: int) -> None:
+        """End one stream for which there is no place; held against the client, as it must wait.
+
+        Else a client whose hundred calls hang could go on to open streams and provoke resets.
+        """
+        super().reset(stream_id, ErrorCode.REFUSED_STREAM)
 
     def promise(
         self,
