@@ -6,6 +6,7 @@ uvicorn keeps processes, reload, lifespan, logging, HTTP/1.1 and WebSockets; thi
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import os
@@ -27,7 +28,8 @@ from headstart.config import ServerOptions
 from headstart.errors import ConfigurationError
 from headstart.learn import LearnOptions
 from headstart.middleware import HeadstartMiddleware
-from headstart.server.protocol import OWN_HANDSHAKE
+from headstart.server.protocol import OWN_HANDSHAKE, HeadstartProtocol
+from headstart.server.worker import Worker
 from headstart.store import MemoryStore, open_store
 
 logger = logging.getLogger("uvicorn.error")
@@ -164,7 +166,7 @@ def serve(
 
 
 class Server(uvicorn.Server):
-    """uvicorn's Server, which leaves its Unix socket behind where Python does not remove it.
+    """uvicorn's Server, with an end that leaves nobody and nothing behind.
 
     It raises the signal that ended it once more, so nothing behind `run` is sure to happen.
     """
@@ -172,15 +174,46 @@ class Server(uvicorn.Server):
     config: Config
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End, and remove the socket that was made for this server alone."""
+        """End; first take in who is waiting at the door, last remove a Unix socket of its own."""
+        loop = asyncio.get_running_loop()
+        Worker.of(self.server_state, self.config, loop).draining = True
+        if not self.config.use_subprocess:
+            # Else the parent's socket stays open, and who waits there is the next process's.
+            await self._accept_the_rest(loop)
         await super().shutdown(sockets)
         if self.config.uds and not self.config.use_subprocess:
+            # Which Python leaves behind before 3.13.
             Path(self.config.uds).unlink(missing_ok=True)
+
+    async def _accept_the_rest(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Connections that the kernel has accepted would be reset with the listening socket."""
+        listeners = [
+            socket.socket(fileno=os.dup(listener.fileno()))
+            for server in self.servers
+            for listener in server.sockets
+        ]
+        for server in self.servers:
+            server.close()
+        for listener in listeners:
+            with listener:
+                listener.setblocking(False)
+                while (waiting := _accepted(listener)) is not None:
+                    await loop.connect_accepted_socket(self._protocol, waiting)
+
+    def _protocol(self) -> HeadstartProtocol:
+        return HeadstartProtocol(self.config, self.server_state, self.lifespan.state)
 
     def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
         # It asks `ssl` whether to say https.
         self.config.ssl = self.config.ssl or self.config.tls
         super()._log_started_message(listeners)
+
+
+def _accepted(listener: socket.socket) -> socket.socket | None:
+    try:
+        return listener.accept()[0]
+    except OSError:  # there is none, or there are no descriptors left for it
+        return None
 
 
 def check_application(config: Config) -> None:
