@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
+from hario_core.models.har_1_2 import HarLog
 from hpack import Encoder
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headstart.h2c import exits, options, tap
+from headstart.h2c.dump import DumpFormat, DumpOptions
 from headstart.h2c.options.process import Start
 from headstart.h2c.sink import Sink
 from headstart.h2c.tap import Dump
 from headstart.h2c.terminal import Failed
-from headstart.wire.frames import Direction
+from headstart.wire.frames import PREFACE, Direction
+
+_BLOCKS = st.lists(
+    st.tuples(
+        st.sampled_from([b":method", b":path", b":status", b"cookie", b"set-cookie", b"x"])
+        | st.binary(max_size=8),
+        st.sampled_from([b"GET", b"/a?b=c&d", b"200", b"103", b"a=b; expires=Wed"])
+        | st.binary(max_size=12),
+    ),
+    max_size=6,
+).map(lambda fields: b"".join(map(_literal, fields)))
+
+
+def _literal(field: tuple[bytes, bytes]) -> bytes:
+    """A field that changes no table (RFC 7541, 6.2.2)."""
+    return b"\x00" + b"".join(bytes([len(part)]) + part for part in field)
+
+
+@st.composite
+def _frames(draw: st.DrawFn) -> bytes:
+    """A frame that is nearly right."""
+    kind = draw(st.sampled_from([0, 1, 3, 4, 5, 7, 8, 9, 0xC, 0x10, 0xBE]))
+    payload = draw(_BLOCKS if kind in (1, 9) else st.binary(max_size=20))
+    if kind == 5:
+        payload = draw(st.sampled_from([2, 3, 4])).to_bytes(4, "big") + draw(_BLOCKS)
+    flags = draw(st.sampled_from([0, 1, 4, 5, 13, 37]))
+    stream = draw(st.sampled_from([0, 1, 1, 2, 3, 4]))
+    header = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big")
+    return header + payload
+
 
 PING = bytes.fromhex("000008060000000000") + b"12345678"
 
@@ -132,3 +167,36 @@ def test_what_is_incomplete_at_the_end_of_a_connection_is_shown(
     listener(Direction.RECEIVED, b"", 0.75)
 
     assert capfd.readouterr().out.startswith("<- INCOMPLETE 0.750 s, 12 bytes\n")
+
+
+_PIECES = st.lists(
+    st.tuples(st.sampled_from(Direction), st.one_of(st.just(PREFACE), _frames(), st.binary())),
+    max_size=12,
+)
+
+
+@pytest.mark.parametrize("form", list(DumpFormat))
+@settings(max_examples=150, deadline=None)
+@given(pieces=_PIECES)
+def test_no_bytes_of_a_peer_stop_a_dump_or_spoil_it(
+    form: DumpFormat, pieces: list[tuple[Direction, bytes]]
+) -> None:
+    with NamedTemporaryFile() as file:
+        shown = Dump(DumpOptions(file.name, form))
+        one, other = shown.tap(), shown.tap()
+        for number, (direction, data) in enumerate(pieces):
+            (one if number % 3 else other)(direction, data, number / 8)
+        one(Direction.RECEIVED, b"", 9.0)
+        shown.close()
+
+        assert shown.failure is None
+        written = Path(file.name).read_bytes()
+    assert written.isascii()
+    match form:
+        case DumpFormat.JSON:
+            assert len([json.loads(line) for line in written.splitlines()]) == shown.frames
+        case DumpFormat.HAR:
+            log = json.loads(written)["log"]
+            HarLog.model_validate_json(json.dumps(log), strict=True)
+        case DumpFormat.TEXT:
+            assert written.replace(b"\n", b"").decode().isprintable()
