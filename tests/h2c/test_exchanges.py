@@ -94,6 +94,21 @@ def test_a_push_begins_with_its_promise_and_knows_its_parent() -> None:
     assert pushed.frames == [b"PUSH_PROMISE(1)", b"HEADERS(2)", b"DATA(2)"]
 
 
+def test_an_upgrade_is_the_request_of_stream_1() -> None:
+    asked = fields((":method", "GET"), (":scheme", "http"), (":path", "/x"), ("upgrade", "h2c"))
+
+    (done,) = run(
+        made(),
+        Frame(1.0, SENT, "UPGRADE", stream_id=1, headers=asked),
+        Frame(1.1, RECEIVED, "UPGRADE", stream_id=1, headers=fields((":status", "101"))),
+        Frame(1.2, RECEIVED, "SETTINGS", 4),
+        response(1.3, 1, 200, end=True),
+    )
+
+    assert (done.request.value(b":path"), done.request.ended, done.status) == (b"/x", 1.0, 200)
+    assert [hint.status for hint in done.informational] == [101]
+
+
 @pytest.mark.parametrize("direction", [SENT, RECEIVED])
 def test_a_reset_finishes_an_exchange_and_says_whose_it_was(direction: Direction) -> None:
     (done,) = run(made(), request(1.0, 1), reset(1.5, direction, 1, "REFUSED_STREAM"))

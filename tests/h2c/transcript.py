@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from headstart.wire.frames import Direction, Frame, HeaderList
+from headstart.wire.frames import Direction, Frame
+from headstart.wire.payloads import HeaderList
 
 SENT, RECEIVED = Direction.SENT, Direction.RECEIVED
 

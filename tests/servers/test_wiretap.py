@@ -228,6 +228,21 @@ def alpn(origin: str, offered: str) -> str:
     return found[1].decode() if found and done.returncode == 0 else ""
 
 
+def test_curl_that_upgrades_to_http2_with_apache_is_decoded(room: Room, servers: Servers) -> None:
+    server = servers("apache")
+    curl = [peer("curl"), "-sS", "--http2", "-w", "%{http_version}"]
+
+    direct = run(*curl, server.clear + "/octets.bin")
+    with tapping(room, "http", server.clear) as tapped:
+        through = run(*curl, tapped.origin + "/octets.bin")
+        tapped.end()
+
+    assert through == direct == FILES["/octets.bin"] + b"2"
+    assert {"UPGRADE", "PREFACE", "HEADERS", "DATA"} <= tapped.kinds()
+    (asked,) = [frame for frame in tapped.frames() if frame["type"] == "UPGRADE"][:1]
+    assert [":path", "/octets.bin"] in asked["headers"]
+
+
 # Node, and our own server.
 
 

@@ -23,6 +23,7 @@ from headstart.wire.frames import (
     FrameDecoder,
 )
 from headstart.wire.payloads import KINDS
+from headstart.wire.upgrades import MAX_HEAD
 
 SENT, RECEIVED = Direction.SENT, Direction.RECEIVED
 REQUEST = [
@@ -413,6 +414,108 @@ def test_what_is_left_at_the_end_is_shown() -> None:
     assert headers.problem == "the connection ended within the header block"
     assert (rest.kind, rest.length, rest.at) == ("INCOMPLETE", 4, 2.0)
     assert connection.end(3.0) == []
+
+
+# Upgraded from HTTP/1.1.
+
+
+ASKS = (
+    b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    b"HTTP2-Settings: AAEAAIAA\r\n\r\n"
+)
+GRANTS = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+
+def fed(
+    decoder: ConnectionFrames, *pieces: tuple[Direction, bytes]
+) -> list[tuple[Direction, str, int]]:
+    """Direction, kind and length of what comes out."""
+    frames = [frame for way, data in pieces for frame in decoder.feed(way, data, 0.0)]
+    return [(frame.direction, frame.kind, frame.length) for frame in frames]
+
+
+def test_after_an_upgrade_both_directions_are_decoded() -> None:
+    decoder = ConnectionFrames()
+
+    shown = fed(
+        decoder,
+        (SENT, ASKS + b"content"),
+        (RECEIVED, GRANTS + raw(4)),
+        (SENT, PREFACE[:10]),
+        (SENT, PREFACE[10:] + raw(4) + raw(6, bytes(8))),
+    )
+
+    assert shown == [
+        (SENT, "UPGRADE", len(ASKS)),
+        (RECEIVED, "UPGRADE", len(GRANTS)),
+        (RECEIVED, "SETTINGS", 0),
+        (SENT, "PREFACE", 24),
+        (SENT, "SETTINGS", 0),
+        (SENT, "PING", 8),
+    ]
+    assert decoder.end(1.0) == []
+
+
+def test_the_request_of_an_upgrade_is_that_of_stream_1_with_its_settings() -> None:
+    (asks,) = ConnectionFrames().feed(SENT, ASKS, 0.5)
+
+    assert (asks.stream_id, asks.type_code, asks.problem) == (1, None, "")
+    assert asks.headers[:2] == ((b":method", b"GET"), (b":scheme", b"http"))
+    assert asks.details == (("HEADER_TABLE_SIZE", "32768"),)
+
+
+def test_a_table_size_announced_with_an_upgrade_is_allowed_to_the_server() -> None:
+    encoder = Encoder()
+    encoder.header_table_size = 32768
+    block = encoder.encode([(b":status", b"200")])
+    decoder = ConnectionFrames()
+
+    decoder.feed(SENT, ASKS, 0.0)
+    *_, answer = decoder.feed(RECEIVED, GRANTS + raw(1, block, flags=4, stream=1), 0.0)
+
+    assert (answer.status, answer.problem) == (200, "")
+
+
+def test_an_upgrade_that_is_not_granted_is_http_1() -> None:
+    decoder = ConnectionFrames()
+
+    shown = fed(
+        decoder,
+        (SENT, ASKS),
+        (RECEIVED, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        (SENT, b"GET /y HTTP/1.1\r\nHost: a\r\n\r\n"),
+    )
+
+    assert [(way, kind) for way, kind, _ in shown] == [(SENT, "UPGRADE"), (RECEIVED, "NOT_HTTP2")]
+    assert decoder.end(1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("way", "head"),
+    [
+        (SENT, ASKS.replace(b"h2c", b"foo")),
+        (RECEIVED, GRANTS.replace(b"h2c", b"foo")),
+        (SENT, b"GET / HTTP/1.1\r\nA: " + b"a" * MAX_HEAD),
+        (RECEIVED, b"HTTP/1.1 101 Switching\r\nA: " + b"a" * MAX_HEAD),
+    ],
+)
+def test_another_upgrade_and_a_head_without_end_are_no_http2(way: Direction, head: bytes) -> None:
+    assert [kind for _, kind, _ in fed(ConnectionFrames(), (way, head))] == ["NOT_HTTP2"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 300), max_size=12))
+def test_no_chunking_changes_an_upgrade(cuts: list[int]) -> None:
+    sent = ASKS + b"content" + PREFACE + raw(4)
+    received = GRANTS + raw(4)
+    whole = fed(ConnectionFrames(), (SENT, sent), (RECEIVED, received))
+    pieces = [
+        (way, data[begin:end])
+        for way, data in ((SENT, sent), (RECEIVED, received))
+        for begin, end in pairwise([0, *sorted(cuts), 1000])
+    ]
+
+    assert fed(ConnectionFrames(), *pieces) == whole
 
 
 # Any bytes at all.

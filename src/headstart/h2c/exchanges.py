@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from headstart.h2c.dump import Source
-from headstart.wire.frames import Direction, Frame, HeaderList
+from headstart.wire.frames import Direction, Frame
+from headstart.wire.payloads import HeaderList
 
 # As SETTINGS_MAX_HEADER_LIST_SIZE counts a field (RFC 9113, 6.5.2).
 _FIELD_OVERHEAD = 32
@@ -171,7 +172,7 @@ class Exchanges:
 
     def _begun(self, frame: Frame, source: Source) -> Exchange | None:
         """A new exchange, if the frame is a request."""
-        asks = frame.kind == "HEADERS" and frame.direction is Direction.SENT
+        asks = frame.kind in ("HEADERS", "UPGRADE") and frame.direction is Direction.SENT
         if not (asks and _is_request(frame)):
             return None
         return self._opened(Exchange(source, frame.stream_id, frame.at))
@@ -239,7 +240,10 @@ def _act(exchange: Exchange, frame: Frame, bounds: Bounds) -> None:
     message = exchange.request if sent else exchange.response
     exchange.last = frame.at
     match frame.kind:
-        case "HEADERS" if frame.informational and not sent:
+        case "UPGRADE" if sent:
+            _begin(exchange, message, frame)
+            message.ended = frame.at  # RFC 7540, 3.2: the client's side of the stream is closed
+        case "HEADERS" | "UPGRADE" if frame.informational and not sent:
             exchange.informational.append(Informational(frame.at, frame.status or 0, frame.headers))
             exchange.weight += _weight_of(frame.headers)
         case "HEADERS" if message.began is None and not frame.trailers:

@@ -21,7 +21,8 @@ from headstart.h2c.cookies import request_cookies, response_cookies
 from headstart.h2c.dump import FrameFilter, Source
 from headstart.h2c.exchanges import Bounds, Exchange, Exchanges, Message
 from headstart.h2c.jsonlines import date_of, frame_fields, text_of
-from headstart.wire.frames import Direction, Frame, HeaderList
+from headstart.wire.frames import Direction, Frame
+from headstart.wire.payloads import HeaderList
 
 _Fields: TypeAlias = dict[str, Any]
 

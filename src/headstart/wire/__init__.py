@@ -8,6 +8,7 @@
     guard.py       limits that the engine leaves to us
     frames.py      both directions decoded into frames, beside the connection
     payloads.py    what a frame's payload says, for frames.py
+    upgrades.py    the HTTP/1.1 that asks for HTTP/2, for frames.py
     links.py       the Link header, read and written
 
 The only room that imports ngh2. No sockets, no clock: time is a parameter. Nothing here raises on

@@ -11,14 +11,15 @@ is decoded when all of it is there. Header blocks and HPACK tables have tighter 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import Enum, unique
-from typing import TypeAlias
 
 from hpack import Decoder, HPACKError, OversizedHeaderListError
 
 from headstart.wire.payloads import (
     EXCERPT,
+    HeaderList,
     Pairs,
     flags_of,
     joined,
@@ -26,6 +27,7 @@ from headstart.wire.payloads import (
     read_payload,
     visible,
 )
+from headstart.wire.upgrades import MAX_HEAD, read_answer, read_request
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """The client's connection preface (RFC 9113, 3.4)."""
@@ -41,7 +43,9 @@ MAX_CONTINUATIONS = 256
 MAX_TABLE_SIZE = 1024 * 1024
 """Octets of HPACK dynamic table that are kept, whatever the peers agree on."""
 
-HeaderList: TypeAlias = tuple[tuple[bytes, bytes], ...]
+# What a head must begin with for us to wait for its end.
+_REQUEST = re.compile(rb"[A-Z]{1,20} ")
+_SWITCHING = re.compile(rb"HTTP/1\.1 101 ")
 
 _HEADER_SIZE = 9
 _END_HEADERS = 0x04
@@ -71,9 +75,10 @@ class Frame:
         at: When its last byte came, in seconds since the connection was made.
         direction: Which way it went.
         kind: One of `payloads.KINDS`, or for instance `UNKNOWN_0xbe`.
-        type_code: The type on the wire; None where `kind` is no frame's: `PREFACE`, `NOT_HTTP2`
-            (nothing further in this direction is decoded) and `INCOMPLETE` (the connection ended
-            within it).
+        type_code: The type on the wire; None where `kind` is no frame's: `PREFACE`, `UPGRADE` (the
+            HTTP/1.1 that asks for HTTP/2 or grants it, whose request is that of stream 1),
+            `NOT_HTTP2` (nothing further in this direction is decoded) and `INCOMPLETE` (the
+            connection ended within it).
         stream_id: 0 for the connection.
         length: Octets of the payload, padding included, without the nine of the header.
         flags: Each flag that the type defines and whether it is set, then the set bits that it
@@ -133,6 +138,7 @@ class FrameDecoder:
         "_preface",
         "_started",
         "_stopped",
+        "_upgrading",
         "announced",
     )
 
@@ -141,6 +147,8 @@ class FrameDecoder:
         self._preface = preface
         self._started = False
         self._stopped = False
+        self._upgrading = False
+        """HTTP/2 was asked for; its preface comes if the server grants it."""
         self._buffer = bytearray()
         self._blocks = _HeaderBlocks()
         self.announced = 0
@@ -165,7 +173,7 @@ class FrameDecoder:
     def end(self, at: float) -> list[Frame]:
         """Say that no more bytes come; give what is left, with what it lacks."""
         left = self._blocks.abandon("the connection ended within the header block")
-        if self._buffer:
+        if self._buffer and not self._upgrading:
             left.append(self._record("INCOMPLETE", at, "the connection ended within it"))
             self._buffer.clear()
         self._stopped = True
@@ -179,6 +187,8 @@ class FrameDecoder:
 
     def _start(self, at: float) -> list[Frame]:
         """Look at the first bytes: a preface, frames, or another protocol."""
+        if self._upgrading:
+            return self._find_preface(at)
         start = bytes(self._buffer[: len(PREFACE)])
         if self._preface:
             expected = start == PREFACE
@@ -191,15 +201,55 @@ class FrameDecoder:
         if undecided:
             return []
         if not expected:
-            self._stopped = True
-            record = self._record("NOT_HTTP2", at, "no HTTP/2: nothing behind it is decoded")
-            self._buffer.clear()
-            return [record]
+            return self._start_in_http1(at)
         self._started = True
-        if not self._preface:
+        return self._find_preface(at) if self._preface else []
+
+    def _start_in_http1(self, at: float) -> list[Frame]:
+        """Look at the head of an HTTP/1.1 message: an upgrade, or nothing for us."""
+        begins = _REQUEST if self._preface else _SWITCHING
+        if not begins.match(self._buffer):
+            return self._stop(at)
+        size = self._buffer.find(b"\r\n\r\n", 0, MAX_HEAD) + 4
+        if size < 4:
+            return [] if len(self._buffer) < MAX_HEAD else self._stop(at)
+        head = bytes(self._buffer[:size])
+        upgrade = read_request(head) if self._preface else read_answer(head)
+        if upgrade is None:
+            return self._stop(at)
+        del self._buffer[:size]
+        self._upgrading = self._preface
+        self._started = not self._preface
+        settings = upgrade.settings
+        self.announced = max(self.announced, settings.header_table_size)
+        record = Frame(
+            at,
+            self._direction,
+            "UPGRADE",
+            stream_id=1,
+            length=size,
+            headers=upgrade.headers,
+            details=tuple(settings.details),
+            problem=settings.problem,
+        )
+        return [record, *(self._find_preface(at) if self._upgrading else [])]
+
+    def _find_preface(self, at: float) -> list[Frame]:
+        """The preface, which after an upgrade may come behind content."""
+        begin = self._buffer.find(PREFACE)
+        if begin < 0:
+            del self._buffer[: 1 - len(PREFACE)]
             return []
-        del self._buffer[: len(PREFACE)]
+        del self._buffer[: begin + len(PREFACE)]
+        self._started = True
+        self._upgrading = False
         return [Frame(at, self._direction, "PREFACE", length=len(PREFACE))]
+
+    def _stop(self, at: float) -> list[Frame]:
+        self._stopped = True
+        record = self._record("NOT_HTTP2", at, "no HTTP/2: nothing behind it is decoded")
+        self._buffer.clear()
+        return [record]
 
     def _record(self, kind: str, at: float, problem: str) -> Frame:
         excerpt = bytes(self._buffer[:EXCERPT])

@@ -16,6 +16,7 @@ import hyperframe.frame as hf
 from hyperframe.exceptions import HyperframeError, InvalidDataError, InvalidFrameError
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
+HeaderList: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 EXCERPT = 24
 """Octets of what is not understood that are shown."""
@@ -41,7 +42,7 @@ _KINDS = {
     _ORIGIN: "ORIGIN",
     _PRIORITY_UPDATE: "PRIORITY_UPDATE",
 }
-KINDS = (*_KINDS.values(), "PREFACE", "NOT_HTTP2", "INCOMPLETE")
+KINDS = (*_KINDS.values(), "PREFACE", "UPGRADE", "NOT_HTTP2", "INCOMPLETE")
 """Every `Frame.kind` that has a name; the others are `UNKNOWN_0x` and the type in hexadecimal."""
 
 _CAN_BE_PADDED = frozenset({0x00, 0x01, _PUSH_PROMISE})
