@@ -8,6 +8,8 @@ The command's own process does as little as it can, since a person waits for it 
     framing.py       how the two talk
     exits.py         exit codes and messages
     launch.py        starting the background process when there is none
+    local.py         what is answered without it
+    completion.py    scripts that let shells complete
 
 Everything else runs in the background process, which reads the arguments as well:
 

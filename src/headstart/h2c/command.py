@@ -2,8 +2,8 @@
 
 Forwards its arguments to the background process and does what that asks for; starts it where it is
 missing. Reads the arguments itself only for help, for mistakes in them while no background process
-runs, and for what needs none (`start`, `wiretap`, `version`). A person waits for this process to
-begin, so it imports what it needs when it needs it, and nothing at all from `typing`,
+runs, and for what needs none (`start`, `wiretap`, `completion`, `version`). A person waits for this
+process to begin, so it imports what it needs when it needs it, and nothing at all from `typing`,
 `collections`, `re`. Called by the shell.
 """
 
@@ -15,7 +15,7 @@ from headstart.h2c import exits, sockets, terminal
 
 # These need no background process, or must not start one.
 _NEVER_START = ("pid", "stop")
-_ANSWERED_HERE = ("start", "wiretap", "version", "--version", "help")
+_ANSWERED_HERE = ("start", "wiretap", "completion", "version", "--version", "help")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from headstart import __version__
 from headstart.h2c import exits, launch, options, sockets, terminal
 from headstart.h2c.options import HelpWanted, UsageFailed
+from headstart.h2c.options.completing import Completion
 from headstart.h2c.options.process import Start, Version
 from headstart.h2c.options.wiretapping import Wiretap
 
@@ -38,6 +39,12 @@ def answer(session: str, arguments: list[str]) -> int | None:
             from headstart.h2c import wiretap
 
             return wiretap.run(command)
+        case Completion():
+            # Imported here, as above.
+            from headstart.h2c import completion
+
+            terminal.show(completion.script(command.shell))
+            return exits.OK
         case _:
             return None
 

@@ -17,6 +17,7 @@ from headstart.h2c import exits, reports
 from headstart.h2c.conversation import Conversation, Request
 from headstart.h2c.exchange import exchange
 from headstart.h2c.options import Command
+from headstart.h2c.options.completing import Completion
 from headstart.h2c.options.connections import Connect, Connections, Disconnect, Ping, Trust
 from headstart.h2c.options.fields import SetField, UnsetField
 from headstart.h2c.options.grammar import octets
@@ -58,7 +59,7 @@ async def perform(
         case Version():
             await conversation.print(f"h2c {__version__}")
             return exits.OK
-        case Start() | Stop() | Pid() | Wiretap():
+        case Start() | Stop() | Pid() | Wiretap() | Completion():
             raise AssertionError(f"{command} concerns the process and is not done here")
         case _:
             assert_never(command)

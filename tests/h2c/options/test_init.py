@@ -8,6 +8,7 @@ import pytest
 
 from headstart.h2c import options
 from headstart.h2c.options import Command, HelpWanted
+from headstart.h2c.options.completing import Completion
 from headstart.h2c.options.connections import Connect, Ping, Trust
 from headstart.h2c.options.fields import SetField, UnsetField
 from headstart.h2c.options.process import Version
@@ -18,7 +19,7 @@ VERBS = [
     *("start", "stop", "pid", "version"),
     *("connect", "disconnect", "connections", "ping"),
     *("get", "head", "options", "delete", "post", "put", "patch", "request", "load"),
-    *("push-list", "stream-info", "set", "unset", "wiretap"),
+    *("push-list", "stream-info", "set", "unset", "wiretap", "completion"),
 ]
 
 
@@ -95,6 +96,7 @@ def test_surplus_arguments_are_a_mistake() -> None:
         ("push-list", PushList(False, False)),
         ("push-list -l --json", PushList(True, True)),
         ("stream-info --closed", StreamInfo(True, False)),
+        ("completion zsh", Completion("zsh")),
         ("set", SetField(None)),
         ("set Name value", SetField((b"name", b"value"))),
         ("unset Name", UnsetField("Name", None)),

@@ -8,6 +8,7 @@
     pushes.py        push-list, stream-info
     fields.py        set, unset
     wiretapping.py   wiretap
+    completing.py    completion
     dumping.py       how frames are shown, for start and wiretap
 
 Each module has its commands as frozen dataclasses, which are what arguments turn into, and
@@ -23,6 +24,7 @@ from typing import TypeAlias
 
 from headstart.errors import ConfigurationError
 from headstart.h2c.options import (
+    completing,
     connections,
     fields,
     loading,
@@ -31,6 +33,7 @@ from headstart.h2c.options import (
     requests,
     wiretapping,
 )
+from headstart.h2c.options.completing import Completion
 from headstart.h2c.options.connections import Connect, Connections, Disconnect, Ping
 from headstart.h2c.options.fields import SetField, UnsetField
 from headstart.h2c.options.grammar import Grammar, HelpWanted, UsageFailed
@@ -56,6 +59,7 @@ Command: TypeAlias = (
     | SetField
     | UnsetField
     | Wiretap
+    | Completion
 )
 
 _INTRODUCTION = """\
@@ -164,14 +168,15 @@ def _joined(arguments: Sequence[str]) -> list[str]:
     return joined
 
 
-def _grammar() -> Grammar:
+def new_grammar() -> Grammar:
+    """All commands and options, to read arguments with, or to list them."""
     grammar = Grammar(_INTRODUCTION, _LAST_WORDS)
-    for group in (process, connections, requests, loading, pushes, fields, wiretapping):
+    for group in (process, connections, requests, loading, pushes, fields, wiretapping, completing):
         group.declare(grammar)
     return grammar
 
 
-_GRAMMAR = _grammar()
+_GRAMMAR = new_grammar()
 
 
-__all__ = ["Command", "HelpWanted", "UsageFailed", "parse", "split_session"]
+__all__ = ["Command", "HelpWanted", "UsageFailed", "new_grammar", "parse", "split_session"]

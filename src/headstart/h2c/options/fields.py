@@ -93,8 +93,8 @@ def header_option(options: Options) -> None:
         "--header",
         action="append",
         default=[],
-        metavar="'NAME: VALUE'",
-        help="send this field, too; may be given several times",
+        metavar="FIELD",
+        help="send this field, too, such as 'NAME: VALUE'; may be given several times",
     )
 
 

@@ -58,6 +58,12 @@ class Grammar:
     Args:
         introduction: What `h2c --help` begins with.
         last_words: What it ends with.
+
+    Attributes:
+        parser: Of the whole command line.
+        parsers: Of each command.
+        files: The options that take a file's path.
+        arguments: What is known by its place.
     """
 
     def __init__(self, introduction: str, last_words: str) -> None:
@@ -67,6 +73,9 @@ class Grammar:
         )
         self.with_value: dict[str, set[str]] = {}
         """The options of each command that a value follows."""
+        self.parsers: dict[str, argparse.ArgumentParser] = {}
+        self.files: list[argparse.Action] = []
+        self.arguments: list[argparse.Action] = []
 
     def command(self, name: str, build: Build, help: str, examples: str) -> Options:
         """A new command, without options yet.
@@ -79,15 +88,30 @@ class Grammar:
             name, help=help, description=f"{help[0].upper()}{help[1:]}.\n\n{lines}"
         )
         parser.set_defaults(build=build)
-        return Options(parser, self.with_value.setdefault(name, set()))
+        self.parsers[name] = parser
+        return Options(parser, self.with_value.setdefault(name, set()), self.files, self.arguments)
+
+    def add_help_command(self) -> None:
+        """`help COMMAND`, which stands for `COMMAND --help`, for those who list the commands."""
+        names = sorted(self.parsers)
+        parser = self._commands.add_parser("help", help="tell the options of a command")
+        parser.add_argument("command", metavar="COMMAND", nargs="?", choices=names)
 
 
 class Options:
     """One command's options."""
 
-    def __init__(self, parser: argparse.ArgumentParser, with_value: set[str]) -> None:
+    def __init__(
+        self,
+        parser: argparse.ArgumentParser,
+        with_value: set[str],
+        files: list[argparse.Action],
+        arguments: list[argparse.Action],
+    ) -> None:
         self._parser = parser
         self._with_value = with_value
+        self._files = files
+        self._arguments = arguments
 
     def flag(self, *names: str, help: str) -> None:
         """An option that is there or not."""
@@ -96,16 +120,20 @@ class Options:
     def value(self, *names: str, **settings: Any) -> None:
         """An option that is followed by a value."""
         self._with_value.update(names)
-        self._parser.add_argument(*names, **settings)
+        self._note(self._parser.add_argument(*names, **settings))
 
     def optional_value(self, name: str, **settings: Any) -> None:
         """An option that a value may follow, better behind `=`: "" without, None where it is not
         given."""
-        self._parser.add_argument(name, nargs="?", const="", default=None, **settings)
+        self._note(self._parser.add_argument(name, nargs="?", const="", default=None, **settings))
+
+    def _note(self, action: argparse.Action) -> None:
+        if action.metavar == "FILE":
+            self._files.append(action)
 
     def argument(self, name: str, **settings: Any) -> None:
         """An argument known by its place."""
-        self._parser.add_argument(name, **settings)
+        self._arguments.append(self._parser.add_argument(name, **settings))
 
     def set_method(self, method: str) -> None:
         """The command stands for this method."""
