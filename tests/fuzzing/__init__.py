@@ -7,5 +7,9 @@
     apps.py          applications that answer, stall, fail, push and hint
     clock.py         an event loop whose time runs only when nothing else is to be done
 
+    story.py         what our client asks a server that is recorded, or replayed
+    record.py        makes transcripts/ from nghttpd, Node and our own server
+    mutations.py     transcripts with something wrong in them
+
 The tests stand in one file a role. What they found has its own regression test beside the module.
 """

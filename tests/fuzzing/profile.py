@@ -12,14 +12,14 @@ from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
 
-_WANTED = int(os.environ.get("FUZZ_RUNS", "0"))
+WANTED = int(os.environ.get("FUZZ_RUNS", "0"))
 
 
 def fuzzing(runs: int) -> settings:
     """Settings of a test that runs `runs` times where nothing else is asked for."""
     return settings(
-        max_examples=_WANTED or runs,
-        derandomize=not _WANTED,
+        max_examples=WANTED or runs,
+        derandomize=not WANTED,
         print_blob=True,
         # A slow machine is no failure; a loop without end is ended by pytest-timeout.
         deadline=timedelta(seconds=20),
