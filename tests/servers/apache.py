@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.servers import running
 from tests.servers.running import Server
-from tests.servers.site import PAGE, SCRIPT, STYLE
+from tests.servers.site import HINTED, PAGE, SCRIPT, STYLE
 
 STREAMS = 8
 """MAX_CONCURRENT_STREAMS."""
@@ -76,6 +76,11 @@ Listen 127.0.0.1:{http1}
     H2PushResource add {style}
     H2PushResource add {script}
 </Location>
+<Location {hinted}>
+    H2EarlyHint Link "<{style}>; rel=preload; as=style"
+    H2EarlyHint Link "<{script}>; rel=preload; as=script"
+    H2Push off
+</Location>
 <Location /linked>
     Header add Link "<{style}>; rel=preload; as=style"
 </Location>
@@ -107,6 +112,7 @@ def apache() -> Iterator[Server]:
                 tls=tls,
                 http1=http1,
                 page=PAGE,
+                hinted=HINTED,
                 style=STYLE,
                 script=SCRIPT,
                 streams=STREAMS,

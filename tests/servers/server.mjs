@@ -1,6 +1,7 @@
 // An HTTP/2 server in cleartext and over TLS. Arguments: ROOT CLEAR_PORT TLS_PORT KEY CERT STREAMS.
 //
 //   /page.html       103 with a Link, then pushes of /style.css and /script.js, then the file
+//   /hinted.html     the same without pushes
 //   /echo            the request's content
 //   /trailers        a file with a trailer
 //   /goaway          answers, and takes no more requests on this connection
@@ -17,7 +18,7 @@ const [root, clearPort, tlsPort, key, cert, streams] = process.argv.slice(2);
 const TYPES = { html: "text/html", css: "text/css", js: "text/javascript", txt: "text/plain" };
 const LINK = "</style.css>; rel=preload; as=style, </script.js>; rel=preload; as=script";
 
-function sendFile(stream, path, more = {}) {
+function sendFile(stream, path) {
   let content;
   try {
     content = readFileSync(join(root, normalize(path)));
@@ -25,8 +26,12 @@ function sendFile(stream, path, more = {}) {
     stream.respond({ ":status": 404 }, { endStream: true });
     return;
   }
-  const type = TYPES[path.split(".").pop()] ?? "application/octet-stream";
-  stream.respond({ ":status": 200, "content-type": type, "content-length": content.length, ...more });
+  stream.respond({
+    ":status": 200,
+    "content-type": TYPES[path.split(".").pop()] ?? "application/octet-stream",
+    "content-length": content.length,
+    "cache-control": "max-age=60",
+  });
   stream.end(content);
 }
 
@@ -59,6 +64,10 @@ function answer(stream, headers) {
       for (const asset of ["/style.css", "/script.js"]) {
         push(stream, asset, (pushed) => sendFile(pushed, asset));
       }
+      sendFile(stream, path);
+      break;
+    case "/hinted.html":
+      stream.additionalHeaders({ ":status": 103, link: LINK });
       sendFile(stream, path);
       break;
     case "/echo":

@@ -1,6 +1,7 @@
 """The site that every server of `tests.servers` serves.
 
-All of them push STYLE and SCRIPT with PAGE, if they can push.
+All of them push STYLE and SCRIPT with PAGE, if they can push; those that know 103 name them in one
+for HINTED, which they push nothing with.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ import random
 from pathlib import Path
 
 PAGE = "/page.html"
+HINTED = "/hinted.html"
 STYLE = "/style.css"
 SCRIPT = "/script.js"
 
+_HTML = b"<!doctype html><link rel=stylesheet href=/style.css><script src=/script.js></script>\n"
+
 FILES: dict[str, bytes] = {
-    PAGE: b"<!doctype html><link rel=stylesheet href=/style.css><script src=/script.js></script>\n",
+    PAGE: _HTML,
+    HINTED: _HTML,
     STYLE: b"body { color: black }\n",
     SCRIPT: b"document.title = 'a page'\n",
     "/small.txt": b"small, without a newline at its end",
