@@ -34,7 +34,8 @@ _TURNS = 12
 class FakeSocket(asyncio.Transport):
     """What the connection writes goes to `written`; closing it tells the connection.
 
-    One that `lingers` is closed by `abort()` only: the other end does not answer close_notify.
+    One that `lingers` is closed by `abort()` only: the other end does not answer close_notify. As
+    with asyncio's TLS transport, not even that helps once it was closed twice.
     """
 
     def __init__(self, protocol: asyncio.Protocol) -> None:
@@ -42,6 +43,7 @@ class FakeSocket(asyncio.Transport):
         self._protocol = protocol
         self.written: list[bytes] = []
         self.closed = False
+        self._closing = 0
         self.lingers = False
         self.lost = False
 
@@ -49,11 +51,12 @@ class FakeSocket(asyncio.Transport):
         self.written.append(bytes(data))
 
     def close(self) -> None:
+        self._closing += 1
         if not self.lingers:
             self.abort()
 
     def abort(self) -> None:
-        if not self.closed:
+        if not self.closed and self._closing < 2:
             self.closed = True
             asyncio.get_running_loop().call_soon(self._lose)
 
@@ -62,7 +65,7 @@ class FakeSocket(asyncio.Transport):
         self._protocol.connection_lost(None)
 
     def is_closing(self) -> bool:
-        return self.closed
+        return self.closed or self._closing > 0
 
 
 class Peer:

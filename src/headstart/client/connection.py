@@ -287,7 +287,7 @@ class H2Connection(asyncio.Protocol):
             self._wire.close()
             self._flush()
         if self._transport is not None:
-            self._transport.close()
+            self._close_transport()
             # A peer that reads nothing must not keep us: its last bytes are not worth the wait.
             all_written = self.origin.scheme == "https" and not self._paused
             patience = _NOTIFY_PATIENCE if all_written else _CLOSE_PATIENCE
@@ -295,6 +295,12 @@ class H2Connection(asyncio.Protocol):
             self._transport.abort()
             await self._lost
         await self._uploads.wait_stopped()
+
+    def _close_transport(self) -> None:
+        # asyncio's TLS transport forgets its socket when it is closed again: then abort() does
+        # nothing, and the socket stays until the server closes it.
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.close()
 
     def refuse(self, error: ClientError) -> None:
         """It will not come to HTTP/2: `ready` raises this."""
@@ -485,7 +491,7 @@ class H2Connection(asyncio.Protocol):
         if self._wire.wants_output:
             self._schedule_flush()
         elif self._wire.ended is not None:
-            self._transport.close()
+            self._close_transport()
 
     # Events.
 

@@ -158,7 +158,8 @@ class Side(asyncio.Protocol):
 
     def close(self) -> None:
         """Close it once what is on its way is written."""
-        if self._transport is not None:
+        # asyncio's TLS transport that is closed twice is closed by no abort() any more.
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 
     def abort(self) -> None:
