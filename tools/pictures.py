@@ -5,11 +5,14 @@
 
 Runs `headstart demo` and `h2c start --dump` in a pseudo-terminal, with a folder of their own for
 everything they keep, types the README's scenario, and turns what the terminal shows into
-dump.svg. Needs rich, and only this script does. Times differ from run to run.
+dump.svg. Needs rich, and only this script does. waterfall-first.svg and waterfall.svg are what
+`h2c load --waterfall` draws of the demo's small site: for the first visitor, and for one who comes
+once the server has learned. Times differ from run to run.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -90,18 +93,22 @@ def main() -> None:
     """Draw all of them."""
     target = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs" / "pictures"
     with tempfile.TemporaryDirectory(prefix="h2c-") as folder:
-        shown = dump(Path(folder))
+        environment = {
+            **{name: value for name, value in os.environ.items() if name != "NO_COLOR"},
+            "XDG_RUNTIME_DIR": folder,
+            "HEADSTART_DATA": folder,
+        }
+        shown = dump(environment)
+        pictures = waterfalls(Path(folder), environment)
     (target / "dump.svg").write_text(drawn(f"h2c start --dump --include {SHOWN}", shown))
     print(f"dump.svg: {shown.count(chr(10))} lines")
+    for name, picture in zip(("waterfall-first.svg", "waterfall.svg"), pictures, strict=True):
+        (target / name).write_text(picture)
+        print(f"{name}: {picture.count(chr(10))} lines")
 
 
-def dump(folder: Path) -> str:
+def dump(environment: dict[str, str]) -> str:
     """What the terminal of `h2c start --dump` shows of the README's scenario."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if name != "NO_COLOR"},
-        "XDG_RUNTIME_DIR": str(folder),
-        "HEADSTART_DATA": str(folder),
-    }
     port = free_port()
     terminal, end = pty.openpty()
     command = [H2C, "start", "--dump", "--include", SHOWN]
@@ -121,6 +128,33 @@ def dump(folder: Path) -> str:
         os.close(end)
         found = b"".join(pieces(terminal))
     return found.decode().replace("\r\n", "\n").replace(f"localhost:{port}", "localhost:8443")
+
+
+def waterfalls(folder: Path, environment: dict[str, str]) -> list[str]:
+    """The small site as its first visitor gets it, and as it comes once it is learned."""
+    port = free_port()
+    with demo(port, environment):
+        first, _ = load(folder, environment, port)
+        end = time.monotonic() + PATIENCE
+        while True:
+            learned, ways = load(folder, environment, port)
+            if "push" in ways:
+                break
+            assert time.monotonic() < end, "the server does not learn"
+            time.sleep(0.5)
+    return [picture.replace(f":{port}", ":8443") for picture in (first, learned)]
+
+
+def load(folder: Path, environment: dict[str, str], port: int) -> tuple[str, set[str]]:
+    """A picture of the site, loaded on a new connection, and how its resources came."""
+    path = folder / "waterfall.svg"
+    words = ["load", "--json", "--waterfall", str(path), f"https://localhost:{port}/site/"]
+    done = subprocess.run([H2C, *words], env=environment, check=True, capture_output=True)
+    subprocess.run([H2C, "stop"], env=environment, check=True)
+    resources = json.loads(done.stdout)["resources"]
+    ways = [resource["by"] for resource in resources]
+    # All that the page needs, or the picture would tell half of it.
+    return path.read_text(), set(ways) if ways.count("request") == 1 else {"request"}
 
 
 @contextmanager
