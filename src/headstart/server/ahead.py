@@ -7,6 +7,7 @@ for a promised request and tells when streams close.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import quote
 
 from headstart.config import ServerOptions
@@ -22,6 +23,8 @@ from headstart.wire.server import ServerConnection
 
 # ASGI gives push paths decoded; what may stand in a target stays, a fragment never does.
 _TARGET_SAFE = "/?%:@!$&'()*+,;=-._~"
+# Applications push the same few paths again and again.
+_REMEMBERED = 256
 # RFC 9113, 6.5.2: a field counts for so many octets besides its own.
 _FIELD_OVERHEAD = 32
 
@@ -163,6 +166,7 @@ class Ahead:
         self.links.clear()
 
 
+@lru_cache(_REMEMBERED)
 def push_target(path: str, root: bytes) -> bytes:
     """The target to promise for a path of ASGI's, which is decoded and has the root path before it.
 

@@ -25,7 +25,7 @@ from headstart.server.admission import Seat
 from headstart.server.ahead import Ahead
 from headstart.server.cycle import Application, Cycle, Message
 from headstart.server.deadlines import Deadlines, seconds_between_looks
-from headstart.server.scope import Scopes, expects_continue
+from headstart.server.scope import Scopes, expects_continue, watched_fields
 from headstart.server.worker import Worker
 from headstart.wire.connection import OUTPUT_CHUNK, ErrorCode
 from headstart.wire.events import (
@@ -103,6 +103,7 @@ class Http2Connection(asyncio.Protocol):
         "_draining",
         "_finished",
         "_flush_due",
+        "_gathering",
         "_last_active",
         "_last_goaway_sent",
         "_last_stream",
@@ -112,7 +113,7 @@ class Http2Connection(asyncio.Protocol):
         "_max_queued_stream",
         "_options",
         "_progress",
-        "_reading",
+        "_promised",
         "_scopes",
         "_shared_room",
         "_stall_check",
@@ -175,7 +176,10 @@ class Http2Connection(asyncio.Protocol):
         """Calls of the application for the client's own requests: tasks, not streams."""
         self._blocked: dict[Cycle, None] = {}
         """Cycles that wait for room, in the order in which they came."""
-        self._reading = False
+        self._promised: list[Cycle] = []
+        """Promised requests whose calls start in the next turn of the loop."""
+        self._gathering = False
+        """Several things happen, and one write at their end serves them all."""
         self._flush_due = False
         self._write_paused = False
         self._progress = False
@@ -206,7 +210,7 @@ class Http2Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Act on what the client sent; all that it brings about is written in one go."""
         now = self._last_active = self.loop.time()
-        self._reading = True
+        self._gathering = True
         try:
             for event in self._wire.receive(data, now):
                 if type(event) is RequestReceived:
@@ -214,7 +218,7 @@ class Http2Connection(asyncio.Protocol):
                 else:
                     self._handle(event)
         finally:
-            self._reading = False
+            self._gathering = False
         if self._wire.last_opened >= self._last_stream:
             self._drain()
         self._flush()
@@ -430,10 +434,15 @@ class Http2Connection(asyncio.Protocol):
             cycle.continue_due = expects_continue(watched)
         if self._limits_concurrency and self._overloaded():
             application = _UNAVAILABLE
+        self._call(cycle, application)
+
+    def _call(self, cycle: Cycle, application: Application) -> None:
         task = _start(cycle.run(application), self.loop)
         if not task.done():
             cycle.task = task
-            self._keep(task)
+            # uvicorn waits for these, or cancels them, when it stops.
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _overloaded(self) -> bool:
         limit = self._config.limit_concurrency
@@ -441,11 +450,6 @@ class Http2Connection(asyncio.Protocol):
             return False
         logger.warning("Exceeded concurrency limit.")
         return True
-
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        """uvicorn waits for these, or cancels them, when it stops."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # What cycles ask for.
 
@@ -456,7 +460,7 @@ class Http2Connection(asyncio.Protocol):
         if self._ahead.links:
             self._ahead.send_links(stream_id)
         self._wire.respond(stream_id, head, end_stream, body)
-        if not self._reading:
+        if not self._gathering:
             self._flush_soon()
 
     def inform(self, stream_id: int, status: int, headers: Fields) -> None:
@@ -478,7 +482,7 @@ class Http2Connection(asyncio.Protocol):
     def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool) -> None:
         """Queue a part of a body."""
         self._wire.send_data(stream_id, data, end_stream)
-        if not self._reading:
+        if not self._gathering:
             self._flush_soon()
 
     def send_trailers(self, stream_id: int, trailers: Fields) -> None:
@@ -510,7 +514,7 @@ class Http2Connection(asyncio.Protocol):
             self._ahead.alive -= 1
         if not cycle.request.end_stream:
             cycle.drop_body()
-        if not (self._reading or self._flush_due or self._transport.is_closing()):
+        if not (self._gathering or self._flush_due or self._transport.is_closing()):
             self._flush_soon()
 
     # Sending ahead.
@@ -523,9 +527,25 @@ class Http2Connection(asyncio.Protocol):
         scope = self._scopes.of_pushed(request)
         pushed = self._cycles[request.stream_id] = Cycle(self, request, scope)
         # Not at once: the page goes first.
-        pushed.task = self.loop.create_task(pushed.run(self._application))
-        self._keep(pushed.task)
+        if not self._promised:
+            self.loop.call_soon(self._start_promised)
+        self._promised.append(pushed)
         self._flush_soon()
+
+    def _start_promised(self) -> None:
+        """Call the application for what was promised in the last turn of the loop."""
+        promised, self._promised = self._promised, []
+        self._gathering = True
+        try:
+            for cycle in promised:
+                if cycle.disconnected:
+                    self._ahead.alive -= 1
+                else:
+                    forwarded = watched_fields(cycle.request)
+                    self._call(cycle, self._application if forwarded else self._unproxied)
+        finally:
+            self._gathering = False
+        self._flush()
 
     def hint(self, cycle: Cycle, message: Message, started: bool) -> None:
         """Send the links in a 103 at the end of this turn of the loop.
@@ -540,7 +560,7 @@ class Http2Connection(asyncio.Protocol):
 
     def _flush_soon(self) -> None:
         """Write at the end of this turn of the loop: one write for all that happens in it."""
-        if not (self._reading or self._flush_due):
+        if not (self._gathering or self._flush_due):
             self._flush_due = True
             self.loop.call_soon(self._flush)
 

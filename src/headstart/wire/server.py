@@ -52,6 +52,7 @@ _HARD_HEADER_COUNT = 128
 _HARD_HEADER_SIZE = 32 * 1024
 # RFC 9218, 4.1: 3 is the default, 7 the lowest.
 _LOWEST_URGENCY = 7
+_PRIORITIES = tuple(ngh2.Priority(urgency) for urgency in range(_LOWEST_URGENCY + 1))
 
 
 class ServerConnection(Connection):
@@ -159,7 +160,10 @@ class ServerConnection(Connection):
     def _brought_about(self, engine_events: list[ngh2.Event], now: float) -> list[ServerEvent]:
         events: list[ServerEvent] = []
         for event in engine_events:
-            self._translate(event, events, now)
+            if type(event) is StreamClosed:
+                self._closed(event, events, now)
+            else:
+                self._translate(event, events, now)
         return events
 
     def _refuse(self, request: RequestRefused) -> None:
@@ -392,7 +396,7 @@ class ServerConnection(Connection):
         page = self._engine.get_stream_priority(parent_id)
         behind = _LOWEST_URGENCY if page is None else page.urgency + 1
         urgency = min(max(urgency, behind), _LOWEST_URGENCY)
-        self._engine.set_stream_priority(promised_id, ngh2.Priority(urgency))
+        self._engine.set_stream_priority(promised_id, _PRIORITIES[urgency])
 
     def shutdown_notice(self) -> None:
         """First step of a graceful end: GOAWAY with the largest id (RFC 9113, 6.8)."""
