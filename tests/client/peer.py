@@ -38,7 +38,7 @@ class FakeSocket(asyncio.Transport):
     with asyncio's TLS transport, not even that helps once it was closed twice.
     """
 
-    def __init__(self, protocol: asyncio.Protocol) -> None:
+    def __init__(self, protocol: asyncio.BaseProtocol) -> None:
         super().__init__()
         self._protocol = protocol
         self.written: list[bytes] = []

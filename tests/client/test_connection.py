@@ -423,24 +423,6 @@ async def test_lost_connection_fails_all_requests_at_once() -> None:
         await peer.connection.ping()
 
 
-async def test_ping_under_way_fails_with_the_connection() -> None:
-    peer = await Peer.connected()
-    ping = asyncio.create_task(peer.connection.ping())
-    await asyncio.sleep(0)
-
-    peer.connection.connection_lost(None)
-
-    with pytest.raises(RequestFailed):
-        await ping
-
-
-async def test_ping_without_an_answer_times_out() -> None:
-    peer = await Peer.connected()
-
-    with pytest.raises(TimedOut):
-        await peer.connection.ping(timeout=0.01)
-
-
 async def test_request_without_progress_times_out_and_resets_its_stream() -> None:
     peer = await Peer.connected()
 

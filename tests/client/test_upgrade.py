@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode
 import pytest
 
 from headstart.client.connect import connect
+from headstart.client.connection import H2Connection
 from headstart.client.errors import ClientError, NotHttp2, TimedOut
 from headstart.client.origin import Origin
 from headstart.client.upgrade import FirstRequest, Upgrading, upgrade_request
@@ -150,17 +151,18 @@ async def test_upgrade_over_tls_is_refused() -> None:
         await connect(Origin("https", "localhost", 1), upgrade=True)
 
 
-class Successor(asyncio.Protocol):
+class Successor(H2Connection):
     """Remembers what it is given."""
 
     def __init__(self) -> None:
+        super().__init__(Origin("http", "a.test", 80))
         self.transport: asyncio.BaseTransport | None = None
         self.data = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         self.data += data
 
 
@@ -180,7 +182,7 @@ async def test_what_comes_behind_the_101_is_http2_however_it_is_cut(size: int) -
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nframes"
     )
 
-    protocol: asyncio.Protocol = upgrading
+    protocol: Upgrading | Successor = upgrading
     upgrading.connection_made(socket)
     for start in range(0, len(answer), size):
         protocol.data_received(answer[start : start + size])

@@ -3,6 +3,8 @@
     client.py       Client: requests by URL, over as many connections as there are origins
     connect.py      connect: the name, the socket, TLS, and the server's SETTINGS
     upgrade.py      Upgrading: from HTTP/1.1 to HTTP/2 on one connection
+    channel.py      Channel: bytes between a socket and the engine
+    pings.py        Pings: PING frames that wait for their answer
     connection.py   H2Connection: one connection under asyncio
     exchange.py     Exchange: one request and its response as they come
     response.py     Response, Push: what the caller reads of it

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.client import failures
-from headstart.client.connection import H2Connection, Tap
+from headstart.client.channel import Tap
+from headstart.client.connection import H2Connection
 from headstart.client.errors import TimedOut
 from headstart.client.origin import Origin
 from headstart.client.tls import client_context, is_loopback
@@ -135,7 +136,7 @@ async def _open_at(host: str, connection: H2Connection, context: ssl.SSLContext 
     )
 
 
-def _protocol(connection: H2Connection) -> asyncio.Protocol:
+def _protocol(connection: H2Connection) -> asyncio.BaseProtocol:
     """What a new socket is given to: the connection, or first its upgrade."""
     if connection.upgrade is None:
         return connection

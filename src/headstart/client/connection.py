@@ -1,22 +1,23 @@
 """One HTTP/2 connection to a server, under asyncio.
 
-Reads the socket into `wire.client`, acts on the events, and writes what the engine has to say once
-a turn of the event loop. Each stream is an `Exchange`; what the server pushes is kept for the next
-request that it answers (`client.pushed`). Made by `client.connect`; used by `client.Client` and by
-the background process of `h2c`.
+Acts on what happens on the wire (`client.channel`). Each stream is an `Exchange`; what the server
+pushes is kept for the next request that it answers (`client.pushed`). Made by `client.connect`;
+used by `client.Client` and by the background process of `h2c`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias, assert_never, cast
+from collections.abc import Iterable
+from typing import TypeAlias, assert_never
 
 from headstart.client import failures
-from headstart.client.errors import ClientError, RequestFailed, TimedOut
+from headstart.client.channel import Channel, Tap
+from headstart.client.errors import ClientError, RequestFailed
 from headstart.client.exchange import Exchange, Informed, StreamInfo
 from headstart.client.origin import Origin, as_ascii
+from headstart.client.pings import Pings
 from headstart.client.pushed import PushedResponses
 from headstart.client.pushes import PushStore
 from headstart.client.response import Response
@@ -43,12 +44,6 @@ from headstart.wire.events import (
     StreamReset,
     TrailersReceived,
 )
-from headstart.wire.frames import Direction
-
-Tap: TypeAlias = Callable[[Direction, bytes, float], None]
-"""Told of all bytes written and read: direction, bytes, seconds since the connection was made;
-no bytes when it is over."""
-Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 _Words: TypeAlias = tuple[str, bytes, str, Fields]
 """What is said of a request: method, authority, target, fields."""
@@ -59,20 +54,13 @@ _OfConnection: TypeAlias = (
 
 _LIMITS = ClientLimits()
 _CLOSED_STREAMS_KEPT = 100
-_CLOSE_PATIENCE = 1.0
-# RFC 8446, 6.1: the other end need not answer our close_notify, and h2o does not.
-_NOTIFY_PATIENCE = 0.1
-# As many bytes as tell HTTP/1.1 from HTTP/2: "HTTP/", where a frame header has nine.
-_PREFIX = 5
 
 
-class H2Connection(asyncio.Protocol):
+class H2Connection(Channel):
     """An open connection; made by `client.connect`.
 
     Attributes:
-        origin: Where it leads.
         server_settings: What the server has told in SETTINGS so far, by number.
-        connected_at: Of the event loop's clock.
         upgrade: What to send over HTTP/1.1 before this begins; None for prior knowledge.
         closed: It is over; `closed_reason` says why.
     """
@@ -86,55 +74,27 @@ class H2Connection(asyncio.Protocol):
         tap: Tap | None = None,
         first: FirstRequest | None = None,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.origin = origin
+        super().__init__(origin, tap)
         self.server_settings: dict[int, int] = {}
-        self.connected_at = self._loop.time()
         self.closed = False
         self.closed_reason = ""
         self.upgrade: bytes | None = None
-        self._tap = tap
         self._limits = limits
         self._push = push
         self._exchanges: dict[int, Exchange] = {}
         """Streams that are not closed."""
         self._slots = Slots()
-        self._moved_at = self.connected_at
         self._first: tuple[_Words, Exchange] | None = None
         """What the connection began with, while nobody has asked for its response."""
         upgraded = None if first is None else self._expect(first)
         self._wire = ClientConnection(limits, push, self.connected_at, upgraded)
-        self._transport: asyncio.Transport | None = None
-        self._paused = False
-        self._flush_scheduled = False
-        self._first_bytes = b""
         self._ready: asyncio.Future[None] = self._loop.create_future()
-        self._lost: asyncio.Future[None] = self._loop.create_future()
         self._closed_streams: deque[StreamInfo] = deque(maxlen=_CLOSED_STREAMS_KEPT)
         self._uploads = Uploads(self._wire, limits, self._schedule_flush)
         self._pushed = PushedResponses(self, limits, self.now)
-        self._pings: dict[bytes, asyncio.Future[None]] = {}
-        self._pings_sent = 0
+        self._pings = Pings(self._wire, self._schedule_flush)
 
     # What it is.
-
-    @property
-    def peername(self) -> Address:
-        """The server's address and port, as the socket module has them."""
-        address: Address = self._info("peername") or ("", 0)
-        return address
-
-    @property
-    def alpn(self) -> str | None:
-        """What ALPN chose, None over cleartext."""
-        tls = self._info("ssl_object")
-        return None if tls is None else tls.selected_alpn_protocol()
-
-    @property
-    def tls_version(self) -> str | None:
-        """For instance `TLSv1.3`, None over cleartext."""
-        tls = self._info("ssl_object")
-        return None if tls is None else tls.version()
 
     @property
     def available(self) -> bool:
@@ -156,10 +116,6 @@ class H2Connection(asyncio.Protocol):
         """Why promises were refused, and how many."""
         return {refusal.value: count for refusal, count in self._wire.refused_promises.items()}
 
-    def now(self) -> float:
-        """Seconds since the connection was made."""
-        return self._loop.time() - self.connected_at
-
     def streams(self, closed: bool = False) -> list[StreamInfo]:
         """Open streams, and pushed ones whose response waits; with `closed` the last 100 too."""
         shown = {**self._pushed.exchanges, **self._exchanges}
@@ -174,9 +130,6 @@ class H2Connection(asyncio.Protocol):
         None for a stream, or a connection, that is gone.
         """
         return self._wire.windows(stream_id)
-
-    def _info(self, name: str) -> Any:
-        return None if self._transport is None else self._transport.get_extra_info(name)
 
     # What one does with it.
 
@@ -263,22 +216,10 @@ class H2Connection(asyncio.Protocol):
             TimedOut: No answer within `timeout` seconds.
         """
         self._require_open()
-        self._pings_sent += 1
-        payload = self._pings_sent.to_bytes(8, "big")
-        answered = self._pings[payload] = self._loop.create_future()
-        sent = self._loop.time()
         try:
-            self._wire.ping(payload)
-            self._schedule_flush()
-            async with asyncio.timeout(timeout):
-                await answered
+            return await self._pings.send(timeout)
         except StreamGone as error:
             raise self._unavailable() from error
-        except TimeoutError:
-            raise TimedOut(f"no answer to a PING within {timeout:g} s") from None
-        finally:
-            del self._pings[payload]
-        return self._loop.time() - sent
 
     async def aclose(self) -> None:
         """Say GOAWAY and close; requests under way fail."""
@@ -286,21 +227,8 @@ class H2Connection(asyncio.Protocol):
             self._over("closed by this side")
             self._wire.close()
             self._flush()
-        if self._transport is not None:
-            self._close_transport()
-            # A peer that reads nothing must not keep us: its last bytes are not worth the wait.
-            all_written = self.origin.scheme == "https" and not self._paused
-            patience = _NOTIFY_PATIENCE if all_written else _CLOSE_PATIENCE
-            await asyncio.wait([self._lost], timeout=patience)
-            self._transport.abort()
-            await self._lost
+        await self._close_socket()
         await self._uploads.wait_stopped()
-
-    def _close_transport(self) -> None:
-        # asyncio's TLS transport forgets its socket when it is closed again: then abort() does
-        # nothing, and the socket stays until the server closes it.
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.close()
 
     def refuse(self, error: ClientError) -> None:
         """It will not come to HTTP/2: `ready` raises this."""
@@ -422,78 +350,15 @@ class H2Connection(asyncio.Protocol):
         self._first = None
         return exchange
 
-    # The event loop's side.
+    # The channel's side.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket, and TLS over it, are there."""
-        # uvloop's transports have the methods of asyncio's, and another base.
-        self._transport = cast(asyncio.Transport, transport)
-        self.connected_at = self._loop.time()
+    def _is_acceptable(self) -> bool:
         if self.origin.scheme == "https" and self.alpn != "h2":
             self.refuse(failures.not_http2(self.origin))
-            self._transport.abort()
-            return
-        self._flush()
+        return not self.closed
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes came from the server."""
-        if self._tap is not None:
-            self._tap(Direction.RECEIVED, data, self.now())
-        if not self._ready.done() and len(self._first_bytes) < _PREFIX:
-            self._first_bytes += data[:_PREFIX]
-        self._moved_at = now = self._loop.time()
-        for event in self._wire.receive(data, now):
-            self._act(event, now)
-        if self._wire.wants_output:
-            self._schedule_flush()
-
-    def eof_received(self) -> bool:
-        """The server sends no more; there is nothing that we could still be told."""
-        return False
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The socket is gone."""
-        if self._tap is not None:
-            self._tap(Direction.RECEIVED, b"", self.now())
-        why = f": {error}" if error else ""
-        self._over(f"the server closed the connection{why}")
-        if not self._lost.done():
-            self._lost.set_result(None)
-
-    def pause_writing(self) -> None:
-        """The socket takes no more for now."""
-        self._paused = True
-
-    def resume_writing(self) -> None:
-        """The socket takes more."""
-        self._paused = False
-        self._schedule_flush()
-
-    def _schedule_flush(self) -> None:
-        """Write at the end of this turn of the loop, all that the turn brought in one go."""
-        if not self._flush_scheduled and not self._paused:
-            self._flush_scheduled = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flush_scheduled = False
-        if self._paused or self._transport is None or self._transport.is_closing():
-            return
-        data = self._wire.output()
-        now = self._loop.time()
-        for event in self._wire.after_output(now):
-            self._act(event, now)
-        if data:
-            if self._tap is not None:
-                self._tap(Direction.SENT, data, self.now())
-            self._transport.write(data)
+    def _written(self, now: float) -> None:
         self._uploads.written(now)
-        if self._wire.wants_output:
-            self._schedule_flush()
-        elif self._wire.ended is not None:
-            self._close_transport()
-
-    # Events.
 
     def _act(self, event: ClientEvent, now: float) -> None:
         match event:
@@ -527,9 +392,7 @@ class H2Connection(asyncio.Protocol):
                 if not self._ready.done():
                     self._ready.set_result(None)
             case PingAcknowledged(opaque_data=payload):
-                answered = self._pings.get(payload)
-                if answered is not None and not answered.done():
-                    answered.set_result(None)
+                self._pings.answered(payload)
             case GoAwayReceived(last_stream_id=last_stream_id):
                 self._slots.close(self._unavailable())
                 self._refused_above(last_stream_id)
@@ -613,12 +476,6 @@ class H2Connection(asyncio.Protocol):
 
     # The end.
 
-    def _leave(self) -> None:
-        """Close once the engine's last words are written, soon in any case."""
-        self._schedule_flush()
-        if self._transport is not None:
-            self._loop.call_later(_CLOSE_PATIENCE, self._transport.abort)
-
     def _over(self, reason: str) -> None:
         after = "" if self._wire.last_stream_id is None else " (after GOAWAY)"
         self._end(failures.no_start(self.origin, self._first_bytes, reason), reason + after)
@@ -638,8 +495,4 @@ class H2Connection(asyncio.Protocol):
             exchange.fail(RequestFailed(f"the connection is over: {self.closed_reason}"), now)
             self._stream_closed(exchange.stream_id, ErrorCode.NO_ERROR, now)
         self._slots.close(self._unavailable())
-        for answered in self._pings.values():
-            if not answered.done():
-                answered.set_exception(RequestFailed(f"the connection is over: {reason}"))
-                # Whoever sent the PING may have stopped to wait.
-                answered.exception()
+        self._pings.fail(RequestFailed(f"the connection is over: {self.closed_reason}"))

@@ -15,6 +15,7 @@ from typing import NamedTuple, cast
 import httptools
 
 from headstart.client import failures
+from headstart.client.channel import Channel
 from headstart.client.errors import ClientError
 from headstart.client.origin import Origin, as_ascii
 from headstart.wire.client import request_fields
@@ -80,7 +81,7 @@ class Upgrading(asyncio.Protocol):
         self,
         origin: Origin,
         request: bytes,
-        successor: asyncio.Protocol,
+        successor: Channel,
         refuse: Callable[[ClientError], None],
     ) -> None:
         self._origin = origin

@@ -128,7 +128,7 @@ class ClientConnection(Connection):
 
     # In.
 
-    def receive(self, data: bytes, now: float) -> list[ClientEvent]:
+    def receive(self, data: bytes | memoryview, now: float) -> list[ClientEvent]:
         """Take bytes from the server; never raises on them."""
         del now
         events: list[ClientEvent] = []

@@ -209,7 +209,7 @@ class Connection(ABC):
         except ngh2.NGH2Error as error:
             raise StreamGone(str(error)) from error
 
-    def _feed(self, data: bytes) -> list[ngh2.Event]:
+    def _feed(self, data: bytes | memoryview) -> list[ngh2.Event]:
         """Give bytes to the engine; its failure becomes GOAWAY bytes and `ended`."""
         if self.ended is not None:
             return []  # RFC 9113, 6.8: after GOAWAY for an error, frames are discarded
