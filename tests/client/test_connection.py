@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ngh2 import ErrorCode
 
+from headstart.client.connection import H2Connection
 from headstart.client.errors import (
     RequestFailed,
     TimedOut,
@@ -19,7 +20,7 @@ from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
 from headstart.wire.fields import response_fields
 from headstart.wire.frames import Direction
-from tests.client.peer import Peer
+from tests.client.peer import ORIGIN, Peer
 
 # Requests and responses.
 
@@ -209,6 +210,15 @@ async def test_tap_sees_all_bytes_in_both_directions() -> None:
         "HEADERS",
         "DATA",
     ]
+
+
+async def test_the_tap_is_told_of_the_end_by_no_bytes() -> None:
+    told: list[bytes] = []
+    connection = H2Connection(ORIGIN, tap=lambda direction, data, at: told.append(data))
+
+    connection.connection_lost(None)
+
+    assert told == [b""]
 
 
 async def test_streams_are_listed_with_their_states() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -193,6 +194,43 @@ def test_a_long_body_is_cut_off_and_said_to_be(archive: Archive) -> None:
 
     content = found["response"]["content"]
     assert (content["text"], content["size"], content["_truncated"]) == ("aa", 4, True)
+
+
+def test_content_in_gzip_is_told_without_it(archive: Archive) -> None:
+    text = "ä" * 1000
+    sent = gzip.compress(text.encode())
+    found = entry(
+        archive(
+            request(1.0, 1),
+            response(1.2, 1, 200, ("content-encoding", "gzip")),
+            data(1.3, RECEIVED, 1, sent, end=True),
+        )
+    )
+
+    content = found["response"]["content"]
+    assert (content["text"], content["size"]) == (text, 2000)
+    assert content["compression"] == 2000 - len(sent)
+    assert found["response"]["bodySize"] == len(sent)
+
+
+@pytest.mark.parametrize(("coding", "bound"), [("br", 100), ("gzip", 10)])
+def test_content_whose_coding_cannot_be_undone_is_told_as_it_was_sent(
+    coding: str, bound: int, archive: Archive
+) -> None:
+    sent = gzip.compress(b"content")
+    found = entry(
+        archive(
+            request(1.0, 1),
+            response(1.2, 1, 200, ("content-encoding", coding)),
+            data(1.3, RECEIVED, 1, sent, end=True),
+            bounds=Bounds(body=bound),
+        )
+    )
+
+    content = found["response"]["content"]
+    assert base64.b64decode(content["text"]) == sent[:bound]
+    assert content["size"] == len(sent)
+    assert "compression" not in content
 
 
 def test_resets_omissions_trailers_and_what_is_unfinished_are_said(archive: Archive) -> None:

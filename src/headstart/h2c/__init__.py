@@ -34,6 +34,7 @@ For `start --dump` and `wiretap`, bytes of all connections beside their way:
     jsonlines.py     frames as JSON
     har.py           exchanges as an HTTP archive, of what exchanges.py puts together
     cookies.py       cookies as archives have them
+    codings.py       content without gzip or deflate
     sink.py          the file or standard output that a dump goes to
     keylog.py        TLS keys, for `--keylog`
     wiretap/         forwards connections in the foreground, without a background process

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from headstart import __version__
+from headstart.h2c.codings import undone
 from headstart.h2c.cookies import request_cookies, response_cookies
 from headstart.h2c.dump import FrameFilter, Source
 from headstart.h2c.exchanges import Bounds, Exchange, Exchanges, Message
@@ -186,7 +187,6 @@ def _query(target: str) -> list[_Fields]:
 
 def _response(exchange: Exchange) -> _Fields:
     response = exchange.response
-    content = {"size": response.size, "mimeType": _type(response), **_body(response, "")}
     fields: _Fields = {
         "status": exchange.status,
         "statusText": "",
@@ -195,7 +195,7 @@ def _response(exchange: Exchange) -> _Fields:
             text_of(value) for name, value in response.headers if name == b"set-cookie"
         ),
         "headers": _headers(response.headers),
-        "content": content,
+        "content": _content(response),
         "redirectURL": text_of(response.value(b"location")),
         "headersSize": -1,
         "bodySize": response.size,
@@ -204,6 +204,18 @@ def _response(exchange: Exchange) -> _Fields:
     if response.trailers:
         fields["_trailers"] = _headers(response.trailers)
     return fields
+
+
+def _content(response: Message) -> _Fields:
+    """The content, without its coding where that can be undone."""
+    coding = response.value(b"content-encoding")
+    whole = b"" if response.truncated else bytes(response.body)
+    plain = undone(whole, coding)
+    if plain is None:
+        size = {"size": response.size}
+        return {**size, "mimeType": _type(response), **_body(response, "")}
+    size = {"size": len(plain), "compression": len(plain) - response.size}
+    return {**size, "mimeType": _type(response), **_text(plain, "", is_whole=True)}
 
 
 def _headers(headers: HeaderList) -> list[_Fields]:
@@ -215,19 +227,19 @@ def _type(message: Message) -> str:
 
 
 def _body(message: Message, underscore: str) -> _Fields:
-    """The content as text, or in base64 where it is none.
+    """What is kept of the content as it was sent."""
+    truncated = {"_truncated": True} if message.truncated else {}
+    return {**_text(bytes(message.body), underscore, is_whole=not truncated), **truncated}
+
+
+def _text(octets: bytes, underscore: str, *, is_whole: bool) -> _Fields:
+    """The octets as text, or in base64 where they are none.
 
     Args:
         underscore: Stands before `encoding`, which HAR defines for responses only.
+        is_whole: Otherwise a character that is cut off at the end is no error, and left out.
     """
-    fields: _Fields = {}
     try:
-        # A character that is cut off at the end of what is kept is no error, and left out.
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        fields["text"] = decoder.decode(bytes(message.body), final=not message.truncated)
+        return {"text": codecs.getincrementaldecoder("utf-8")().decode(octets, final=is_whole)}
     except UnicodeDecodeError:
-        fields["text"] = base64.b64encode(message.body).decode("ascii")
-        fields[underscore + "encoding"] = "base64"
-    if message.truncated:
-        fields["_truncated"] = True
-    return fields
+        return {"text": base64.b64encode(octets).decode("ascii"), f"{underscore}encoding": "base64"}
