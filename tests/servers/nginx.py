@@ -31,7 +31,7 @@ http {{
     types {{ text/html html; text/css css; text/javascript js; text/plain txt; }}
     default_type application/octet-stream;
     http2_max_concurrent_streams {streams};
-    client_max_body_size 100m;
+    client_max_body_size 2g;
     keepalive_requests {keepalive_requests};
     ssl_certificate {certfile};
     ssl_certificate_key {keyfile};
