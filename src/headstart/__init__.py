@@ -3,7 +3,7 @@
     PushBuilder, push   an application pushes what a page needs (HTTP/2 Server Push)
     hint, Link          an application hints what a page needs (103 Early Hints)
     HeadstartMiddleware learns what pages need and sends it ahead, in any ASGI server
-    Client              an HTTP/2 client that takes pushes
+    Client, SyncClient  an HTTP/2 client that takes pushes
 
 Names are imported when they are first used: `import headstart` alone loads nothing, so that the
 `h2c` command starts quickly.
@@ -14,6 +14,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # to import it from typing takes half as long as Python takes to start
 if TYPE_CHECKING:
     from headstart.client import Client as Client
+    from headstart.client import SyncClient as SyncClient
     from headstart.deliver.hint import hint as hint
     from headstart.deliver.outcome import Hint as Hint
     from headstart.deliver.outcome import Push as Push
@@ -37,6 +38,7 @@ _HOMES = {
     "PushBuilder": "headstart.deliver.push",
     "PushState": "headstart.deliver.outcome",
     "Refusal": "headstart.reasons",
+    "SyncClient": "headstart.client",
     "hint": "headstart.deliver.hint",
     "push": "headstart.deliver.push",
 }
@@ -51,6 +53,7 @@ __all__ = [
     "PushBuilder",
     "PushState",
     "Refusal",
+    "SyncClient",
     "hint",
     "push",
 ]

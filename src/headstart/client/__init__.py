@@ -1,6 +1,7 @@
 """An HTTP/2 client that takes pushed and informational responses.
 
     client.py       Client: requests by URL, over as many connections as there are origins
+    sync.py         SyncClient: the same without an event loop
     connect.py      connect: the name, the socket, TLS, and the server's SETTINGS
     upgrade.py      Upgrading: from HTTP/1.1 to HTTP/2 on one connection
     channel.py      Channel: bytes between a socket and the engine
@@ -17,7 +18,7 @@
     failures.py     what sockets, TLS and HTTP/2 say, told to the user
     errors.py       why a connection or a request failed
 
-Everything runs on the caller's event loop and on one thread.
+Everything but `sync` runs on the caller's event loop and on one thread.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from headstart.client.errors import (
 from headstart.client.exchange import Informational, PromisedRequest, StreamInfo
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import Push, Response
+from headstart.client.sync import SyncClient, SyncPush, SyncResponse
 from headstart.client.upgrade import FirstRequest
 
 __all__ = [
@@ -52,6 +54,9 @@ __all__ = [
     "RequestFailed",
     "Response",
     "StreamInfo",
+    "SyncClient",
+    "SyncPush",
+    "SyncResponse",
     "TimedOut",
     "TlsFailed",
     "connect",

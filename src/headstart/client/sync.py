@@ -1,0 +1,257 @@
+"""The same client for code without an event loop: `headstart.SyncClient`.
+
+Everything happens on one background thread, where a `Client` runs; the calling threads wait. Any
+number of threads may share one client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
+
+from headstart.client.client import Client, Options
+from headstart.client.exchange import Informational, PromisedRequest
+from headstart.client.response import Push, Response
+from headstart.client.uploads import Content
+from headstart.errors import LocalProtocolError
+from headstart.wire.events import Fields
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Background:
+    """A thread with an event loop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it there, and wait for what comes of it."""
+        try:
+            loop = self._started()
+        except LocalProtocolError:
+            work.close()
+            raise
+        doing = asyncio.run_coroutine_threadsafe(work, loop)
+        try:
+            return doing.result()
+        except BaseException:
+            doing.cancel()  # Ctrl-C here ends the work there; nothing happens where it has ended
+            raise
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._is_closed:
+                raise LocalProtocolError("the client is closed", hint="Make another one.")
+            if self._loop is None:
+                self._loop = _new_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="headstart-client", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+    def stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """End the thread after this; nothing can be done there any more."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop, self._is_closed = None, True
+        if loop is not None and thread is not None:
+            asyncio.run_coroutine_threadsafe(last(), loop).result()
+            asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def _as_for(
+    _: Callable[P, Client],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[SyncClient, P], None]]:
+    """The arguments of `Client`, declared there."""
+    return lambda initialize: initialize
+
+
+class SyncClient:
+    """Requests by URL; use it as a context manager.
+
+    Takes the arguments of `Client`, and has its methods. Parts of content are asked for, and
+    `informed` is called, on the background thread.
+    """
+
+    @_as_for(Client)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._client = Client(*arguments, **options)
+        self._background = _Background()
+
+    def __enter__(self) -> SyncClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; requests under way, in other threads, fail."""
+        self._background.stop(self._client.aclose)
+
+    def get(self, url: str, **options: Unpack[Options]) -> SyncResponse:
+        """GET; see `request`."""
+        return self.request("GET", url, **options)
+
+    def head(self, url: str, **options: Unpack[Options]) -> SyncResponse:
+        """HEAD; see `request`."""
+        return self.request("HEAD", url, **options)
+
+    def options(self, url: str, **options: Unpack[Options]) -> SyncResponse:
+        """OPTIONS; see `request`."""
+        return self.request("OPTIONS", url, **options)
+
+    def delete(self, url: str, **options: Unpack[Options]) -> SyncResponse:
+        """DELETE; see `request`."""
+        return self.request("DELETE", url, **options)
+
+    def post(self, url: str, content: Content = b"", **options: Unpack[Options]) -> SyncResponse:
+        """POST; see `request`."""
+        return self.request("POST", url, content, **options)
+
+    def put(self, url: str, content: Content = b"", **options: Unpack[Options]) -> SyncResponse:
+        """PUT; see `request`."""
+        return self.request("PUT", url, content, **options)
+
+    def patch(self, url: str, content: Content = b"", **options: Unpack[Options]) -> SyncResponse:
+        """PATCH; see `request`."""
+        return self.request("PATCH", url, content, **options)
+
+    def request(
+        self, method: str, url: str, content: Content = None, **options: Unpack[Options]
+    ) -> SyncResponse:
+        """Ask, and read the whole response; arguments and errors are those of `Client.request`."""
+        asking = self._client.request(method, url, content, **options)
+        return SyncResponse(self._background.run(asking), self._background)
+
+    @contextmanager
+    def stream(
+        self, method: str, url: str, content: Content = None, **options: Unpack[Options]
+    ) -> Iterator[SyncResponse]:
+        """Ask, and read the response as it comes; see `Client.stream`."""
+        run = self._background.run
+        streaming = self._client.stream(method, url, content, **options)
+        response = run(streaming.__aenter__())
+        try:
+            yield SyncResponse(response, self._background)
+        finally:
+            run(streaming.__aexit__(None, None, None))
+
+
+class SyncResponse:
+    """A `Response`, whose body and pushes are waited for."""
+
+    def __init__(self, response: Response, background: _Background) -> None:
+        self._response = response
+        self._background = background
+        self.status = response.status
+        self.headers = response.headers
+        self.from_push = response.from_push
+        self.stream_id = response.stream_id
+
+    def __repr__(self) -> str:
+        return repr(self._response)
+
+    @property
+    def informational(self) -> list[Informational]:
+        """See `Response.informational`."""
+        return self._response.informational
+
+    @property
+    def trailers(self) -> Fields:
+        """See `Response.trailers`."""
+        return self._response.trailers
+
+    @property
+    def content(self) -> bytes:
+        """See `Response.content`."""
+        return self._response.content
+
+    @property
+    def text(self) -> str:
+        """See `Response.text`."""
+        return self._response.text
+
+    def json(self) -> Any:
+        """See `Response.json`."""
+        return self._response.json()
+
+    def header(self, name: str, default: str = "") -> str:
+        """See `Response.header`."""
+        return self._response.header(name, default)
+
+    def read(self) -> bytes:
+        """See `Response.read`."""
+        return self._background.run(self._response.read())
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """See `Response.iter_bytes`."""
+        yield from _each(self._response.iter_bytes(), self._background)
+
+    @property
+    def pushes(self) -> Iterator[SyncPush]:
+        """See `Response.pushes`."""
+        for push in _each(aiter(self._response.pushes), self._background):
+            yield SyncPush(push, self._background)
+
+
+def _each(items: AsyncIterator[T], background: _Background) -> Iterator[T]:
+    """What comes there, one by one here."""
+    while True:
+        try:
+            yield background.run(_next(items))
+        except StopAsyncIteration:
+            return
+
+
+async def _next(items: AsyncIterator[T]) -> T:
+    return await anext(items)
+
+
+class SyncPush:
+    """A `Push`, whose response is waited for."""
+
+    def __init__(self, push: Push, background: _Background) -> None:
+        self._push = push
+        self._background = background
+        self.request: PromisedRequest = push.request
+        self.stream_id = push.stream_id
+
+    def __repr__(self) -> str:
+        return repr(self._push)
+
+    def response(self) -> SyncResponse:
+        """See `Push.response`."""
+        return SyncResponse(self._background.run(self._push.response()), self._background)
+
+    def reject(self) -> None:
+        """See `Push.reject`."""
+        self._background.run(self._rejected())
+
+    async def _rejected(self) -> None:
+        self._push.reject()

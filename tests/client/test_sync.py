@@ -1,0 +1,137 @@
+"""The client without an event loop, against real servers."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from headstart import SyncClient
+from headstart.client.errors import ConnectFailed, RequestFailed
+from headstart.errors import ConfigurationError, LocalProtocolError
+from tests.client.live import free_port
+from tests.servers.conftest import Servers
+from tests.servers.site import FILES, PAGE, SCRIPT, STYLE
+
+
+def test_requests_are_answered_without_an_event_loop(servers: Servers) -> None:
+    server = servers("nghttpd")
+    with SyncClient(server.tls, cafile=server.cafile) as client:
+        small = client.get("/small.txt")
+        head = client.head("/small.txt")
+        echo = client.post("/", (part for part in (b"one", b"two")), headers={"x": "y"})
+        others = [client.put("/", b"put"), client.patch("/", b"patch"), client.delete("/none")]
+        options = client.options("/small.txt")
+
+    assert (small.status, small.content, small.text) == (
+        200,
+        FILES["/small.txt"],
+        FILES["/small.txt"].decode(),
+    )
+    assert small.trailers == [(b"checksum", b"1a2b")]
+    assert (head.content, head.header("content-length")) == (b"", str(len(small.content)))
+    assert repr(head) == "<Response 200 to HEAD /small.txt>"
+    assert echo.content == b"onetwo"
+    assert others[0].content == b"put"
+    assert [other.status for other in others] == [200, 404, 404]
+    assert options.from_push is False
+    assert options.stream_id % 2
+
+
+def test_body_is_read_in_parts_and_left_early(servers: Servers) -> None:
+    with SyncClient(servers("node").clear) as client:
+        with client.stream("GET", "/large.bin") as whole:
+            parts = list(whole.iter_bytes())
+        with client.stream("GET", "/large.bin") as left:
+            first = next(iter(left.iter_bytes()))
+        with client.stream("GET", "/octets.bin") as read:
+            octets = read.read()
+
+    assert len(parts) > 1
+    assert b"".join(parts) == FILES["/large.bin"]
+    assert FILES["/large.bin"].startswith(first)
+    assert octets == FILES["/octets.bin"]
+
+
+def test_pushes_and_103_come_as_to_the_other_client(servers: Servers) -> None:
+    told: list[int] = []
+    with (
+        SyncClient(servers("node").clear, push=True) as client,
+        client.stream("GET", PAGE, informed=lambda status, _: told.append(status)) as page,
+    ):
+        page.read()
+        pushes = {push.request.target: push for push in page.pushes}
+        pushes[SCRIPT].reject()
+        style = pushes[STYLE].response()
+        content = style.read()
+        script = client.get(SCRIPT)
+
+    assert told == [status for _, status, _ in page.informational] == [103]
+    assert repr(pushes[STYLE]) == f"<Push GET {pushes[STYLE].request.url}>"
+    assert pushes[STYLE].stream_id % 2 == 0
+    assert (style.from_push, content) == (True, FILES[STYLE])
+    assert (script.from_push, script.content) == (False, FILES[SCRIPT])
+
+
+def test_threads_share_a_client(servers: Servers) -> None:
+    with SyncClient(servers("nginx").clear) as client, ThreadPoolExecutor(8) as pool:
+        contents = list(pool.map(lambda _: client.get("/small.txt").content, range(40)))
+
+    assert set(contents) == {FILES["/small.txt"]}
+
+
+def test_errors_are_those_of_the_tree(servers: Servers) -> None:
+    with SyncClient() as client:
+        with pytest.raises(ConfigurationError):
+            client.get("/path")
+        with pytest.raises(ConnectFailed):
+            client.get(f"http://localhost:{free_port()}/")
+        with (
+            pytest.raises(RequestFailed),
+            client.stream("GET", servers("node").clear + "/reset") as broken,
+        ):
+            broken.read()
+
+
+def test_error_in_the_content_reaches_the_caller(servers: Servers) -> None:
+    def content() -> Iterator[bytes]:
+        yield b"x"
+        raise KeyError("mine")
+
+    with SyncClient(servers("node").clear) as client:
+        with pytest.raises(KeyError, match="mine"):
+            client.post("/echo", content())
+        assert client.get("/small.txt").status == 200
+
+
+def test_nothing_is_left_of_a_client_that_is_closed(servers: Servers) -> None:
+    before = threading.active_count()
+    client = SyncClient(servers("node").clear)
+    client.get("/small.txt")
+    during = threading.active_count()
+
+    client.close()
+    client.close()
+
+    assert (during, threading.active_count()) == (before + 1, before)
+    with pytest.raises(LocalProtocolError, match="closed"):
+        client.get("/small.txt")
+
+
+def test_client_that_was_never_used_needs_no_thread() -> None:
+    before = threading.active_count()
+
+    with SyncClient("http://localhost"):
+        during = threading.active_count()
+
+    assert during == before
+
+
+def test_it_works_without_uvloop(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+
+    with SyncClient(servers("node").clear) as client:
+        assert client.post("/echo", b"[1]").json() == [1]
