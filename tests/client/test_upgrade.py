@@ -13,7 +13,7 @@ from headstart.client.errors import ClientError, NotHttp2, TimedOut
 from headstart.client.origin import Origin
 from headstart.client.upgrade import FirstRequest, Upgrading, upgrade_request
 from headstart.errors import ConfigurationError, LocalProtocolError
-from headstart.wire.frames import Direction
+from headstart.wire.frames import ConnectionFrames, Direction
 from tests.client.live import raw_server
 from tests.client.peer import FakeSocket
 from tests.servers.conftest import Servers
@@ -102,7 +102,7 @@ async def test_pushes_come_with_an_upgraded_request(servers: Servers) -> None:
     await connection.aclose()
 
 
-async def test_tap_sees_http2_alone(servers: Servers) -> None:
+async def test_tap_sees_the_upgrade_and_what_follows_as_frames(servers: Servers) -> None:
     tapped: list[tuple[Direction, bytes]] = []
 
     def tap(direction: Direction, data: bytes, at: float) -> None:
@@ -114,8 +114,15 @@ async def test_tap_sees_http2_alone(servers: Servers) -> None:
 
     sent = b"".join(data for direction, data in tapped if direction is Direction.SENT)
     received = b"".join(data for direction, data in tapped if direction is Direction.RECEIVED)
-    assert sent.startswith(b"PRI * HTTP/2.0\r\n")
-    assert b"HTTP/1.1" not in received
+    assert sent.startswith(b"OPTIONS / HTTP/1.1\r\n")
+    assert received.startswith(b"HTTP/1.1 101 ")
+    decoder = ConnectionFrames()
+    frames = [frame for way, data in tapped for frame in decoder.feed(way, data, 0.0)]
+    kinds = [frame.kind for frame in frames if frame.direction is Direction.SENT]
+    assert kinds[:3] == ["UPGRADE", "PREFACE", "SETTINGS"]
+    answer = [frame.kind for frame in frames if frame.direction is Direction.RECEIVED]
+    assert answer[:2] == ["UPGRADE", "SETTINGS"]
+    assert not [frame.problem for frame in frames if frame.problem]
 
 
 async def test_server_that_stays_with_http1_is_told(servers: Servers) -> None:

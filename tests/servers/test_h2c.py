@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 
@@ -258,3 +259,21 @@ def test_ping_is_answered(name: str, room: Room, servers: Servers) -> None:
     connect(room, servers(name), "http")
 
     assert re.fullmatch(r"\d+\.\d{3} ms\n", room.ok("ping"))
+
+
+@pytest.mark.parametrize("name", ["apache", "h2o"])
+def test_an_archive_has_the_request_that_asked_for_the_upgrade(
+    name: str, room: Room, servers: Servers
+) -> None:
+    server = servers(name)
+    foreground = room.start("--dump=visit.har", "--dump-format=har")
+    room.ok("connect", "--upgrade", server.clear)
+    room.ok("get", "/small.txt")
+    assert interrupt(foreground) == 0
+
+    entries = json.loads((room.folder / "visit.har").read_bytes())["log"]["entries"]
+    first, second = entries
+    assert (first["request"]["method"], first["_streamId"]) == ("OPTIONS", 1)
+    assert [hint["status"] for hint in first["_informational"]] == [101]
+    assert second["request"]["url"] == server.clear + "/small.txt"
+    assert second["response"]["content"]["text"] == FILES["/small.txt"].decode()

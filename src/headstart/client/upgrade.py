@@ -20,6 +20,7 @@ from headstart.client.errors import ClientError
 from headstart.client.origin import Origin, as_ascii
 from headstart.wire.client import request_fields
 from headstart.wire.events import Fields
+from headstart.wire.frames import Direction
 
 # What a server may say before it switches.
 _MAX_HEAD = 16 * 1024
@@ -73,7 +74,7 @@ class Upgrading(asyncio.Protocol):
 
     Args:
         request: See `upgrade_request`.
-        successor: Gets the socket.
+        successor: Gets the socket, and tells its tap what was said before.
         refuse: Told why the successor will not get it.
     """
 
@@ -96,6 +97,7 @@ class Upgrading(asyncio.Protocol):
         """The socket is there."""
         # uvloop's transports have the methods of asyncio's, and another base.
         self._transport = cast(asyncio.Transport, transport)
+        self._successor.tell(Direction.SENT, self._request)
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
@@ -104,10 +106,13 @@ class Upgrading(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
+            self._successor.tell(Direction.RECEIVED, data[: upgrade.args[0]])
             self._switch(data[upgrade.args[0] :])
         except httptools.HttpParserError:
+            self._successor.tell(Direction.RECEIVED, data)
             self._give_up(0)
         else:
+            self._successor.tell(Direction.RECEIVED, data)
             if self._size > _MAX_HEAD:
                 self._give_up(0)
 
