@@ -1,4 +1,6 @@
-"""Which protocol a connection speaks: by ALPN over TLS, by its first bytes in cleartext."""
+"""Which protocol a connection speaks: by ALPN over TLS, by its first bytes in cleartext; and the
+TLS handshake.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,13 @@ import pytest
 import websockets.sync.client
 
 from headstart.config import ServerOptions
-from headstart.server.protocol import PREFACE
+from headstart.reasons import Closing
+from headstart.server import run
+from headstart.server.counters import Counters
+from headstart.server.protocol import OWN_HANDSHAKE, PREFACE
+from headstart.server.worker import Worker
 from tests.server.apps import Receive, Scope, Send, hello, lifespan
-from tests.server.live import PATIENCE, LiveServer, running
+from tests.server.live import PATIENCE, LiveServer, certificate, running, serving, until
 from tests.server.raw import RawClient, tls_socket
 
 REQUEST = b"GET /1.1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -125,3 +131,98 @@ def test_stop_does_not_wait_for_a_connection_that_never_spoke() -> None:
         server.stop()
 
         assert client.recv(1) == b""
+
+
+# The handshake.
+
+own_handshake = pytest.mark.skipif(
+    not OWN_HANDSHAKE, reason="the event loop does it before Python 3.12"
+)
+
+
+def counters(server: LiveServer) -> Counters:
+    return Worker.of(server.server.server_state, server.server.config, server.server.loop).counters
+
+
+@own_handshake
+@pytest.mark.parametrize(
+    "said", [b"", b"\x16\x03\x01\x02\x00\x01"], ids=["nothing", "half a hello"]
+)
+def test_handshake_that_takes_too_long_is_given_up(said: bytes) -> None:
+    options = ServerOptions(handshake_timeout=0.3)
+    with running(hello, options, tls=True) as server, connected(server) as client:
+        client.sendall(said)
+        until(lambda: counters(server).open == 1, "the seat")
+        with suppress(ConnectionResetError):
+            assert read_all(client) == b""
+
+        until(lambda: counters(server).open == 0, "the end of the seat")
+        assert counters(server).connections[Closing.HANDSHAKE_TIMEOUT] == 1
+
+
+@own_handshake
+def test_handshake_that_fails_has_a_reason(caplog: pytest.LogCaptureFixture) -> None:
+    with running(hello, tls=True) as server:
+        with connected(server) as client:
+            client.sendall(REQUEST)
+            with suppress(ConnectionResetError):
+                read_all(client)
+        until(lambda: counters(server).connections[Closing.HANDSHAKE_FAILED], "the reason")
+
+        until(lambda: "HTTP_REQUEST" in caplog.text, "the line")
+        assert "Traceback" not in caplog.text
+
+
+@own_handshake
+def test_client_that_leaves_in_the_handshake_leaves_nothing_behind() -> None:
+    with running(hello, tls=True) as server:
+        for _ in range(5):
+            connected(server).close()
+        with RawClient(server.port, tls=True) as client:
+            assert client.get(b"/x").status == 200
+        until(lambda: counters(server).open == 0, "the end of all")
+
+        assert counters(server).connections == {Closing.PEER_LEFT: 6}
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_handshake_works_on_each_event_loop_however_the_client_is_timed(loop: str) -> None:
+    """uvloop once read the client's first bytes before the handshake had begun."""
+    with running(hello, tls=True, loop=loop) as server:
+        for _ in range(30):
+            with RawClient(server.port, tls=True) as client:
+                assert client.get(b"/x").status == 200
+
+
+@own_handshake
+def test_stop_gives_up_a_handshake_that_does_not_go_on() -> None:
+    with (
+        running(hello, tls=True, timeout_graceful_shutdown=None) as server,
+        connected(server) as client,
+    ):
+        until(lambda: counters(server).open == 1, "the seat")
+        server.stop()
+
+        with suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+
+
+async def test_server_of_uvicorn_itself_may_do_the_handshake() -> None:
+    """As on Python 3.11, and where somebody hands our Config to a server of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "OWN_HANDSHAKE", False)
+        with running(hello, tls=True) as server:
+            with RawClient(server.port, tls=True) as client:
+                assert client.get(b"/x").body == b"/x over 2"
+            with tls_socket(server.port, "http/1.1") as plain:
+                plain.sendall(REQUEST)
+                assert b"/1.1 over 1.1" in read_all(plain)
+
+
+def test_message_at_the_start_says_https() -> None:
+    made = certificate()
+    arguments = ["--ssl-certfile", str(made.certfile), "--ssl-keyfile", str(made.keyfile)]
+    with serving("tests.server.apps:hello", *arguments) as server:
+        assert f"running on https://127.0.0.1:{server.port}" in server.log
+        with RawClient(server.port, tls=True) as client:
+            assert client.get(b"/x").status == 200

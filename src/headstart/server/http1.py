@@ -122,6 +122,7 @@ class Http1Connection(HttpToolsProtocol):
         """Since when how many bytes wait to be written."""
         self._end: Closing | None = None
         worker.watched.add(self)
+        worker.sheddable.add(self)
 
     # Transport.
 
@@ -150,6 +151,7 @@ class Http1Connection(HttpToolsProtocol):
 
     def _leave(self) -> None:
         self._worker.watched.discard(self)
+        self._worker.sheddable.discard(self)
         if self._drain_timer is not None:
             self._drain_timer.cancel()
 
@@ -402,6 +404,23 @@ class Http1Connection(HttpToolsProtocol):
         cycle = self._latest
         if not self._begun and (cycle is None or cycle.response_complete):
             self.transport.close()
+
+    # Memory.
+
+    def shed(self, active: bool) -> None:
+        """Memory is short, or is so no more: each request looks whether it is."""
+
+    def held(self) -> int:
+        """Bytes that this connection keeps in memory: of responses and of requests."""
+        cycles = [cycle for cycle, _ in self.pipeline]
+        if self._latest is not None:
+            cycles.append(self._latest)
+        return self.transport.get_write_buffer_size() + sum(len(cycle.body) for cycle in cycles)
+
+    def cut_off(self) -> None:
+        """Memory is so short that this connection cannot be kept."""
+        self._tell(Closing.MEMORY)
+        self.transport.abort()
 
     # Time.
 

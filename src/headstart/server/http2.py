@@ -286,6 +286,16 @@ class Http2Connection(asyncio.Protocol):
         """Memory is short, so no stream gets to the application; or it is so no more."""
         self._max_alive = 0 if active else self._options.limits.max_concurrent_streams
 
+    def held(self) -> int:
+        """Bytes that this connection keeps in memory: of responses and of requests."""
+        waiting = self._wire.queued() + self._transport.get_write_buffer_size()
+        return waiting + self._wire.unacknowledged()
+
+    def cut_off(self) -> None:
+        """Memory is so short that this connection cannot be kept."""
+        self._tell(Closing.MEMORY)
+        self._transport.abort()
+
     def shutdown(self) -> None:
         """The server stops."""
         self._worker.draining = True

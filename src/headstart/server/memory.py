@@ -40,12 +40,17 @@ class MemoryWatch:
 
     Args:
         most: Bytes, the upper mark.
+
+    Attributes:
+        first_mark: Bytes, the lower mark.
+        pressure: As it was when last looked at.
     """
 
     def __init__(self, most: int) -> None:
+        self.first_mark = most * _FIRST_MARK
         self._marks = {
             Pressure.CONNECTIONS: float(most),
-            Pressure.REQUESTS: most * _FIRST_MARK,
+            Pressure.REQUESTS: self.first_mark,
         }
         self.pressure = Pressure.NONE
 

@@ -173,6 +173,11 @@ class Server(uvicorn.Server):
 
     config: Config
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, once there is a worker to count who comes."""
+        Worker.of(self.server_state, self.config, asyncio.get_running_loop())
+        await super().startup(sockets)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End; first take in who is waiting at the door, last remove a Unix socket of its own."""
         loop = asyncio.get_running_loop()

@@ -28,6 +28,8 @@ logger = logging.getLogger("headstart.server")
 _SECOND: Final = 1.0
 # So that a time-out is at most a quarter late.
 _LOOKS_PER_TIMEOUT: Final = 4
+# Who holds less is not what fills the memory.
+_WORTH_CUTTING_OFF: Final = 64 * 1024
 
 
 class Watched(Protocol):
@@ -42,6 +44,12 @@ class Sheddable(Protocol):
 
     def shed(self, active: bool) -> None:
         """From now on refuse what is new; or no more."""
+
+    def held(self) -> int:
+        """Bytes that it keeps in memory, as far as it knows."""
+
+    def cut_off(self) -> None:
+        """End, at once."""
 
 
 class Worker:
@@ -117,6 +125,8 @@ class Worker:
     def _look_at_memory(self, used: int) -> None:
         before = self._memory.pressure
         pressure = self._memory.look(used)
+        if pressure >= Pressure.CONNECTIONS:
+            self._cut_off_the_largest(used - self._memory.first_mark)
         if pressure is before:
             return
         logger.warning("%d MB of memory in use: %s", used // 1_000_000, _MEANING[pressure])
@@ -124,6 +134,15 @@ class Worker:
         self.shedding = pressure >= Pressure.REQUESTS
         for connection in list(self.sheddable):
             connection.shed(self.shedding)
+
+    def _cut_off_the_largest(self, excess: float) -> None:
+        """End who holds the most, until as much is free as was too much."""
+        holders = sorted(((c.held(), n, c) for n, c in enumerate(self.sheddable)), reverse=True)
+        for size, _, connection in holders:
+            if excess <= 0 or size < _WORTH_CUTTING_OFF:
+                return
+            connection.cut_off()
+            excess -= size
 
 
 _MEANING: Final = {

@@ -92,6 +92,10 @@ class Connection(ABC):
         """Bytes of all bodies that wait in the engine for a window or for `output`."""
         return 0 if self._failed else self._engine.queued_body_size()
 
+    def unacknowledged(self) -> int:
+        """Bytes of bodies that were shown and that nobody has consumed yet."""
+        return self._held
+
     def queued_on(self, stream_id: int) -> int:
         """Bytes of one body that wait in the engine; 0 for a stream that is gone."""
         try:
