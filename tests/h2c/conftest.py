@@ -9,6 +9,9 @@ import pytest
 
 from headstart.h2c.sockets import Place
 from tests.h2c import room as rooms
+from tests.servers.conftest import servers
+
+__all__ = ["place", "room", "servers"]
 
 
 @pytest.fixture

@@ -131,8 +131,8 @@ def _bar(row: Row, scale: float, room: int, glyphs: _Glyphs, *, colour: bool) ->
     first, turn, last = column(row.start), column(row.responded), column(row.end)
     cells = [glyphs.wait] * (turn - first) + [glyphs.receive] * (last - turn + 1)
     for mark in row.marks:
-        if first <= column(mark) <= last:
-            cells[column(mark) - first] = glyphs.mark
+        # It is told of a moment after it came.
+        cells[max(first, min(column(mark), last)) - first] = glyphs.mark
     if row.is_broken:
         cells[-1] = glyphs.broken
     if row.look is Look.CONNECT:
