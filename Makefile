@@ -5,6 +5,7 @@
 #   make test     pytest with branch coverage (ARGS="-k push -x" and so on)
 #   make lint     ruff, mypy, the import contracts
 #   make fuzz     random peers (RUNS of each test), then each target of fuzz/ for SECONDS
+#   make soak     mixed load for ten minutes, and whether memory stays flat (ARGS="--minutes 1")
 #   make pictures the README's pictures, from a real session
 #   make bench    comparison with other servers (ARGS=... goes to `python -m bench`)
 
@@ -15,7 +16,7 @@ SECONDS ?= 60
 
 export PYTHON
 
-.PHONY: help setup demo test lint fuzz pictures bench clean
+.PHONY: help setup demo test lint fuzz soak pictures bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -36,6 +37,9 @@ fuzz:
 	@tools/setup fuzz
 	@[ $(RUNS) = 0 ] || FUZZ_RUNS=$(RUNS) $(BIN)/python -m pytest tests/fuzzing --timeout=3600 $(ARGS)
 	@$(BIN)/python -m fuzz --seconds $(SECONDS)
+
+soak: setup
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 pictures: setup
 	@$(BIN)/python tools/pictures.py
