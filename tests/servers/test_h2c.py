@@ -272,8 +272,9 @@ def test_an_archive_has_the_request_that_asked_for_the_upgrade(
     assert interrupt(foreground) == 0
 
     entries = json.loads((room.folder / "visit.har").read_bytes())["log"]["entries"]
-    first, second = entries
+    # Apache says GOAWAY soon after an upgrade, so the request may be on a second connection.
+    first, *_, last = entries
     assert (first["request"]["method"], first["_streamId"]) == ("OPTIONS", 1)
     assert [hint["status"] for hint in first["_informational"]] == [101]
-    assert second["request"]["url"] == server.clear + "/small.txt"
-    assert second["response"]["content"]["text"] == FILES["/small.txt"].decode()
+    assert last["request"]["url"] == server.clear + "/small.txt"
+    assert last["response"]["content"]["text"] == FILES["/small.txt"].decode()
