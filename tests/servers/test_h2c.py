@@ -12,7 +12,7 @@ from tests.h2c.room import Room, interrupt
 from tests.servers.conftest import Servers
 from tests.servers.nginx import nginx
 from tests.servers.running import Server
-from tests.servers.site import FILES, PAGE, SCRIPT, STYLE
+from tests.servers.site import FILES, HINTED, PAGE, SCRIPT, STYLE
 
 ALL = ("nghttpd", "node", "nginx", "apache", "h2o")
 ECHO = ("nghttpd", "node", "h2o")
@@ -90,6 +90,25 @@ def test_a_tls_server_that_knows_http1_only_is_told_of(room: Room, servers: Serv
     assert re.fullmatch(r"h2c: .* does not offer HTTP/2 \(ALPN h2\).*\n", result.err)
 
 
+# Apache takes an upgrade, too, but ends such a connection whenever it has to wait for something.
+def test_a_connection_begins_with_an_upgrade_where_that_is_asked_for(
+    room: Room, servers: Servers
+) -> None:
+    said = room.ok("connect", "--upgrade", servers("h2o").clear)
+
+    assert "by HTTP/1.1 Upgrade, no TLS" in said
+    for path, content in FILES.items():
+        assert room.h2c("get", "--no-push-cache", path).out == content
+
+
+@pytest.mark.parametrize("name", ["node", "nghttpd", "nginx"])
+def test_a_server_that_takes_no_upgrade_is_told_of(name: str, room: Room, servers: Servers) -> None:
+    result = room.h2c("connect", "--upgrade", servers(name).clear)
+
+    assert result.code == 3
+    assert re.fullmatch(r"h2c: .* upgrade .*prior knowledge.*\n", result.err)
+
+
 # Content.
 
 
@@ -129,6 +148,28 @@ def test_what_is_put_can_be_got_and_deleted(
         assert room.h2c("get", stored).out == FILES[path]
         room.ok("delete", "--fail", stored)
         assert room.h2c("get", "--fail", stored).code == 1
+
+
+@pytest.mark.parametrize("name", ["node", "h2o"])
+def test_json_is_sent_with_its_type(name: str, room: Room, servers: Servers) -> None:
+    foreground = room.start("--dump", "--include", "HEADERS")
+    connect(room, servers(name), "http")
+
+    assert room.ok("post", "--json", '{"a": [1, "é"]}', "/echo") == '{"a": [1, "é"]}'
+    assert "content-type: application/json" in dumped(foreground)
+
+
+def test_secrets_are_masked_in_the_dump_unless_they_are_wanted(
+    room: Room, servers: Servers
+) -> None:
+    for options in ([], ["--show-secrets"]):
+        foreground = room.start("--dump", "--include", "HEADERS", *options)
+        connect(room, servers("nginx"), "http")
+        room.ok("get", "-H", "authorization: Basic c2VjcmV0", "/small.txt")
+
+        dump = dumped(foreground)
+        assert "authorization: " in dump
+        assert ("c2VjcmV0" in dump) is bool(options)
 
 
 def test_an_upload_that_nginx_refuses_early_shows_why(room: Room, servers: Servers) -> None:
@@ -202,6 +243,27 @@ def test_early_hints_are_shown_apart(name: str, room: Room, servers: Servers) ->
     assert "link" not in final
     dump = dumped(foreground)
     assert dump.index(":status: 103") < dump.index(":status: 200")
+
+
+@pytest.mark.parametrize("name", ["node", "apache"])
+def test_hints_are_followed_and_answer_the_next_requests(
+    name: str, room: Room, servers: Servers
+) -> None:
+    foreground = room.start("--dump", "--include", "HEADERS")
+    connect(room, servers(name), "http")
+
+    page = room.h2c("get", "--follow-hints", HINTED)
+    style = room.h2c("get", "-v", STYLE)
+    script = room.h2c("get", SCRIPT)
+
+    assert page.out == FILES[HINTED]
+    assert [line.split(":")[2].strip() for line in page.err.splitlines()] == [STYLE, SCRIPT]
+    assert (style.out, script.out) == (FILES[STYLE], FILES[SCRIPT])
+    assert "hinted and fetched" in style.err
+    dump = dumped(foreground)
+    assert len(titles(dump, "-> HEADERS")) == 3
+    # The hint came first, then what it names was asked for.
+    assert dump.index(":status: 103") < dump.index(f":path: {STYLE}")
 
 
 def test_a_push_that_node_breaks_off_is_asked_for(room: Room, servers: Servers) -> None:
@@ -278,3 +340,27 @@ def test_an_archive_has_the_request_that_asked_for_the_upgrade(
     assert [hint["status"] for hint in first["_informational"]] == [101]
     assert last["request"]["url"] == server.clear + "/small.txt"
     assert last["response"]["content"]["text"] == FILES["/small.txt"].decode()
+
+
+@of_all
+def test_a_series_of_pings_ends_with_statistics(name: str, room: Room, servers: Servers) -> None:
+    connect(room, servers(name), "http")
+
+    lines = room.ok("ping", "--interval", "1ms", "--count", "5").splitlines()
+
+    assert all(re.fullmatch(r"\d+\.\d{3} ms", line) for line in lines[:5])
+    assert lines[5].startswith("5 sent, 5 answered; min/avg/max/mdev ")
+
+
+@of_all
+def test_streams_are_shown_with_their_windows(name: str, room: Room, servers: Servers) -> None:
+    connect(room, servers(name), "http")
+    room.ok("get", "/small.txt")
+    room.h2c("get", "--fail", "/is-not-there")
+
+    first, *streams = room.ok("stream-info", "-v", "--closed").splitlines()
+
+    assert re.fullmatch(r"0: the connection, may send \d+, may receive \d+", first)
+    assert len(streams) == 2
+    assert re.fullmatch(r"1: GET /small\.txt closed, status 200, received \d+", streams[0])
+    assert streams[1].startswith("3: GET /is-not-there closed, status 404")
