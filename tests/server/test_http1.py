@@ -714,7 +714,7 @@ def test_whatever_comes_raises_nothing_and_leaves_nothing(
     whatever_server: LiveServer, caplog: pytest.LogCaptureFixture, pieces: list[bytes]
 ) -> None:
     caplog.clear()
-    with connected(whatever_server) as client, suppress(BrokenPipeError, ConnectionResetError):
+    with connected(whatever_server) as client, suppress(OSError):  # it may have been cut off
         for piece in pieces:
             client.sendall(piece)
         client.shutdown(socket.SHUT_WR)
