@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from headstart.cli.options import LEARN, derived, taken
-from headstart.config import DeliverOptions
+from headstart.config import DeliverOptions, ServerOptions
 from headstart.learn import LearnOptions
 
 
@@ -43,6 +43,20 @@ def test_no_control_views_can_be_asked_for() -> None:
     given = given_to(LearnOptions, "--learn-control-share", "0", prefix=LEARN)
 
     assert given["learn_control_share"] == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "number"),
+    [
+        ("max-connections-per-address", 0),
+        ("max-memory", 0),
+        ("max-memory", 64_000_000_000),
+    ],
+)
+def test_none_and_more_than_a_window_holds_can_be_asked_for(option: str, number: int) -> None:
+    given = given_to(ServerOptions, f"--{option}", str(number))
+
+    assert given[option.replace("-", "_")] == number
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "x"])

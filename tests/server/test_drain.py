@@ -179,7 +179,8 @@ def load(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 )
 def test_sigterm_under_full_load_loses_no_response_that_was_started(arguments: list[str]) -> None:
     """What the application has answered, and what h2load got, is the same number."""
-    with serving(COUNTING, "--no-access-log") as server:
+    options = ["--no-access-log", "--max-requests", "1000000000"]
+    with serving(COUNTING, *options) as server:
         url = f"http://127.0.0.1:{server.port}/"
         with load(*arguments, "-n", "10000000", url) as process:
             until(lambda: answered_more_than(server, 2000), "the load")
