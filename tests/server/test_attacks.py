@@ -1,4 +1,4 @@
-"""Each row of the table in docs/security.md, attacked with raw frames over a real socket.
+"""Rows of the tables in docs/security.md, attacked with raw frames over a real socket.
 
 The server is a process of its own. While an attack goes on, another client asks for a page on its
 own connection, and its usual time must not be more than doubled; the server's memory and the
@@ -407,6 +407,20 @@ def test_streams_over_the_limit_reach_no_application(target: Target) -> None:
     assert client.goaways[0] is ErrorCode.NO_ERROR
     assert after.most <= STREAMS + ABANDONED
     assert after.calls - before.calls <= STREAMS
+
+
+def test_streams_over_a_limit_that_was_acknowledged_end_the_connection(target: Target) -> None:
+    before = target.counts
+
+    with target.under("open streams, the limit acknowledged"):
+        for _ in range(ROUNDS):
+            with Hostile(target.port) as client:
+                pour(client, (get(stream(turn), b"/hang") for turn in range(1000)))
+            assert client.goaways == [ErrorCode.PROTOCOL_ERROR]
+    after = target.counts
+
+    assert after.most <= STREAMS + 2 * ABANDONED
+    assert after.calls - before.calls <= ROUNDS * STREAMS
 
 
 @pytest.mark.parametrize("read", [True, False], ids=["window 0", "TCP unread"])
