@@ -185,7 +185,7 @@ def test_many_clients_at_once_get_each_what_is_theirs(room: Room, servers: Serve
         said = tapped.end()
 
     assert bodies == [FILES[path] for path in paths]
-    assert said.startswith("h2c: 40 connections, ")
+    assert said.startswith("h2c: connections: 40, ")
 
 
 def over_http1(port: int, path: str) -> bytes:
@@ -317,7 +317,7 @@ def test_text_goes_to_standard_output_and_the_last_line_says_how_much_it_was(
     assert process.stdout is not None
     shown = process.stdout.read().decode()
     assert re.match(r"-> HEADERS\(\d+\) connection 1, \d\.\d{3} s, \d+ bytes\n", shown)
-    summary = r"h2c: 1 connections, \d+ frames, \d+ bytes to the server, \d+ bytes from it\n"
+    summary = r"h2c: connections: 1, frames: \d+, bytes to the server: \d+, bytes from it: \d+\n"
     assert re.fullmatch(summary, said)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import re
 import socket
@@ -192,6 +193,26 @@ async def test_a_client_that_goes_without_a_word_is_no_news(
             await asyncio.sleep(0.01)
 
     assert said[1:] == []
+
+
+async def test_a_client_that_cannot_be_accepted_does_not_keep_out_the_next(
+    server: PushServer, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    accept, problems = loop.sock_accept, [OSError(errno.EMFILE, "Too many open files")] * 2
+
+    async def sometimes(listener: socket.socket) -> tuple[socket.socket, Any]:
+        if problems:
+            raise problems.pop()
+        return await accept(listener)
+
+    monkeypatch.setattr(loop, "sock_accept", sometimes)
+    async with tapping(tmp_path, "http://127.0.0.1:0", server.origin) as tapped:
+        connection = await connect(Origin("http", "127.0.0.1", tapped.port))
+        await connection.aclose()
+
+    assert tapped.taps.connections == 1
+    assert len([line for line in said if "Too many open files" in line]) == 1
 
 
 async def test_at_the_end_open_connections_are_closed(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import ssl
@@ -84,14 +83,18 @@ class Taps:
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
+        told = False
         while True:
             try:
                 client, _ = await loop.sock_accept(listener)
             except OSError as error:
-                # Too many open files, or a client that went at once: others may still be served.
-                terminal.say(exits.CANNOT_LISTEN.format(self._local, os.strerror(error.errno or 0)))
+                # Too many open files, for instance: it goes on when a connection has ended.
+                if not told:
+                    terminal.say(exits.CANNOT_ACCEPT.format(error.strerror))
+                told = True
                 await asyncio.sleep(0.1)
                 continue
+            told = False
             self.connections += 1
             self._begin(self._serve_client(client, self.connections))
 
