@@ -14,7 +14,14 @@ from functools import partial
 from typing import TypeAlias
 
 from hpack import Decoder, Encoder
-from hyperframe.frame import DataFrame, Frame, HeadersFrame, SettingsFrame
+from hyperframe.frame import (
+    DataFrame,
+    Frame,
+    HeadersFrame,
+    PushPromiseFrame,
+    RstStreamFrame,
+    SettingsFrame,
+)
 
 from tests.h2c.room import PATIENCE
 
@@ -27,6 +34,8 @@ class Connection:
 
     Attributes:
         sizes: Payloads of the DATA frames that came.
+        bodies: Content of each request.
+        resets: Streams that the client reset, and their error codes.
     """
 
     def __init__(self, server: FrameServer, sock: socket.socket) -> None:
@@ -37,6 +46,7 @@ class Connection:
         self._paths: dict[int, str] = {}
         self.sizes: list[int] = []
         self.bodies: dict[int, bytes] = {}
+        self.resets: dict[int, int] = {}
 
     def send(self, *frames: Frame) -> None:
         """Write frames in one segment."""
@@ -57,6 +67,19 @@ class Connection:
             HeadersFrame(stream_id, self.block(status), flags=["END_HEADERS"]),
             DataFrame(stream_id, content, flags=["END_STREAM"]),
         )
+
+    def promise(
+        self, parent: int, promised: int, request: tuple[str, str, str], *fields: tuple[str, str]
+    ) -> None:
+        """A PUSH_PROMISE.
+
+        Args:
+            request: Method, authority, path.
+        """
+        method, authority, path = request
+        pseudo = [(":method", method), (":scheme", "http"), (":authority", authority)]
+        block = self._encoder.encode([*pseudo, (":path", path), *fields])
+        self.send(PushPromiseFrame(parent, promised, block, flags=["END_HEADERS"]))
 
     def close(self) -> None:
         """Without a word."""
@@ -85,6 +108,8 @@ class Connection:
                 self.sizes.append(len(frame.data))
                 self.bodies[frame.stream_id] += frame.data
                 self._server.on_data(self, frame.stream_id)
+            case RstStreamFrame():
+                self.resets[frame.stream_id] = frame.error_code
             case _:
                 pass
         if isinstance(frame, HeadersFrame | DataFrame) and "END_STREAM" in frame.flags:

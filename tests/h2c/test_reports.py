@@ -41,6 +41,11 @@ def test_without_pushes_there_is_no_heading() -> None:
     assert list(reports.push_table([], 0.0)) == []
 
 
+def test_promises_that_were_refused_are_counted_by_reason() -> None:
+    assert list(reports.refused({"method": 2, "bad-path": 1})) == ["refused: 1 bad-path, 2 method"]
+    assert list(reports.refused({})) == []
+
+
 def test_json_says_null_for_what_is_not_known() -> None:
     (pushed,) = json.loads(reports.push_json([PUSHED], 12.5))
 

@@ -19,6 +19,8 @@ from xml.etree import ElementTree
 import pytest
 
 from headstart import __version__
+from headstart.client.origin import Origin
+from tests.h2c.frame_server import Connection, frame_server
 from tests.h2c.on_terminal import on_terminal
 from tests.h2c.push_server import Page, PushServer, push_server
 from tests.h2c.room import PATIENCE, Room, interrupt, wait_until
@@ -437,6 +439,28 @@ def test_a_push_answers_only_a_request_with_the_fields_that_vary_names(
 
     assert "requested" in room.h2c("get", "-v", "-H", "accept-language: de", "/a").err
     assert "pushed" in room.h2c("get", "-v", "/a").err
+
+
+def test_promises_that_http_forbids_are_refused_and_counted(room: Room) -> None:
+    def promise(connection: Connection, stream_id: int, path: str) -> None:
+        own = Origin.parse(frames.origin).authority.decode()
+        connection.promise(stream_id, 2, ("POST", own, "/post"))
+        connection.promise(stream_id, 4, ("GET", "elsewhere.example", "/foreign"))
+        connection.promise(stream_id, 6, ("GET", own, "/with-content"), ("content-length", "5"))
+        connection.promise(stream_id, 8, ("GET", own, "/good"))
+        connection.answer(8, b"good")
+        connection.answer(stream_id, path.encode())
+
+    with frame_server() as frames:
+        frames.on_request = promise
+        assert room.ok("get", f"{frames.origin}/page") == "/page"
+
+        assert room.ok("push-list") == "/good\n"
+        assert room.ok("push-list", "-l").splitlines()[-1] == (
+            "refused: 1 forbidden-field, 1 foreign-authority, 1 method"
+        )
+        assert room.ok("get", "/good") == "good"
+        assert frames.connections[0].resets == {2: 1, 4: 1, 6: 1}  # PROTOCOL_ERROR
 
 
 def test_a_push_that_is_reset_falls_back_to_a_request(room: Room, servers: Servers) -> None:

@@ -6,7 +6,7 @@ Reads what `headstart.client` knows; writes nothing. Called by `verbs`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from headstart.client.connection import H2Connection
@@ -107,6 +107,17 @@ def push_table(pushes: Iterable[Pushed], now: float) -> Iterator[str]:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
+
+
+def refused(reasons: Mapping[str, int]) -> Iterator[str]:
+    """How many promises were refused, and why; nothing where none was.
+
+    Args:
+        reasons: Each with its number.
+    """
+    if reasons:
+        told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        yield f"refused: {told}"
 
 
 def _push_row(pushed: Pushed, now: float) -> tuple[str, ...]:

@@ -149,5 +149,6 @@ def _pushes(command: PushList, session: Session) -> Iterable[str]:
     if command.json:
         return [reports.push_json(pushes, now)]
     if command.long:
-        return reports.push_table(pushes, now)
+        refused = reports.refused(connection.refused_promises)
+        return [*reports.push_table(pushes, now), *refused]
     return reports.push_paths(pushes)

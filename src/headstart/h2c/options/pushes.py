@@ -41,7 +41,7 @@ h2c push-list            a path a line
 h2c push-list --json     everything that is known
 """,
     )
-    pushes.flag("-l", "--long", help="stream, parent, status, size, age and state, too")
+    pushes.flag("-l", "--long", help="stream, parent, status, size, age, state; promises refused")
     pushes.flag("--json", help="the same as a JSON array")
     streams = grammar.command(
         "stream-info",
