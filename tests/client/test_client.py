@@ -528,3 +528,22 @@ async def test_server_that_leaves_out_the_same_request_for_ever_is_given_up() ->
             await client.get("/")
 
     assert 3 < len(connections) < 500
+
+
+async def test_promises_that_break_a_rule_are_counted() -> None:
+    def act(server: Scripted, request: RequestReceived) -> None:
+        fields = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/")]
+        server.wire._engine.send_push_promise(
+            request.stream_id, [*fields, (b":authority", b"other.test")]
+        )
+        server.answer(request)
+
+    async with serving(act) as (url, connections), Client(url, push=True) as client:
+        await client.get("/one")
+        connections[0].wire.last_goaway()
+        connections[0].flush()
+        while client._connections[Origin.parse(url)].available:
+            await asyncio.sleep(0.001)
+        await client.get("/two")
+
+        assert client.refused_promises == {"foreign-authority": 2}

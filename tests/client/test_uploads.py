@@ -129,3 +129,24 @@ async def test_trailers_that_http_forbids_fail_the_request() -> None:
         await task
     await peer.settle()
     assert peer.connection.streams() == []
+
+
+async def test_time_that_the_caller_takes_for_a_part_does_not_count() -> None:
+    peer = await Peer.connected()
+    go_on = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"one"
+        await go_on.wait()
+        yield b"two"
+
+    task = peer.request("POST", "/", content=slow(), timeout=0.02)
+    await asyncio.sleep(0.1)
+    waited = not task.done()
+    go_on.set()
+    await peer.settle()
+    await peer.answer(1)
+
+    assert waited
+    assert (await task).status == 200
+    assert peer.body(1) == b"onetwo"

@@ -7,7 +7,7 @@ what a server has not processed. It is `headstart.Client`.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -138,7 +138,17 @@ class Client:
         self._connections: dict[Origin, H2Connection] = {}
         self._leaving: list[H2Connection] = []
         """Connections that take no new requests, on which some are still under way."""
+        self._refused_promises: Counter[str] = Counter()
+        """Of connections that are gone."""
         self._locks: defaultdict[Origin, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    @property
+    def refused_promises(self) -> dict[str, int]:
+        """Promises that broke a rule (RFC 9113, 8.4) or were too many: why, and how often."""
+        counts = Counter(self._refused_promises)
+        for connection in (*self._connections.values(), *self._leaving):
+            counts.update(connection.refused_promises)
+        return dict(counts)
 
     async def __aenter__(self) -> Client:
         return self
@@ -304,7 +314,7 @@ class Client:
                 if connection.available:
                     return connection
                 self._leaving.append(self._connections.pop(order.origin))
-            self._leaving = [one for one in self._leaving if not one.closed or one.pushes]
+            self._forget_closed()
             for one in self._leaving:
                 if order.content is None and one.has_pushed(
                     order.method, order.target, order.headers
@@ -313,6 +323,13 @@ class Client:
             connection = await self._connect(order)
             self._connections[order.origin] = connection
             return connection
+
+    def _forget_closed(self) -> None:
+        """Those that have ended, and hold no pushed response any more."""
+        for one in self._leaving:
+            if one.closed and not one.pushes:
+                self._refused_promises.update(one.refused_promises)
+        self._leaving = [one for one in self._leaving if not one.closed or one.pushes]
 
     async def _connect(self, order: _Order) -> H2Connection:
         first = None

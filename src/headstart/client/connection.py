@@ -469,8 +469,8 @@ class H2Connection(Channel):
         if not exchange.parent:
             self._slots.give_back()
         self._uploads.closed(exchange)
-        exchange.fail(failures.stream_closed(error_code, problem), now)
         if not exchange.ended:
+            exchange.fail(failures.stream_closed(error_code, problem), now)
             self._pushed.take(stream_id)
         self._closed_streams.append(exchange.info())
 

@@ -170,6 +170,8 @@ class Exchange:
         """Bytes at the front of `chunks` for which window was given back already."""
         self.queued = 0
         """Bytes of the request's body that the engine holds."""
+        self.paused = False
+        """The next part of the request's body is awaited from the caller: no time-out runs."""
         self.sent_all = True
         """Nothing more of the request's body will be queued."""
         self.ended = False
@@ -362,7 +364,7 @@ class _Patience:
         if self._waiter.done():
             return
         exchange = self._exchange
-        moved = max(begun, exchange.progress)
+        moved = max(begun, self._loop.time() if exchange.paused else exchange.progress)
         if moved + self._timeout > self._loop.time():
             self.timer = self._loop.call_at(moved + self._timeout, self._look, moved)
             return

@@ -95,7 +95,8 @@ class Uploads:
     ) -> None:
         """Send a body piece by piece; belongs to the exchange, which cancels it."""
         try:
-            async for part in _parts(content):
+            parts = _parts(content)
+            while (part := await _next(parts, exchange)) is not None:
                 await self._send_part(exchange, part)
             if trailers:
                 fields = trailers() if callable(trailers) else trailers
@@ -120,6 +121,15 @@ class Uploads:
                 await exchange.room.wait()
             self._wire.send_data(exchange.stream_id, part[start : start + _PIECE], False)
             self._flush()
+
+
+async def _next(parts: AsyncIterator[bytes], exchange: Exchange) -> bytes | None:
+    """What the caller gives next; it may take its time, the server waits for it, too."""
+    exchange.paused = True
+    part = await anext(parts, None)
+    exchange.paused = False
+    exchange.progress = asyncio.get_running_loop().time()
+    return part
 
 
 async def _parts(content: bytes | Iterable[bytes] | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
