@@ -28,7 +28,7 @@ TWO = Source(2, 1000.0)
 
 
 def made(bounds: Bounds | None = None) -> Exchanges:
-    return Exchanges(lambda frame: f"{frame.kind}({frame.stream_id})".encode(), bounds)
+    return Exchanges(lambda frame, source: f"{frame.kind}({frame.stream_id})".encode(), bounds)
 
 
 def run(exchanges: Exchanges, *frames: Frame, source: Source = ONE) -> list[Exchange]:
@@ -146,7 +146,7 @@ def test_frames_of_no_exchange_are_strays_and_the_latest_are_kept() -> None:
 
 
 def test_a_frame_without_text_is_listed_nowhere() -> None:
-    exchanges = Exchanges(lambda frame: b"")
+    exchanges = Exchanges(lambda frame, source: b"")
 
     (done,) = run(
         exchanges, Frame(0.0, SENT, "PING", 6), request(1.0, 1), response(1.1, 1, 204, end=True)

@@ -160,7 +160,7 @@ def test_frames_are_listed_as_the_filter_has_it_and_those_of_no_exchange_at_the_
 
     log = archive(*frames, shown=FrameFilter.of(exclude=["PING", "DATA"]))
 
-    assert [f["type"] for f in log["_frames"]] == ["SETTINGS"]
+    assert [(f["connection"], f["type"]) for f in log["_frames"]] == [(1, "SETTINGS")]
     assert [f["type"] for f in entry(log)["_frames"]] == ["HEADERS", "HEADERS"]
     assert entry(log)["response"]["content"]["text"] == "x"
 

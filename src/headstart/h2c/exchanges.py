@@ -136,7 +136,9 @@ class Exchanges:
 
     __slots__ = ("_bounds", "_open", "_strays_text", "_text", "_weight", "strays")
 
-    def __init__(self, text: Callable[[Frame], bytes], bounds: Bounds | None = None) -> None:
+    def __init__(
+        self, text: Callable[[Frame, Source], bytes], bounds: Bounds | None = None
+    ) -> None:
         self._text = text
         self._bounds = bounds or Bounds()
         self._open: dict[tuple[int, int], Exchange] = {}
@@ -147,7 +149,7 @@ class Exchanges:
     def take(self, frame: Frame, source: Source) -> list[Exchange]:
         """Take the next frame of a connection; give the exchanges that it finished, and those that
         are given up for the room it takes."""
-        text = self._text(frame)
+        text = self._text(frame, source)
         exchange = self._open.get((source.number, frame.stream_id)) or self._begun(frame, source)
         if frame.kind == "PUSH_PROMISE":
             self._promise(frame, source, text)

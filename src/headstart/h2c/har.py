@@ -72,8 +72,10 @@ class HarWriter:
         if strays:
             self._write(b'\n],"_frames":[\n' + b",\n".join(strays) + b"\n]}}\n", b"")
 
-    def _text(self, frame: Frame) -> bytes:
-        return _dumped(frame_fields(frame)) if self._shown.admits(frame) else b""
+    def _text(self, frame: Frame, source: Source) -> bytes:
+        if not self._shown.admits(frame):
+            return b""
+        return _dumped({"connection": source.number, **frame_fields(frame)})
 
     def _add(self, exchanges: Iterable[Exchange]) -> None:
         for exchange in exchanges:
