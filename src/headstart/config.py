@@ -51,7 +51,8 @@ class WireLimits:
         10, "WINDOW_UPDATE frames for each DATA frame sent, after the first hundred."
     )
     min_data_size: int = option(
-        256, "Average size that a thousand DATA frames must have, if they come within a minute."
+        256,
+        "Average size that a thousand DATA frames must have which come faster than PINGs may.",
     )
     max_requests: int = option(
         10_000, "Requests on one connection, which then ends gracefully; a client makes a new one."

@@ -659,6 +659,59 @@ def test_client_may_not_leave_more_calls_behind_than_streams() -> None:
         held.gate.open()
 
 
+class Endless:
+    """An application that never asks whether its client is there; only `/answered` is answered."""
+
+    def __init__(self) -> None:
+        self.gate = Gate()
+        self.begun = 0
+        self.ends: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        if scope["path"] == "/answered":
+            await answer(send, b"page")
+        self.begun += 1
+        try:
+            await self.gate.passed()
+            self.ends.append("returned")
+        except asyncio.CancelledError:
+            self.ends.append("cancelled")
+            raise
+        return None
+
+
+@pytest.mark.parametrize("leave", ["reset", "close"])
+def test_call_whose_client_left_is_cancelled_after_its_grace(leave: str) -> None:
+    app = Endless()
+    with running(app, ServerOptions(call_grace=0.05)) as server, RawClient(server.port) as client:
+        stream_id = client.request()
+        until(lambda: app.begun == 1, "the call")
+        if leave == "reset":
+            client.reset(stream_id)
+        else:
+            client.socket.close()
+        until(lambda: app.ends, "the end of the call")
+
+    assert app.ends == ["cancelled"]
+
+
+def test_work_behind_a_whole_answer_goes_on_without_its_client() -> None:
+    app = Endless()
+    with running(app, ServerOptions(call_grace=0.05)) as server:
+        for path in (b"/answered", b"/silent"):
+            with RawClient(server.port) as client:
+                client.request(path, method=b"POST", end_stream=False)
+                client.settle()
+        until(lambda: app.ends, "the end of the call that was not answered")
+        app.gate.open()
+        until(lambda: len(app.ends) == 2, "the end of the other")
+
+    assert app.ends == ["cancelled", "returned"]
+
+
 def test_uvicorns_concurrency_limit_holds() -> None:
     with running(hello, limit_concurrency=1) as server, RawClient(server.port) as client:
         assert client.get().status == 503

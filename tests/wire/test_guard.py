@@ -79,15 +79,15 @@ def test_windows_may_be_opened_ten_times_for_each_part_worth_sending(
     assert guard.judge(0.0, sends, written) is Closing.WINDOW_FLOOD
 
 
-def test_thousand_small_data_frames_within_a_minute_are_too_many() -> None:
+def test_thousand_small_data_frames_within_ten_seconds_are_too_many() -> None:
     guard = guarding()
     walker = guard.walker
 
     walker.data_frames, walker.data_bytes = 1000, 256_000
     large = guard.judge(0.0, 0, 0)
     walker.data_frames, walker.data_bytes = 1000, 255_999
-    slow = guard.judge(61.0, 0, 0)
+    slow = guard.judge(10.0, 0, 0)
     walker.data_frames, walker.data_bytes = 1000, 255_999
 
     assert (large, slow) == (None, None)
-    assert guard.judge(62.0, 0, 0) is Closing.SMALL_DATA
+    assert guard.judge(19.9, 0, 0) is Closing.SMALL_DATA

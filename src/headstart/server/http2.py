@@ -392,9 +392,12 @@ class Http2Connection(asyncio.Protocol):
             self._disconnect(cycle)
 
     def _disconnect(self, cycle: Cycle) -> None:
-        """Tell the application that its client has left; it should come to its end."""
+        """Tell the application that its client has left; it should come to its end.
+
+        What it does behind a whole answer, such as Starlette's background tasks, is nobody's loss.
+        """
         cycle.disconnect()
-        if cycle.task is not None:
+        if cycle.task is not None and not cycle.complete:
             self._abandoned.add(cycle.task)
 
     def _tell(self, reason: Closing, detail: str = "") -> None:

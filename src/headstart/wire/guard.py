@@ -15,8 +15,6 @@ from headstart.wire.walker import DATA_SAMPLE, FrameWalker
 FREE_WINDOW_UPDATES = 100
 # So many bytes are worth a DATA frame of their own, however the client cuts them by its windows.
 _DATA_WORTH = 4096
-# A thousand small frames in a longer time are a slow stream of messages, and cost nothing.
-_SAMPLE_SECONDS = 60
 
 
 class TokenBucket:
@@ -108,11 +106,15 @@ class Guard:
         return Closing.WINDOW_FLOOD if too_many else None
 
     def _judge_data(self, now: float) -> Closing | None:
-        """The average of a thousand DATA frames that do not end a body (CVE-2019-9518)."""
+        """The average of a thousand DATA frames that do not end a body (CVE-2019-9518).
+
+        No more of them a second than PINGs are a stream of messages, and cost no more than those.
+        """
         walker = self.walker
         if walker.data_frames < DATA_SAMPLE:
             return None
         small = walker.data_bytes < walker.data_frames * self._limits.min_data_size
         walker.data_frames = walker.data_bytes = 0
         since, self._sample_at = self._sample_at, now
-        return Closing.SMALL_DATA if small and now - since < _SAMPLE_SECONDS else None
+        fast = (now - since) * self._limits.max_control_rate < DATA_SAMPLE
+        return Closing.SMALL_DATA if small and fast else None
