@@ -188,3 +188,13 @@ async def server(tmp_path: Path) -> AsyncIterator[Nghttpd]:
 async def tls_server(tmp_path: Path) -> AsyncIterator[Nghttpd]:
     async with nghttpd(tmp_path, tls=True) as running:
         yield running
+
+
+async def test_time_out_of_the_network_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unreachable(*arguments: object, **options: object) -> None:
+        raise TimeoutError(110, "Connection timed out")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", unreachable)
+
+    with pytest.raises(TimedOut, match=r"no connection to https://example\.test within 9 s"):
+        await connect(Origin("https", "example.test", 443), timeout=9)

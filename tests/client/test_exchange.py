@@ -105,3 +105,14 @@ async def test_time_out_counts_from_the_last_thing_that_moved() -> None:
         await one.response_begun(0.08)
 
     assert loop.time() - begun >= 0.12
+
+
+async def test_who_asks_late_is_told_of_what_came_before() -> None:
+    one = exchange(Owner())
+    told: list[int] = []
+    one.inform(103, [], 1.0)
+
+    one.tell(lambda status, _: told.append(status))
+    one.inform(104, [], 2.0)
+
+    assert told == [103, 104]

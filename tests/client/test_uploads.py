@@ -9,7 +9,7 @@ import pytest
 from ngh2 import ErrorCode
 
 from headstart.client.uploads import Content
-from headstart.config import ClientLimits
+from headstart.config import ClientLimits, WireLimits
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import TrailersReceived
 from tests.client.peer import Peer
@@ -150,3 +150,18 @@ async def test_time_that_the_caller_takes_for_a_part_does_not_count() -> None:
     assert waited
     assert (await task).status == 200
     assert peer.body(1) == b"onetwo"
+
+
+async def test_closing_a_response_that_came_early_ends_the_upload() -> None:
+    peer = await Peer.connected(wire_limits=WireLimits(stream_window=1000))
+    task = peer.request("POST", "/", content=bytes(100_000))
+    await peer.settle()
+    await peer.answer(1, b"enough")
+    response = await task
+    assert await response.read() == b"enough"
+
+    await response.aclose()
+    await peer.settle()
+
+    assert peer.resets() == [(1, ErrorCode.CANCEL)]
+    assert peer.connection.streams() == []
