@@ -378,6 +378,21 @@ def test_client_that_goes_on_sending_still_reads_why_it_was_refused() -> None:
         assert statuses(rest(client)) == [431]
 
 
+def test_client_reads_an_answer_that_came_before_the_end_of_its_upload() -> None:
+    async def early(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        await send(start(413, [(b"connection", b"close"), (b"content-length", b"9")]))
+        return await send(body(b"too large"))
+
+    with running(early) as server, connected(server) as client:
+        client.sendall(POST + b"Content-Length: 6000000\r\n\r\n")
+        until(lambda: not server.server.server_state.tasks, "the answer")
+        client.sendall(bytes(3_000_000))
+
+        assert rest(client).endswith(b"too large")
+
+
 def test_client_that_never_stops_sending_is_cut_off() -> None:
     with running(hello, ServerOptions(header_timeout=0.4)) as server, connected(server) as client:
         client.sendall(MALFORMED["no Host"])
@@ -545,6 +560,23 @@ def until_answered(client: socket.socket) -> bytes:
     return data
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_connection_without_requests_ends_as_uvicorn_says(tls: bool) -> None:
+    with running(hello, tls=tls, timeout_keep_alive=0) as server:
+        with tls_socket(server.port) if tls else connected(server) as client:
+            client.sendall(GOOD)
+
+            assert statuses(rest(client)) == [200]
+        until(lambda: counters(server).connections[Closing.IDLE] == 1, "the reason")
+
+
+def test_refusal_over_tls_is_answered() -> None:
+    with running(hello, tls=True) as server, tls_socket(server.port) as client:
+        client.sendall(MALFORMED["two Hosts"])
+
+        assert statuses(rest(client)) == [400]
+
+
 def test_tls_client_that_says_nothing_is_disconnected() -> None:
     options = ServerOptions(header_timeout=0.4)
     with running(hello, options, tls=True) as server, tls_socket(server.port) as client:
@@ -637,7 +669,10 @@ def test_client_that_reads_slowly_is_served_to_the_end() -> None:
     async def large(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await lifespan(receive, send)
-        return await answer(send, bytes(size))
+        await send(start())
+        for _ in range(15):
+            await send(body(bytes(size // 15), more_body=True))
+        return await send(body())
 
     with running(large, ServerOptions(stall_timeout=0.5)) as server, connected(server) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)

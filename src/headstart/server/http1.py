@@ -121,6 +121,7 @@ class Http1Connection(HttpToolsProtocol):
         self._unread: tuple[float, int] | None = None
         """Since when how many bytes wait to be written."""
         self._end: Closing | None = None
+        self._ending = _Ending(self)
         worker.watched.add(self)
         worker.sheddable.add(self)
 
@@ -253,8 +254,10 @@ class Http1Connection(HttpToolsProtocol):
             self._upgrade_ignored = True
             return
         super().on_headers_complete()
-        if self._draining and self._latest is not None:
-            self._latest.keep_alive = False
+        if self._latest is not None:
+            self._latest.transport = self._ending
+            if self._draining:
+                self._latest.keep_alive = False
 
     def on_chunk_header(self) -> None:
         """A chunk begins."""
@@ -378,6 +381,17 @@ class Http1Connection(HttpToolsProtocol):
         ]
         lines = [b"%s: %s\r\n" % field for field in fields]
         self.transport.write(b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", text]))
+        self._linger()
+
+    def end(self) -> None:
+        """The last response was written: close, unless the client is still at its request."""
+        if self._part is _Part.BODY and not self.pipeline and not self.transport.is_closing():
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
+        self._over = True
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.flow.resume_reading()
@@ -464,6 +478,27 @@ class Http1Connection(HttpToolsProtocol):
         else:
             return now - self._unread[0] >= self._worker.options.stall_timeout
         return False
+
+
+class _Ending(asyncio.Transport):
+    """The transport as a request sees it, with an end that lets the client read the response.
+
+    Closing a socket with something unread in it resets the connection, and with it goes what the
+    client has not read yet (RFC 9112, 9.6).
+    """
+
+    def __init__(self, connection: Http1Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._connection.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._connection.transport.is_closing()
+
+    def close(self) -> None:
+        self._connection.end()
 
 
 def _framing_refusal(version: str, fields: Fields, websocket: bool) -> _Answer | None:
