@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
+import ngh2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from headstart.config import WireLimits
+from headstart.errors import StreamGone
 from headstart.reasons import Closing
 from headstart.wire.connection import ErrorCode
+from headstart.wire.fields import response_fields
 from headstart.wire.walker import DATA_SAMPLE, FrameWalker, Offence
+from tests.wire.pair import Pair
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, _, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(
@@ -286,3 +293,83 @@ def test_cutting_segments_elsewhere_changes_nothing(data: bytes, cuts: list[int]
 @given(data=st.binary(max_size=400))
 def test_anything_at_all_can_be_walked(data: bytes) -> None:
     walker().walk(data)
+
+
+class Honest(RuleBasedStateMachine):
+    """A real engine as the client, which does as it likes; both sides reset and answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair = Pair(limits=WireLimits(max_resets=10_000, max_control_rate=10_000))
+        self.client_side: list[int] = []
+        self.server_side: list[int] = []
+
+    @rule(end_stream=st.booleans())
+    def ask(self, end_stream: bool) -> None:
+        stream = self.pair.client.send_request(
+            [
+                (b":method", b"POST"),
+                (b":scheme", b"https"),
+                (b":authority", b"example.test"),
+                (b":path", b"/"),
+            ],
+            end_stream=end_stream,
+        )
+        self.server_side.append(stream)
+        if not end_stream:
+            self.client_side.append(stream)
+
+    @rule(data=st.data(), end_stream=st.booleans(), size=st.integers(0, 3000))
+    def send(self, data: st.DataObject, end_stream: bool, size: int) -> None:
+        if stream := self._some(data, self.client_side):
+            with suppress(ngh2.NGH2Error):
+                self.pair.client.send_data(stream, bytes(size), end_stream=end_stream)
+            if end_stream:
+                self.client_side.remove(stream)
+
+    @rule(data=st.data())
+    def trail(self, data: st.DataObject) -> None:
+        if stream := self._some(data, self.client_side):
+            with suppress(ngh2.NGH2Error):
+                self.pair.client.send_trailers(stream, [(b"a", b"b")])
+            self.client_side.remove(stream)
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        if stream := self._some(data, self.server_side):
+            with suppress(ngh2.NGH2Error):
+                self.pair.client.reset_stream(stream, ErrorCode.CANCEL)
+
+    @rule(data=st.data())
+    def refuse(self, data: st.DataObject) -> None:
+        if stream := self._some(data, self.server_side):
+            self.pair.server.reset(stream, ErrorCode.REFUSED_STREAM)
+
+    @rule(data=st.data(), size=st.integers(0, 3000))
+    def answer(self, data: st.DataObject, size: int) -> None:
+        if stream := self._some(data, self.server_side):
+            with suppress(StreamGone):
+                self.pair.server.respond(stream, response_fields(200, []), end_stream=False)
+                self.pair.server.send_data(stream, bytes(size), True)
+
+    @rule()
+    def write(self) -> None:
+        self.pair.to_client()
+
+    @rule(cut=st.integers(1, 60))
+    def arrive(self, cut: int) -> None:
+        written = self.pair.client.data_to_send()
+        self.pair.feed(written[:cut])
+        if written[cut:]:
+            self.pair.feed(written[cut:])
+
+    @invariant()
+    def goes_on(self) -> None:
+        assert self.pair.server.ended is None
+
+    def _some(self, data: st.DataObject, streams: list[int]) -> int:
+        return data.draw(st.sampled_from(streams)) if streams else 0
+
+
+TestHonest = Honest.TestCase
+TestHonest.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
