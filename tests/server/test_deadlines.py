@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from headstart.config import ServerOptions, WireLimits
-from headstart.server.deadlines import seconds_between_looks
+from headstart.reasons import Closing
+from headstart.server.deadlines import Deadlines, seconds_between_looks
 from headstart.wire.connection import ErrorCode
+from headstart.wire.server import ServerConnection
 from tests.server.apps import Held, Receive, Recorder, Scope, Send, answer, read_all
 from tests.server.hostile import (
+    ACK,
     DATA,
     END_HEADERS,
     END_STREAM,
@@ -169,6 +172,41 @@ def test_window_that_opens_now_and_then_is_progress() -> None:
             wait(0.05)
 
         assert client.goaways == []
+
+
+def greeted() -> ServerConnection:
+    """A server's side whose client has said hello."""
+    wire = ServerConnection(WireLimits(), 0.0)
+    wire.output()
+    wire.receive(PREFACE + frame(SETTINGS, 0, 0) + frame(SETTINGS, ACK, 0), 0.0)
+    wire.output()
+    return wire
+
+
+def test_full_transport_of_which_the_client_takes_a_little_is_progress() -> None:
+    deadlines = Deadlines(options(stall_timeout=10), greeted(), 0.0)
+
+    looks = [deadlines.look(now, now, {}, 100_000 - now) for now in range(5, 60, 5)]
+
+    assert looks == [None] * len(looks)
+
+
+def test_full_transport_that_was_filled_again_is_progress() -> None:
+    wire = greeted()
+    deadlines = Deadlines(options(stall_timeout=10), wire, 0.0)
+
+    for now in range(5, 60, 5):
+        wire.ping(b"8 octets")
+        assert wire.output()
+        assert deadlines.look(now, now, {}, 100_000) is None
+
+
+def test_full_transport_of_which_the_client_takes_nothing_ends_the_connection() -> None:
+    deadlines = Deadlines(options(stall_timeout=10), greeted(), 0.0)
+
+    looks = [deadlines.look(now, now, {}, 100_000) for now in (5, 10, 14, 15)]
+
+    assert looks == [None, None, None, Closing.STALLED]
 
 
 def test_idle_connection_ends_though_its_first_settings_came() -> None:

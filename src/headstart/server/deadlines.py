@@ -32,18 +32,23 @@ class Deadlines:
         "_moved",
         "_options",
         "_queued",
+        "_read",
         "_streams",
         "_unfinished",
         "_unfinished_since",
+        "_unwritten",
         "_wire",
+        "_written",
     )
 
     def __init__(self, options: ServerOptions, wire: ServerConnection, now: float) -> None:
         self._options = options
         self._wire = wire
-        self._made = self._moved = self._unfinished_since = now
+        self._made = self._moved = self._read = self._unfinished_since = now
         self._unfinished: int | None = None
         """What was begun and not ended when last looked at."""
+        self._unwritten = self._written = 0
+        """What the transport held, and had been given, when last looked at."""
         self._streams = 0
         """The last stream when last looked at."""
         self._queued: dict[int, int] = {}
@@ -52,7 +57,7 @@ class Deadlines:
         """Streams whose bodies are waited for -> since when, and how much had come then."""
 
     def look(
-        self, now: float, last_active: float, cycles: Mapping[int, Cycle], paused: bool
+        self, now: float, last_active: float, cycles: Mapping[int, Cycle], unwritten: int
     ) -> Closing | None:
         """Why the connection should end, or None.
 
@@ -60,7 +65,7 @@ class Deadlines:
             now: Seconds.
             last_active: When bytes last came.
             cycles: Requests that are under way.
-            paused: The transport is full; how long it may be is timed elsewhere.
+            unwritten: Bytes that the transport holds, where it is full; else 0.
         """
         options = self._options
         if not self._wire.greeted:
@@ -71,7 +76,8 @@ class Deadlines:
         # A client that never ends a request that was answered long ago is idle too.
         busy = any(not cycle.complete for cycle in cycles.values())
         waiting = self._note_queued(now, cycles)
-        if waiting and not paused and now - self._moved >= options.stall_timeout:
+        unread = self._is_unread(now, unwritten)
+        if unread or (waiting and not unwritten and now - self._moved >= options.stall_timeout):
             return Closing.STALLED
         idle = not busy and not waiting and now - last_active >= options.idle_timeout
         return Closing.IDLE if idle else None
@@ -96,6 +102,14 @@ class Deadlines:
             self._moved = now
         self._queued, self._streams = queued, wire.last_peer_stream
         return bool(queued)
+
+    def _is_unread(self, now: float, unwritten: int) -> bool:
+        """Whether the transport has been full, and the client read nothing of it, for too long."""
+        written = self._wire.written
+        if not unwritten or unwritten < self._unwritten or written != self._written:
+            self._read = now
+        self._unwritten, self._written = unwritten, written
+        return now - self._read >= self._options.stall_timeout
 
     def slow_bodies(self, now: float, cycles: Mapping[int, Cycle]) -> list[int]:
         """Streams whose request bodies come too slowly, while their applications wait for them."""

@@ -112,11 +112,9 @@ class Http2Connection(asyncio.Protocol):
         "_max_alive",
         "_max_queued_stream",
         "_options",
-        "_progress",
         "_promised",
         "_scopes",
         "_shared_room",
-        "_stall_check",
         "_tasks",
         "_timers",
         "_told",
@@ -182,8 +180,6 @@ class Http2Connection(asyncio.Protocol):
         """Several things happen, and one write at their end serves them all."""
         self._flush_due = False
         self._write_paused = False
-        self._progress = False
-        self._stall_check: asyncio.TimerHandle | None = None
         self._draining = False
         self._last_goaway_sent = False
         self._leaving = False
@@ -230,32 +226,11 @@ class Http2Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The transport holds enough; what is left stays in the engine's bounded queues."""
         self._write_paused = True
-        if self._stall_check is None:
-            self._expect_progress()
 
     def resume_writing(self) -> None:
         """The transport has room again."""
         self._write_paused = False
-        self._progress = True
         self._flush()
-
-    def _expect_progress(self) -> None:
-        self._progress = False
-        size = self._transport.get_write_buffer_size()
-        self._stall_check = self.loop.call_later(
-            self._options.stall_timeout, self._check_progress, size
-        )
-
-    def _check_progress(self, before: int) -> None:
-        """A client that reads nothing at all holds a place that others could have."""
-        self._stall_check = None
-        if not self._write_paused:
-            return
-        if self._progress or self._transport.get_write_buffer_size() < before:
-            self._expect_progress()
-            return
-        self._tell(Closing.STALLED)
-        self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every application that its client is gone."""
@@ -267,8 +242,6 @@ class Http2Connection(asyncio.Protocol):
             self._tell(self._how_it_ended())
         for timer in self._timers:
             timer.cancel()
-        if self._stall_check is not None:
-            self._stall_check.cancel()
         for cycle in list(self._cycles.values()):
             self._disconnect(cycle)
         self._ahead.connection_lost()
@@ -336,10 +309,14 @@ class Http2Connection(asyncio.Protocol):
     def _look(self) -> None:
         """End what takes too long."""
         now = self.loop.time()
-        reason = self._deadlines.look(now, self._last_active, self._cycles, self._write_paused)
+        unwritten = self._transport.get_write_buffer_size() if self._write_paused else 0
+        reason = self._deadlines.look(now, self._last_active, self._cycles, unwritten)
         if reason is not None:
             self._tell(reason)
-            self._close(reason)
+            if unwritten:
+                self._transport.abort()  # a GOAWAY would only wait behind it
+            else:
+                self._close(reason)
             return
         for stream_id in self._deadlines.slow_bodies(now, self._cycles):
             self._tell_request(Closing.BODY_TIMEOUT)
