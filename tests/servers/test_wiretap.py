@@ -321,6 +321,35 @@ def test_text_goes_to_standard_output_and_the_last_line_says_how_much_it_was(
     assert re.fullmatch(summary, said)
 
 
+def test_the_keys_of_both_sides_are_kept(room: Room, servers: Servers) -> None:
+    server = servers("nginx")
+
+    with tapping(room, "https", server.tls, *trusting(server), "--keylog", "keys") as tapped:
+        run(peer("curl"), "-sS", "--insecure", tapped.origin + "/small.txt")
+        tapped.end()
+
+    lines = [line.split() for line in (room.folder / "keys").read_text().splitlines()]
+    clients = {line[1] for line in lines if line[0] == "CLIENT_TRAFFIC_SECRET_0"}
+    assert len(clients) == 2  # client randoms: curl's, and that of the wiretap
+
+
+def test_secrets_are_hidden_unless_told_otherwise(room: Room, servers: Servers) -> None:
+    server = servers("nghttpd")
+    asks = [peer("nghttp"), "--null-out", "-H", "cookie: id=s3cret"]
+
+    with tapping(room, "http", server.clear) as tapped:
+        run(*asks, tapped.origin + "/small.txt")
+        tapped.end()
+    hidden = (room.folder / "frames.jsonl").read_text()
+    with tapping(room, "http", server.clear, "--show-secrets") as tapped:
+        run(*asks, tapped.origin + "/small.txt")
+        tapped.end()
+
+    assert "s3cret" not in hidden
+    assert '["cookie","{hidden}"]' in hidden
+    assert "s3cret" in (room.folder / "frames.jsonl").read_text()
+
+
 def test_a_port_that_is_taken_is_said_in_one_line(room: Room) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
