@@ -19,6 +19,7 @@ from headstart.wire.events import (
     DataReceived,
     PromiseReceived,
     ResponseReceived,
+    SettingsReceived,
     StreamClosed,
 )
 from headstart.wire.frames import Direction, FrameDecoder
@@ -57,6 +58,7 @@ class Client:
     known: set[int] = field(default_factory=set)
     closed: set[int] = field(default_factory=set)
     owed: dict[int, int] = field(default_factory=dict)
+    allowed: int = 1 << 31
     ended: bool = False
     wire: ClientConnection = field(init=False)
     frames: FrameDecoder = field(init=False)
@@ -79,10 +81,16 @@ class Client:
         self._note(self.wire.after_output(0.0))
 
     def ask(self, method: str, end: bool) -> None:
-        """A request."""
+        """A request, where the server lets us have one more stream, as `client.slots` sees to it.
+
+        The engine would hold it back, and would not let go of it before there is room.
+        """
+        if len({known for known in self.known - self.closed if known % 2}) >= self.allowed:
+            return
         stream_id = self.wire.request(method, b"http", b"example.test", b"/", [], end)
         self.known.add(stream_id)
         self.author.streams.append(stream_id)
+        self.speak()
 
     def _note(self, events: list[ClientEvent]) -> None:
         for event in events:
@@ -102,6 +110,8 @@ class Client:
                     assert stream_id not in self.closed
                     self.closed.add(stream_id)
                     self.wire.take_problem(stream_id)
+                case SettingsReceived(settings=settings):
+                    self.allowed = settings.get(3, self.allowed)
                 case ConnectionEnded():
                     assert not self.ended, "it ended twice"
                     self.ended = True
