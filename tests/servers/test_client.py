@@ -172,6 +172,20 @@ async def test_a_download_that_is_given_up_leaves_the_connection_healthy(
         assert len(tap.streams(Direction.SENT, "RST_STREAM")) == 3
 
 
+@of_all
+async def test_downloads_that_are_given_up_one_after_the_other_harm_no_other_request(
+    name: str, servers: Servers
+) -> None:
+    async with client(servers(name)) as asking:
+        for _ in range(5):
+            async with asking.stream("GET", "/large.bin") as response:
+                await anext(aiter(response.iter_bytes()))
+            # Apache ends the connection for it, as told above: then this is asked on another one.
+            whole = await asking.get("/octets.bin")
+
+            assert whole.content == FILES["/octets.bin"]
+
+
 @pytest.mark.parametrize("name", ["nghttpd", "node"])
 async def test_trailers_are_known_at_the_end(name: str, servers: Servers) -> None:
     path = "/trailers" if name == "node" else "/small.txt"
