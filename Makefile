@@ -7,7 +7,7 @@
 #   make fuzz     random peers (RUNS of each test), then each target of fuzz/ for SECONDS
 #   make soak     mixed load for ten minutes, and whether memory stays flat (ARGS="--minutes 1")
 #   make pictures the README's pictures, from a real session
-#   make bench    comparison with other servers (ARGS=... goes to `python -m bench`)
+#   make bench    comparison with other servers and clients (ARGS=... goes to `python -m bench`)
 
 BIN := .venv/bin
 ARGS ?=

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from bench import middleware, pageload
+from bench.clients import contest
+from bench.clients.contest import Contest
 from bench.rounds import Plan, Progress, Result, measure
 from bench.sample import LoadFailed
 from bench.scenarios import Part, Scenario
@@ -82,6 +84,24 @@ class PageJob:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientsJob:
+    """Clients that take turns."""
+
+    contest: Contest
+
+    @property
+    def steps(self) -> int:
+        return self.contest.steps
+
+    @property
+    def expected_seconds(self) -> float:
+        return self.contest.expected_seconds
+
+    def run(self, folder: Path, progress: Progress, done: Done) -> None:
+        contest.measure(self.contest, folder, progress, done)
+
+
+@dataclass(frozen=True, slots=True)
 class Effort:
     """How much is done for a figure.
 
@@ -96,7 +116,7 @@ class Effort:
     quick: bool
 
 
-_USUAL: Final = (5, 1.5)
+_USUAL: Final = (5, 1.2)
 _QUICK: Final = (3, 1.0)
 
 
@@ -111,4 +131,6 @@ def jobs(scenarios: Sequence[Scenario], peers: Sequence[Peer], effort: Effort) -
     if parts[Part.LEARNING]:
         found.append(RoundsJob(middleware.plan(parts[Part.LEARNING], effort.quick)))
     found += [PageJob(scenario, 7 if effort.quick else 15) for scenario in parts[Part.PAGE]]
+    if parts[Part.CLIENTS]:
+        found.append(ClientsJob(Contest(parts[Part.CLIENTS], 1 if effort.quick else 3)))
     return found

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from bench.clients.contest import PACKAGES
 from bench.cores import CORES
-from bench.servers import ROOT, Peer, peer_version, program_version
+from bench.servers import ROOT, Peer, package_version, peer_version, program_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,16 @@ def describe(peers: list[Peer]) -> Machine:
         cores_used=str(CORES),
         load=round(os.getloadavg()[0], 2),
         stamp=f"{date.today().isoformat()}, commit {revision()}",
-        versions={peer.name: peer_version(peer) for peer in peers},
+        versions={peer.name: peer_version(peer) for peer in peers} | _clients(),
     )
+
+
+def _clients() -> dict[str, str]:
+    curl = program_version("curl").splitlines()[0]
+    return {
+        **{name: f"{name} {package_version(name)}" for name in PACKAGES},
+        "curl": " ".join(curl.split()[:2]),
+    }
 
 
 def revision() -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from bench.clients.contest import CLIENTS, H2C
 from bench.rounds import Result
 from bench.sample import Figure, by_memory, by_p99, by_rate, middle
 from bench.scenarios import Kind, Part
@@ -76,6 +77,10 @@ def _kib(value: float) -> str:
     return f"{value / 1024:.0f} KiB"
 
 
+def _megabytes(value: float) -> str:
+    return f"{value / 1e6:,.0f} MB/s"
+
+
 SECTIONS: Final = (
     Section(
         "Answers a second, one core for each server (more is better)",
@@ -90,7 +95,13 @@ SECTIONS: Final = (
         _milliseconds,
     ),
     Section("Memory of an idle connection (less is better)", (Kind.MEMORY,), by_memory, _kib),
+    Section(
+        "Clients: GETs a second, one connection (more is better)", (Kind.GETS,), by_rate, _count
+    ),
+    Section("Clients: a download (more is better)", (Kind.DOWNLOAD,), by_rate, _megabytes),
 )
+_PARTS: Final = (Part.SERVERS, Part.CLIENTS)
+_OURS: Final = (BASELINE, H2C)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +125,8 @@ def bars(result: Result, section: Section) -> list[Bar]:
 
 
 def _order(result: Result) -> list[str]:
-    known = [peer.name for peer in PEERS if peer.name in result.samples]
-    return [*known, *(name for name in result.samples if name not in known)]
+    ordered = dict.fromkeys([*(peer.name for peer in PEERS), *CLIENTS])
+    return [name for name in ordered if name in result.samples]
 
 
 def draw(results: Sequence[Result]) -> str:
@@ -123,8 +134,8 @@ def draw(results: Sequence[Result]) -> str:
     content: list[ET.Element] = []
     top = float(_MARGIN)
     for section in SECTIONS:
-        chosen = [r for r in results if r.scenario.part is Part.SERVERS]
-        chosen = [r for r in chosen if r.scenario.kind in section.kinds and r.samples]
+        chosen = [r for r in results if r.scenario.part in _PARTS and r.samples]
+        chosen = [r for r in chosen if r.scenario.kind in section.kinds]
         if not chosen:
             continue
         content.append(_text(_MARGIN, top + 14, section.heading, "section"))
@@ -175,7 +186,7 @@ def _scale(found: Sequence[Bar]) -> float:
 
 
 def _bar(left: float, top: float, bar: Bar, scale: float, section: Section) -> list[ET.Element]:
-    ours = bar.name == BASELINE
+    ours = bar.name in _OURS
     middle_line = top + _BAR / 2
     name = _text(left + _NAMES - 8, top + 11, bar.name, "end" if ours else "end muted")
     label = section.label(bar.value)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from bench import middleware, pageload, targets
+from bench.clients.contest import CLIENTS, PYTHON
 from bench.machine import Machine
 from bench.rounds import Result
 from bench.sample import (
@@ -45,6 +46,18 @@ MEMORY: Final = (
     "Growth of the server's resident memory for each of 800 connections that have been used once "
     "and are idle."
 )
+GETS: Final = (
+    "Small GETs on one connection to nghttpd: the median of the rounds, and the client's own "
+    "processor time for each. curl is one process for all of them, its start included."
+)
+DOWNLOAD: Final = (
+    "One response of 1 GiB from nghttpd, read in parts that are not kept: the median of the "
+    "rounds, and the most memory that the process had."
+)
+START: Final = (
+    "From the start of a process to its end, the median of the rounds. `h2c get` finds its "
+    "background process connected."
+)
 
 Cell = Callable[[Sequence[Sample]], str]
 """One server's samples -> what the table shows, "" where they say nothing."""
@@ -60,6 +73,9 @@ def markdown(machine: Machine, results: Sequence[Result]) -> str:
         _section("Processor time", _own(servers, _RATES, _cost, COSTS)),
         _section("Time to answer", _own(servers, [Kind.LATENCY], _times, LATENCY, notes)),
         _section("Memory of an idle connection", _own(servers, [Kind.MEMORY], _kib, MEMORY, notes)),
+        _section("Clients: requests a second", _own(results, [Kind.GETS], _gets, GETS, notes)),
+        _section("Clients: a download", _own(results, [Kind.DOWNLOAD], _download, DOWNLOAD, notes)),
+        _section("Start of a process", _own(results, [Kind.START], _start, START, notes)),
         _section("Learning", _learning(results)),
         _section("A page's load", _page(results)),
         _section("What went wrong", _listed(notes)),
@@ -77,9 +93,10 @@ def _listed(notes: Sequence[str]) -> str:
 
 
 def _names(results: Sequence[Result]) -> list[str]:
-    """The servers that the results know, in the order of `servers`."""
+    """Servers or clients that the results know, in the order in which they are declared."""
     known = {name for r in results for name in (*r.samples, *r.failures, *r.left_out)}
-    return [peer.name for peer in PEERS if peer.name in known]
+    ordered = [*(peer.name for peer in PEERS), *CLIENTS, PYTHON]
+    return [name for name in dict.fromkeys(ordered) if name in known]
 
 
 def _rates(servers: Sequence[Result], notes: list[str]) -> str:
@@ -141,6 +158,22 @@ def _times(samples: Sequence[Sample]) -> str:
 
 def _kib(samples: Sequence[Sample]) -> str:
     return f"{middle(samples, by_memory) / 1024:.1f} KiB" if samples else ""
+
+
+def _gets(samples: Sequence[Sample]) -> str:
+    cost = middle(samples, by_processor) * 1e6
+    return f"{rate(samples):,.0f}/s, {cost:.0f} µs" if samples else ""
+
+
+def _download(samples: Sequence[Sample]) -> str:
+    if not samples:
+        return ""
+    memory = middle(samples, by_memory) / 1024**2
+    return f"{rate(samples) / 1e6:,.0f} MB/s" + (f", {memory:.0f} MiB" if memory else "")
+
+
+def _start(samples: Sequence[Sample]) -> str:
+    return f"{middle(samples, by_p50) * 1000:.1f} ms" if samples else ""
 
 
 def _learning(results: Sequence[Result]) -> str:

@@ -111,7 +111,7 @@ def measure(
     """
     (folder / "files").mkdir(parents=True)
     write_files(folder / "files")
-    certificate = _make_certificate(folder)
+    certificate = make_certificate(folder)
     found: dict[str, Result] = {}
     for group in plan.groups():
         site = Site(group[0].app, certificate if group[0].tls else None, folder / "files")
@@ -121,7 +121,8 @@ def measure(
     return [found[scenario.name] for scenario in plan.scenarios]
 
 
-def _make_certificate(folder: Path) -> Certificate:
+def make_certificate(folder: Path) -> Certificate:
+    """A leaf for loopback, and its key, as files in the folder."""
     now = datetime.now(UTC)
     authority, key = certificates.make_authority(now), certificates.new_key()
     leaf = certificates.issue(authority, key, ["localhost", "127.0.0.1"], now)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final
 
-from bench.apps.content import BODIES
+from bench.apps.content import BODIES, LARGE
 
 
 class Part(StrEnum):
@@ -41,7 +41,7 @@ class Kind(StrEnum):
     """Growth of the server's memory with idle connections, by `bench.idle`."""
     GETS = "GETs/s"
     """Requests of a client, one connection."""
-    DOWNLOAD = "MB/s"
+    DOWNLOAD = "bytes/s"
     """Bytes of one response, read by a client."""
     START = "ms a process"
     """From the start of a process to its end."""
@@ -66,6 +66,7 @@ class Scenario:
         connections: Open at once.
         streams: Requests under way on each connection.
         path: What is asked for.
+        requests: How many, where not as many as there is time for.
         upload: Whether the request is a POST of `apps.content.UPLOAD`.
         quick: Whether `--quick` measures it.
     """
@@ -79,12 +80,15 @@ class Scenario:
     connections: int = 10
     streams: int = 100
     path: str = "/"
+    requests: int = 0
     upload: bool = False
     quick: bool = False
 
     @property
     def size(self) -> int:
         """Bytes in one response's body."""
+        if self.kind is Kind.DOWNLOAD:
+            return LARGE
         return len(BODIES[self.path])
 
 
@@ -141,6 +145,54 @@ def _memory() -> list[Scenario]:
     ]
 
 
+def _clients() -> list[Scenario]:
+    return [
+        Scenario(
+            name="client-gets",
+            title="10,000 GETs, 100 at once, TLS",
+            part=Part.CLIENTS,
+            kind=Kind.GETS,
+            tls=True,
+            connections=1,
+            requests=10_000,
+            quick=True,
+        ),
+        Scenario(
+            name="client-gets-serial",
+            title="2,000 GETs, one at a time, TLS",
+            part=Part.CLIENTS,
+            kind=Kind.GETS,
+            tls=True,
+            connections=1,
+            streams=1,
+            requests=2_000,
+        ),
+        *[
+            Scenario(
+                name=f"client-download{'-tls' * tls}",
+                title=f"1 GiB{', TLS' * tls}",
+                part=Part.CLIENTS,
+                kind=Kind.DOWNLOAD,
+                tls=tls,
+                connections=1,
+                streams=1,
+                path="/large.bin",
+                quick=not tls,
+            )
+            for tls in (False, True)
+        ],
+        Scenario(
+            name="h2c-start",
+            title="h2c get, the whole process",
+            part=Part.CLIENTS,
+            kind=Kind.START,
+            connections=1,
+            streams=1,
+            quick=True,
+        ),
+    ]
+
+
 SCENARIOS: Final = (
     *_throughput(),
     Scenario(name="bare-1k", title="bare, 10 x 100, 1 KB", path="/1k"),
@@ -168,6 +220,7 @@ SCENARIOS: Final = (
     ),
     Scenario(name="learning-bare", title="bare, 10 x 100", part=Part.LEARNING, quick=True),
     Scenario(name="page-load", title="the demo's site", part=Part.PAGE, kind=Kind.LOAD, quick=True),
+    *_clients(),
 )
 
 

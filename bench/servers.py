@@ -179,10 +179,11 @@ def peer_version(peer: Peer) -> str:
     """Names and versions, as they are installed; nghttpd says its own."""
     if not peer.is_asgi:
         return program_version("nghttpd")
-    return ", ".join(f"{name} {_package_version(name)}" for name in peer.packages)
+    return ", ".join(f"{name} {package_version(name)}" for name in peer.packages)
 
 
-def _package_version(name: str) -> str:
+def package_version(name: str) -> str:
+    """An installed distribution's version."""
     if name == BASELINE:
         return headstart.__version__  # this very checkout's
     try:
@@ -225,6 +226,7 @@ class RunningServer:
         peer: Which server.
         site: What it serves.
         log: File for what it writes.
+        cores: Where it runs.
 
     Attributes:
         port: Where it listens, on 127.0.0.1.
@@ -235,11 +237,14 @@ class RunningServer:
         ServerFailed: It is not installed, ended, or does not listen in time.
     """
 
-    def __init__(self, peer: Peer, site: Site, log: Path) -> None:
+    def __init__(
+        self, peer: Peer, site: Site, log: Path, cores: frozenset[int] = CORES.server
+    ) -> None:
         self.upload = site.files / _UPLOAD
         self._peer = peer
         self._site = site
         self._log = log
+        self._cores = cores
         self._start()
 
     def _start(self) -> None:
@@ -248,7 +253,7 @@ class RunningServer:
         command = self._peer.command(self._site, self.port)
         if which(command[0]) is None:
             raise ServerFailed(f"{command[0]} is not installed")
-        with self._log.open("wb") as output, on(CORES.server):
+        with self._log.open("wb") as output, on(self._cores):
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench import middleware, pageload
+from bench.clients import contest
 from bench.rounds import Result
 from bench.sample import Figure, Ratio, Sample, by_p50, by_p99, by_processor, by_rate, ratio
 from bench.servers import BASELINE, LEARNING
@@ -91,6 +92,10 @@ TARGETS: Final = (
         less=True,
         ours=pageload.Way.PUSH,
     ),
+    Target("client-gets", ("httpx",), 5.0),
+    Target("client-gets-serial", ("httpx",), 5.0),
+    *[Target(name, ("curl",), 0.5) for name in ("client-download", "client-download-tls")],
+    Target("h2c-start", (contest.PYTHON,), 2.0, figure=by_p50, less=True, ours=contest.H2C),
 )
 _WORDS: Final[dict[Figure, str]] = {by_p99: "p99", by_p50: "time"}
 

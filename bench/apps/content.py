@@ -12,6 +12,8 @@ HELLO: Final = b"Hello, world!"
 PAGE: Final = b"<!doctype html><title>A page with ten assets</title>\n"
 ASSET: Final = b"a" * 1024
 ASSETS: Final = tuple(f"/asset/{number}" for number in range(10))
+LARGE: Final = 1024**3
+"""Bytes of what clients download; only nghttpd serves it."""
 UPLOAD: Final = b"u" * 1024 * 1024
 
 BODIES: Final[dict[str, bytes]] = {

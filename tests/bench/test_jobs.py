@@ -9,7 +9,8 @@ import pytest
 
 from bench import jobs as module
 from bench import pageload
-from bench.jobs import Effort, PageJob, RoundsJob, jobs
+from bench.clients.contest import Contest
+from bench.jobs import ClientsJob, Effort, PageJob, RoundsJob, jobs
 from bench.pageload import FLOOR, Load, Table, Way
 from bench.rounds import Plan, Result
 from bench.sample import LoadFailed
@@ -55,6 +56,22 @@ def test_quick_takes_less_time() -> None:
 
     for long, short in zip(usual, quick, strict=True):
         assert short.expected_seconds < long.expected_seconds
+
+
+def test_clients_are_measured_by_their_own_contest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("bench.clients.contest.measure", lambda *given: asked.append(given[0]))
+
+    usual, quick = (
+        jobs([scenario("client-gets")], PEERS, Effort(None, None, each)) for each in (False, True)
+    )
+    usual[0].run(tmp_path, lambda *_: None, lambda _: None)
+
+    assert asked == [ClientsJob(Contest([scenario("client-gets")], 3)).contest]
+    assert quick[0].steps < usual[0].steps
+    assert quick[0].expected_seconds < usual[0].expected_seconds
 
 
 def test_nothing_chosen_is_no_job() -> None:

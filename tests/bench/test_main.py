@@ -82,6 +82,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             done(Result(scenario, {"headstart": samples(100)}))
 
     monkeypatch.setattr(jobs, "measure", measure)
+    monkeypatch.setattr(jobs.ClientsJob, "run", lambda *_: None)
     monkeypatch.setattr(command, "describe", lambda _peers: MACHINE)
     return asked
 

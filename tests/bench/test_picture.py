@@ -10,7 +10,7 @@ import pytest
 from bench.picture import SECTIONS, bars, draw
 from bench.rounds import Result
 from bench.sample import Sample
-from bench.scenarios import SCENARIOS, Part, named
+from bench.scenarios import SCENARIOS, Kind, Part, named
 from tests.bench.made import result, samples
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -70,7 +70,7 @@ def test_panels_stay_within_the_page() -> None:
     each = [
         Result(s, {"headstart": [Sample(1.0, 1, 0, 0, p50=0.1, p99=0.1, memory=1.0)]})
         for s in SCENARIOS
-        if s.part is Part.SERVERS
+        if s.part in (Part.SERVERS, Part.CLIENTS) and s.kind is not Kind.START
     ]
     root = drawn(*each)
 

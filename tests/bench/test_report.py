@@ -88,6 +88,26 @@ def test_memory_is_told_for_one_connection() -> None:
     ]
 
 
+def client(kind: Kind, name: str, sample: Sample) -> str:
+    return markdown(MACHINE, [Result(scenario(Part.CLIENTS, kind), {name: [sample]})])
+
+
+def test_clients_are_told_with_their_processor_time_or_memory() -> None:
+    gets = client(Kind.GETS, "httpx", Sample(500.0, 10, 0, 0, processor=0.01))
+    download = client(Kind.DOWNLOAD, "h2c", Sample(2e6, 1, 0, 0, memory=3 * 1024**2))
+    start = client(Kind.START, "python -c pass", Sample(50.0, 1, 0, 0, p50=0.02))
+
+    assert row(gets, "Clients: requests a second")[1:] == ["500/s, 1000 µs"]
+    assert row(download, "Clients: a download")[1:] == ["2 MB/s, 3 MiB"]
+    assert row(start, "Start of a process")[1:] == ["20.0 ms"]
+
+
+def test_memory_that_is_not_known_is_not_told() -> None:
+    download = client(Kind.DOWNLOAD, "curl", Sample(2e6, 1, 0, 0))
+
+    assert row(download, "Clients: a download")[1:] == ["2 MB/s"]
+
+
 def test_learning_and_page_have_their_own_tables() -> None:
     sides = {"headstart": samples(100), "with learning": samples(90)}
     learning = Result(scenario(Part.LEARNING, Kind.REQUESTS), sides)
