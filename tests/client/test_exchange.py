@@ -53,7 +53,7 @@ async def test_what_was_given_back_before_is_not_given_back_again() -> None:
     chunks = [await one.next_chunk(None) for _ in range(3)]
 
     assert chunks == [b"abc", b"defg", b"hi"]
-    assert owner.given_back == [(1, 0), (1, 2), (1, 2)]
+    assert owner.given_back == [(1, 4)]
 
 
 async def test_what_came_before_an_error_can_be_read() -> None:
@@ -116,3 +116,21 @@ async def test_who_asks_late_is_told_of_what_came_before() -> None:
     one.inform(104, [], 2.0)
 
     assert told == [103, 104]
+
+
+async def test_window_of_many_chunks_is_given_back_in_few_steps_and_in_whole() -> None:
+    owner = Owner()
+    one = exchange(owner)
+    for _ in range(10):
+        one.feed(bytes(16 * 1024), 1.0)
+
+    for _ in range(7):
+        await one.next_chunk(None)
+    meanwhile, unread = list(owner.given_back), one.unread
+    for _ in range(3):
+        await one.next_chunk(None)
+
+    assert meanwhile == [(1, 64 * 1024)]
+    assert unread == 6 * 16 * 1024
+    assert sum(amount for _, amount in owner.given_back) == 160 * 1024
+    assert one.unread == 0

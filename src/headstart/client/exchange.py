@@ -31,6 +31,10 @@ class Informational(NamedTuple):
     headers: Fields
 
 
+# Window is given back for several parts of a body at once, since each time costs a call of the
+# engine. It holds no server up: all is given back as soon as nothing more is here.
+_OWED_AT_MOST = 64 * 1024
+
 Informed: TypeAlias = Callable[[int, Fields], None]
 """Told of each 1xx response when it comes: its status and its fields; what it raises fails the
 request."""
@@ -168,6 +172,8 @@ class Exchange:
         self.received = 0
         self.given_back = 0
         """Bytes at the front of `chunks` for which window was given back already."""
+        self.owed = 0
+        """Bytes that were read and for which window is still to be given back."""
         self.queued = 0
         """Bytes of the request's body that the engine holds."""
         self.paused = False
@@ -235,8 +241,8 @@ class Exchange:
 
     @property
     def unread(self) -> int:
-        """Bytes here for which no window was given back."""
-        return sum(map(len, self.chunks)) - self.given_back
+        """Bytes that came and for which no window was given back."""
+        return sum(map(len, self.chunks)) - self.given_back + self.owed
 
     @property
     def may_promise(self) -> bool:
@@ -306,10 +312,22 @@ class Exchange:
             if self.ended:
                 return b""
             await self.change(timeout)
-        data = self.chunks.popleft()
-        paid = min(self.given_back, len(data))
-        self.given_back -= paid
-        self.owner.give_back(self.stream_id, len(data) - paid)
+        return self.take_chunk()
+
+    def take_chunk(self) -> bytes:
+        """The next part of the body if it is here, b"" otherwise; gives its window back soon."""
+        chunks = self.chunks
+        if not chunks:
+            return b""
+        data = chunks.popleft()
+        if self.given_back:
+            paid = min(self.given_back, len(data))
+            self.given_back -= paid
+            self.owed -= paid
+        self.owed += len(data)
+        if self.owed >= _OWED_AT_MOST or not chunks:
+            owed, self.owed = self.owed, 0
+            self.owner.give_back(self.stream_id, owed)
         return data
 
     async def response_ended(self, timeout: float | None) -> None:

@@ -85,7 +85,8 @@ class Response:
             RequestFailed: The rest will not come.
             TimedOut: Nothing came for the request's time-out.
         """
-        while data := await self._next():
+        take = self._exchange.take_chunk
+        while data := take() or await self._next():
             yield data
 
     async def _next(self) -> bytes:
@@ -105,7 +106,7 @@ class Response:
         """
         if self._content is None:
             parts = []
-            while data := await self._next():
+            while data := self._exchange.take_chunk() or await self._next():
                 parts.append(data)
             self._content = b"".join(parts)
         return self._content
