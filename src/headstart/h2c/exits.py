@@ -56,6 +56,7 @@ TAPPED = "connections: {}, frames: {}, bytes to the server: {}, bytes from it: {
 CANNOT_ACCEPT = "clients cannot be accepted for now: {}; 'ulimit -n' may be too small"
 CANNOT_LISTEN = "cannot listen on {}: {}; choose another port, or end what listens there"
 TAP_FAILED = "connection {}: {}"
+"""Before any other message: which connection it is about."""
 CLIENT_WITHOUT_TLS = "the client does not speak TLS; if that is meant, listen on http://{}"
 CLIENT_DISTRUSTS = "TLS with the client failed: {}; it must trust {}"
 NOT_SET = "{} was not set; 'h2c set' lists what is"
