@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +73,8 @@ def test_what_a_browser_fetches_is_found(html: str, url: str, kind: str) -> None
         "<input type=text src=a.png>",
         "<iframe src=a.html></iframe>",
         "</noscript></style>",
+        "<![<",
+        "<![if !IE]><![endif]>",
     ],
 )
 def test_what_a_browser_does_not_fetch_is_not(html: str) -> None:
@@ -128,6 +132,28 @@ def test_a_page_without_an_encoding_waits_for_its_head() -> None:
     assert document.feed(b"<img src=a.png>") == []
     assert len(document.feed(b" " * 1024)) == 1
     assert document.feed(b"<img src=b.png>", final=True)[0].url.endswith("b.png")
+
+
+@pytest.mark.parametrize("endless", ["<!-- ", "<a b='", "<style>", "<![CDATA["])
+def test_what_has_no_end_is_not_read_again_with_each_piece(
+    endless: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = 0
+    feed = HTMLParser.feed
+
+    def counting(parser: HTMLParser, text: str) -> None:
+        nonlocal read
+        read += len(parser.rawdata) + len(text)
+        feed(parser, text)
+
+    monkeypatch.setattr(HTMLParser, "feed", counting)
+    document = Document(URL, "utf-8")
+    document.feed(endless.encode())
+    for _ in range(1000):
+        document.feed(b"x" * 100)
+    document.feed(b"", final=True)
+
+    assert read < 5 * 100_000
 
 
 @given(st.binary(max_size=300), st.sampled_from(["", "utf-8", "utf-16", "x"]), st.integers(0, 300))

@@ -269,11 +269,14 @@ async def test_a_preconnect_makes_a_connection_and_its_failure_is_nobodys(
 async def test_what_is_elsewhere_is_fetched_there(session: Session, server: PushServer) -> None:
     with push_server() as other:
         server.pages = {"/page": Page(f"<img src='{other.origin}/i.png'>".encode())}
+        fields = ((b"user-agent", b"test"), (b"cookie", b"secret"), (b"authorization", b"secret"))
 
-        await load(session, server)
+        await load(session, server, replace(SETTINGS, fields=fields))
 
         assert other.requests == ["GET /i.png"]
-        assert "referer" not in other.fields
+        assert server.fields["cookie"] == "secret"
+        assert other.fields["user-agent"] == "test"
+        assert {"referer", "cookie", "authorization"}.isdisjoint(other.fields)
 
 
 async def test_redirections_are_followed_and_loops_end(

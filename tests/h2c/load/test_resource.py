@@ -20,6 +20,7 @@ from tests.h2c.load.samples import PAGE, sample
         ("#a", None),
         ("mailto:a@b", None),
         ("data:,x", None),
+        ("http:x", None),
         ("http://[x", None),
     ],
 )

@@ -18,7 +18,7 @@ from headstart.h2c.load import stylesheets
 from headstart.h2c.load.documents import Document
 from headstart.h2c.load.resource import Kind, Want, wants
 
-LARGEST = 16 * 1024 * 1024
+LARGEST = 4 * 1024 * 1024
 """Bytes of one document or stylesheet that are read for links."""
 
 _HTML = frozenset({"text/html", "application/xhtml+xml"})

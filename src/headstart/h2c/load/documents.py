@@ -36,6 +36,8 @@ _PRELOADS = {
 # HTML, 4.2.5.4: the encoding stands within the first 1024 bytes.
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
 _CHARSET_WITHIN = 1024
+# A tag is seldom longer.
+_UNFINISHED = 4096
 
 
 class Document:
@@ -51,6 +53,7 @@ class Document:
         self._scanner = _Scanner(url)
         self._charset = charset
         self._head = b""
+        self._text = ""
         self._decoder = _decoder(charset) if charset else None
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
@@ -62,7 +65,13 @@ class Document:
             data, self._head = self._head, b""
             found = _CHARSET.search(data[:_CHARSET_WITHIN])
             self._decoder = _decoder(found[1].decode("ascii") if found else "utf-8")
-        self._scanner.feed(self._decoder.decode(data, final))
+        self._text += self._decoder.decode(data, final)
+        # The scanner begins again with what it could not finish, a comment without an end, say:
+        # so it gets no less than that, or the time would grow with the square of the length.
+        if not final and _UNFINISHED < len(self._scanner.rawdata) > len(self._text):
+            return []
+        text, self._text = self._text, ""
+        self._scanner.feed(text)
         if final:
             self._scanner.close()
         return self._scanner.take()
@@ -91,6 +100,10 @@ class _Scanner(HTMLParser):
         """What was found since the last time."""
         found, self._found = self._found, []
         return found
+
+    def parse_marked_section(self, i: int, report: int = 1) -> int:
+        """HTML, 13.2.5.42: `<![` is a comment, where the base class fails for some."""
+        return self.parse_bogus_comment(i, bool(report))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in reversed(attrs)}

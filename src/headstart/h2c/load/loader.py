@@ -44,6 +44,8 @@ _ACCEPTED = {
 # Fetch Metadata: what is fetched with CORS whatever the page says.
 _WITH_CORS = frozenset({Kind.FONT, Kind.OTHER})
 _ORDER = list(Kind)
+# Fields that a browser sends to every site.
+_FOR_ALL = frozenset({b"user-agent", b"accept-language"})
 
 
 Keep: TypeAlias = Callable[[Origin, str, Fields, Response, bytes], None]
@@ -59,7 +61,8 @@ class Settings:
     """How to fetch.
 
     Attributes:
-        fields: Of each request; they take the place of those that a browser would send.
+        fields: Of each request to the page's origin; they take the place of those that a browser
+            would send.
         use_hints: Fetch what a 103 or a Link field names.
         max_bytes: Of all contents together.
     """
@@ -262,7 +265,12 @@ class Loader:
             if self._keep is not None:
                 kept += data
             self._found(resource, reader.feed(data))
-        self._found(resource, reader.feed(b"", final=True))
+        if wanted.kind is Kind.STYLE:
+            # All of it is read at its end, which takes a second for a megabyte: other commands wait
+            # for this thread.
+            self._found(resource, await asyncio.to_thread(reader.feed, b"", final=True))
+        else:
+            self._found(resource, reader.feed(b"", final=True))
         return bytes(kept)
 
     def _found(self, resource: Resource, found: list[Want]) -> None:
@@ -279,8 +287,12 @@ class Loader:
             (b"priority", _PRIORITIES[wanted.kind]),
             *_metadata(wanted),
         ]
-        named = {name for name, _ in self._settings.fields}
-        return [*self._settings.fields, *(field for field in fields if field[0] not in named)]
+        said = list(self._settings.fields)
+        if str(split_url(wanted.url)[0]) != self._origin:
+            # What the user says to one site, a cookie say, is not for others that it links.
+            said = [field for field in said if field[0] in _FOR_ALL]
+        named = {name for name, _ in said}
+        return [*said, *(field for field in fields if field[0] not in named)]
 
     async def _connection(self, origin: Origin) -> H2Connection:
         """The connection to an origin, made where there is none."""

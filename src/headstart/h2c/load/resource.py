@@ -158,10 +158,10 @@ def resolve(base: str, reference: str) -> str | None:
         return None
     try:
         url = urldefrag(urljoin(base, reference)).url
-        scheme = urlsplit(url).scheme
+        parts = urlsplit(url)
     except ValueError:
         return None
-    return url if scheme in ("http", "https") else None
+    return url if parts.scheme in ("http", "https") and parts.netloc else None
 
 
 def wants(base: str, found: Iterable[tuple[str, Kind]], initiator: str | None = None) -> list[Want]:
