@@ -59,6 +59,7 @@ class PushServer:
         port: Where it listens.
         pages: What paths answer, before all others.
         refuse: So many requests are reset with REFUSED_STREAM.
+        promised_for: The authority of promises, "" for that of the request.
         requests: `METHOD PATH` of each request, in order.
         fields: The fields of the last request.
         all_fields: The fields of the last request for each path.
@@ -75,6 +76,7 @@ class PushServer:
         self.goaways: list[int] = []
         self.pages: dict[str, Page] = {}
         self.refuse = 0
+        self.promised_for = ""
         self.all_fields: dict[str, dict[str, str]] = {}
         self.message = b""
 
@@ -249,7 +251,7 @@ class _Peer(asyncio.Protocol):
     def _promise(self, parent: int, path: bytes) -> int:
         promised = self._h2.get_next_available_stream_id()
         scheme = self._server.scheme.encode()
-        authority = self._server.fields[":authority"].encode()
+        authority = (self._server.promised_for or self._server.fields[":authority"]).encode()
         request = [
             (b":method", b"GET"),
             (b":scheme", scheme),

@@ -463,6 +463,15 @@ def test_promises_that_http_forbids_are_refused_and_counted(room: Room) -> None:
         assert frames.connections[0].resets == {2: 1, 4: 1, 6: 1}  # PROTOCOL_ERROR
 
 
+def test_a_promise_for_somebody_else_is_refused_and_counted(room: Room, server: PushServer) -> None:
+    server.pages = {"/": Page(pushes=("/a",)), "/a": Page()}
+    server.promised_for = "somebody.test"
+    room.ok("get", f"{server.origin}/")
+
+    assert room.ok("push-list") == ""
+    assert room.ok("stream-info", "-v").endswith("1 promise refused: foreign-authority\n")
+
+
 def test_a_push_that_is_reset_falls_back_to_a_request(room: Room, servers: Servers) -> None:
     room.ok("get", f"{servers('node').clear}/broken-push")
 
