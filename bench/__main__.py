@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--rounds", type=_count, metavar="N", help="rounds of the servers (default 5; quick 3)")
-    add("--seconds", type=_seconds, metavar="S", help="load in a round (default 1.2; quick 1)")
+    add("--seconds", type=_seconds, metavar="S", help="load in a round (default 1)")
     add("--only", type=_words, default=[], metavar="NAME,...", help="scenarios; * and ? work")
     add("--servers", type=_words, default=[], metavar="NAME,...", help="beside headstart")
     add("--quick", action="store_true", help="the main scenarios, fewer and shorter rounds")

@@ -116,7 +116,7 @@ class Effort:
     quick: bool
 
 
-_USUAL: Final = (5, 1.2)
+_USUAL: Final = (5, 1.0)
 _QUICK: Final = (3, 1.0)
 
 

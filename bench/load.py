@@ -1,12 +1,15 @@
 """h2load: its command line, and what it prints. Called by `rounds`.
 
 `parse` is pure; `run_h2load` starts one process and waits for it, never longer than it was told.
+The server's processor time is read when h2load says that it begins and ends to measure.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
+import threading
+from dataclasses import replace
 
 from bench.sample import LoadFailed, Sample
 from bench.scenarios import Scenario
@@ -14,6 +17,10 @@ from bench.servers import RunningServer
 
 # Beyond the time that h2load measures: connecting, and a server that answers slowly.
 _GRACE = 15.0
+WARM_UP = 0.3
+"""Seconds before it measures: connecting and handshakes are no answers."""
+_BEGIN = "Main benchmark duration is started"
+_END = "Main benchmark duration is over"
 _FINISHED = re.compile(r"^finished in ([\d.]+)(us|ms|s|m|h), ([\d.]+) req/s", re.M)
 _REQUESTS = re.compile(
     r"^requests: (\d+) total, (\d+) started, (\d+) done, (\d+) succeeded, (\d+) failed, "
@@ -51,7 +58,7 @@ def run_h2load(scenario: Scenario, server: RunningServer, seconds: float) -> Sam
     sample = _run(
         scenario,
         server,
-        ["-D", f"{round(seconds * 1000)}ms"],
+        [f"--warm-up-time={WARM_UP * 1000:.0f}ms", "-D", f"{round(seconds * 1000)}ms"],
         connections=scenario.connections,
         streams=scenario.streams,
         seconds=seconds,
@@ -90,19 +97,37 @@ def _run(
     shape = ["-t", "1", "-c", str(connections), "-m", str(streams)]
     body = ["-d", str(server.upload)] if scenario.upload else []
     url = f"{scheme}://127.0.0.1:{server.port}{scenario.path}"
-    try:
-        done = subprocess.run(
-            ["h2load", *only_http2, *amount, *shape, *body, url],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=seconds + _GRACE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise LoadFailed(f"h2load did not end within {seconds + _GRACE:.0f} s") from None
-    if done.returncode:
-        raise LoadFailed(f"h2load ended with {done.returncode}: {done.stdout.strip()[-200:]}")
-    return parse(done.stdout)
+    with subprocess.Popen(
+        ["h2load", *only_http2, *amount, *shape, *body, url],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        watchdog = threading.Timer(seconds + _GRACE, process.kill)
+        watchdog.start()
+        try:
+            output, used = _read(process, server)
+        finally:
+            watchdog.cancel()
+            process.kill()
+    if process.returncode < 0:
+        raise LoadFailed(f"h2load did not end within {seconds + _GRACE:.0f} s")
+    if process.returncode:
+        raise LoadFailed(f"h2load ended with {process.returncode}: {output.strip()[-200:]}")
+    return replace(parse(output), processor=used)
+
+
+def _read(process: subprocess.Popen[str], server: RunningServer) -> tuple[str, float]:
+    """What it prints, and the processor time that the server used while it measured."""
+    lines, begin, end = [], 0.0, 0.0
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(_BEGIN):
+            begin = server.processor_seconds()
+        elif line.startswith(_END):
+            end = server.processor_seconds()
+        lines.append(line)
+    process.wait()
+    return "".join(lines), max(0.0, end - begin)

@@ -39,7 +39,7 @@ TOOLS: Final[dict[Kind, Tool]] = {
 _MEMORY_ROUNDS: Final = 2
 _WARM_UP: Final = 0.5
 # What a run takes beside the time that it was told, about, in seconds.
-_EXTRA: Final = dict.fromkeys(Kind, 0.1) | {Kind.LATENCY: 1.0, Kind.MEMORY: 1.5}
+_EXTRA: Final = dict.fromkeys(Kind, 0.4) | {Kind.LATENCY: 1.0, Kind.MEMORY: 1.5}
 
 
 @dataclass(slots=True)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from bench.load import parse
+from bench import load
+from bench.load import check_answer, parse, run_h2load
 from bench.sample import LoadFailed, Sample
+from bench.scenarios import SCENARIOS, App
+from bench.servers import PEERS, RunningServer, Site, write_files
+from tests.peers import peer
 
 PRINTED = """starting benchmark...
 Stopped all clients for thread #0
@@ -55,3 +61,41 @@ def test_other_output_is_told_by_its_last_line() -> None:
 def test_no_output_is_told_too() -> None:
     with pytest.raises(LoadFailed, match=r"\(nothing\)"):
         parse("")
+
+
+def nghttpd(tmp_path: Path) -> RunningServer:
+    peer("nghttpd")
+    peer("h2load")
+    write_files(tmp_path / "files")
+    one = next(each for each in PEERS if each.name == "nghttpd")
+    return RunningServer(one, Site(App.BARE, None, tmp_path / "files"), tmp_path / "log")
+
+
+def test_processor_time_is_that_of_the_measured_answers(tmp_path: Path) -> None:
+    with nghttpd(tmp_path) as server:
+        server.wait_until_up()
+        check_answer(SCENARIOS[0], server)
+        sample = run_h2load(SCENARIOS[0], server, 0.3)
+
+    assert sample.done > 0
+    assert sample.errors == 0
+    # The server has one core, and was under load for that long only.
+    assert 0 < sample.processor < 3
+
+
+def test_h2load_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "_GRACE", 0.1)
+    monkeypatch.setattr(load, "WARM_UP", 30.0)
+
+    with nghttpd(tmp_path) as server:
+        server.wait_until_up()
+        with pytest.raises(LoadFailed, match="did not end within"):
+            run_h2load(SCENARIOS[0], server, 0.3)
+
+
+def test_answer_of_another_size_is_told(tmp_path: Path) -> None:
+    with nghttpd(tmp_path) as server:
+        server.wait_until_up()
+        (tmp_path / "files" / "index.html").write_bytes(b"short")
+        with pytest.raises(LoadFailed, match="a body has 5 bytes, not 13"):
+            check_answer(SCENARIOS[0], server)
