@@ -77,14 +77,6 @@ def test_streams_have_their_windows_when_asked_for() -> None:
     ]
 
 
-def test_refused_promises_are_counted_by_reason() -> None:
-    assert list(reports.refusals({"method": 2, "foreign-authority": 1})) == [
-        "1 promise refused: foreign-authority",
-        "2 promises refused: method",
-    ]
-    assert list(reports.refusals({})) == []
-
-
 def test_ipv6_addresses_are_in_brackets() -> None:
     assert reports.address(("::1", 8443, 0, 0)) == "[::1]:8443"
     assert reports.address(("127.0.0.1", 8443)) == "127.0.0.1:8443"

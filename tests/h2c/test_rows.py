@@ -469,7 +469,7 @@ def test_a_promise_for_somebody_else_is_refused_and_counted(room: Room, server: 
     room.ok("get", f"{server.origin}/")
 
     assert room.ok("push-list") == ""
-    assert room.ok("stream-info", "-v").endswith("1 promise refused: foreign-authority\n")
+    assert room.ok("push-list", "-l") == "refused: 1 foreign-authority\n"
 
 
 def test_a_push_that_is_reset_falls_back_to_a_request(room: Room, servers: Servers) -> None:

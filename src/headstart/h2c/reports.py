@@ -82,13 +82,6 @@ def streams(infos: Iterable[StreamInfo], windows: Windows | None = None) -> Iter
         yield line if windows is None else f"{line}{_more(info, windows)}"
 
 
-def refusals(counts: Mapping[str, int]) -> Iterator[str]:
-    """One line a reason for which promises were refused (RFC 9113, 8.4)."""
-    for reason, count in sorted(counts.items()):
-        promises = "1 promise" if count == 1 else f"{count} promises"
-        yield f"{promises} refused: {reason}"
-
-
 def _more(info: StreamInfo, windows: Windows) -> str:
     parent = f", promised on {info.parent}" if info.parent else ""
     status = f", status {info.status}" if info.status else ""

@@ -135,8 +135,6 @@ async def _list(
             connection = session.current().connection
             infos = connection.streams(closed=command.closed)
             lines = reports.streams(infos, connection.windows if command.verbose else None)
-            if command.verbose:
-                lines = [*lines, *reports.refusals(connection.refused_promises)]
         case _:
             assert_never(command)
     for line in lines:
