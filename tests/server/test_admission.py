@@ -15,6 +15,7 @@ from headstart.server.worker import Worker
 from tests.server.apps import hello
 from tests.server.live import PATIENCE, LiveServer, running, until
 from tests.server.raw import RawClient
+from tests.server.test_protocol import own_handshake
 
 
 def admission(most: int = 100, per_address: int = 2, *proxies: str) -> Admission:
@@ -104,7 +105,7 @@ def is_refused(client: socket.socket) -> bool:
         return True
 
 
-@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("tls", [False, pytest.param(True, marks=own_handshake)])
 def test_connections_of_one_address_over_the_limit_are_closed_and_others_are_served(
     tls: bool,
 ) -> None:

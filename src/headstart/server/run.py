@@ -182,8 +182,9 @@ class Server(uvicorn.Server):
         """End; first take in who is waiting at the door, last remove a Unix socket of its own."""
         loop = asyncio.get_running_loop()
         Worker.of(self.server_state, self.config, loop).draining = True
-        if not self.config.use_subprocess:
-            # Else the parent's socket stays open, and who waits there is the next process's.
+        # With several processes the parent's socket stays open, and who waits there is the next
+        # one's; where the event loop does the handshake, each would have to be waited for.
+        if not self.config.use_subprocess and (OWN_HANDSHAKE or not self.config.ssl):
             await self._accept_the_rest(loop)
         await super().shutdown(sockets)
         if self.config.uds and not self.config.use_subprocess:
