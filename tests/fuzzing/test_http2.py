@@ -41,6 +41,8 @@ from tests.fuzzing.frames import (
 from tests.fuzzing.memory import Socket
 from tests.fuzzing.profile import fuzzing
 
+pytestmark = pytest.mark.timeout(300)
+
 _TIGHT = WireLimits(
     max_concurrent_streams=4,
     stream_window=20_000,

@@ -32,6 +32,8 @@ from tests.fuzzing.story import AUTHORITY, Transcript, tell
 from tests.h2c.room import PATIENCE, Result, Room, room
 from tests.servers.site import FILES, PAGE
 
+pytestmark = pytest.mark.timeout(300)
+
 RECORDED: Final = sorted(path for path in TRANSCRIPTS.iterdir() if path.suffix != ".page")
 PAGES: Final = sorted(TRANSCRIPTS.glob("*.page"))
 # Over all transcripts; `make fuzz` asks for more.

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,8 @@ from tests.fuzzing.frames import (
 )
 from tests.fuzzing.leaks import leftovers
 from tests.fuzzing.profile import fuzzing
+
+pytestmark = pytest.mark.timeout(300)
 
 _TIGHT = ClientLimits(
     stream_window=1000,
@@ -195,7 +198,7 @@ _CALLS = st.builds(
     st.booleans(),
     segments,
 )
-@fuzzing(1500)
+@fuzzing(1000)
 def test_whatever_a_server_says_the_client_answers_in_frames_and_keeps_nothing(
     steps: list[Step], limits: ClientLimits, push: bool, segment: int
 ) -> None:
@@ -219,7 +222,7 @@ def test_whatever_a_server_says_the_client_answers_in_frames_and_keeps_nothing(
 
 
 @given(st.lists(st.binary(max_size=60), max_size=6), segments)
-@fuzzing(500)
+@fuzzing(300)
 def test_whatever_bytes_a_server_sends_the_client_answers_in_frames(
     parts: list[bytes], segment: int
 ) -> None:

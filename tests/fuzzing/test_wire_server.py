@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,8 @@ from tests.fuzzing.frames import (
 )
 from tests.fuzzing.leaks import leftovers
 from tests.fuzzing.profile import fuzzing
+
+pytestmark = pytest.mark.timeout(300)
 
 _TIGHT = WireLimits(
     max_concurrent_streams=3,
@@ -204,7 +207,7 @@ _STEPS = weighted((4, _HEARD), (3, _CALLS), (1, _WAITS))
 
 
 @given(stories(_STEPS), st.sampled_from([WireLimits(), _TIGHT]), segments)
-@fuzzing(1500)
+@fuzzing(1000)
 def test_whatever_a_client_says_the_server_answers_in_frames_and_keeps_nothing(
     steps: list[Step], limits: WireLimits, segment: int
 ) -> None:
@@ -230,7 +233,7 @@ def _end_all_streams(server: Server) -> None:
 
 
 @given(st.lists(st.binary(max_size=60), max_size=6), segments)
-@fuzzing(500)
+@fuzzing(300)
 def test_whatever_bytes_a_client_sends_the_server_answers_in_frames(
     parts: list[bytes], segment: int
 ) -> None:
