@@ -68,7 +68,8 @@ class Document:
         self._text += self._decoder.decode(data, final)
         # The scanner begins again with what it could not finish, a comment without an end, say:
         # so it gets no less than that, or the time would grow with the square of the length.
-        if not final and _UNFINISHED < len(self._scanner.rawdata) > len(self._text):
+        unfinished = len(self._scanner.rawdata)
+        if not final and unfinished > max(_UNFINISHED, len(self._text)):
             return []
         text, self._text = self._text, ""
         self._scanner.feed(text)
