@@ -562,6 +562,20 @@ def test_ctrl_c_in_a_terminal_resets_the_stream_and_the_process_goes_on(
     assert room.ok("pid") == pid
 
 
+def test_ctrl_c_amid_a_load_resets_all_its_streams(room: Room, server: PushServer) -> None:
+    html = b"<img src=/1><img src=/2>".ljust(1100)
+    server.pages = {"/page": Page(html, unfinished=True)}
+    server.pages |= {"/1": Page(unfinished=True), "/2": Page(unfinished=True)}
+
+    with on_terminal(room, "load", "--timeout", "60", f"{server.origin}/page") as terminal:
+        wait_until(lambda: len(server.requests) == 3)
+        terminal.press("\x03")
+        assert terminal.end() == 130
+
+    wait_until(lambda: server.resets == [8, 8, 8])
+    assert room.ok("get", "/x") == "GET /x: "
+
+
 def test_a_process_that_is_killed_amid_a_request_is_told_and_the_next_command_works(
     room: Room, server: PushServer
 ) -> None:
