@@ -54,32 +54,51 @@ class Cycle:
         task: The call of the application, where it did not end at once.
     """
 
-    # Defaults live on the class: most of a cycle's state is never touched, and setting it all
-    # would take twice as long as the rest of making one.
-    disconnected = False
-    complete = False
-    continue_due = False
-    received = 0
-    task: asyncio.Task[None] | None = None
-    _chunks: list[bytes] | None = None
-    """Body received and not yet read; None where there is none."""
-    _discards = False
-    """Nobody reads what comes of the body: the application knows that it ended, or is done."""
-    _waiters: list[asyncio.Future[None]] | None = None
-    _feeding = False
-    _started = False
-    _head: ResponseHead | None = None
-    """The response's header section, held until the first body message (ASGI, HTTP)."""
-    _length_left: int | None = None
-    _no_body = False
-    _trailers_due = False
-    _trailers: Fields | None = None
+    __slots__ = (
+        "_body_ended",
+        "_chunks",
+        "_connection",
+        "_discards",
+        "_feeding",
+        "_head",
+        "_length_left",
+        "_no_body",
+        "_started",
+        "_trailers",
+        "_trailers_due",
+        "_waiters",
+        "complete",
+        "continue_due",
+        "disconnected",
+        "received",
+        "request",
+        "scope",
+        "task",
+    )
 
     def __init__(self, connection: Http2Connection, request: RequestReceived, scope: Scope) -> None:
         self._connection = connection
         self.request = request
         self.scope = scope
         self._body_ended = request.end_stream
+        self.disconnected = False
+        self.complete = False
+        self.continue_due = False
+        self.received = 0
+        self.task: asyncio.Task[None] | None = None
+        self._chunks: list[bytes] | None = None
+        """Body received and not yet read; None where there is none."""
+        self._discards = False
+        """Nobody reads what comes of the body: the application knows that it ended, or is done."""
+        self._waiters: list[asyncio.Future[None]] | None = None
+        self._feeding = False
+        self._started = False
+        self._head: ResponseHead | None = None
+        """The response's header section, held until the first body message (ASGI, HTTP)."""
+        self._length_left: int | None = None
+        self._no_body = False
+        self._trailers_due = False
+        self._trailers: Fields | None = None
 
     # Called by the connection.
 

@@ -36,7 +36,7 @@ class RequestTemplate:
     Attributes:
         method, authority: As in `RequestReceived`.
         headers: As in `RequestReceived`.
-        target_room: How long a target may be without the header section being too large.
+        target_room: How long a target may be without another look at the section as a whole.
     """
 
     __slots__ = ("authority", "headers", "method", "target_room")

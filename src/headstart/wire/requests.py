@@ -48,7 +48,7 @@ class RequestReader:
             return self._first(stream_id, headers, end_stream)
         template = self._template
         target = headers[at][1]
-        if template is None or len(target) > template.target_room or not _is_known(target):
+        if template is None or len(target) > template.target_room or not _is_well_formed(target):
             return self._again(stream_id, headers, end_stream)
         return RequestReceived(
             stream_id,
@@ -80,17 +80,14 @@ class RequestReader:
                 request.method,
                 request.authority,
                 tuple(request.headers),
-                min(room, self._limits.max_target_size),
+                # Longer ones are not remembered.
+                min(room, self._limits.max_target_size, _REMEMBERED_LENGTH),
             )
             request.template = self._template
         return request
 
 
-def _is_known(target: bytes) -> bool:
-    """Whether it is a well-formed absolute path; "*" is not, nor is what is long."""
-    return len(target) <= _REMEMBERED_LENGTH and _is_well_formed(target)
-
-
 @lru_cache(_REMEMBERED)
 def _is_well_formed(target: bytes) -> bool:
+    """Whether it is an absolute path; "*" is read in general, and so is what is long."""
     return valid_target(target)
