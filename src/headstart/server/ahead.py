@@ -8,6 +8,7 @@ for a promised request and tells when streams close.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 from urllib.parse import quote
 
 from headstart.config import ServerOptions
@@ -17,7 +18,7 @@ from headstart.reasons import Refusal
 from headstart.server.cycle import Cycle, Message
 from headstart.server.refusals import Refusals
 from headstart.server.scope import Scopes, watched_fields
-from headstart.wire.events import Fields, RequestReceived
+from headstart.wire.events import Fields, RequestReceived, RequestTemplate
 from headstart.wire.fields import checked_fields
 from headstart.wire.server import ServerConnection
 
@@ -27,6 +28,35 @@ _TARGET_SAFE = "/?%:@!$&'()*+,;=-._~"
 _REMEMBERED = 256
 # RFC 9113, 6.5.2: a field counts for so many octets besides its own.
 _FIELD_OVERHEAD = 32
+
+
+class _Common:
+    """What pushes of one page have in common.
+
+    Attributes:
+        page: The page's request.
+        method: Of the promised requests.
+        fields: Theirs, as the gate takes them.
+        template: For their own requests.
+    """
+
+    __slots__ = ("_given", "fields", "method", "page", "template")
+
+    def __init__(self, page: RequestReceived, method: str, given: Any, scheme: bytes) -> None:
+        self.page = page
+        self.method = method
+        self.fields = [(name.lower(), value) for name, value in given]
+        if not any(name == b"referer" for name, _ in self.fields):
+            self.fields.append((b"referer", scheme + b"://" + page.authority + page.target))
+        headers = ((b"host", page.authority), *self.fields)
+        self.template = RequestTemplate(method, page.authority, headers, 0)
+        # A copy, of what nobody can change behind our back.
+        fixed = isinstance(given, list) and all(type(pair) is tuple for pair in given)
+        self._given = given.copy() if fixed else None
+
+    def is_of(self, method: str, given: object) -> bool:
+        """Whether a push that was asked for so has all of this."""
+        return method == self.method and given == self._given
 
 
 class Ahead:
@@ -54,6 +84,7 @@ class Ahead:
         """Promised streams that have not closed -> what the application knows of them."""
         self._hinted: set[int] = set()
         """Streams that had their 103 and have not closed."""
+        self._last_common: _Common | None = None
         self.links: dict[int, Fields] = {}
         self.alive = 0
         self.used = False
@@ -80,26 +111,40 @@ class Ahead:
             return Refusal.UNSUPPORTED
         if self.alive >= self._options.limits.max_concurrent_streams:
             return Refusal.TOO_MANY
-        method = message.get("method", "GET")
+        common = self._common(page, message)
         target = push_target(message["path"], self._scopes.raw_root)
-        headers = [(name.lower(), value) for name, value in message.get("headers") or ()]
-        if not any(name == b"referer" for name, _ in headers):
-            headers.append((b"referer", self._scheme + b"://" + page.authority + page.target))
         outcome = self._wire.promise(
             page.stream_id,
-            method,
+            common.method,
             self._scheme,
             page.authority,
             target,
-            headers,
+            common.fields,
             # What was learned goes to anybody, so it never carries what is one user's.
             credentials=not message.get("learned", False),
             urgency=message.get("urgency", 0),
         )
         if isinstance(outcome, Refusal):
             return outcome
-        headers.insert(0, (b"host", page.authority))
-        return RequestReceived(outcome, method, target, page.authority, headers, True)
+        template = common.template
+        return RequestReceived(
+            outcome,
+            template.method,
+            target,
+            template.authority,
+            list(template.headers),
+            True,
+            template,
+        )
+
+    def _common(self, page: RequestReceived, message: Message) -> _Common:
+        """What this push has in common with others of its page; mostly it is that of the last."""
+        method, given = message.get("method", "GET"), message.get("headers") or []
+        common = self._last_common
+        if common is not None and common.page is page and common.is_of(method, given):
+            return common
+        self._last_common = common = _Common(page, method, given, self._scheme)
+        return common
 
     def hint(self, cycle: Cycle, message: Message, started: bool) -> None:
         """Hold the links until this turn of the loop ends: browsers read one 103 only.

@@ -25,7 +25,7 @@ from headstart.server.admission import Seat
 from headstart.server.ahead import Ahead
 from headstart.server.cycle import Application, Cycle, Message
 from headstart.server.deadlines import Deadlines, seconds_between_looks
-from headstart.server.scope import Scopes, expects_continue, watched_fields
+from headstart.server.scope import Scopes, expects_continue
 from headstart.server.worker import Worker
 from headstart.wire.connection import OUTPUT_CHUNK, ErrorCode
 from headstart.wire.events import (
@@ -174,7 +174,7 @@ class Http2Connection(asyncio.Protocol):
         """Calls of the application for the client's own requests: tasks, not streams."""
         self._blocked: dict[Cycle, None] = {}
         """Cycles that wait for room, in the order in which they came."""
-        self._promised: list[Cycle] = []
+        self._promised: list[tuple[Cycle, Application]] = []
         """Promised requests whose calls start in the next turn of the loop."""
         self._gathering = False
         """Several things happen, and one write at their end serves them all."""
@@ -514,12 +514,12 @@ class Http2Connection(asyncio.Protocol):
         request = self._ahead.push(cycle, message)
         if request is None:
             return
-        scope = self._scopes.of_pushed(request)
+        scope, forwarded = self._scopes.of_pushed(request)
         pushed = self._cycles[request.stream_id] = Cycle(self, request, scope)
         # Not at once: the page goes first.
         if not self._promised:
             self.loop.call_soon(self._start_promised)
-        self._promised.append(pushed)
+        self._promised.append((pushed, self._application if forwarded else self._unproxied))
         self._flush_soon()
 
     def _start_promised(self) -> None:
@@ -527,12 +527,11 @@ class Http2Connection(asyncio.Protocol):
         promised, self._promised = self._promised, []
         self._gathering = True
         try:
-            for cycle in promised:
+            for cycle, application in promised:
                 if cycle.disconnected:
                     self._ahead.alive -= 1
                 else:
-                    forwarded = watched_fields(cycle.request)
-                    self._call(cycle, self._application if forwarded else self._unproxied)
+                    self._call(cycle, application)
         finally:
             self._gathering = False
         self._flush()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -46,6 +47,16 @@ def expects_continue(watched: Fields) -> bool:
     return any(name == b"expect" and value.lower() == b"100-continue" for name, value in watched)
 
 
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """The scope of the first request with a template, which the others' are copied from."""
+
+    template: RequestTemplate | None
+    push_enabled: bool
+    watched: Fields
+    scope: dict[str, Any]
+
+
 class Scopes:
     """What all scopes of one connection have in common.
 
@@ -73,13 +84,7 @@ class Scopes:
         self._id = next(_connection_ids)
         self.counters = Counters()
         """The worker's."""
-        self._template: RequestTemplate | None = None
-        self._push_enabled = False
-        self._watched: Fields = []
-        self._model: dict[str, Any] = {}
-        """The scope of the first request with that template, for a client that takes pushes or
-        does not.
-        """
+        self._model = self._pushed_model = _Model(None, False, [], {})
 
     def of(self, request: RequestReceived, push_enabled: bool) -> tuple[Scope, Fields]:
         """The scope of a client's request, and its `watched_fields`.
@@ -93,11 +98,25 @@ class Scopes:
         if template is None:
             watched = watched_fields(request)
             return self._whole(request, watched, push_enabled, pushed=False), watched
-        if template is not self._template or push_enabled is not self._push_enabled:
-            self._template, self._push_enabled = template, push_enabled
-            self._watched = watched_fields(request)
-            self._model = self._whole(request, self._watched, push_enabled, pushed=False)
-        scope = self._model.copy()
+        model = self._model
+        if model.template is not template or model.push_enabled is not push_enabled:
+            watched = watched_fields(request)
+            scope = self._whole(request, watched, push_enabled, pushed=False)
+            self._model = model = _Model(template, push_enabled, watched, scope)
+        return self._like(model, request), model.watched
+
+    def of_pushed(self, request: RequestReceived) -> tuple[Scope, Fields]:
+        """The scope of a promised request, and its `watched_fields`."""
+        template = request.template
+        model = self._pushed_model
+        if model.template is not template:
+            watched = watched_fields(request)
+            scope = self._whole(request, [], push_enabled=False, pushed=True)
+            self._pushed_model = model = _Model(template, False, watched, scope)
+        return self._like(model, request), model.watched
+
+    def _like(self, model: _Model, request: RequestReceived) -> Scope:
+        scope = model.scope.copy()
         scope["path"], scope["raw_path"], scope["query_string"] = self._located(request.target)
         scope["headers"] = request.headers
         scope["state"] = self._app_state.copy()
@@ -105,11 +124,7 @@ class Scopes:
         scope["extensions"] = extensions = scope["extensions"].copy()
         extensions["headstart"] = ours = extensions["headstart"].copy()
         ours["pushes"] = []
-        return scope, self._watched
-
-    def of_pushed(self, request: RequestReceived) -> Scope:
-        """The scope of a promised request."""
-        return self._whole(request, [], push_enabled=False, pushed=True)
+        return scope
 
     def _whole(
         self, request: RequestReceived, watched: Fields, push_enabled: bool, pushed: bool

@@ -244,10 +244,8 @@ def promisable(name: bytes) -> bool:
     )
 
 
-def promise_refusal(
-    method: str, target: bytes, headers: Fields, credentials: bool, limits: WireLimits
-) -> Refusal | None:
-    """Why a promised request may not be sent, judged by its content alone.
+def promise_refusal(method: str, headers: Fields, credentials: bool) -> Refusal | None:
+    """Why a promised request may not be sent, judged by its method and fields alone.
 
     Args:
         headers: Already through `checked_fields`.
@@ -256,8 +254,6 @@ def promise_refusal(
     """
     if method not in ("GET", "HEAD"):
         return Refusal.METHOD
-    if not valid_target(target) or len(target) > limits.max_target_size:
-        return Refusal.BAD_PATH
     for name, _ in headers:
         if not promisable(name):
             return Refusal.FORBIDDEN_FIELD

@@ -37,12 +37,11 @@ from headstart.wire.events import (
     TrailersReceived,
 )
 from headstart.wire.fields import (
-    checked_fields,
     informational_fields,
-    promise_refusal,
     response_fields,
 )
 from headstart.wire.guard import FREE_WINDOW_UPDATES, Guard
+from headstart.wire.promises import PromiseHeads, promisable_target
 from headstart.wire.requests import RequestReader
 from headstart.wire.walker import FrameWalker, Offence
 
@@ -69,6 +68,7 @@ class ServerConnection(Connection):
         "_limits",
         "_peer_streams",
         "_promised",
+        "_promises",
         "_pushed",
         "_reader",
         "_sends",
@@ -84,6 +84,7 @@ class ServerConnection(Connection):
         )
         self._limits = limits
         self._reader = RequestReader(limits)
+        self._promises = PromiseHeads()
         self._streams: dict[int, bytes] = {}
         """Streams that the client opened -> authority, b"" once our response has ended."""
         self._walker = FrameWalker(self._streams, FREE_WINDOW_UPDATES, limits.min_data_size)
@@ -324,7 +325,7 @@ class ServerConnection(Connection):
         scheme: bytes,
         authority: bytes,
         target: bytes,
-        headers: Iterable[Iterable[bytes]],
+        headers: Iterable[tuple[bytes, bytes]],
         *,
         credentials: bool = False,
         urgency: int = 0,
@@ -335,7 +336,8 @@ class ServerConnection(Connection):
             parent_id: The page's stream.
             authority: Must be the page's own: that is what the connection is authoritative for.
             target: Absolute path and query.
-            headers: Fields of the promised request.
+            headers: Fields of the promised request; a list that is given again, as the same
+                object, is taken to have the same content.
             credentials: The application asks for this push itself, so it may carry them.
             urgency: Of the pushed response, 0 to 7 (RFC 9218, 4.1); it is never put before the
                 page's own.
@@ -347,27 +349,22 @@ class ServerConnection(Connection):
         Raises:
             LocalProtocolError: A field could not be sent at all.
         """
-        fields = checked_fields(headers, [])
-        refusal = self._parent_refusal(parent_id) or promise_refusal(
-            method, target, fields, credentials, self._limits
-        )
+        given = headers if isinstance(headers, list) else [(name, value) for name, value in headers]
+        unfit = self._promises.refusal(method, scheme, authority, given, credentials)
+        refusal = self._parent_refusal(parent_id) or unfit
         if refusal is not None:
             return refusal
         if authority != self._streams[parent_id]:
             return Refusal.FOREIGN_AUTHORITY
+        if not promisable_target(target) or len(target) > self._limits.max_target_size:
+            return Refusal.BAD_PATH
         targets = self._promised.get(parent_id, set())
         if target in targets:
             return Refusal.ALREADY_PUSHED
         if len(targets) >= self._limits.max_pushes_per_request or not self._room_for_push():
             return Refusal.TOO_MANY
-        pseudo = [
-            (b":method", method.encode("ascii")),
-            (b":scheme", scheme),
-            (b":authority", authority),
-            (b":path", target),
-        ]
         try:
-            promised_id = self._engine.send_push_promise(parent_id, pseudo + fields)
+            promised_id = self._engine.send_push_promise(parent_id, self._promises.section(target))
         except ngh2.NGH2Error:
             return Refusal.PARENT_CLOSED
         self._promised.setdefault(parent_id, set()).add(target)

@@ -1,0 +1,83 @@
+"""The header sections of one connection's promises.
+
+A page pushes several assets with the same fields, each for another path. A section like the one
+before is not judged and put together again. Reads what applications give, keeps the last section.
+Each `wire.server.ServerConnection` owns one `PromiseHeads`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from headstart.reasons import Refusal
+from headstart.wire.events import Fields
+from headstart.wire.fields import checked_fields, promise_refusal, valid_target
+
+# Targets that are known to be well-formed: so many, of 256 bytes at most.
+_REMEMBERED = 1024
+_REMEMBERED_LENGTH = 256
+
+
+class PromiseHeads:
+    """Judges and puts together what promised requests carry."""
+
+    __slots__ = (
+        "_authority",
+        "_credentials",
+        "_fields",
+        "_given",
+        "_method",
+        "_pseudo",
+        "_refusal",
+        "_scheme",
+    )
+
+    def __init__(self) -> None:
+        self._method = ""
+        self._scheme = self._authority = b""
+        self._given: Fields = []
+        self._credentials = False
+        self._pseudo: Fields = []
+        self._fields: Fields = []
+        self._refusal: Refusal | None = Refusal.METHOD
+
+    def refusal(
+        self, method: str, scheme: bytes, authority: bytes, headers: Fields, credentials: bool
+    ) -> Refusal | None:
+        """Why such a request may not be promised, whatever its path; see `promise_refusal`.
+
+        Args:
+            headers: The same object only as long as its content is the same.
+
+        Raises:
+            LocalProtocolError: A field could not be sent at all.
+        """
+        if (
+            headers is not self._given
+            or method != self._method
+            or scheme != self._scheme
+            or authority != self._authority
+            or credentials is not self._credentials
+        ):
+            self._fields = checked_fields(headers, [])
+            self._refusal = promise_refusal(method, self._fields, credentials)
+            self._given, self._method, self._scheme = headers, method, scheme
+            self._authority, self._credentials = authority, credentials
+            self._pseudo = [
+                (b":method", method.encode("ascii", "replace")),
+                (b":scheme", scheme),
+                (b":authority", authority),
+            ]
+        return self._refusal
+
+    def section(self, target: bytes) -> Fields:
+        """The whole header section for a path of what was judged last."""
+        return [*self._pseudo, (b":path", target), *self._fields]
+
+
+def promisable_target(target: bytes) -> bool:
+    """Whether it is an absolute path of printable ASCII without a fragment."""
+    return _is_valid(target) if len(target) <= _REMEMBERED_LENGTH else valid_target(target)
+
+
+_is_valid = lru_cache(_REMEMBERED)(valid_target)
