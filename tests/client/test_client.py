@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import cast
 
 import pytest
+from hyperframe.frame import GoAwayFrame, SettingsFrame
 from ngh2 import ErrorCode
 
 from headstart.client import Client, ClientError, NotHttp2, Origin, RequestFailed, TimedOut
 from headstart.config import WireLimits
-from headstart.errors import ConfigurationError
-from headstart.wire.events import Fields, RequestReceived, StreamReset
+from headstart.errors import ConfigurationError, LocalProtocolError
+from headstart.wire.events import Fields, RequestReceived, StreamReset, TrailersReceived
 from headstart.wire.fields import response_fields
 from headstart.wire.server import ServerConnection
 from tests.client.live import certificates, nghttpd, raw_server
@@ -31,6 +32,8 @@ class Scripted(asyncio.Protocol):
         self._act = act
         self.wire = ServerConnection(limits, 0.0)
         self.on_reset: Callable[[StreamReset], None] = print
+        self.on_trailers: Callable[[Fields], None] = print
+        self.requests: list[RequestReceived] = []
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -40,7 +43,10 @@ class Scripted(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for event in self.wire.receive(data, 0.0):
             if isinstance(event, RequestReceived):
+                self.requests.append(event)
                 self._act(self, event)
+            elif isinstance(event, TrailersReceived):
+                self.on_trailers(list(event.headers))
             elif isinstance(event, StreamReset):
                 self.on_reset(event)
         self.flush()
@@ -547,3 +553,109 @@ async def test_promises_that_break_a_rule_are_counted() -> None:
         await client.get("/two")
 
         assert client.refused_promises == {"foreign-authority": 2}
+
+
+async def test_request_that_was_answered_in_part_is_not_sent_again_whatever_the_server_says() -> (
+    None
+):
+    asked: list[bytes] = []
+
+    def act(server: Scripted, request: RequestReceived) -> None:
+        asked.append(request.target)
+        server.wire.respond(request.stream_id, response_fields(200, []), end_stream=False)
+        server.flush()
+        if request.target == b"/reset":
+            server.wire.reset(request.stream_id, ErrorCode.REFUSED_STREAM)
+        else:
+            assert server.transport is not None
+            server.transport.write(GoAwayFrame(last_stream_id=0).serialize())
+
+    async with serving(act) as (url, _), Client(url) as client:
+        for path in ("/reset", "/goaway"):
+            with pytest.raises(RequestFailed) as caught:
+                await client.post(path, b"pay")
+            assert caught.value.processed
+
+    assert asked == [b"/reset", b"/goaway"]
+
+
+async def test_trailers_of_an_iterator_are_sent_again_with_the_request() -> None:
+    trailers: list[Fields] = []
+
+    def act(server: Scripted, request: RequestReceived) -> None:
+        server.on_trailers = lambda fields: finish(server, request, fields)
+
+    def finish(server: Scripted, request: RequestReceived, fields: Fields) -> None:
+        trailers.append(fields)
+        if len(trailers) == 1:
+            server.wire.reset(request.stream_id, ErrorCode.REFUSED_STREAM)
+        else:
+            server.answer(request)
+
+    async with serving(act) as (url, _), Client(url) as client:
+        await client.post("/", b"content", trailers=iter([("checksum", "1a2b")]))
+
+    assert trailers == [[(b"checksum", b"1a2b")]] * 2
+
+
+async def test_closing_fails_what_is_under_way_and_makes_no_connection_for_it() -> None:
+    async with serving(lambda server, request: None) as (url, connections):
+        client = Client(url)
+        waiting = asyncio.create_task(client.get("/"))
+        async with asyncio.timeout(10):
+            while not (connections and connections[0].requests):
+                await asyncio.sleep(0.01)
+
+            await client.aclose()
+
+            with pytest.raises(RequestFailed):
+                await waiting
+            with pytest.raises(LocalProtocolError, match="closed"):
+                await client.get("/")
+        assert len(connections) == 1
+
+
+async def test_connection_that_is_made_while_the_client_closes_is_closed_too() -> None:
+    closed = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(24)
+        await client.aclose()
+        writer.write(SettingsFrame(0).serialize())
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        closed.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    client = Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server:
+        with pytest.raises(LocalProtocolError, match="closed"):
+            await client.get("/")
+        async with asyncio.timeout(10):
+            await closed.wait()
+
+
+async def test_server_that_leaves_before_it_was_asked_is_given_up() -> None:
+    goaway = GoAwayFrame(last_stream_id=2**31 - 1).serialize()
+    made: list[None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        made.append(None)
+        writer.write(SettingsFrame(0).serialize() + goaway)
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
+        with pytest.raises(RequestFailed, match="GOAWAY"):
+            await client.get("/")
+
+    assert len(made) == 3
+
+
+async def test_field_that_cannot_be_sent_gets_a_clear_error() -> None:
+    async with Client("http://localhost") as client:
+        with pytest.raises(LocalProtocolError, match="Latin-1"):
+            await client.get("/", headers={"price": "1 \N{EURO SIGN}"})

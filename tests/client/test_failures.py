@@ -134,6 +134,8 @@ def test_connection_that_never_began_is_told(
 def test_refused_streams_were_not_processed(code: ErrorCode, processed: bool) -> None:
     assert failures.stream_reset(1, code).processed is processed
     assert failures.stream_closed(code, "").processed is processed
+    assert failures.stream_reset(1, code, begun=True).processed
+    assert failures.stream_closed(code, "", begun=True).processed
 
 
 def test_unknown_error_code_is_told_by_number() -> None:

@@ -42,6 +42,8 @@ def test_origin_is_read_and_written(text: str, origin: Origin, authority: bytes)
         "ftp://a.test",
         "a.test/path",
         "https://a.test/path",
+        "a..test",
+        "a." + 64 * "b",
         "a.test?q",
         "user@a.test",
         "a b",

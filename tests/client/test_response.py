@@ -11,6 +11,7 @@ from headstart.client.errors import RequestFailed, TimedOut
 from headstart.client.exchange import Exchange
 from headstart.client.response import Push, Response
 from headstart.config import ClientLimits
+from headstart.errors import LocalProtocolError
 from tests.client.peer import Peer
 
 
@@ -81,7 +82,9 @@ async def test_text_and_json_are_read_from_the_content() -> None:
         response.json()
 
 
-@pytest.mark.parametrize("charset", ["", "; charset=none-such"])
+@pytest.mark.parametrize(
+    "charset", ["", "; charset=none-such", "; charset=undefined", "; charset=idna"]
+)
 async def test_text_of_no_known_encoding_is_utf8(charset: str) -> None:
     peer = await Peer.connected()
     task, stream_id = await peer.asked()
@@ -93,6 +96,35 @@ async def test_text_of_no_known_encoding_is_utf8(charset: str) -> None:
 
     assert response.text == '{"a": "é"}'
     assert response.json() == {"a": "é"}
+
+
+async def test_body_that_is_being_read_is_read_by_nobody_else() -> None:
+    peer = await Peer.connected()
+    task, stream_id = await peer.asked()
+    await peer.answer(stream_id, b"first ", end=False)
+    response = await task
+    first = asyncio.create_task(response.read())
+    await peer.settle()
+
+    with pytest.raises(LocalProtocolError, match="is being read"):
+        await response.read()
+    peer.server.send_data(stream_id, b"last", True)
+    await peer.settle()
+
+    assert await first == await response.read() == b"first last"
+
+
+async def test_closed_response_gives_no_part_of_a_body_for_the_whole() -> None:
+    peer = await Peer.connected()
+    task, stream_id = await peer.asked()
+    await peer.answer(stream_id, b"all of it")
+    response = await task
+
+    await response.aclose()
+    await response.aclose()
+
+    with pytest.raises(RequestFailed, match="closed"):
+        await response.read()
 
 
 # Promises.

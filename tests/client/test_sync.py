@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from headstart import SyncClient
 from headstart.client.errors import ConnectFailed, RequestFailed
 from headstart.errors import ConfigurationError, LocalProtocolError
 from tests.client.live import free_port
+from tests.h2c.frame_server import frame_server
 from tests.servers.conftest import Servers
 from tests.servers.site import FILES, PAGE, SCRIPT, STYLE
 
@@ -135,3 +138,81 @@ def test_it_works_without_uvloop(servers: Servers, monkeypatch: pytest.MonkeyPat
 
     with SyncClient(servers("node").clear) as client:
         assert client.post("/echo", b"[1]").json() == [1]
+
+
+def test_closing_fails_the_requests_of_other_threads() -> None:
+    with frame_server() as server, ThreadPoolExecutor(2) as pool:
+        asked = threading.Semaphore(0)
+        server.on_request = lambda *_: asked.release()
+        client = SyncClient(server.origin, timeout=None)
+        waiting = [pool.submit(client.get, "/") for _ in range(2)]
+        for _ in waiting:
+            assert asked.acquire(timeout=10)
+
+        client.close()
+
+        for one in waiting:
+            with pytest.raises(RequestFailed):
+                one.result(10)
+    assert len(server.connections) == 1
+
+
+def test_closing_ends_what_waits_for_a_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as pool:
+        client = SyncClient(f"http://127.0.0.1:{silent.getsockname()[1]}", connect_timeout=None)
+        waiting = pool.submit(client.get, "/")
+        with silent.accept()[0]:
+            client.close()
+
+            with pytest.raises(RequestFailed, match="was closed"):
+                waiting.result(10)
+
+
+def test_client_does_not_wait_for_itself() -> None:
+    def parts() -> Iterator[bytes]:
+        with pytest.raises(LocalProtocolError, match="waits for the function"):
+            client.get("/")
+        with pytest.raises(LocalProtocolError, match="waits for the function"):
+            client.close()
+        yield b"content"
+
+    with frame_server() as server, SyncClient(server.origin) as client:
+        server.on_request = lambda connection, stream_id, _: connection.answer(stream_id, b"ok")
+
+        assert client.post("/", parts()).content == b"ok"
+
+
+def test_fork_is_told_that_it_has_no_client() -> None:
+    with frame_server() as server:
+        program = f"""
+import os
+from headstart import HeadstartError, SyncClient
+client = SyncClient({server.origin!r})
+print(client.get("/").status, flush=True)
+child = os.fork()
+if not child:
+    try:
+        client.get("/")
+    except HeadstartError as error:
+        print(error, flush=True)
+    client.close()
+    os._exit(0)
+os.waitpid(child, 0)
+print(client.get("/").status)
+client.close()
+"""
+        server.on_request = lambda connection, stream_id, _: connection.answer(stream_id, b"ok")
+
+        ran = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+
+    assert ran.stdout.splitlines() == [
+        "200",
+        "the client belongs to the process that this one was forked from",
+        "200",
+    ]

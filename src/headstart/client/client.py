@@ -26,7 +26,7 @@ from headstart.client.response import Response
 from headstart.client.upgrade import FirstRequest
 from headstart.client.uploads import Content
 from headstart.config import ClientLimits
-from headstart.errors import ConfigurationError
+from headstart.errors import ConfigurationError, LocalProtocolError
 from headstart.wire.events import Fields
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
@@ -63,7 +63,7 @@ class _Order:
     target: str
     headers: Fields
     content: Content
-    trailers: Headers | Callable[[], Headers]
+    trailers: Fields | Callable[[], Headers]
     informed: Informed | None
 
     def may_repeat(self, error: RequestFailed, connection: H2Connection) -> bool:
@@ -75,7 +75,7 @@ class _Order:
         return not error.processed or (connection.closed and self.method in _IDEMPOTENT)
 
     def send_trailers(self) -> Fields:
-        return _fields(self.trailers() if callable(self.trailers) else self.trailers)
+        return self.trailers if isinstance(self.trailers, list) else _fields(self.trailers())
 
 
 class Client:
@@ -141,6 +141,7 @@ class Client:
         self._refused_promises: Counter[str] = Counter()
         """Of connections that are gone."""
         self._locks: defaultdict[Origin, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._is_closed = False
 
     @property
     def refused_promises(self) -> dict[str, int]:
@@ -162,7 +163,8 @@ class Client:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections; requests under way fail."""
+        """Close all connections; requests under way fail, and there are no new ones."""
+        self._is_closed = True
         connections = [*self._connections.values(), *self._leaving]
         self._connections.clear()
         self._leaving.clear()
@@ -253,7 +255,9 @@ class Client:
         fields = _fields(headers)
         named = {name for name, _ in fields}
         fields += [field for field in self._headers if field[0] not in named]
-        return _Order(origin, method, target, fields, content, trailers, informed)
+        # An iterator would have nothing left where the request is sent once more.
+        trailing = trailers if callable(trailers) else _fields(trailers)
+        return _Order(origin, method, target, fields, content, trailing, informed)
 
     def _resolve(self, url: str) -> tuple[Origin, str]:
         origin, target = _split(url)
@@ -298,13 +302,16 @@ class Client:
                 if response is not None and response.from_push:
                     use_pushes = False  # nothing was asked for yet
                     continue
-                if attempt >= _ATTEMPTS or not order.may_repeat(error, connection):
+                if self._is_closed or attempt >= _ATTEMPTS:
+                    raise
+                if not order.may_repeat(error, connection):
                     raise
                 attempt += _SMALLEST_STEP if _left_out(error, connection) else 1
             else:
                 return response
 
     async def _connection(self, order: _Order) -> H2Connection:
+        self._require_open()
         connection = self._connections.get(order.origin)
         if connection is not None and connection.available:
             return connection
@@ -321,8 +328,15 @@ class Client:
                 ):
                     return one
             connection = await self._connect(order)
+            if self._is_closed:  # meanwhile; nobody else would close it
+                connection.abort()
+                self._require_open()
             self._connections[order.origin] = connection
             return connection
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise LocalProtocolError("the client is closed", hint="Make another one.")
 
     def _forget_closed(self) -> None:
         """Those that have ended, and hold no pushed response any more."""
@@ -354,7 +368,7 @@ def _left_out(error: RequestFailed, connection: H2Connection) -> bool:
 
     That is no failure, however often it happens: each connection takes some of them.
     """
-    return not error.processed and bool(connection.last_stream_id)
+    return not error.processed and bool(connection.last_stream_id) and connection.was_asked
 
 
 def _base(url: str) -> tuple[Origin | None, str]:
@@ -376,4 +390,10 @@ def _fields(headers: Headers) -> Fields:
 
 
 def _octets(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode("latin-1")
+    try:
+        return text if isinstance(text, bytes) else text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise LocalProtocolError(
+            f"{text!a} cannot be sent in a field as Latin-1",
+            hint="Encode it, and give bytes.",
+        ) from None

@@ -63,6 +63,7 @@ class H2Connection(Channel):
         server_settings: What the server has told in SETTINGS so far, by number.
         upgrade: What to send over HTTP/1.1 before this begins; None for prior knowledge.
         closed: It is over; `closed_reason` says why.
+        was_asked: A request was made on it.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class H2Connection(Channel):
         self.closed = False
         self.closed_reason = ""
         self.upgrade: bytes | None = None
+        self.was_asked = False
         self._limits = limits
         self._push = push
         self._exchanges: dict[int, Exchange] = {}
@@ -282,6 +284,7 @@ class H2Connection(Channel):
             raise
         exchange = Exchange(self, stream_id, method, target, self._loop.time(), push=self._push)
         self._exchanges[stream_id] = exchange
+        self.was_asked = True
         self._uploads.begin(exchange, content, trailers)
         self._schedule_flush()
         return exchange
@@ -336,6 +339,7 @@ class H2Connection(Channel):
         exchange = Exchange(self, 1, first.method, first.target, self.connected_at, push=self._push)
         self._exchanges[1] = exchange
         self._slots.take_at_once()
+        self.was_asked = first.is_wanted
         if first.is_wanted:
             self._first = (first.method, authority, first.target, fields), exchange
         else:
@@ -457,7 +461,8 @@ class H2Connection(Channel):
         exchange = self._exchanges.get(stream_id)
         if exchange is None:
             return
-        exchange.fail(failures.stream_reset(stream_id, error_code), now)
+        begun = exchange.status is not None
+        exchange.fail(failures.stream_reset(stream_id, error_code, begun=begun), now)
         self._uploads.stop(exchange)
 
     def _stream_closed(self, stream_id: int, error_code: int, now: float) -> None:
@@ -470,7 +475,8 @@ class H2Connection(Channel):
             self._slots.give_back()
         self._uploads.closed(exchange)
         if not exchange.ended:
-            exchange.fail(failures.stream_closed(error_code, problem), now)
+            begun = exchange.status is not None
+            exchange.fail(failures.stream_closed(error_code, problem, begun=begun), now)
             self._pushed.take(stream_id)
         self._closed_streams.append(exchange.info())
 

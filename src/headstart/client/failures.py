@@ -146,23 +146,28 @@ def no_start(origin: Origin, first: bytes, reason: str) -> ClientError:
     return ConnectFailed(f"{origin}: {reason}", hint="Look at the server's log.")
 
 
-def stream_reset(stream_id: int, error_code: int) -> RequestFailed:
-    """The server reset a stream (RFC 9113, 8.7 for what it has surely not processed)."""
+def stream_reset(stream_id: int, error_code: int, *, begun: bool = False) -> RequestFailed:
+    """The server reset a stream (RFC 9113, 8.7 for what it has surely not processed).
+
+    Args:
+        begun: The response had: whatever the server says now, it has processed the request.
+    """
     return RequestFailed(
         f"the server reset stream {stream_id} ({error_name(error_code)})",
-        processed=error_code != ErrorCode.REFUSED_STREAM,
+        processed=begun or error_code != ErrorCode.REFUSED_STREAM,
     )
 
 
-def stream_closed(error_code: int, problem: str) -> RequestFailed:
+def stream_closed(error_code: int, problem: str, *, begun: bool = False) -> RequestFailed:
     """Why a stream closed before its response had ended.
 
     Args:
         problem: What this side found wrong with the response, "" for nothing.
+        begun: See `stream_reset`.
     """
     if problem:
         return RequestFailed(f"the response was refused: {problem}")
-    if error_code == ErrorCode.REFUSED_STREAM:
+    if error_code == ErrorCode.REFUSED_STREAM and not begun:
         # RFC 9113, 6.8 and 8.7: above a GOAWAY's last stream, or refused one by one.
         return RequestFailed("the server did not process the request", processed=False)
     return RequestFailed(f"the stream ended before the response ({error_name(error_code)})")

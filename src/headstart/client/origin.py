@@ -14,6 +14,7 @@ from headstart.errors import ConfigurationError, LocalProtocolError
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _MAX_PORT = 65535
+_MAX_LABEL = 63
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # RFC 3986, 3.2.2; an underscore is no host name of the DNS's, but containers have such names.
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
@@ -142,9 +143,18 @@ def _name(name: str, text: str) -> str:
         ascii_name = name if name.isascii() else name.encode("idna").decode("ascii")
     except UnicodeError:
         raise _unusable(text) from None
-    if not _HOST.fullmatch(ascii_name):
+    if not _HOST.fullmatch(ascii_name) or not all(map(_is_label, _labels(ascii_name))):
         raise _unusable(text)
     return ascii_name.lower()
+
+
+def _labels(name: str) -> list[str]:
+    return name.removesuffix(".").split(".")
+
+
+def _is_label(label: str) -> bool:
+    """RFC 1035, 2.3.4; the resolver would raise a UnicodeError for others."""
+    return 0 < len(label) <= _MAX_LABEL
 
 
 def _port(port: str | None, text: str) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from headstart.client.errors import RequestFailed
 from headstart.client.exchange import Exchange, Informational, Promise, Times
+from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
 
 
@@ -29,12 +30,24 @@ class Response:
         from_push: The server had pushed it, so that nothing was sent for it.
     """
 
-    __slots__ = ("_content", "_exchange", "_timeout", "from_push", "headers", "status")
+    __slots__ = (
+        "_content",
+        "_exchange",
+        "_is_cut",
+        "_is_reading",
+        "_timeout",
+        "from_push",
+        "headers",
+        "status",
+    )
 
     def __init__(self, exchange: Exchange, timeout: float | None, *, from_push: bool) -> None:
         self._exchange = exchange
         self._timeout = timeout
         self._content: bytes | None = None
+        self._is_reading = False
+        self._is_cut = False
+        """It was closed with a part of the body here that nobody had read."""
         self.status = exchange.status or 0
         self.headers = exchange.headers
         self.from_push = from_push
@@ -90,6 +103,8 @@ class Response:
             yield data
 
     async def _next(self) -> bytes:
+        if self._is_cut:
+            raise RequestFailed("the response is closed", hint="Read it before.")
         try:
             return await self._exchange.next_chunk(self._timeout)
         except BaseException:
@@ -101,14 +116,21 @@ class Response:
         """The whole body, or what of it `iter_bytes()` has not given yet; the same each time.
 
         Raises:
-            RequestFailed: The rest will not come.
+            RequestFailed: The rest will not come, or the response is closed.
             TimedOut: Nothing came for the request's time-out.
+            LocalProtocolError: Somebody else is reading it.
         """
         if self._content is None:
-            parts = []
-            while data := self._exchange.take_chunk() or await self._next():
-                parts.append(data)
-            self._content = b"".join(parts)
+            if self._is_reading:
+                raise LocalProtocolError("the body is being read", hint="Wait for that.")
+            self._is_reading = True
+            try:
+                parts = []
+                while data := self._exchange.take_chunk() or await self._next():
+                    parts.append(data)
+                self._content = b"".join(parts)
+            finally:
+                self._is_reading = False
         return self._content
 
     @property
@@ -123,7 +145,7 @@ class Response:
         message["content-type"] = self.header("content-type")
         try:
             return self.content.decode(message.get_content_charset("utf-8"), "replace")
-        except LookupError:
+        except (LookupError, ValueError):  # not all that Python knows decode whatever comes
             return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
@@ -136,6 +158,7 @@ class Response:
 
     async def aclose(self) -> None:
         """Let go of it: a stream that is still open is reset with CANCEL."""
+        self._is_cut = self._is_cut or bool(self._exchange.chunks)
         self._exchange.owner.cancel(self._exchange)
 
     async def __aenter__(self) -> Response:

@@ -7,6 +7,8 @@ number of threads may share one client.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from headstart.client.client import Client, Options
+from headstart.client.errors import RequestFailed
 from headstart.client.exchange import Informational, PromisedRequest
 from headstart.client.response import Push, Response
 from headstart.client.uploads import Content
@@ -28,48 +31,97 @@ class _Background:
     """A thread with an event loop."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A signal handler may make a request in the midst of another one's beginning.
+        self._lock = threading.RLock()
+        self._process = 0
+        """The one that has the thread: a fork has none."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do it there, and wait for what comes of it."""
+        """Do it there, and wait for what comes of it.
+
+        Raises:
+            RequestFailed: The client was closed meanwhile.
+            LocalProtocolError: It cannot be done there: the client is closed, or waits for whoever
+                asks, or was made by another process.
+        """
         try:
-            loop = self._started()
+            doing = self._begin(work)
         except LocalProtocolError:
             work.close()
             raise
-        doing = asyncio.run_coroutine_threadsafe(work, loop)
         try:
             return doing.result()
+        except concurrent.futures.CancelledError:
+            raise RequestFailed("the client was closed") from None
         except BaseException:
             doing.cancel()  # Ctrl-C here ends the work there; nothing happens where it has ended
             raise
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+    def _begin(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        self._require_usable()
         with self._lock:
             if self._is_closed:
                 raise LocalProtocolError("the client is closed", hint="Make another one.")
             if self._loop is None:
-                self._loop = _new_loop()
-                self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="headstart-client", daemon=True
-                )
-                self._thread.start()
-            return self._loop
+                self._start()
+            assert self._loop is not None
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _require_usable(self) -> None:
+        """See that somebody is there who does what we would wait for."""
+        if self._process not in (0, os.getpid()):
+            raise LocalProtocolError(
+                "the client belongs to the process that this one was forked from",
+                hint="Make one in this process.",
+            )
+        if self._thread is threading.current_thread():
+            raise LocalProtocolError(
+                "the client waits for the function that asks it",
+                hint="Ask another client from within content, trailers and `informed`.",
+            )
+
+    def _start(self) -> None:
+        self._process = os.getpid()
+        self._loop = _new_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="headstart-client", daemon=True
+        )
+        self._thread.start()
 
     def stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """End the thread after this; nothing can be done there any more."""
+        """End the thread after this; nothing can be done there any more.
+
+        In a fork nothing happens: there is no thread, and the connections are not its own.
+
+        Raises:
+            LocalProtocolError: It is the thread itself that asks.
+        """
+        if self._process not in (0, os.getpid()):
+            return
+        self._require_usable()
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop, self._is_closed = None, True
         if loop is not None and thread is not None:
-            asyncio.run_coroutine_threadsafe(last(), loop).result()
-            asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result()
+            asyncio.run_coroutine_threadsafe(_end(last), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
+
+
+async def _end(last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do this, and end all else that is under way: threads wait for it."""
+    try:
+        await last()
+    finally:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -91,7 +143,8 @@ class SyncClient:
     """Requests by URL; use it as a context manager.
 
     Takes the arguments of `Client`, and has its methods. Parts of content are asked for, and
-    `informed` is called, on the background thread.
+    `informed` is called, on the background thread; they cannot ask the same client. Nor can a
+    process that was forked after the first request.
     """
 
     @_as_for(Client)
