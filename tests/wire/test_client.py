@@ -10,7 +10,7 @@ from ngh2 import ErrorCode, Setting
 
 from headstart.config import ClientLimits, WireLimits
 from headstart.errors import LocalProtocolError, StreamGone
-from headstart.reasons import Refusal
+from headstart.reasons import Closing, Refusal
 from headstart.wire.client import (
     ClientConnection,
     Upgraded,
@@ -459,6 +459,24 @@ def test_promises_without_end_are_refused_above_the_bound() -> None:
     assert pair.client.refused_promises == {Refusal.TOO_MANY: 2}
     assert pair.resets(promised[3]) == ["REFUSED_STREAM"]
     pair.assert_page_answers(page)
+
+
+@pytest.mark.parametrize("method", [b"POST", b"GET"])
+def test_server_that_promises_and_reads_no_refusal_is_left(method: bytes) -> None:
+    pair = Pair(limits=ClientLimits(max_pushes=3))
+    page = pair.request()
+    fields = [(b":method", method), (b":scheme", b"https"), (b":authority", AUTHORITY)]
+    fields.append((b":path", b"/"))
+
+    for _ in range(2010):
+        pair.server.send_push_promise(page, fields)
+    pair.to_client()
+
+    assert len(pair.of(PromiseRefused)) > 2000
+    assert pair.of(ConnectionEnded)[0].reason is Closing.USELESS_FRAMES
+    assert b"".join(iter(pair.client.output, b""))
+    pair.client.after_output(0.0)
+    assert not pair.client.receive(b"\0" * 9, 0.0)
 
 
 def test_promise_where_push_is_off_ends_the_connection() -> None:

@@ -27,7 +27,7 @@ from ngh2 import (
 
 from headstart.config import ClientLimits
 from headstart.errors import LocalProtocolError, StreamGone
-from headstart.reasons import Refusal
+from headstart.reasons import Closing, Refusal
 from headstart.wire.connection import Connection
 from headstart.wire.events import (
     ClientEvent,
@@ -47,6 +47,9 @@ _METHOD = re.compile(r"(?!CONNECT\Z)[A-Z][A-Z0-9_-]*")
 # RFC 9113, 6.5.2: what an entry counts for besides its octets.
 _ENTRY_OVERHEAD = 32
 _DEFAULT_PORTS = {b"https": b":443", b"http": b":80"}
+# Promises above those that may be accepted of which neither the response nor our refusal has gone
+# through. A server that does not read our refusals makes us keep them: 110 bytes for 17 of its own.
+_REFUSALS_KEPT = 2000
 # A pushed answer to a condition or a range is no answer to a plain request for the same target.
 _CONDITIONAL = frozenset(
     {
@@ -167,6 +170,10 @@ class ClientConnection(Connection):
                 events += self._response(event)
             case PushedStreamReceived():
                 events.append(self._promise(event))
+                if len(self._promised) > _most_promised(self._limits) and self.ended is None:
+                    detail = "promises of which our refusals are not read"
+                    code = ErrorCode.ENHANCE_YOUR_CALM
+                    events.append(self.close(code, Closing.USELESS_FRAMES, detail))
             case StreamClosed():
                 self._closed(event)
                 events.append(event)
@@ -362,8 +369,13 @@ def _configuration(limits: ClientLimits) -> ngh2.Configuration:
         # Above our own limits, which harm one stream where the engine's end the connection.
         max_inbound_header_list_size=2 * limits.max_header_size,
         max_inbound_header_count=2 * limits.max_header_count,
-        max_reserved_remote_streams=2 * limits.max_pushes,
+        # The engine would refuse those above without telling us, and bear any number of them.
+        max_reserved_remote_streams=_most_promised(limits) + 1,
     )
+
+
+def _most_promised(limits: ClientLimits) -> int:
+    return limits.max_pushes + _REFUSALS_KEPT
 
 
 def _settings(limits: ClientLimits, push: bool) -> dict[int, int]:
