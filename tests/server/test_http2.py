@@ -907,3 +907,16 @@ def test_client_that_says_goaway_gets_its_answers_and_no_pushes() -> None:
         assert client.response(stream_id).body == b"page"
         assert push.refusal is Refusal.CONNECTION_CLOSING
         assert client.goaways == []
+
+
+def test_response_that_is_too_large_to_be_sent_is_an_error_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(200, [(b"x-large", b"a" * 70_000)]))
+        await send(body(b"page"))
+
+    with running(Recorder(act)) as server, RawClient(server.port) as client:
+        assert client.get().reset == ErrorCode.INTERNAL_ERROR
+
+    assert "The response could not be sent: outbound header block exceeds" in caplog.text

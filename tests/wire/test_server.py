@@ -529,6 +529,17 @@ def test_client_that_provokes_reset_after_reset_is_sent_away() -> None:
     assert ("error", "ENHANCE_YOUR_CALM") in pair.sent("GOAWAY")[0].details
 
 
+def test_responses_that_are_too_large_for_the_engine_are_not_held_against_the_client() -> None:
+    pair = Pair(limits=WireLimits(max_resets=3))
+    for _ in range(5):
+        stream_id = pair.request()
+        pair.server.respond(stream_id, response_fields(200, [(b"x", b"a" * 70_000)]), True)
+        pair.exchange()
+
+    assert pair.server.ended is None
+    assert len(pair.sent("RST_STREAM")) == 5
+
+
 def test_flood_of_pings_is_ended() -> None:
     pair = Pair()
 

@@ -26,7 +26,7 @@ from headstart.server.ahead import Ahead
 from headstart.server.cycle import Application, Cycle, Message
 from headstart.server.deadlines import Deadlines, seconds_between_looks
 from headstart.server.scope import Scopes, expects_continue
-from headstart.server.worker import Worker
+from headstart.server.worker import Worker, call_size
 from headstart.wire.connection import OUTPUT_CHUNK, ErrorCode
 from headstart.wire.events import (
     ConnectionEnded,
@@ -262,7 +262,8 @@ class Http2Connection(asyncio.Protocol):
     def held(self) -> int:
         """Bytes that this connection keeps in memory: of responses and of requests."""
         waiting = self._wire.queued() + self._transport.get_write_buffer_size()
-        return waiting + self._wire.unacknowledged()
+        calls = sum(call_size(cycle.request.headers) for cycle in self._cycles.values())
+        return waiting + self._wire.unacknowledged() + calls
 
     def cut_off(self) -> None:
         """Memory is so short that this connection cannot be kept."""
@@ -391,6 +392,8 @@ class Http2Connection(asyncio.Protocol):
                 self._blocked.pop(cycle, None)
             if not cycle.complete or event.error_code:
                 self._disconnect(cycle)
+                if event.local_error is not None and event.stream_id % 2:
+                    logger.error("The response could not be sent: %s.", event.local_error)
             if cycle.complete and not cycle.request.end_stream:
                 cycle.drop_body()
         if self._ahead.used:

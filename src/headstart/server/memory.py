@@ -43,11 +43,13 @@ class MemoryWatch:
 
     Attributes:
         first_mark: Bytes, the lower mark.
+        recovered_mark: Bytes, below which there is no pressure any more.
         pressure: As it was when last looked at.
     """
 
     def __init__(self, most: int) -> None:
         self.first_mark = most * _FIRST_MARK
+        self.recovered_mark = self.first_mark * _RECOVERED
         self._marks = {
             Pressure.CONNECTIONS: float(most),
             Pressure.REQUESTS: self.first_mark,

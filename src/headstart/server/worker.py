@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -22,6 +22,7 @@ from headstart.server.admission import Admission, Seat
 from headstart.server.counters import Counters
 from headstart.server.memory import MemoryWatch, Pressure, default_most, used_memory
 from headstart.server.refusals import Refusals
+from headstart.wire.fields import header_list_size
 
 logger = logging.getLogger("headstart.server")
 
@@ -30,6 +31,11 @@ _SECOND: Final = 1.0
 _LOOKS_PER_TIMEOUT: Final = 4
 # Who holds less is not what fills the memory.
 _WORTH_CUTTING_OFF: Final = 64 * 1024
+# What a call of the application takes beside the request's fields, at the least.
+_CALL_OVERHEAD: Final = 4 * 1024
+# How long new requests are refused before those who hold the most are cut off: whoever keeps the
+# memory full must not keep everybody else out.
+_LONGEST_SHEDDING: Final = 10.0
 
 
 class Watched(Protocol):
@@ -81,6 +87,7 @@ class Worker:
         self._admission = Admission(self.options, self.counters, _proxies(config))
         self._memory = MemoryWatch(self.options.max_memory or default_most(config.workers))
         self._memory_looked = self.now
+        self._shedding_since = self.now
         self.ask = self._admission.ask
         self._kept: dict[asyncio.Transport, Seat] = {}
         """Connections that went to a protocol that knows of no seats: WebSockets."""
@@ -113,7 +120,7 @@ class Worker:
         self._timer = None
         if now - self._memory_looked >= _SECOND:
             self._memory_looked = now
-            self._look_at_memory(used_memory())
+            self._look_at_memory(used_memory(), now)
         for connection in list(self.watched):
             connection.second_passed(now)
         for transport in [transport for transport in self._kept if transport.is_closing()]:
@@ -122,11 +129,19 @@ class Worker:
         if self.counters.open or self.shedding or self.refusals.owes_a_sum():
             self._timer = self._loop.call_later(self._every, self._look)
 
-    def _look_at_memory(self, used: int) -> None:
+    def _look_at_memory(self, used: int, now: float) -> None:
         before = self._memory.pressure
         pressure = self._memory.look(used)
+        if not pressure:
+            self._shedding_since = now
         if pressure >= Pressure.CONNECTIONS:
             self._cut_off_the_largest(used - self._memory.first_mark)
+        elif now - self._shedding_since >= _LONGEST_SHEDDING:
+            self._shedding_since = now
+            excess = used - self._memory.recovered_mark
+            # Where it is the application that fills the memory, nobody is cut off for nothing.
+            if sum(connection.held() for connection in self.sheddable) >= excess:
+                self._cut_off_the_largest(excess)
         if pressure is before:
             return
         logger.warning("%d MB of memory in use: %s", used // 1_000_000, _MEANING[pressure])
@@ -143,6 +158,11 @@ class Worker:
                 return
             connection.cut_off()
             excess -= size
+
+
+def call_size(fields: Iterable[tuple[bytes, bytes]]) -> int:
+    """Bytes that a request with these fields takes while it is under way, about."""
+    return header_list_size(fields) + _CALL_OVERHEAD
 
 
 _MEANING: Final = {

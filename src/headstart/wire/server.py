@@ -221,8 +221,8 @@ class ServerConnection(Connection):
             self._mend_window()
         if self._accounted and stream_id in self._accounted:
             self._accounted.discard(stream_id)
-        elif error_code:
-            # The engine reset it for the client's mistake (CVE-2025-8671).
+        elif error_code and event.local_error is None:
+            # The engine reset it for the client's mistake (CVE-2025-8671), not for ours.
             self._hold_against(self._guard.reset(now), events)
 
     def _settings_received(self, event: SettingsReceived) -> None:
