@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
-from headstart.server.abandoned import Abandoned
+from headstart.server.abandoned import Abandoned, has_left
 
 
 async def forever(started: list[int], number: int) -> None:
@@ -85,3 +86,25 @@ async def test_each_server_has_one() -> None:
 
     assert Abandoned.of(here, options, loop) is Abandoned.of(here, options, loop)
     assert Abandoned.of(here, options, loop) is not Abandoned.of(there, options, loop)
+
+
+class Connected(asyncio.Transport):
+    """A transport whose socket is this one."""
+
+    def __init__(self, connection: socket.socket | None) -> None:
+        super().__init__({"socket": connection})
+
+
+def test_end_of_a_connection_that_nobody_reads_is_noticed() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        transport = Connected(here)
+        there.sendall(b"unread")
+        assert not has_left(transport)
+
+        there.close()
+        assert has_left(transport)
+
+
+def test_of_a_transport_without_a_socket_nothing_is_known() -> None:
+    assert not has_left(Connected(None))

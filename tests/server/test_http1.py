@@ -107,7 +107,7 @@ def strict(recorder: Recorder) -> Iterator[LiveServer]:
 
 # Checks, the same as over HTTP/2.
 
-_FIELD = b"GET / HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n"
+FIELD = b"GET / HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n"
 _FRAMED = POST + b"%s\r\n\r\nabc"
 MALFORMED = {
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
@@ -125,7 +125,7 @@ MALFORMED = {
     "CONNECT": b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n\r\n",
     "lower-case method": b"get / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "method with a dot": b"G.T / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "a name that shadows": _FIELD % b"Content_Length: 3",
+    "a name that shadows": FIELD % b"Content_Length: 3",
     "gzip, chunked": _FRAMED % b"Transfer-Encoding: gzip, chunked",
     "gzip and chunked": _FRAMED % b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
     "chunked twice": _FRAMED % b"Transfer-Encoding: chunked, chunked",
@@ -140,22 +140,22 @@ MALFORMED = {
     "hexadecimal length": _FRAMED % b"Content-Length: 0x3",
     "length past 64 bits": _FRAMED % b"Content-Length: 99999999999999999999",
     "empty length": _FRAMED % b"Content-Length:",
-    "folded line": _FIELD % b"X: a\r\n b",
-    "folded with a tab": _FIELD % b"X: a\r\n\tb",
+    "folded line": FIELD % b"X: a\r\n b",
+    "folded with a tab": FIELD % b"X: a\r\n\tb",
     "folded first line": b"GET / HTTP/1.1\r\n Host: localhost\r\n\r\n",
     "bare LF": b"GET / HTTP/1.1\nHost: localhost\n\n",
     "bare LF behind a field": b"GET / HTTP/1.1\r\nHost: localhost\nX: a\r\n\r\n",
     "bare LF at the end": b"GET / HTTP/1.1\r\nHost: localhost\r\n\n",
-    "bare CR": _FIELD % b"X: a\rY: b",
+    "bare CR": FIELD % b"X: a\rY: b",
     "white space before the colon": b"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n",
-    "no name": _FIELD % b": a",
-    "no colon": _FIELD % b"name",
-    "name that is no token": _FIELD % b"X(1): a",
-    "NUL": _FIELD % b"X: a\x00b",
-    "control character": _FIELD % b"X: a\x01b",
-    "DEL": _FIELD % b"X: a\x7fb",
+    "no name": FIELD % b": a",
+    "no colon": FIELD % b"name",
+    "name that is no token": FIELD % b"X(1): a",
+    "NUL": FIELD % b"X: a\x00b",
+    "control character": FIELD % b"X: a\x01b",
+    "DEL": FIELD % b"X: a\x7fb",
     "no version's name": b"GET / http/1.1\r\nHost: localhost\r\n\r\n",
-    "WebSocket with a body": _FIELD
+    "WebSocket with a body": FIELD
     % b"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3",
 }
 MALFORMED_BODIES = {
@@ -178,13 +178,13 @@ PASSES = {
     "port in Host": b"GET /ok HTTP/1.1\r\nHost: localhost:8080\r\n\r\n",
     "IPv6 in Host": b"GET /ok HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
     "empty line before": b"\r\n" + GOOD,
-    "8-bit value": _FIELD % b"X: \xe4",
+    "8-bit value": FIELD % b"X: \xe4",
     "length": _FRAMED % b"Content-Length: 3",
     "length behind white space": _FRAMED % b"Content-Length: 3 ",
     "Chunked": POST + b"Transfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     "chunk extension": CHUNKED + b'3;a=b;c="d"\r\nabc\r\n0\r\n\r\n',
     "trailers": CHUNKED + b"3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n",
-    "an upgrade that is not offered": _FIELD % b"Connection: Upgrade\r\nUpgrade: h2c",
+    "an upgrade that is not offered": FIELD % b"Connection: Upgrade\r\nUpgrade: h2c",
 }
 
 
@@ -252,8 +252,8 @@ def test_request_line_without_a_version_is_answered_505(strict: LiveServer) -> N
     [
         (b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 8192), 414),
         (b"GET /" + b"a" * 100_000, 414),
-        (_FIELD % b"\r\n".join([b"A: b"] * 100), 431),
-        (_FIELD % (b"A: " + b"b" * 16_384), 431),
+        (FIELD % b"\r\n".join([b"A: b"] * 100), 431),
+        (FIELD % (b"A: " + b"b" * 16_384), 431),
         (b"GET / HTTP/1.1\r\nA: " + b"b" * 100_000, 431),
         (b"GET / HTTP/1.1\r\n" + b"b" * 100_000, 431),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20_000, 431),
@@ -287,7 +287,7 @@ def test_what_is_too_large_is_refused(request_: bytes, status: int) -> None:
 
 def test_limits_themselves_pass(strict: LiveServer, recorder: Recorder) -> None:
     target = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 8191)
-    fields = _FIELD % b"\r\n".join([b"A: b"] * 99)
+    fields = FIELD % b"\r\n".join([b"A: b"] * 99)
 
     assert statuses(told(strict, target + fields + LAST)) == [200, 200, 200]
     assert [len(recorder.next()["headers"]) for _ in range(3)] == [1, 100, 2]
@@ -297,7 +297,7 @@ def test_limits_are_those_of_the_options() -> None:
     limits = WireLimits(max_target_size=10, max_header_count=2)
     with running(hello, ServerOptions(limits=limits)) as server:
         assert statuses(told(server, b"GET /12345678901 HTTP/1.1\r\nHost: a\r\n\r\n")) == [414]
-        assert statuses(told(server, _FIELD % b"A: b\r\nB: c")) == [431]
+        assert statuses(told(server, FIELD % b"A: b\r\nB: c")) == [431]
         assert statuses(told(server, LAST)) == [200]
 
 
@@ -493,6 +493,37 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.send", "text": message["text"]})
     await receive()
     return None
+
+
+def test_http_1_0_knows_of_no_upgrade_and_no_100(strict: LiveServer, recorder: Recorder) -> None:
+    old = b"GET /ok HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: %s\r\nSec-WebSocket-Version: 13\r\n"
+    for protocol in (b"h2c", b"websocket"):
+        data = told(strict, old % protocol + b"Sec-WebSocket-Key: c2FtcGxlIG5vbmNlAAAAAA==\r\n\r\n")
+        assert statuses(data) == [200]
+        assert b"connection: close" in data
+        scope = recorder.next()
+        assert (scope["type"], scope["http_version"]) == ("http", "1.0")
+
+    with running(upload) as server:
+        posted = b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc"
+        assert statuses(told(server, posted)) == [200]
+
+
+def test_websocket_never_comes_before_the_answers_to_what_was_asked_before() -> None:
+    held = Held()
+    with running(held) as server, connected(server) as client:
+        client.sendall(GOOD + FIELD % _WEBSOCKET + LAST)
+        until(lambda: held.waiting == 1, "the first request")
+        held.gate.open()
+
+        assert statuses(rest(client)) == [200, 400]
+        assert held.waiting == 1
+
+
+_WEBSOCKET = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: c2FtcGxlIG5vbmNlAAAAAA=="
+)
 
 
 def test_websocket_goes_through_the_same_checks() -> None:

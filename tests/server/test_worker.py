@@ -15,10 +15,10 @@ from headstart.reasons import Closing
 from headstart.server import worker as worker_module
 from headstart.server.run import Config
 from headstart.server.worker import Worker
-from tests.server.apps import Receive, Scope, Send, answer, hello, lifespan
+from tests.server.apps import Held, Receive, Scope, Send, answer, hello, lifespan
 from tests.server.live import PATIENCE, LiveServer, running, serving, until
 from tests.server.raw import RawClient
-from tests.server.test_http1 import GOOD, LAST, POST, connected, rest, statuses, told
+from tests.server.test_http1 import FIELD, GOOD, LAST, POST, connected, rest, statuses, told
 
 MB = 1_000_000
 
@@ -141,8 +141,63 @@ def test_request_bodies_that_nobody_reads_are_held_too() -> None:
         one.sendall(POST + b"Content-Length: 60000\r\n\r\n" + bytes(60_000))
         worker = worker_of(server)
 
-        until(lambda: [c.held() for c in worker.sheddable] == [60_000] * 2, "the bodies")
+        until(lambda: _is_each_held(worker, 60_000), "the bodies")
         server.call(gate.set)
+
+
+def _is_each_held(worker: Worker, size: int) -> bool:
+    """Whether both connections hold so much, and a call."""
+    held = [connection.held() - size for connection in worker.sheddable]
+    return len(held) == 2 and all(4096 < rest < 5000 for rest in held)
+
+
+def test_fields_of_requests_that_wait_are_held_too() -> None:
+    held = Held()
+    fields = [(b"x-large", b"a" * 10_000)]
+    with (
+        running(held) as server,
+        RawClient(server.port) as two,
+        connected(server) as one,
+    ):
+        two.request(headers=fields)
+        two.request(headers=fields)
+        one.sendall((FIELD % b"X-Large: %s" % (b"a" * 10_000)) * 2)
+        worker = worker_of(server)
+
+        until(
+            lambda: [c.held() > 28_000 for c in worker.sheddable] == [True, True],
+            "what they hold",
+        )
+        held.gate.open()
+        until(lambda: [c.held() for c in worker.sheddable] == [0, 0], "the answers")
+
+
+def test_whoever_keeps_memory_short_is_cut_off_after_a_while(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_LONGEST_SHEDDING", 0.05)
+    monkeypatch.setattr(worker_module, "_WORTH_CUTTING_OFF", 10_000)
+    held = Held()
+    with (
+        running(held, OPTIONS) as server,
+        RawClient(server.port) as holder,
+        RawClient(server.port) as small,
+    ):
+        holder.request(headers=[(b"x-large", b"a" * 10_000)])
+        small.request()
+        until(lambda: held.waiting == 2, "the requests")
+        worker = worker_of(server)
+        memory.used = int(worker._memory.recovered_mark) + 44_000_000
+        until(lambda: worker.shedding, "the shedding")
+        shed_at = worker.now
+        until(lambda: worker.now > shed_at + 0.2, "a while in which cutting off would not help")
+        assert worker.counters.connections[Closing.MEMORY] == 0
+        memory.used = int(worker._memory.recovered_mark) + 10_000
+
+        holder.until_closed()
+        memory.used = 0
+        held.gate.open()
+        assert small.response(1).status == 200
 
 
 def test_process_that_runs_out_of_memory_sheds_and_recovers(

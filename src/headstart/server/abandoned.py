@@ -3,17 +3,25 @@
 A client that opens streams and resets them, or connects and leaves, must not be able to pile up
 calls. Each may go on for a while, since an application that is told of a disconnect ends by itself
 and one that writes something should come to its end; then it is cancelled, and at once where there
-are too many. One `Abandoned` per server; told by `http2.Http2Connection`.
+are too many. One `Abandoned` per server; told by `http1` and `http2`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import select
+import sys
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
+
+if sys.platform == "linux":
+    _LEFT: Final = select.POLLRDHUP
+else:
+    _LEFT: Final = select.POLLHUP
 
 
 class Abandoned:
@@ -75,3 +83,13 @@ class Abandoned:
 
 
 _of_servers: WeakKeyDictionary[ServerState, Abandoned] = WeakKeyDictionary()
+
+
+def has_left(transport: asyncio.BaseTransport) -> bool:
+    """Whether the other end of a connection that is not being read has closed or reset it."""
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), _LEFT)
+    return bool(poll.poll(0))

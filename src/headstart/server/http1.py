@@ -17,7 +17,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httptools
 from uvicorn.config import Config
@@ -29,9 +29,11 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from headstart.reasons import Closing
+from headstart.server.abandoned import Abandoned, has_left
 from headstart.server.admission import Seat
+from headstart.server.call import Call
 from headstart.server.counters import EXTENSION
-from headstart.server.worker import Worker
+from headstart.server.worker import Worker, call_size
 from headstart.wire.events import Fields, RequestRefused
 from headstart.wire.fields import read_request
 
@@ -120,6 +122,11 @@ class Http1Connection(HttpToolsProtocol):
         self._drain_timer: asyncio.TimerHandle | None = None
         self._unread: tuple[float, int] | None = None
         """Since when how many bytes wait to be written."""
+        self._left_at: float | None = None
+        """Since when the client has left that nobody reads from."""
+        self._abandoned = Abandoned.of(server_state, worker.options, self.loop)
+        self._call: Call | None = None
+        """The request that is being answered; `cycle` is the newest."""
         self._end: Closing | None = None
         self._ending = _Ending(self)
         worker.watched.add(self)
@@ -144,6 +151,8 @@ class Http1Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the seat back, and say why the connection ended where nobody has yet."""
         super().connection_lost(exc)
+        if self._call is not None:
+            self._call.client_left(self._abandoned)
         self._leave()
         if self.seat is not None:
             self.seat.free()
@@ -253,11 +262,18 @@ class Http1Connection(HttpToolsProtocol):
         if self.parser.should_upgrade() and not self._should_upgrade():
             self._upgrade_ignored = True
             return
+        if self.parser.get_http_version() == "1.0":
+            self.expect_100_continue = False  # RFC 9110, 10.1.1
         super().on_headers_complete()
         if self._latest is not None:
             self._latest.transport = self._ending
             if self._draining:
                 self._latest.keep_alive = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._call = Call(app, cycle)
+        # A cast: uvicorn's type is of its narrower messages.
+        super()._start_asgi_task(cycle, cast(Any, self._call))
 
     def on_chunk_header(self) -> None:
         """A chunk begins."""
@@ -291,6 +307,10 @@ class Http1Connection(HttpToolsProtocol):
             reason = Closing.MALFORMED if outcome.status == 400 else Closing.TOO_LARGE
             return _Answer(outcome.status, outcome.reason, reason)
         websocket = self.parser.should_upgrade() and self._should_upgrade()
+        latest = self._latest
+        if websocket and latest is not None and not latest.response_complete:
+            # RFC 9110, 7.8: its 101 would come before, and take the place of, that response.
+            return _Answer(400, "a WebSocket behind a request without answer", Closing.MALFORMED)
         return _framing_refusal(version, fields, websocket)
 
     def _overload(self) -> _Answer | None:
@@ -301,6 +321,10 @@ class Http1Connection(HttpToolsProtocol):
         return None
 
     # Upgrades.
+
+    def _should_upgrade(self) -> bool:
+        # RFC 9110, 7.8: HTTP/1.0 knows of none.
+        return self.parser.get_http_version() != "1.0" and super()._should_upgrade()
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over, its seat too."""
@@ -317,10 +341,10 @@ class Http1Connection(HttpToolsProtocol):
         for the other protocol. Java's client asks so for HTTP/2 with each first request.
         """
         self._upgrade_ignored = False
-        method = self.parser.get_method()
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        lines = [b"%s %s HTTP/1.1" % (method, self.url)]
+        lines = [b"%s %s HTTP/%s" % (method, self.url, version)]
         for name, value in self.headers:
             if name == b"connection":
                 words = [word.strip() for word in value.split(b",")]
@@ -427,9 +451,10 @@ class Http1Connection(HttpToolsProtocol):
     def held(self) -> int:
         """Bytes that this connection keeps in memory: of responses and of requests."""
         cycles = [cycle for cycle, _ in self.pipeline]
-        if self._latest is not None:
-            cycles.append(self._latest)
-        return self.transport.get_write_buffer_size() + sum(len(cycle.body) for cycle in cycles)
+        if self._call is not None and not self._call.cycle.response_complete:
+            cycles.append(self._call.cycle)
+        sizes = [len(cycle.body) + call_size(cycle.scope["headers"]) for cycle in cycles]
+        return self.transport.get_write_buffer_size() + sum(sizes)
 
     def cut_off(self) -> None:
         """Memory is so short that this connection cannot be kept."""
@@ -449,10 +474,20 @@ class Http1Connection(HttpToolsProtocol):
                 self.transport.close()
         elif self.flow.read_paused or self._over:
             self._since, self._body_before = now, self._body
+            self._look_who_left(now)
         elif self._part is _Part.HEAD and now - self._since >= options.header_timeout:
             self._head_too_late()
         elif self._part is _Part.BODY and now - self._since >= options.body_timeout:
             self._check_rate(now)
+
+    def _look_who_left(self, now: float) -> None:
+        """Nobody hears of a client that leaves while nothing is read from it."""
+        if not self.flow.read_paused or self.transport.is_closing() or not has_left(self.transport):
+            self._left_at = None
+        elif self._left_at is None:
+            self._left_at = now
+        elif now - self._left_at >= self._worker.options.call_grace:
+            self.transport.abort()
 
     def _head_too_late(self) -> None:
         if self._begun:

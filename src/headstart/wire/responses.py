@@ -15,7 +15,7 @@ from headstart.wire.events import Fields
 from headstart.wire.fields import response_fields
 
 # RFC 9110, 6.4.1: these have no content; HEAD's responses neither, which is not ours to know.
-_BODILESS: Final = frozenset({204, 304})
+BODILESS: Final = frozenset({204, 304})
 
 
 class ResponseHead:
@@ -79,7 +79,7 @@ def response_head(
     fields = response_fields(status, headers, defaults)
     if status == 204:  # RFC 9110, 8.6: none; clients reset the stream for one that is not 0
         fields = [field for field in fields if field[0] != b"content-length"]
-    return ResponseHead(fields, _content_length(fields), status in _BODILESS)
+    return ResponseHead(fields, _content_length(fields), status in BODILESS)
 
 
 def _content_length(fields: Fields) -> int | None:

@@ -1,0 +1,216 @@
+"""HTTP/1.1: what goes out, however the application says it, and calls whose clients left."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from headstart.config import ServerOptions
+from headstart.reasons import Closing
+from headstart.server.worker import Worker
+from tests.server.apps import Headers, Message, Receive, Recorder, Scope, Send, answer, body, start
+from tests.server.live import LiveServer, running, until
+from tests.server.test_http1 import GOOD, LAST, connected, counters, rest, statuses, told
+
+SHORT = ServerOptions(call_grace=0.05, header_timeout=0.2)
+OLD = LAST.replace(b"HTTP/1.1", b"HTTP/1.0")
+
+
+def answered(messages: list[Message], request: bytes = GOOD, follow: bytes = LAST) -> bytes:
+    """What a client reads whose first request is answered so; its second is answered "page"."""
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/last" and follow:
+            return await answer(send, b"page")
+        for message in messages:
+            await send(message)
+        return None
+
+    with running(Recorder(act)) as server:
+        return told(server, request + follow)
+
+
+def content(data: bytes) -> bytes:
+    """Behind the first response's fields."""
+    return data.partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize(
+    "headers", [[(b"content-length", b"5")], [(b"transfer-encoding", b"chunked")], []]
+)
+def test_content_where_there_may_be_none_never_becomes_the_next_response(
+    status: int, headers: Headers
+) -> None:
+    data = answered([start(status, headers), body(b"abc", more_body=True), body(b"de")])
+
+    assert content(data).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert statuses(data) == [status, 200]
+
+
+def test_length_of_content_that_is_not_there_stays_in_304_only() -> None:
+    length = [(b"Content-Length", b"5")]
+
+    assert b"Content-Length: 5" in answered([start(304, length), body()]).title()
+    assert answered([start(204, length), body()]).count(b"content-length") == 1  # the page's
+
+
+@pytest.mark.parametrize("status", [100, 101, 103, 199, 600, 99, "200"])
+def test_status_that_is_no_final_one_is_an_error_of_the_application(status: int) -> None:
+    data = answered([start(status), body(b"x")], LAST, b"")
+
+    assert statuses(data) == [500]
+
+
+@pytest.mark.parametrize("lengths", [[b"+5"], [b"5", b"6"], [b"1_0"], [b""], [b"5, 5"]])
+def test_length_that_is_no_number_is_an_error_of_the_application(lengths: list[bytes]) -> None:
+    headers = [(b"content-length", length) for length in lengths]
+
+    assert statuses(answered([start(200, headers), body(b"abcde")], LAST, b"")) == [500]
+
+
+def test_length_that_is_given_goes_before_a_coding_that_is_not_the_applications() -> None:
+    headers = [(b"Transfer-Encoding", b"gzip, chunked"), (b"content-length", b"5")]
+    data = answered([start(200, headers), body(b"abcde")])
+
+    assert b"transfer-encoding" not in data.lower()
+    assert content(data).startswith(b"abcdeHTTP/1.1 200 OK\r\n")
+
+
+def test_http_1_0_is_never_answered_in_chunks() -> None:
+    coded = [(b"transfer-encoding", b"chunked")]
+    for headers in ([], coded):
+        data = answered([start(200, headers), body(b"ab", more_body=True), body(b"c")], OLD, b"")
+
+        assert b"transfer-encoding" not in data
+        assert content(data) == b"abc"
+
+
+def test_http_1_0_has_no_content_behind_the_answer_to_head() -> None:
+    request = OLD.replace(b"GET", b"HEAD")
+
+    assert content(answered([start(), body(b"abc")], request, b"")) == b""
+    assert content(answered([start(204), body(b"abc")], OLD, b"")) == b""
+
+
+# Calls whose clients left.
+
+
+class Careless:
+    """An application that waits for ever and asks nobody, or, at /told, for the disconnect."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        path = scope["path"]
+        self.begun.append(path)
+        try:
+            if path == "/told":
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+            elif path == "/behind":
+                await answer(send)
+                await asyncio.sleep(0.3)
+                self.ended.append("whole")
+            else:
+                await asyncio.Event().wait()
+        finally:
+            self.ended.append(path)
+
+
+@pytest.fixture
+def careless() -> Careless:
+    return Careless()
+
+
+@pytest.fixture
+def server(careless: Careless) -> Iterator[LiveServer]:
+    with running(Recorder(careless), SHORT) as live:
+        yield live
+
+
+def asked(server: LiveServer, careless: Careless, data: bytes) -> socket.socket:
+    """A client that has asked, and whose first request is under way."""
+    client = connected(server)
+    client.sendall(data)
+    until(lambda: careless.begun, "the call")
+    return client
+
+
+@pytest.mark.parametrize("path", [b"/hang", b"/told"])
+@pytest.mark.parametrize("behind", [b"", GOOD], ids=["alone", "pipelined"])
+def test_call_whose_client_left_comes_to_an_end(
+    server: LiveServer,
+    careless: Careless,
+    caplog: pytest.LogCaptureFixture,
+    path: bytes,
+    behind: bytes,
+) -> None:
+    asked(server, careless, GOOD.replace(b"/ok", path) + behind).close()
+
+    until(lambda: careless.ended == [path.decode()], "the end of the call")
+    until(lambda: not counters(server).open, "the end of the connection")
+    assert not server.server.server_state.tasks
+    assert careless.begun == [path.decode()]
+    assert "Exception in ASGI application" not in caplog.text
+
+
+def test_client_that_leaves_amid_an_upload_that_nobody_reads_is_noticed(
+    server: LiveServer, careless: Careless
+) -> None:
+    head = b"POST /hang HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n"
+    asked(server, careless, head + bytes(100_000)).close()
+
+    until(lambda: not counters(server).open, "the end of the connection")
+    until(lambda: careless.ended == ["/hang"], "the end of the call")
+    assert counters(server).connections[Closing.PEER_LEFT] == 1
+
+
+def test_client_that_waits_behind_an_unread_upload_keeps_its_connection(
+    server: LiveServer, careless: Careless
+) -> None:
+    with asked(server, careless, GOOD + GOOD) as client:
+        worker_looks(server, 5)
+        assert counters(server).open == 1
+        assert not careless.ended
+        client.close()
+    until(lambda: careless.ended == ["/ok"], "the end of the call")
+
+
+def worker_looks(server: LiveServer, times: int) -> None:
+    """Wait until the server's worker has looked at its connections so many times."""
+    live = server.server
+    worker = Worker.of(live.server_state, live.config, live.loop)
+    looks = {worker.now}
+
+    def has_looked() -> bool:
+        looks.add(worker.now)
+        return len(looks) > times
+
+    until(has_looked, "the looks")
+
+
+def test_work_behind_a_whole_answer_goes_on_when_the_client_has_left(
+    server: LiveServer, careless: Careless
+) -> None:
+    with asked(server, careless, GOOD.replace(b"/ok", b"/behind")) as client:
+        assert statuses(client.recv(65536)) == [200]
+
+    until(lambda: careless.ended, "the end of the work")
+    assert careless.ended == ["whole", "/behind"]
+
+
+def test_call_that_somebody_else_cancels_is_a_failure_still() -> None:
+    async def cancelled(scope: Scope, receive: Receive, send: Send) -> None:
+        raise asyncio.CancelledError
+
+    with running(Recorder(cancelled)) as live, connected(live) as client:
+        client.sendall(LAST)
+
+        assert statuses(rest(client)) == [500]
