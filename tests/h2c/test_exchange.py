@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from h2.errors import ErrorCodes
-from hyperframe.frame import RstStreamFrame
+from hyperframe.frame import HeadersFrame, RstStreamFrame
 
 from headstart import __version__
 from headstart.client.errors import RequestFailed, TimedOut
@@ -223,6 +223,36 @@ async def test_cancelling_resets_the_stream(session: Session, server: PushServer
     while not server.resets:
         await asyncio.sleep(0.01)
     assert server.resets == [8]
+
+
+async def test_each_103_and_the_header_section_are_moves(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves: list[None] = []
+    monkeypatch.setattr(Patience, "renew", lambda _: moves.append(None))
+
+    def act(connection: Connection, stream_id: int, path: str) -> None:
+        hint = connection.block(103)
+        connection.send(HeadersFrame(stream_id, hint, flags=["END_HEADERS"]))
+        connection.answer(stream_id, path.encode())
+
+    with frame_server() as server:
+        server.on_request = act
+        recorder = Recorder()
+        assert await run(session, recorder, "get", f"{server.origin}/x") == 0
+        assert len(moves) == 2
+        assert await run(session, recorder, "get", "--follow-hints", f"{server.origin}/y") == 0
+        assert len(moves) == 4
+        await session.disconnect()
+
+    assert recorder.output == b"/x/y"
+
+
+async def test_patience_that_is_renewed_goes_on() -> None:
+    async with Patience(1.0) as patience:
+        for _ in range(3):
+            await asyncio.sleep(0.4)
+            patience.renew()
 
 
 async def test_patience_ends_when_nothing_moves() -> None:

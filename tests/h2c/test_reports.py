@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from headstart.client.exchange import StreamInfo
 from headstart.client.pushes import Pushed
@@ -35,6 +36,15 @@ def test_the_table_has_columns_under_a_heading() -> None:
         "2       1       -       0     2.5 s  promised  -         host       /a",
         "4       1       200     1234  1.5 s  complete  text/css  host       /longer",
     ]
+
+
+def test_the_table_has_nothing_that_a_terminal_obeys() -> None:
+    hostile = replace(COMPLETE, headers=[(b"content-type", b"text/\x9b31mcss")])
+
+    _, row = reports.push_table([hostile], 12.5)
+
+    assert row.isprintable()
+    assert "text/\\x9b31mcss" in row
 
 
 def test_without_pushes_there_is_no_heading() -> None:

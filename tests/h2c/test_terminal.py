@@ -237,6 +237,31 @@ def test_a_device_is_written_in_place() -> None:
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
+def test_a_pipe_by_the_name_of_its_descriptor_is_written_in_place() -> None:
+    reader, writer = os.pipe()
+    output = Output()
+
+    output.open(b"/dev/fd/%d" % writer)
+    output.write(b"x")
+    output.keep()
+
+    assert os.read(reader, 2) == b"x"
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_part_that_somebody_removed_is_no_fault_of_its_own(tmp_path: Path) -> None:
+    output = Output()
+    output.open(os.fsencode(tmp_path / "file"))
+    (part,) = tmp_path.iterdir()
+
+    part.unlink()
+    output.discard()
+    output.discard()
+
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_full_disk_is_told() -> None:
     output = Output()
     output.open(b"/dev/full")

@@ -28,6 +28,7 @@ from headstart.h2c.hinted import Kept
 from headstart.h2c.options.requests import Exchange, FromFile, Text
 from headstart.h2c.progress import Progress
 from headstart.h2c.session import Link, Session
+from headstart.wire.events import Fields
 from headstart.wire.payloads import visible
 
 _USER_AGENT = (b"user-agent", f"h2c/{__version__}".encode())
@@ -59,6 +60,10 @@ class Patience:
             await self._timeout.__aexit__(kind, error, traceback)
         except TimeoutError:
             raise TimedOut(exits.NO_PROGRESS.format(self._seconds)) from None
+
+    def renew(self) -> None:
+        """Something moved: time begins anew."""
+        self._reschedule()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -105,7 +110,7 @@ async def exchange(
             return await moving.show(kept)
         if command.follow_hints:
             return await _following(asking, link, moving, conversation)
-        return await asking.ask(link, moving.content(size), moving.show)
+        return await asking.ask(link, moving.content(size), moving.show, moving.informed)
 
 
 async def _following(
@@ -117,7 +122,12 @@ async def _following(
 
     url = f"{link.connection.origin}{asking.target}"
     async with Following(asking.session, asking.fields, url, asking.command.timeout) as following:
-        code = await asking.ask(link, moving.content(None), moving.show, following.informed)
+
+        def informed(status: int, fields: Fields) -> None:
+            moving.informed(status, fields)
+            following.informed(status, fields)
+
+        code = await asking.ask(link, moving.content(None), moving.show, informed)
     for line in following.lines():
         await conversation.say(line)
     return code
@@ -243,8 +253,14 @@ class _Moving:
             yield data
             await progress.moved(len(data))
 
+    def informed(self, status: int, fields: Fields) -> None:
+        """A 1xx response came, which is a move."""
+        del status, fields
+        self._patience.renew()
+
     async def show(self, response: Response | Kept) -> int:
         """Write the response as the command wants it; returns the exit code."""
+        self._patience.renew()
         command, conversation = self._command, self._conversation
         if command.verbose:
             await conversation.say(_provenance(response))

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from headstart.client.connection import H2Connection
 from headstart.client.exchange import StreamInfo
 from headstart.client.pushes import Pushed
+from headstart.h2c.conversation import printable
 from headstart.h2c.session import Link
 
 # RFC 9113, 6.5.2; RFC 8441; RFC 9218.
@@ -128,7 +129,7 @@ def _push_row(pushed: Pushed, now: float) -> tuple[str, ...]:
         str(pushed.size),
         f"{now - pushed.promised_at:.1f} s",
         pushed.state,
-        pushed.content_type or "-",
+        printable(pushed.content_type) or "-",
         _text(pushed.authority),
         _text(pushed.target),
     )

@@ -293,12 +293,13 @@ class Output:
         Raises:
             Failed: It cannot be written.
         """
-        self._path = os.path.realpath(path)
+        self._path = path
         try:
-            mode = mode_of(self._path)
+            mode = mode_of(path)
             if mode is None or stat.S_ISREG(mode):
+                self._path = os.path.realpath(path)
                 self._open_beside(mode)
-            else:  # a device or a pipe: nothing can be put in its place
+            else:  # a device or a pipe, /dev/stdout perhaps: nothing can be put in its place
                 self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
         except OSError as error:
             raise self._failure(error) from error
@@ -345,8 +346,11 @@ class Output:
     def discard(self) -> None:
         """Remove what is not complete; nothing happens after `keep`."""
         if self._unfinished:
-            os.unlink(self._unfinished)
-            self._unfinished = b""
+            unfinished, self._unfinished = self._unfinished, b""
+            try:
+                os.unlink(unfinished)
+            except OSError:
+                return  # somebody else removed it, or its folder; why we end is told already
 
     def _failure(self, error: OSError) -> Failed:
         name = os.fsdecode(self._path) if self._path else "standard output"
