@@ -29,14 +29,14 @@ def exchange(owner: Owner, parent: int = 0) -> Exchange:
     return Exchange(owner, 1, "GET", "/", asyncio.get_running_loop().time(), parent)
 
 
-async def test_window_is_given_back_when_a_chunk_is_read_and_not_before() -> None:
+async def test_window_is_given_back_when_a_part_is_read_and_not_before() -> None:
     owner = Owner()
     one = exchange(owner)
 
     one.feed(b"abc", 1.0)
     unread = one.unread
     assert owner.given_back == []
-    assert await one.next_chunk(None) == b"abc"
+    assert await one.next_part(None) == b"abc"
 
     assert unread == 3
     assert owner.given_back == [(1, 3)]
@@ -50,10 +50,23 @@ async def test_what_was_given_back_before_is_not_given_back_again() -> None:
         one.feed(chunk, 1.0)
     one.given_back = 5
 
-    chunks = [await one.next_chunk(None) for _ in range(3)]
+    assert await one.next_part(None) == b"abcdefghi"
 
-    assert chunks == [b"abc", b"defg", b"hi"]
     assert owner.given_back == [(1, 4)]
+    one.feed(b"jk", 1.0)
+    assert await one.next_part(None) == b"jk"
+    assert owner.given_back == [(1, 4), (1, 2)]
+
+
+async def test_a_part_of_which_all_was_given_back_asks_nothing_of_the_connection() -> None:
+    owner = Owner()
+    one = exchange(owner, parent=3)
+    one.feed(b"abc", 1.0)
+    one.given_back = 3
+
+    assert await one.next_part(None) == b"abc"
+
+    assert owner.given_back == []
 
 
 async def test_what_came_before_an_error_can_be_read() -> None:
@@ -61,9 +74,9 @@ async def test_what_came_before_an_error_can_be_read() -> None:
     one.feed(b"abc", 1.0)
     one.fail(RequestFailed("gone"), 1.0)
 
-    assert await one.next_chunk(None) == b"abc"
+    assert await one.next_part(None) == b"abc"
     with pytest.raises(RequestFailed):
-        await one.next_chunk(None)
+        await one.next_part(None)
 
 
 async def test_error_after_the_end_changes_nothing() -> None:
@@ -72,7 +85,7 @@ async def test_error_after_the_end_changes_nothing() -> None:
 
     one.fail(RequestFailed("late"), 1.0)
 
-    assert await one.next_chunk(None) == b""
+    assert await one.next_part(None) == b""
 
 
 async def test_first_error_is_the_one_that_is_told() -> None:
@@ -118,19 +131,27 @@ async def test_who_asks_late_is_told_of_what_came_before() -> None:
     assert told == [103, 104]
 
 
-async def test_window_of_many_chunks_is_given_back_in_few_steps_and_in_whole() -> None:
+async def test_many_frames_are_few_parts_and_the_window_is_given_back_with_each() -> None:
     owner = Owner()
     one = exchange(owner)
-    for _ in range(10):
-        one.feed(bytes(16 * 1024), 1.0)
+    frames = [bytes([number]) * 16 * 1024 for number in range(10)]
+    for frame in frames:
+        one.feed(frame, 1.0)
 
-    for _ in range(7):
-        await one.next_chunk(None)
+    first = await one.next_part(None)
     meanwhile, unread = list(owner.given_back), one.unread
-    for _ in range(3):
-        await one.next_chunk(None)
+    second = await one.next_part(None)
 
-    assert meanwhile == [(1, 64 * 1024)]
-    assert unread == 6 * 16 * 1024
-    assert sum(amount for _, amount in owner.given_back) == 160 * 1024
+    assert (first, second) == (b"".join(frames[:6]), b"".join(frames[6:]))
+    assert meanwhile == [(1, 96 * 1024)]
+    assert unread == 64 * 1024
+    assert owner.given_back == [(1, 96 * 1024), (1, 64 * 1024)]
     assert one.unread == 0
+
+
+async def test_a_frame_larger_than_a_part_is_not_cut() -> None:
+    one = exchange(Owner())
+    one.feed(bytes(200_000), 1.0)
+    one.feed(b"abc", 1.0)
+
+    assert [await one.next_part(None) for _ in range(2)] == [bytes(200_000), b"abc"]

@@ -262,7 +262,7 @@ class H2Connection(Channel):
     def _forget_body(self, exchange: Exchange) -> None:
         unread = exchange.unread
         exchange.chunks.clear()
-        exchange.given_back = exchange.owed = 0
+        exchange.given_back = 0
         exchange.abandoned = True
         self.give_back(exchange.stream_id, unread)
 

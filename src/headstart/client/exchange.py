@@ -31,9 +31,10 @@ class Informational(NamedTuple):
     headers: Fields
 
 
-# Window is given back for several parts of a body at once, since each time costs a call of the
-# engine. It holds no server up: all is given back as soon as nothing more is here.
-_OWED_AT_MOST = 64 * 1024
+# What one read of the socket brings, six DATA frames of the usual size, is one part of a body: what
+# is done with a part costs more than to put it together. Memory of more than 128 KiB would be taken
+# from the system and given back to it each time.
+_PART_AT_MOST = 96 * 1024
 
 Informed: TypeAlias = Callable[[int, Fields], None]
 """Told of each 1xx response when it comes: its status and its fields; what it raises fails the
@@ -172,8 +173,6 @@ class Exchange:
         self.received = 0
         self.given_back = 0
         """Bytes at the front of `chunks` for which window was given back already."""
-        self.owed = 0
-        """Bytes that were read and for which window is still to be given back."""
         self.queued = 0
         """Bytes of the request's body that the engine holds."""
         self.paused = False
@@ -242,7 +241,7 @@ class Exchange:
     @property
     def unread(self) -> int:
         """Bytes that came and for which no window was given back."""
-        return sum(map(len, self.chunks)) - self.given_back + self.owed
+        return sum(map(len, self.chunks)) - self.given_back
 
     @property
     def may_promise(self) -> bool:
@@ -299,7 +298,7 @@ class Exchange:
                 raise self.error
             await self.change(timeout)
 
-    async def next_chunk(self, timeout: float | None) -> bytes:
+    async def next_part(self, timeout: float | None) -> bytes:
         """The next part of the body, b"" at its end; gives its window back.
 
         Raises:
@@ -312,23 +311,27 @@ class Exchange:
             if self.ended:
                 return b""
             await self.change(timeout)
-        return self.take_chunk()
+        return self.take_part()
 
-    def take_chunk(self) -> bytes:
-        """The next part of the body if it is here, b"" otherwise; gives its window back soon."""
-        chunks = self.chunks
-        if not chunks:
+    def take_part(self) -> bytes:
+        """The next part of the body if it is here, b"" otherwise; gives its window back."""
+        if not self.chunks:
             return b""
-        data = chunks.popleft()
-        if self.given_back:
-            paid = min(self.given_back, len(data))
-            self.given_back -= paid
-            self.owed -= paid
-        self.owed += len(data)
-        if self.owed >= _OWED_AT_MOST or not chunks:
-            owed, self.owed = self.owed, 0
-            self.owner.give_back(self.stream_id, owed)
-        return data
+        part = self.chunks.popleft()
+        if self.chunks:
+            part = self._join(part)
+        paid = min(self.given_back, len(part))
+        self.given_back -= paid
+        if paid < len(part):
+            self.owner.give_back(self.stream_id, len(part) - paid)
+        return part
+
+    def _join(self, first: bytes) -> bytes:
+        parts, size = [first], len(first)
+        while self.chunks and size + len(self.chunks[0]) <= _PART_AT_MOST:
+            parts.append(self.chunks.popleft())
+            size += len(parts[-1])
+        return b"".join(parts)
 
     async def response_ended(self, timeout: float | None) -> None:
         """Wait until all of the response is here, none of it read; for pushed ones only.

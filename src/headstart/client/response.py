@@ -98,7 +98,7 @@ class Response:
             RequestFailed: The rest will not come.
             TimedOut: Nothing came for the request's time-out.
         """
-        take = self._exchange.take_chunk
+        take = self._exchange.take_part
         while data := take() or await self._next():
             yield data
 
@@ -106,7 +106,7 @@ class Response:
         if self._is_cut:
             raise RequestFailed("the response is closed", hint="Read it before.")
         try:
-            return await self._exchange.next_chunk(self._timeout)
+            return await self._exchange.next_part(self._timeout)
         except BaseException:
             # Time-out or cancellation: nobody reads on.
             self._exchange.owner.cancel(self._exchange)
@@ -126,7 +126,7 @@ class Response:
             self._is_reading = True
             try:
                 parts = []
-                while data := self._exchange.take_chunk() or await self._next():
+                while data := self._exchange.take_part() or await self._next():
                     parts.append(data)
                 self._content = b"".join(parts)
             finally:
