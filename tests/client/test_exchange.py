@@ -8,12 +8,14 @@ import pytest
 
 from headstart.client.errors import RequestFailed, TimedOut
 from headstart.client.exchange import Exchange
+from headstart.client.patience import Patience
 
 
 class Owner:
     """Remembers what an exchange asks of its connection."""
 
     def __init__(self) -> None:
+        self.patience = Patience(asyncio.get_running_loop())
         self.given_back: list[tuple[int, int]] = []
         self.cancelled = 0
 

@@ -9,6 +9,7 @@ from ngh2 import ErrorCode
 
 from headstart.client.errors import RequestFailed, TimedOut
 from headstart.client.exchange import Exchange
+from headstart.client.patience import Patience
 from headstart.client.response import Push, Response
 from headstart.config import ClientLimits
 from headstart.errors import LocalProtocolError
@@ -19,6 +20,7 @@ class Owner:
     """Remembers what an exchange asks of its connection."""
 
     def __init__(self) -> None:
+        self.patience = Patience(asyncio.get_running_loop())
         self.given_back: list[tuple[int, int]] = []
         self.cancelled = 0
 

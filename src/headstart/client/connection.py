@@ -17,6 +17,7 @@ from headstart.client.channel import Channel, Tap
 from headstart.client.errors import ClientError, RequestFailed
 from headstart.client.exchange import Exchange, Informed, StreamInfo
 from headstart.client.origin import Origin, as_ascii
+from headstart.client.patience import Patience
 from headstart.client.pings import Pings
 from headstart.client.pushed import PushedResponses
 from headstart.client.pushes import PushStore
@@ -61,6 +62,7 @@ class H2Connection(Channel):
 
     Attributes:
         server_settings: What the server has told in SETTINGS so far, by number.
+        patience: Ends the waits for responses that take too long.
         upgrade: What to send over HTTP/1.1 before this begins; None for prior knowledge.
         closed: It is over; `closed_reason` says why.
         was_asked: A request was made on it.
@@ -77,6 +79,7 @@ class H2Connection(Channel):
     ) -> None:
         super().__init__(origin, tap)
         self.server_settings: dict[int, int] = {}
+        self.patience = Patience(self._loop)
         self.closed = False
         self.closed_reason = ""
         self.upgrade: bytes | None = None
@@ -500,5 +503,6 @@ class H2Connection(Channel):
         for exchange in list(self._exchanges.values()):
             exchange.fail(RequestFailed(f"the connection is over: {self.closed_reason}"), now)
             self._stream_closed(exchange.stream_id, ErrorCode.NO_ERROR, now)
+        self.patience.stop()
         self._slots.close(self._unavailable())
         self._pings.fail(RequestFailed(f"the connection is over: {self.closed_reason}"))

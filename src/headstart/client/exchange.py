@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
-from headstart.client.errors import TimedOut
+from headstart.client.patience import Patience
 from headstart.wire.events import Fields
 
 
@@ -58,6 +58,11 @@ class Times:
 
 class Owner(Protocol):
     """What an exchange asks of its connection."""
+
+    @property
+    def patience(self) -> Patience:
+        """Ends the waits that take too long."""
+        ...
 
     def give_back(self, stream_id: int, amount: int) -> None:
         """So many bytes of a body were read: the server may send as many more."""
@@ -233,6 +238,8 @@ class Exchange:
     def moved(self, now: float) -> None:
         """Something happened, so that time-outs begin anew and whoever waits looks again."""
         self.progress = now
+        if not self._waiters:
+            return
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():
@@ -347,51 +354,13 @@ class Exchange:
 
     async def change(self, timeout: float | None) -> None:
         """Wait for `moved`; what moves without a response, as an upload does, counts too."""
-        loop = asyncio.get_running_loop()
-        waiter = loop.create_future()
+        waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         if timeout is None:
             await waiter
             return
-        patience = _Patience(self, waiter, timeout, loop)
+        self.owner.patience.begin(waiter, self, timeout)
         try:
             await waiter
         finally:
-            patience.timer.cancel()
-
-
-class _Patience:
-    """Ends a wait in which nothing has moved for `timeout` seconds.
-
-    Made once for each wait: neither a task nor a future of its own, only a timer.
-    """
-
-    __slots__ = ("_exchange", "_loop", "_timeout", "_waiter", "timer")
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        waiter: asyncio.Future[None],
-        timeout: float,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        self._exchange = exchange
-        self._waiter = waiter
-        self._timeout = timeout
-        self._loop = loop
-        self.timer = loop.call_later(timeout, self._look, loop.time())
-
-    def _look(self, begun: float) -> None:
-        if self._waiter.done():
-            return
-        exchange = self._exchange
-        moved = max(begun, self._loop.time() if exchange.paused else exchange.progress)
-        if moved + self._timeout > self._loop.time():
-            self.timer = self._loop.call_at(moved + self._timeout, self._look, moved)
-            return
-        self._waiter.set_exception(
-            TimedOut(
-                f"no answer to {exchange.method} {exchange.target} within {self._timeout:g} s",
-                hint="Wait longer with a larger time-out, or look at the server.",
-            )
-        )
+            self.owner.patience.end(waiter)

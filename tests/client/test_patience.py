@@ -1,0 +1,120 @@
+"""Waits end when nothing has moved for their time-out, and not before."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from headstart.client.errors import TimedOut
+from headstart.client.patience import Patience
+
+
+@dataclass
+class Asked:
+    """A request under way."""
+
+    method: str = "GET"
+    target: str = "/"
+    progress: float = 0.0
+    paused: bool = False
+
+
+async def wait(patience: Patience, what: Asked, timeout: float) -> float:
+    """Wait in vain; seconds that it took."""
+    loop = asyncio.get_running_loop()
+    begun, waiter = loop.time(), loop.create_future()
+    patience.begin(waiter, what, timeout)
+    try:
+        with pytest.raises(TimedOut):
+            await waiter
+    finally:
+        patience.end(waiter)
+    return loop.time() - begun
+
+
+def patience_of_this_loop() -> Patience:
+    return Patience(asyncio.get_running_loop())
+
+
+def timers() -> int:
+    """Timers that will fire."""
+    scheduled: list[asyncio.TimerHandle] = vars(asyncio.get_running_loop())["_scheduled"]
+    return sum(not timer.cancelled() for timer in scheduled)
+
+
+async def test_what_does_not_move_is_given_up_with_its_name() -> None:
+    patience = patience_of_this_loop()
+    waiter = asyncio.get_running_loop().create_future()
+
+    patience.begin(waiter, Asked("POST", "/slow"), 0.01)
+
+    with pytest.raises(TimedOut, match=r"no answer to POST /slow within 0\.01 s"):
+        await waiter
+
+
+async def test_each_wait_has_its_own_time_out_whichever_began_first() -> None:
+    patience = patience_of_this_loop()
+
+    took = await asyncio.gather(
+        wait(patience, Asked(), 0.15), wait(patience, Asked(), 0.05), wait(patience, Asked(), 0.1)
+    )
+
+    assert took[1] >= 0.05
+    assert took[2] >= 0.1
+    assert took[0] >= 0.15
+    assert timers() == 0
+
+
+async def test_what_moves_begins_anew() -> None:
+    patience, what, loop = patience_of_this_loop(), Asked(), asyncio.get_running_loop()
+    loop.call_later(0.05, lambda: setattr(what, "progress", loop.time()))
+
+    took = await wait(patience, what, 0.08)
+
+    assert took >= 0.13
+
+
+async def test_what_the_caller_holds_up_is_not_given_up() -> None:
+    patience, what, loop = patience_of_this_loop(), Asked(paused=True), asyncio.get_running_loop()
+    loop.call_later(0.1, lambda: setattr(what, "paused", False))
+
+    took = await wait(patience, what, 0.04)
+
+    assert took >= 0.1
+
+
+async def test_many_waits_one_after_the_other_share_one_timer() -> None:
+    patience, loop = patience_of_this_loop(), asyncio.get_running_loop()
+
+    for _ in range(100):
+        waiter = loop.create_future()
+        patience.begin(waiter, Asked(), 10.0)
+        patience.end(waiter)
+
+    assert timers() == 1
+    patience.stop()
+    assert timers() == 0
+
+
+async def test_a_wait_that_has_ended_is_left_alone() -> None:
+    patience, loop = patience_of_this_loop(), asyncio.get_running_loop()
+    waiter = loop.create_future()
+    patience.begin(waiter, Asked(), 0.01)
+    waiter.set_result(None)
+
+    await wait(patience, Asked(), 0.05)
+    patience.end(waiter)
+
+    assert waiter.result() is None
+
+
+async def test_no_end_is_no_time_out() -> None:
+    patience = patience_of_this_loop()
+    waiter = asyncio.get_running_loop().create_future()
+
+    patience.begin(waiter, Asked(), float("inf"))
+
+    assert timers() == 0
+    patience.end(waiter)
