@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -75,6 +76,17 @@ def test_a_process_that_never_answers_is_given_up_on(
 
     with pytest.raises(Failed, match="it does not answer"):
         launch.background(place)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, partial(os.symlink, "elsewhere")])
+def test_a_log_that_is_no_file_is_told(place: Place, make: Callable[[str], None]) -> None:
+    make(place.log)
+
+    with pytest.raises(Failed, match="its log cannot be written") as caught:
+        launch.background(place)
+
+    assert caught.value.code == exits.NOT_CONNECTED
+    assert not os.path.exists("elsewhere")
 
 
 def test_the_log_is_for_this_user_alone(place: Place, says: Says) -> None:

@@ -53,6 +53,16 @@ def test_only_the_user_reads_the_file(tmp_path: Path) -> None:
     assert (tmp_path / "dump").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_file_that_others_could_read_is_the_users_own_from_now_on(tmp_path: Path) -> None:
+    file = tmp_path / "list"
+    file.touch()
+    file.chmod(0o644)
+
+    Sink(str(file)).close()
+
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_named_pipe_gets_the_pieces_in_order(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -63,7 +63,7 @@ class Request:
             tuple(arguments),
             framing.COLOUR in flags,
             framing.UNICODE in flags,
-            int(width) if width.isascii() and width.isdecimal() else 0,
+            int(width[:4]) if width.isascii() and width.isdecimal() else 0,
         )
 
 

@@ -55,9 +55,9 @@ def detached(place: Place, arguments: Sequence[str]) -> None:
 
 def _spawn(place: Place, arguments: Sequence[str]) -> str:
     """Start a process; returns what it says when it is ready or sees that there is one."""
+    log = _opened_log(place)
     receiver, sender = os.pipe()
     program = [sys.executable, "-P", "-m", "headstart.h2c.daemon"]
-    log = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         subprocess.Popen(
             [*program, place.session, str(sender), *arguments],
@@ -74,6 +74,20 @@ def _spawn(place: Place, arguments: Sequence[str]) -> str:
         for descriptor in (receiver, log, sender):
             if descriptor >= 0:
                 os.close(descriptor)
+
+
+def _opened_log(place: Place) -> int:
+    """The log's descriptor; a link is not followed, and a pipe not waited for.
+
+    Raises:
+        Failed: It cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    try:
+        return os.open(place.log, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        problem = f"its log cannot be written ({error.strerror}): remove it"
+        raise Failed(exits.NOT_STARTED.format(problem, place.log), exits.NOT_CONNECTED) from error
 
 
 def _outcome(receiver: int, place: Place) -> str:

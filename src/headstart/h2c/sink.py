@@ -41,10 +41,12 @@ class Sink:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         try:
             self._descriptor = os.open(path, flags, _PRIVATE)
+            # A named pipe or a device takes octets in their order only.
+            self._overwrites = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+            if self._overwrites:  # it may have been there, for everybody to read
+                os.fchmod(self._descriptor, _PRIVATE)
         except OSError as error:
             raise self._failure(error) from error
-        # A named pipe or a device takes octets in their order only.
-        self._overwrites = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
 
     def write(self, piece: bytes, end: bytes = b"") -> None:
         """Write a piece; what the one before said must stand at the end goes.

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
+from hyperframe.frame import HeadersFrame
 
 from headstart import __version__
+from headstart.client.errors import ConnectFailed, RequestFailed
 from headstart.client.origin import Origin
 from headstart.h2c import options
 from headstart.h2c.conversation import Request
 from headstart.h2c.exchange import exchange
 from headstart.h2c.options.connections import Trust
 from headstart.h2c.options.requests import Exchange
-from headstart.h2c.session import Session
+from headstart.h2c.session import Link, Session
+from tests.h2c.frame_server import Connection, frame_server
 from tests.h2c.push_server import Page, PushServer, push_server
 from tests.h2c.recorder import Recorder
 
@@ -131,3 +135,43 @@ async def test_without_the_option_nothing_is_fetched(session: Session, server: P
     await get(session, "/")
 
     assert server.requests == ["GET /"]
+
+
+async def test_page_that_fails_is_told_as_without_the_option(session: Session) -> None:
+    def act(connection: Connection, stream_id: int, _: str) -> None:
+        hint = connection.block(103, ("link", "</a.css>; rel=preload; as=style"))
+        connection.send(HeadersFrame(stream_id, hint, flags=["END_HEADERS"]))
+        connection.close()
+
+    with frame_server() as server:
+        server.on_request = act
+
+        with pytest.raises(RequestFailed, match="the connection is over"):
+            await get(session, "--follow-hints", f"{server.origin}/")
+        await session.disconnect()
+
+
+async def test_preconnects_have_a_bound(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Origin] = []
+    links = ",".join(f"<http://{number}.test>; rel=preconnect" for number in range(100))
+    connect = session.use
+
+    def act(connection: Connection, stream_id: int, _: str) -> None:
+        hint = connection.block(103, ("link", links))
+        connection.send(HeadersFrame(stream_id, hint, flags=["END_HEADERS"]))
+        connection.answer(stream_id, b"page")
+
+    async def use(origin: Origin, *arguments: Any, **more: Any) -> Link:
+        if not origin.host.endswith(".test"):
+            return await connect(origin, *arguments, **more)
+        asked.append(origin)
+        raise ConnectFailed("no such host")
+
+    monkeypatch.setattr(session, "use", use)
+    with frame_server() as server:
+        server.on_request = act
+        content, _ = await get(session, "--follow-hints", f"{server.origin}/")
+        await session.disconnect()
+
+    assert content == b"page"
+    assert len(asked) == len(set(asked)) == 30

@@ -44,6 +44,8 @@ _ACCEPTED = {
 # Fetch Metadata: what is fetched with CORS whatever the page says.
 _WITH_CORS = frozenset({Kind.FONT, Kind.OTHER})
 _ORDER = list(Kind)
+# Origins of `preconnect`: a page may name thousands, and each costs a socket.
+_MOST_PRECONNECTED = 30
 # Fields that a browser sends to every site.
 _FOR_ALL = frozenset({b"user-agent", b"accept-language"})
 
@@ -104,6 +106,7 @@ class Loader:
         self._again: dict[str, Want] = {}
         """What the page wants of that which a 103 named and which is still under way."""
         self._connections: dict[Origin, H2Connection] = {}
+        self._preconnected: set[Origin] = set()
         self._size = 0
         self._origin = str(split_url(url)[0])
         self.result = Load(url)
@@ -122,6 +125,10 @@ class Loader:
     ) -> None:
         try:
             await self._tasks.__aexit__(kind, error, traceback)
+        except BaseExceptionGroup:
+            if error is None:
+                raise
+            return  # the body's own error, which goes on, and what ended because of it
         finally:
             self._is_open = False
         await self._count_unused_pushes()
@@ -164,6 +171,9 @@ class Loader:
     async def _preconnect(self, url: str) -> None:
         origin, _ = split_url(url)
         assert origin is not None
+        if origin not in self._preconnected and len(self._preconnected) >= _MOST_PRECONNECTED:
+            return
+        self._preconnected.add(origin)
         try:
             await self._connection(origin)
         except HeadstartError:
