@@ -66,6 +66,13 @@ def test_number_out_of_range_is_refused(wrong: str) -> None:
     assert CliRunner().invoke(command, ["--max-pages", wrong]).exit_code == 2
 
 
+def test_time_can_be_without_end_but_not_no_number() -> None:
+    command = click.Command("command", params=[*derived(ServerOptions)])
+
+    assert given_to(ServerOptions, "--idle-timeout", "inf")["idle_timeout"] == float("inf")
+    assert CliRunner().invoke(command, ["--idle-timeout", "nan"]).exit_code == 2
+
+
 def test_some_can_be_left_out_or_not_shown() -> None:
     options = list(derived(LearnOptions, without=("window",), hidden=True))
 

@@ -101,6 +101,10 @@ def test_header_that_cannot_be_sent_is_one_line(
         ["--stream-window", "3000000000"],
         ["--connection-window", "0"],
         ["--idle-timeout", "-1"],
+        ["--idle-timeout", "nan"],
+        ["--workers", "0"],
+        ["--limit-max-requests", "-1"],
+        ["--timeout-keep-alive", "-1"],
         ["--nothing"],
     ],
 )

@@ -122,6 +122,23 @@ def test_certificate_of_another_key_is_an_error() -> None:
     assert "belong together" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"ssl_ciphers": "NONE-SUCH"}, "cipher"),
+        ({"ssl_version": 99}, "protocol version 99"),
+        ({"ssl_cert_reqs": 9}, "9 is not a valid VerifyMode"),
+        ({"ssl_ca_certs": "none.pem"}, r"none\.pem cannot be read"),
+    ],
+)
+def test_tls_that_cannot_be_set_up_is_an_error(settings: dict[str, Any], message: str) -> None:
+    made = certificate()
+    files = {"ssl_certfile": made.certfile, "ssl_keyfile": made.keyfile}
+
+    with pytest.raises(ConfigurationError, match=message):
+        check_certificate(certified(**files, **settings))
+
+
 def test_file_that_is_no_pem_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.pem").write_text("not a certificate")
 
@@ -163,6 +180,47 @@ def test_free_port_and_a_unix_socket_pass(tmp_path: Path) -> None:
     check_address(Config(hello, port=0, log_config=None))
     check_address(Config(hello, host="", port=0, log_config=None))
     check_address(Config(hello, uds=str(tmp_path / "s"), log_config=None))
+
+
+def test_file_where_the_unix_socket_would_be_is_an_error_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "main.py"
+    path.write_text("precious")
+
+    with pytest.raises(ConfigurationError, match="it is no socket"):
+        serve(hello, uds=str(path), log_config=None)
+    assert path.read_text() == "precious"
+
+
+def test_unix_socket_of_another_server_is_an_error_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+
+        with pytest.raises(ConfigurationError, match="already in use"):
+            serve(hello, uds=str(path), log_config=None)
+    assert path.exists()
+
+
+def test_unix_socket_that_a_dead_server_left_behind_passes(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+
+    check_address(Config(hello, uds=str(path), log_config=None))
+
+
+def test_unix_socket_in_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no such folder"):
+        check_address(Config(hello, uds=str(tmp_path / "none" / "s"), log_config=None))
+
+
+def test_descriptor_that_is_no_socket_is_an_error() -> None:
+    with socket.socket() as given, open(os.devnull) as file:
+        check_address(Config(hello, fd=given.fileno(), log_config=None))
+
+        with pytest.raises(ConfigurationError, match=f"descriptor {file.fileno()}: "):
+            check_address(Config(hello, fd=file.fileno(), log_config=None))
 
 
 def test_hint_for_a_port_that_needs_rights() -> None:
@@ -216,6 +274,24 @@ def test_sigterm_finishes_twenty_streams_and_takes_no_new_connection() -> None:
 
         assert bodies == [b"%d" % n for n in range(20)]
         # uvicorn ends by the signal that it was sent.
+        assert server.wait() == -signal.SIGTERM
+        assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize(
+    "smallest",
+    [
+        ["--max-queued-connection", "1"],
+        ["--stall-timeout", "1e-9", "--body-timeout", "1e-9"],
+        ["--drain-timeout", "1e-9"],
+    ],
+)
+def test_limits_as_small_as_can_be_still_answer_and_end(smallest: list[str]) -> None:
+    with serving("tests.server.apps:hello", *smallest) as server, RawClient(server.port) as client:
+        assert client.get(b"/x").body == b"/x over 2"
+
+        server.terminate()
+        client.until_closed()
         assert server.wait() == -signal.SIGTERM
         assert "Traceback" not in server.log
 

@@ -6,6 +6,7 @@ Reads `config` and `learn.options`; `serve`, `map` and `replay` build their comm
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -14,10 +15,27 @@ import click
 # Two dataclasses have a `max_assets`.
 DELIVER, LEARN = "deliver_", "learn_"
 PORT = click.IntRange(0, 65535)
+
+
+class _Above0(click.FloatRange):
+    """A number above 0, perhaps `inf`; click lets `nan` pass, which is in no range."""
+
+    def __init__(self) -> None:
+        super().__init__(0, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
 # RFC 9113, 6.5.2 and 6.9.1: no window is larger, and nothing else comes near it.
 _RANGES: dict[type, click.ParamType[Any]] = {
     int: click.IntRange(1, 2**31 - 1),
-    float: click.FloatRange(0, min_open=True),
+    float: _Above0(),
 }
 
 # Their help says what 0 means.

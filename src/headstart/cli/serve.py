@@ -26,6 +26,21 @@ from headstart.wire.fields import checked_fields
 _NOT_OFFERED = {"http", "http2", "version", "h11_max_incomplete_event_size"}
 DRAIN_SECONDS = 30
 
+# uvicorn takes any number, also those that make no sense: below 1 worker it starts one.
+_RANGES: dict[str, click.ParamType[Any]] = {
+    "port": PORT,
+    "fd": click.IntRange(0),
+    "workers": click.IntRange(1),
+    "backlog": click.IntRange(1),
+    "limit_concurrency": click.IntRange(1),
+    "limit_max_requests": click.IntRange(1),
+    "limit_max_requests_jitter": click.IntRange(0),
+    "timeout_keep_alive": click.IntRange(0),
+    "timeout_graceful_shutdown": click.IntRange(0),
+    "timeout_worker_healthcheck": click.IntRange(1),
+    "reload_delay": click.FloatRange(0),
+}
+
 
 def _options(given: dict[str, Any]) -> ServerOptions:
     """Take the server's options out of what was given."""
@@ -80,8 +95,7 @@ def _serve_command() -> click.Command:
     for param in theirs:
         if param.name == "timeout_graceful_shutdown":
             param.default = DRAIN_SECONDS
-        if param.name == "port":
-            param.type = PORT
+        param.type = _RANGES.get(param.name or "", param.type)
     ours = [
         click.Option(
             ["--learn/--no-learn"],

@@ -16,6 +16,8 @@ from headstart.server.cycle import Cycle
 from headstart.wire.server import ServerConnection
 
 _LOOKS_PER_TIMEOUT = 4
+# Seconds; below it a server would do nothing but look.
+_SHORTEST_LOOK = 0.01
 
 
 class Deadlines:
@@ -137,4 +139,4 @@ def seconds_between_looks(options: ServerOptions) -> float:
         options.stall_timeout,
         options.idle_timeout,
     )
-    return shortest / _LOOKS_PER_TIMEOUT
+    return max(shortest / _LOOKS_PER_TIMEOUT, _SHORTEST_LOOK)

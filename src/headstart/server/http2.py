@@ -53,6 +53,9 @@ _DRAIN_PING = b"draining"
 _DRAIN_GRACE = 1.0
 
 # uvicorn's own 503; its type is of uvicorn's narrower messages.
+# Seconds.
+_SHORTEST_DELAY = 0.001
+
 _UNAVAILABLE = cast(Application, service_unavailable)
 
 _Task: TypeAlias = "asyncio.Task[None]"
@@ -156,7 +159,7 @@ class Http2Connection(asyncio.Protocol):
         self._max_alive = limits.max_concurrent_streams
         self._limits_concurrency = config.limit_concurrency is not None
         self._max_queued_stream = limits.max_queued_stream
-        self._shared_room = limits.max_queued_connection // 2
+        self._shared_room = max(1, limits.max_queued_connection // 2)
         self.own_room = self._shared_room // (2 * limits.max_concurrent_streams)
         """Bytes of body that every stream may queue, whatever the others do."""
         self._last_stream = 2 * limits.max_requests - 1
@@ -326,7 +329,8 @@ class Http2Connection(asyncio.Protocol):
 
     def _later(self, delay: float, call: Callable[[], None]) -> None:
         self._timers = [timer for timer in self._timers if timer.when() > self.loop.time()]
-        self._timers.append(self.loop.call_later(delay, call))
+        # uvloop makes a handle without a time of a delay that it rounds to none.
+        self._timers.append(self.loop.call_later(max(delay, _SHORTEST_DELAY), call))
 
     # Events.
 

@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import ssl
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.config import LOGGING_CONFIG, STARTUP_FAILURE
+from uvicorn.config import LOGGING_CONFIG, STARTUP_FAILURE, create_ssl_context
 from uvicorn.importer import ImportFromStringError, import_from_string
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.supervisors import ChangeReload, Multiprocess
@@ -264,6 +265,28 @@ def check_certificate(config: Config) -> None:
             hint="both must be PEM and belong together; an encrypted key needs "
             "--ssl-keyfile-password.",
         ) from error
+    _check_tls_settings(config)
+
+
+def _check_tls_settings(config: Config) -> None:
+    """What is said of TLS beside the certificate, which is known to be good."""
+    if config.ssl_ca_certs is not None:
+        _check_readable(config.ssl_ca_certs)
+    try:
+        create_ssl_context(
+            config.ssl_certfile or "",
+            config.ssl_keyfile,
+            config.ssl_keyfile_password,
+            config.ssl_version,
+            config.ssl_cert_reqs,
+            config.ssl_ca_certs,
+            config.ssl_ciphers,
+        )
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigurationError(
+            f"TLS cannot be set up: {error.args[-1]}",
+            hint="look at --ssl-version, --ssl-cert-reqs, --ssl-ca-certs and --ssl-ciphers.",
+        ) from error
 
 
 def _check_readable(path: str | os.PathLike[str]) -> None:
@@ -284,7 +307,11 @@ def _reason(error: ssl.SSLError) -> str:
 
 def check_address(config: Config) -> None:
     """Raise ConfigurationError where the host is unknown or the port is taken."""
-    if config.uds is not None or config.fd is not None:
+    if config.uds is not None:
+        _check_unix_socket(Path(config.uds))
+        return
+    if config.fd is not None:
+        _check_descriptor(config.fd)
         return
     try:
         found = socket.getaddrinfo(
@@ -305,6 +332,37 @@ def check_address(config: Config) -> None:
                 f"cannot listen on {config.host}:{config.port}: {os.strerror(error.errno or 0)}",
                 hint=_address_hint(error.errno),
             ) from error
+
+
+def _check_unix_socket(path: Path) -> None:
+    """What is there is removed at the end, so it must be a socket, and nobody else's."""
+    if not path.parent.is_dir():
+        raise ConfigurationError(
+            f"cannot listen on {path}: there is no such folder", hint="make it, or name another."
+        )
+    if not path.exists():
+        return
+    if not stat.S_ISSOCK(path.stat().st_mode):
+        raise ConfigurationError(
+            f"cannot listen on {path}: it is no socket",
+            hint="name a path with --uds where nothing is yet.",
+        )
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise ConfigurationError(
+                f"cannot listen on {path}: {os.strerror(errno.EADDRINUSE)}",
+                hint="stop what listens there, or name another path with --uds.",
+            )
+
+
+def _check_descriptor(number: int) -> None:
+    try:
+        socket.socket(fileno=os.dup(number)).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on descriptor {number}: {error.strerror}",
+            hint="--fd takes the number of a socket that was handed over open.",
+        ) from error
 
 
 def _address_hint(number: int | None) -> str:

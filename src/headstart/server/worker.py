@@ -29,6 +29,8 @@ logger = logging.getLogger("headstart.server")
 _SECOND: Final = 1.0
 # So that a time-out is at most a quarter late.
 _LOOKS_PER_TIMEOUT: Final = 4
+# Seconds; below it a worker would do nothing but look.
+_SHORTEST_LOOK: Final = 0.01
 # Who holds less is not what fills the memory.
 _WORTH_CUTTING_OFF: Final = 64 * 1024
 # What a call of the application takes beside the request's fields, at the least.
@@ -83,7 +85,8 @@ class Worker:
         self.sheddable: set[Sheddable] = set()
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
-        self._every = min(_SECOND, _shortest_timeout(self.options) / _LOOKS_PER_TIMEOUT)
+        quarter = _shortest_timeout(self.options) / _LOOKS_PER_TIMEOUT
+        self._every = min(_SECOND, max(_SHORTEST_LOOK, quarter))
         self._admission = Admission(self.options, self.counters, _proxies(config))
         self._memory = MemoryWatch(self.options.max_memory or default_most(config.workers))
         self._memory_looked = self.now
