@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -198,6 +198,32 @@ def test_whoever_keeps_memory_short_is_cut_off_after_a_while(
         memory.used = 0
         held.gate.open()
         assert small.response(1).status == 200
+
+
+def test_twice_as_many_are_cut_off_where_that_did_not_help(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_LONGEST_SHEDDING", 0.05)
+    monkeypatch.setattr(worker_module, "_WORTH_CUTTING_OFF", 10_000)
+    held = Held()
+    with running(held, OPTIONS) as server, ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(server.port)) for _ in range(3)]
+        for client in clients:
+            client.request(headers=[(b"x-large", b"a" * 10_000)])
+        until(lambda: held.waiting == 3, "the requests")
+        worker = worker_of(server)
+        memory.used = 701 * MB
+        until(lambda: worker.shedding, "the shedding")
+        memory.used = int(worker._memory.recovered_mark) + 10_000
+        for client in clients:
+            client.until_closed()
+
+        assert worker.counters.connections[Closing.MEMORY] == 3
+        assert worker._cuts == 2
+        memory.used = 0
+        until(lambda: not worker.shedding, "the recovery")
+        assert worker._cuts == 0
+        held.gate.open()
 
 
 def test_process_that_runs_out_of_memory_sheds_and_recovers(

@@ -8,6 +8,7 @@ timer. Made by the first `protocol.HeadstartProtocol`.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
@@ -91,6 +92,8 @@ class Worker:
         self._memory = MemoryWatch(self.options.max_memory or default_most(config.workers))
         self._memory_looked = self.now
         self._shedding_since = self.now
+        self._cuts = 0
+        """How often that was too long without a pause."""
         self.ask = self._admission.ask
         self._kept: dict[asyncio.Transport, Seat] = {}
         """Connections that went to a protocol that knows of no seats: WebSockets."""
@@ -136,15 +139,11 @@ class Worker:
         before = self._memory.pressure
         pressure = self._memory.look(used)
         if not pressure:
-            self._shedding_since = now
+            self._shedding_since, self._cuts = now, 0
         if pressure >= Pressure.CONNECTIONS:
             self._cut_off_the_largest(used - self._memory.first_mark)
         elif now - self._shedding_since >= _LONGEST_SHEDDING:
-            self._shedding_since = now
-            excess = used - self._memory.recovered_mark
-            # Where it is the application that fills the memory, nobody is cut off for nothing.
-            if sum(connection.held() for connection in self.sheddable) >= excess:
-                self._cut_off_the_largest(excess)
+            self._cut_off_who_stays(used - self._memory.recovered_mark, now)
         if pressure is before:
             return
         logger.warning("%d MB of memory in use: %s", used // 1_000_000, _MEANING[pressure])
@@ -152,6 +151,18 @@ class Worker:
         self.shedding = pressure >= Pressure.REQUESTS
         for connection in list(self.sheddable):
             connection.shed(self.shedding)
+
+    def _cut_off_who_stays(self, excess: float, now: float) -> None:
+        """Cut off the largest where that helps, and twice as many each time that it did not.
+
+        What connections hold is an estimate: fields that repeat are shared, freed memory may be in
+        pieces. Where it is the application that fills the memory, nobody is cut off for nothing.
+        """
+        self._shedding_since = now
+        gc.collect()  # a connection is a cycle, over TLS with all that waited to be written
+        if sum(connection.held() for connection in self.sheddable) >= excess:
+            self._cut_off_the_largest(excess * 2**self._cuts)
+            self._cuts += 1
 
     def _cut_off_the_largest(self, excess: float) -> None:
         """End who holds the most, until as much is free as was too much."""
