@@ -78,7 +78,7 @@ async def page_for(decisions: object) -> str:
 
 @pytest.mark.parametrize("decisions", [None, []], ids=["no middleware", "nothing known"])
 async def test_page_says_that_nothing_was_sent_ahead(decisions: object) -> None:
-    assert "Nothing: this view taught the server" in await page_for(decisions)
+    assert "Nothing: the server is still learning" in await page_for(decisions)
 
 
 async def test_table_says_what_was_sent_how_and_why_and_trusts_no_path() -> None:

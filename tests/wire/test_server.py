@@ -318,6 +318,17 @@ def test_cancelled_push_stops_at_once() -> None:
     assert_page_unharmed(pair, page, promises=1)
 
 
+def test_words_of_a_goaway_are_shown_without_control_characters() -> None:
+    pair = Pair()
+    words = b"\x1b]0;owned\x07\r\nall is well"
+
+    pair.feed(len(words + bytes(8)).to_bytes(3) + b"\7\0\0\0\0\0" + bytes(7) + b"\2" + words)
+    pair.exchange()
+
+    ended = [event for event in pair.server_events if isinstance(event, ConnectionEnded)]
+    assert [event.detail for event in ended] == ["INTERNAL_ERROR: ?]0;owned???all is well"]
+
+
 def test_no_push_after_the_clients_goaway() -> None:
     pair = Pair()
     page = pair.request()

@@ -110,7 +110,10 @@ def _table(scope: Any) -> str:
     """What the middleware decided for this view; it leaves its decisions in the scope."""
     decisions = scope.get("headstart.decisions") or ()
     if not decisions:
-        return "<p>Nothing: this view taught the server what the page needs.</p>"
+        return (
+            "<p>Nothing: the server is still learning what the page needs, "
+            "or this connection has it already.</p>"
+        )
     rows = "".join(
         f"<tr><td>{escape(decision.candidate.target)}<td>{escape(decision.way)}"
         f"<td>{decision.candidate.probability:.2f}<td>{escape(decision.reason)}"

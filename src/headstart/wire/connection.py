@@ -240,7 +240,9 @@ class Connection(ABC):
         """The engine found a connection error and wrote its own GOAWAY."""
         if self.ended is None:
             reason = Closing.PROTOCOL_ERROR if event.error_code else Closing.PEER_LEFT
-            detail = error_name(event.error_code)
+            # Perhaps the peer's words (RFC 9113, 6.8), which are shown on terminals.
+            why = "".join(chr(c) if 32 <= c < 127 else "?" for c in event.debug_data[:200])
+            detail = error_name(event.error_code) + (f": {why}" if why else "")
             self.ended = ConnectionEnded(event.error_code, reason, detail)
         return self.ended
 
