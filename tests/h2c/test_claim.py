@@ -57,3 +57,16 @@ def test_the_file_mode_mask_is_as_before(place: Place) -> None:
         assert os.umask(0o022) == 0o022
     finally:
         os.umask(before)
+
+
+def test_socket_of_whoever_came_after_the_folder_was_removed_stays(place: Place) -> None:
+    first = claim.claim(place)
+    os.unlink(place.lock)
+    second = claim.claim(place)
+
+    first.release()
+
+    assert os.path.exists(place.socket)
+    os.unlink(place.lock)
+    second.release()
+    os.unlink(place.socket)

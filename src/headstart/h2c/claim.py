@@ -47,9 +47,17 @@ class Claim:
         if self._lock < 0:
             return
         self.listener.close()
-        _remove(self._place.socket)
+        if self._is_ours():
+            _remove(self._place.socket)
         os.close(self._lock)
         self._lock = -1
+
+    def _is_ours(self) -> bool:
+        """Not if somebody removed the folder: then the socket is another process's by now."""
+        try:
+            return os.path.samestat(os.stat(self._place.lock), os.fstat(self._lock))
+        except FileNotFoundError:
+            return False
 
 
 def claim(place: Place, patience: float = 0.0) -> Claim:
