@@ -659,3 +659,9 @@ async def test_field_that_cannot_be_sent_gets_a_clear_error() -> None:
     async with Client("http://localhost") as client:
         with pytest.raises(LocalProtocolError, match="Latin-1"):
             await client.get("/", headers={"price": "1 \N{EURO SIGN}"})
+
+
+async def test_text_as_content_is_a_mistake_that_is_told() -> None:
+    async with Client("http://localhost:1") as client:
+        with pytest.raises(TypeError, match="content must be bytes, not str"):
+            await client.post("/", content=cast(bytes, "text"))

@@ -119,3 +119,10 @@ def test_every_origin_that_is_read_is_read_again_from_its_own_text(text: str) ->
 
     assert Origin.parse(str(origin)) == origin
     assert valid_authority(origin.authority)
+
+
+def test_a_user_in_a_url_is_refused_and_the_password_is_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="a URL with a user's name") as refusal:
+        split_url("https://user:hunter2@a.test/")
+
+    assert "hunter2" not in f"{refusal.value} {refusal.value.hint}"

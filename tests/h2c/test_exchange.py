@@ -165,7 +165,7 @@ async def test_progress_is_shown_of_large_bodies_in_both_directions(session: Ses
 
     up, down = Slow(*[bytes(500_000)] * 4), Slow(*[bytes(500_000)] * 4)
 
-    await run(session, up, "post", "--file", "source", "/echo", to_terminal=True)
+    await run(session, up, "post", "-o", "-", "--file", "source", "/echo", to_terminal=True)
     await run(session, down, "post", "--file", "source", "/echo")
 
     assert re.match(r"up  75 %  [━─]+  1\.50 MB of 2\.00 MB, ", up.shown[0])

@@ -38,8 +38,8 @@ async def test_a_line_says_how_much_of_how_much_and_how_long_still() -> None:
     lines = await shown(10 * MB, (1.0, 2 * MB), (1.0, 3 * MB))
 
     assert lines == [
-        "down  20 %  #####------------------  2.00 MB of 10.0 MB, 2.00 MB/s, 4.00 s left",
-        "down  50 %  ############-----------  5.00 MB of 10.0 MB, 2.50 MB/s, 2.00 s left",
+        "down  20 %  ####-----------------  2.00 MB of 10.0 MB, 2.00 MB/s, 4.00 s left",
+        "down  50 %  ##########-----------  5.00 MB of 10.0 MB, 2.50 MB/s, 2.00 s left",
         "",
     ]
 

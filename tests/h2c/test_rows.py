@@ -8,6 +8,7 @@ import filecmp
 import json
 import os
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 
 from headstart import __version__
 from headstart.client.origin import Origin
+from headstart.h2c import exits
 from tests.h2c.frame_server import Connection, frame_server
 from tests.h2c.on_terminal import on_terminal
 from tests.h2c.push_server import Page, PushServer, push_server
@@ -326,7 +328,7 @@ def test_ctrl_c_ends_a_series_of_pings_with_statistics(room: Room, servers: Serv
         terminal.press("\x03")
         assert terminal.end() == 0
 
-    assert re.fullmatch(rf"{ROUND_TRIP}(?:\^C)?{STATISTICS}", terminal.seen)
+    assert re.fullmatch(rf"{ROUND_TRIP}(?:\^C)?\r?\n{STATISTICS}", terminal.seen)
     assert re.fullmatch(ROUND_TRIP, room.ok("ping"))
 
 
@@ -546,6 +548,37 @@ def test_many_commands_at_once_get_each_what_is_theirs(room: Room, servers: Serv
     assert outputs == [(f"message {number}".encode(), b"") for number in range(20)]
 
 
+def test_binary_content_is_for_a_terminal_only_if_that_is_said(
+    room: Room, server: PushServer
+) -> None:
+    server.pages = {"/image": Page(b"PNG\0\0", "image/png")}
+    room.ok("connect", server.origin)
+
+    with on_terminal(room, "get", "/image") as terminal:
+        assert terminal.end() == 1
+    with on_terminal(room, "get", "-o", "-", "/image") as shown:
+        assert shown.end() == 0
+
+    assert terminal.seen == f"h2c: {exits.BINARY}\r\n"
+    assert shown.seen == "PNG\0\0"
+    assert room.ok("get", "/image") == "PNG\0\0"
+
+
+def test_head_shows_status_and_fields_by_itself(room: Room, servers: Servers) -> None:
+    room.ok("connect", servers("nghttpd").clear)
+
+    assert room.ok("head", "/large.bin").startswith("HTTP/2 200\n")
+
+
+def test_trust_that_is_given_with_a_path_counts(room: Room, server: PushServer) -> None:
+    room.ok("connect", server.origin)
+
+    result = room.h2c("get", "--insecure", "/x")
+
+    assert result.code == 0
+    assert "is not verified (--insecure)" in result.err
+
+
 def test_ctrl_c_in_a_terminal_resets_the_stream_and_the_process_goes_on(
     room: Room, server: PushServer
 ) -> None:
@@ -555,7 +588,7 @@ def test_ctrl_c_in_a_terminal_resets_the_stream_and_the_process_goes_on(
     with on_terminal(room, "get", "--timeout", "60", "/hang") as terminal:
         wait_until(lambda: server.requests == ["GET /hang"])
         terminal.press("\x03")
-        assert terminal.end() == 130
+        assert terminal.end() == -signal.SIGINT
 
     wait_until(lambda: server.resets == [8])
     assert room.ok("get", "/x") == "GET /x: "
@@ -570,7 +603,7 @@ def test_ctrl_c_amid_a_load_resets_all_its_streams(room: Room, server: PushServe
     with on_terminal(room, "load", "--timeout", "60", f"{server.origin}/page") as terminal:
         wait_until(lambda: len(server.requests) == 3)
         terminal.press("\x03")
-        assert terminal.end() == 130
+        assert terminal.end() == -signal.SIGINT
 
     wait_until(lambda: server.resets == [8, 8, 8])
     assert room.ok("get", "/x") == "GET /x: "

@@ -251,6 +251,8 @@ class Client:
         trailers: Headers | Callable[[], Headers] = (),
         informed: Informed | None = None,
     ) -> _Order:
+        if isinstance(content, str):
+            raise TypeError("content must be bytes, not str: encode it")
         origin, target = self._resolve(url)
         fields = _fields(headers)
         named = {name for name, _ in fields}

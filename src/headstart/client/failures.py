@@ -112,7 +112,10 @@ def _untrusted(error: ssl.SSLCertVerificationError, origin: Origin) -> TlsFailed
     elif code in _WRONG_NAME:
         hint = "Connect to a name that the certificate was made for."
     elif code in _UNKNOWN_ISSUER and is_loopback(origin.host):
-        hint = "Name its CA with --cacert FILE; `headstart demo` makes one that is trusted here."
+        hint = (
+            "Name its CA with --cacert FILE (cafile= in Python); "
+            "`headstart demo` makes one that is trusted here."
+        )
     elif code in _UNKNOWN_ISSUER:
         hint = "Name its CA with --cacert FILE (cafile= in Python)."
     else:

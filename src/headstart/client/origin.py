@@ -120,6 +120,11 @@ def _split_scheme(text: str) -> tuple[str, str]:
 
 
 def _origin(scheme: str, authority: str, text: str) -> Origin:
+    if "@" in authority:  # RFC 9110, 4.2.4; a password in it is not repeated
+        raise ConfigurationError(
+            "a URL with a user's name is not taken",
+            hint="Leave out what is before the @, and send an authorization field.",
+        )
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
         raise _unusable(text)

@@ -31,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
+        if arguments is None:
+            _end_interrupted()
         return exits.INTERRUPTED
     except BrokenPipeError:
         return exits.BROKEN_PIPE
@@ -58,6 +60,15 @@ def _run(arguments: list[str]) -> int:
     place = sockets.find_place(session)
     connection = sockets.reach(place) or _started(place, rest)
     return terminal.Conversation(connection, place.log).run(terminal.request(__version__, rest))
+
+
+def _end_interrupted() -> None:
+    """End as a process does that Ctrl-C ends: shells end a loop or a script around it only then."""
+    import os
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def split_session(arguments: list[str]) -> tuple[str, list[str]]:

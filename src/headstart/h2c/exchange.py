@@ -25,6 +25,7 @@ from headstart.client.uploads import Content
 from headstart.h2c import exits
 from headstart.h2c.conversation import Conversation, Request
 from headstart.h2c.hinted import Kept
+from headstart.h2c.options.connections import Trust
 from headstart.h2c.options.requests import Exchange, FromFile, Text
 from headstart.h2c.progress import Progress
 from headstart.h2c.session import Link, Session
@@ -128,7 +129,10 @@ async def _following(
             following.informed(status, fields)
 
         code = await asking.ask(link, moving.content(None), moving.show, informed)
-    for line in following.lines():
+    lines = list(following.lines())
+    if lines:
+        await moving.end_line()
+    for line in lines:
         await conversation.say(line)
     return code
 
@@ -168,11 +172,10 @@ class _Asking:
         first = None
         if command.content is None:
             first = FirstRequest(command.method, self.target, self.fields)
-        if self._origin is None:
+        if self._origin is None and command.trust == Trust():
             return await self.session.use_current(command.timeout, usable, first)
-        return await self.session.use(
-            self._origin, command.trust, command.timeout, usable, first=first
-        )
+        origin = self._origin or self.session.current().connection.origin
+        return await self.session.use(origin, command.trust, command.timeout, usable, first=first)
 
     async def ask(
         self,
@@ -227,6 +230,7 @@ class _Moving:
         self._request = request
         self._patience = patience
         self._to_terminal = request.stdout_is_terminal and command.output in ("", "-")
+        self._ends_a_line = True
 
     def content(self, size: int | None) -> bytes | AsyncIterator[bytes] | None:
         """The request's content.
@@ -269,19 +273,33 @@ class _Moving:
             return exits.REQUEST_FAILED
         if command.include:
             await conversation.out(_heads(response, printable=self._to_terminal))
-        await self._show_content(response)
+        if not await self._show_content(response):
+            await conversation.say(exits.BINARY)
+            return exits.REQUEST_FAILED
         if command.include and response.trailers:
             await conversation.out(_tail(response, printable=self._to_terminal))
         return exits.OK
 
-    async def _show_content(self, response: Response | Kept) -> None:
+    async def _show_content(self, response: Response | Kept) -> bool:
+        """False where it is binary, and nobody said that a terminal should have it all the same."""
         progress = self._progress("down", _length(response))
+        must_be_text = self._to_terminal and self._command.output != "-"
         async for data in response.iter_bytes():
+            if must_be_text and b"\0" in data:
+                return False
+            must_be_text = False  # what begins as text may go on as it likes
+            self._ends_a_line = data.endswith(b"\n")
             with self._patience.paused():
                 await self._conversation.out(data)
                 if not self._to_terminal:  # there, content and progress would mix
                     await progress.moved(len(data))
         await progress.end()
+        return True
+
+    async def end_line(self) -> None:
+        """Messages that follow the content on a terminal begin on a line of their own."""
+        if self._to_terminal and self._request.stderr_is_terminal and not self._ends_a_line:
+            await self._conversation.out(b"\n")
 
     def _progress(self, what: str, total: int | None) -> Progress:
         clock = asyncio.get_running_loop().time

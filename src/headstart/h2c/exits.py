@@ -64,6 +64,9 @@ NO_SERIES = "no series of pings runs on the current connection; 'h2c ping --inte
 NOT_ALL_CAME = "{} of {} did not come as they should; the table says which"
 NO_PROGRESS = "nothing moved for {:g} s; --timeout TIME waits longer"
 STATUS = "the server answered {}; without --fail its answer is shown"
+BINARY = (
+    "the answer is binary, which a terminal cannot show; -o FILE keeps it, -o - shows it anyway"
+)
 INSECURE = "warning: the certificate of {} is not verified (--insecure)"
 INTERNAL = "internal error ({}); its traceback is in {}; please report it"
 BAD_REQUEST = "the background process does not understand this command; run 'h2c stop'"

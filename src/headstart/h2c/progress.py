@@ -36,7 +36,8 @@ class Progress:
         clock: Callable[[], float],
     ) -> None:
         self._conversation = conversation
-        self._width = max(request.width or _UNKNOWN_WIDTH, _NARROWEST)
+        width = max(request.width or _UNKNOWN_WIDTH, _NARROWEST)
+        self._width = width - len("^C")  # which the terminal shows behind it
         self._unicode = request.unicode
         self._what = what
         self._total = total

@@ -189,6 +189,8 @@ class Conversation:
 
         def interrupted(number: int, frame: object) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            if is_terminal(2):
+                tell(b"\n")  # it shows ^C, and the last words begin behind that
             self._send(framing.frame(framing.INTERRUPT))
 
         signal.signal(signal.SIGINT, interrupted)

@@ -44,17 +44,16 @@ def test_keys_are_kept_with_and_without_a_dump() -> None:
 )
 def test_what_is_shown_of_no_dump_is_a_mistake(arguments: list[str]) -> None:
     assert mistake("start", *arguments) == (
-        "--dump-format, --include, --exclude and --show-secrets take --dump, too; "
-        "see 'h2c start --help'"
+        "--dump-format, --include, --exclude and --show-secrets need --dump; see 'h2c start --help'"
     )
 
 
 def test_a_dump_in_the_background_needs_a_file() -> None:
-    expected = "--dump with --detach takes a file: --dump=FILE; see 'h2c start --help'"
+    expected = "--dump with --detach needs a file: --dump=FILE; see 'h2c start --help'"
     assert mistake("start", "--detach", "--dump") == expected
     assert start("--detach", "--dump=x").dump == DumpOptions("x")
 
 
 def test_in_the_foreground_there_is_no_idle_time_out() -> None:
-    expected = "--idle-timeout takes --detach, too; see 'h2c start --help'"
+    expected = "--idle-timeout needs --detach; see 'h2c start --help'"
     assert mistake("start", "--idle-timeout", "5") == expected

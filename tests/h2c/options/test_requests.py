@@ -95,3 +95,10 @@ def test_hints_are_followed_by_a_get() -> None:
 def test_any_other_method_can_be_asked_for() -> None:
     assert exchange("request", "propfind", "/").method == "PROPFIND"
     assert "is no method" in mistake("request", "GET /", "/")
+
+
+def test_an_empty_name_of_a_file_takes_nothing_that_follows_for_its_own() -> None:
+    command = exchange("get", "-o", "", "/path")
+
+    assert (command.output, command.where) == ("", "/path")
+    assert "--file has an empty name" in mistake("post", "--file", "", "/path")

@@ -163,6 +163,8 @@ def _joined(arguments: Sequence[str]) -> list[str]:
             joined.append(argument)
         elif argument.startswith("--"):
             joined.append(f"{argument}={value}")
+        elif not value:  # a bare `-o` would take what follows for its value
+            joined += [argument, value]
         else:
             joined.append(argument + value)
     return joined

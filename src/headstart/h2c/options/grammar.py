@@ -146,7 +146,7 @@ class Options:
             type=seconds,
             metavar="TIME",
             default=DEFAULT_TIMEOUT,
-            help="give up when nothing has moved for so long (default: 10)",
+            help="give up when nothing has moved for so long (default: 10s)",
         )
 
 
@@ -162,7 +162,7 @@ def seconds(text: str) -> float:
 def count(text: str) -> int:
     """The type of options that take a number of things, from one on."""
     if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) == int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of times; give 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; give 1 or more")
     return int(text)
 
 

@@ -77,7 +77,7 @@ h2c start --detach                                in the background
         "--idle-timeout",
         type=seconds,
         metavar="TIME",
-        help="with --detach: end after so long without connection and command (default: 1800)",
+        help="with --detach: end after so long without connection and command (default: 30m)",
     )
 
 
@@ -85,11 +85,11 @@ def _start(given: argparse.Namespace) -> Start:
     dump = None if given.dump is None else dump_options_of(given, given.dump)
     if dump is None and only_with_a_dump(given):
         raise ConfigurationError(
-            "--dump-format, --include, --exclude and --show-secrets take --dump, too"
+            "--dump-format, --include, --exclude and --show-secrets need --dump"
         )
     if dump is not None and not dump.file and given.detach:
-        raise ConfigurationError("--dump with --detach takes a file: --dump=FILE")
+        raise ConfigurationError("--dump with --detach needs a file: --dump=FILE")
     if given.idle_timeout is not None and not given.detach:
-        raise ConfigurationError("--idle-timeout takes --detach, too")
+        raise ConfigurationError("--idle-timeout needs --detach")
     idle_timeout = DEFAULT_IDLE_TIMEOUT if given.idle_timeout is None else given.idle_timeout
     return Start(dump, given.keylog, given.detach, idle_timeout)

@@ -15,6 +15,10 @@ from headstart.h2c.options.fields import field_of, header, header_option
 from headstart.h2c.options.grammar import Grammar, Options, octets
 
 _METHOD_EXAMPLES = {
+    "head": """
+h2c head /path                   status and fields, nothing more
+h2c head https://example.org/
+""",
     "post": """
 h2c post --data 'hello world' /data
 h2c post --file picture.png --content-type image/png /upload
@@ -142,7 +146,7 @@ def _exchange(given: argparse.Namespace) -> Exchange:
         where=given.where,
         content=_content(given),
         headers=_headers(given),
-        include=given.include,
+        include=given.include or given.method == "HEAD",  # there is nothing else to show
         output=given.output,
         fail=given.fail,
         verbose=given.verbose,
@@ -158,6 +162,8 @@ def _content(given: argparse.Namespace) -> Content:
     sources = [text for text in (given.data, given.json) if text is not None]
     if len(sources) + (given.file is not None) > 1:
         raise ConfigurationError("--data, --json and --file exclude each other")
+    if given.file == "":
+        raise ConfigurationError("--file has an empty name; give a path, or - for standard input")
     if given.file is not None:
         return FromFile(given.file)
     return Text(octets(sources[0])) if sources else None
