@@ -19,12 +19,12 @@ from tests.server.raw import RawClient
     [
         ("/a b/é", b"/a%20b/%C3%A9"),
         ("/a?b=c#d", b"/a?b=c"),
-        ("/root/a", b"/a"),
-        ("/rooted", b"/rooted"),
+        ("/base/a", b"/a"),
+        ("/based", b"/based"),
     ],
 )
 def test_promised_target_is_the_path_as_it_stands_in_a_url(path: str, target: bytes) -> None:
-    assert push_target(path, b"/root") == target
+    assert push_target(path, b"/base") == target
 
 
 def test_path_that_is_no_text_is_the_applications_mistake() -> None:

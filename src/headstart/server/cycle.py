@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from uvicorn.protocols.utils import (
@@ -28,6 +29,7 @@ from headstart.wire.responses import ResponseHead, response_head
 if TYPE_CHECKING:
     from headstart.server.http2 import Http2Connection
 
+Task: TypeAlias = "asyncio.Task[None]"
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
 Application: TypeAlias = Callable[
@@ -35,6 +37,22 @@ Application: TypeAlias = Callable[
     Awaitable[object],
 ]
 """An ASGI application. It should return None; what it returns is looked at, hence `object`."""
+
+if sys.version_info >= (3, 12):
+
+    def started(call: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> Task:
+        """A task that runs at once until it first has to wait.
+
+        Most requests never do, and so never go through the loop.
+        """
+        return asyncio.Task(call, loop=loop, eager_start=True)
+
+else:
+
+    def started(call: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> Task:
+        """A task; before Python 3.12 none can run at once."""
+        return loop.create_task(call)
+
 
 logger = logging.getLogger("uvicorn.error")
 access_logger = logging.getLogger("uvicorn.access")

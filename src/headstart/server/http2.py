@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias, assert_never, cast
+from collections.abc import Callable
+from typing import Any, assert_never, cast
 
 from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -23,7 +22,7 @@ from headstart.reasons import Closing
 from headstart.server.abandoned import Abandoned
 from headstart.server.admission import Seat
 from headstart.server.ahead import Ahead
-from headstart.server.cycle import Application, Cycle, Message
+from headstart.server.cycle import Application, Cycle, Message, started
 from headstart.server.deadlines import Deadlines, seconds_between_looks
 from headstart.server.scope import Scopes, expects_continue
 from headstart.server.worker import Worker, call_size
@@ -52,26 +51,11 @@ _DRAIN_PING = b"draining"
 # How long a client may take to answer that PING before the last GOAWAY goes out all the same.
 _DRAIN_GRACE = 1.0
 
-# uvicorn's own 503; its type is of uvicorn's narrower messages.
 # Seconds.
 _SHORTEST_DELAY = 0.001
 
+# uvicorn's own 503; its type is of uvicorn's narrower messages.
 _UNAVAILABLE = cast(Application, service_unavailable)
-
-_Task: TypeAlias = "asyncio.Task[None]"
-
-
-if sys.version_info >= (3, 12):
-
-    def _start(call: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> _Task:
-        # The task runs at once until it first has to wait; most requests never do, and so never
-        # go through the loop.
-        return asyncio.Task(call, loop=loop, eager_start=True)
-
-else:
-
-    def _start(call: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> _Task:
-        return loop.create_task(call)
 
 
 def _without_proxy_headers(application: Application) -> Application:
@@ -434,7 +418,7 @@ class Http2Connection(asyncio.Protocol):
         self._call(cycle, application)
 
     def _call(self, cycle: Cycle, application: Application) -> None:
-        task = _start(cycle.run(application), self.loop)
+        task = started(cycle.run(application), self.loop)
         if not task.done():
             cycle.task = task
             # uvicorn waits for these, or cancels them, when it stops.
