@@ -14,6 +14,7 @@ from hyperframe.frame import GoAwayFrame, SettingsFrame
 from ngh2 import ErrorCode
 
 from headstart.client import Client, ClientError, NotHttp2, Origin, RequestFailed, TimedOut
+from headstart.client.client import Options
 from headstart.config import WireLimits
 from headstart.errors import ConfigurationError, LocalProtocolError
 from headstart.wire.events import Fields, RequestReceived, StreamReset, TrailersReceived
@@ -258,6 +259,27 @@ async def test_silent_server_times_out() -> None:
     async with serving(act) as (url, _), Client(url, timeout=0.05) as client:
         with pytest.raises(TimedOut):
             await client.get("/")
+
+
+async def test_request_has_a_timeout_of_its_own() -> None:
+    def act(server: Scripted, request: RequestReceived) -> None:
+        if request.target == b"/answered":
+            server.answer(request)
+
+    async with serving(act) as (url, _), Client(url, timeout=None) as client, asyncio.timeout(30):
+        with pytest.raises(TimedOut):
+            await client.get("/", timeout=0.05)
+        with pytest.raises(TimedOut):
+            async with client.stream("GET", "/", timeout=0.05):
+                pass
+    async with serving(act) as (url, _), Client(url, timeout=0) as client:
+        assert (await client.get("/answered", timeout=None)).status == 200
+
+
+async def test_option_that_no_request_has_is_named() -> None:
+    async with Client("http://localhost:1") as client:
+        with pytest.raises(TypeError, match=r"a request does not take: verify; see Client.request"):
+            await client.get("/", **cast(Options, {"verify": None}))
 
 
 async def test_path_without_a_base_gets_a_clear_error() -> None:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from headstart import SyncClient
-from headstart.client.errors import ConnectFailed, RequestFailed
+from headstart.client.errors import ConnectFailed, RequestFailed, TimedOut
 from headstart.errors import ConfigurationError, LocalProtocolError
 from tests.client.live import free_port
 from tests.h2c.frame_server import frame_server
@@ -155,6 +155,16 @@ def test_closing_fails_the_requests_of_other_threads() -> None:
             with pytest.raises(RequestFailed):
                 one.result(10)
     assert len(server.connections) == 1
+
+
+def test_request_has_a_timeout_of_its_own() -> None:
+    with frame_server() as server, SyncClient(server.origin, timeout=None) as client:
+        server.on_request = lambda *_: None
+
+        with pytest.raises(TimedOut):
+            client.get("/", timeout=0.05)
+        with pytest.raises(TimedOut), client.stream("GET", "/", timeout=0.05):
+            pass
 
 
 def test_closing_ends_what_waits_for_a_connection() -> None:

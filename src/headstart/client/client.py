@@ -52,6 +52,10 @@ class Options(TypedDict, total=False):
     headers: Headers
     trailers: Headers | Callable[[], Headers]
     informed: Informed | None
+    timeout: float | None
+
+
+_OPTIONS = Options.__annotations__.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class _Order:
     content: Content
     trailers: Fields | Callable[[], Headers]
     informed: Informed | None
+    timeout: float | None
 
     def may_repeat(self, error: RequestFailed, connection: H2Connection) -> bool:
         """Whether it may be sent once more after an error (RFC 9113, 8.7)."""
@@ -95,7 +100,7 @@ class Client:
         certfile: PEM file with a certificate of our own, for servers that ask for one.
         keyfile: Its key, where that is not in `certfile`.
         upgrade: Over cleartext, begin with HTTP/1.1 and `Upgrade: h2c` instead of prior knowledge.
-        timeout: Seconds without any progress in a request, None for no end.
+        timeout: Seconds without any progress in a request that names none, None for no end.
         connect_timeout: Seconds for connecting, TLS and the server's SETTINGS.
         total_timeout: Seconds for a request and all of its response, with `stream()` until the
             response begins; None for no end.
@@ -212,13 +217,15 @@ class Client:
                 content is sent.
             informed: Told of each 1xx response, a 103 for instance, at the moment when it comes:
                 its status and its fields.
+            timeout: Seconds without any progress, None for no end; the client's where it is left
+                out.
 
         Raises:
             ClientError: See `client.errors`.
             ConfigurationError: The URL cannot be used.
             LocalProtocolError: HTTP forbids something in the request.
         """
-        order = self._order(method, url, content, **options)
+        order = self._order(method, url, content, options)
         if self._total_timeout is None:
             return await self._ask(order, read=True)
         return await self._within(self._ask(order, read=True), order)
@@ -234,32 +241,28 @@ class Client:
 
         Args and errors: As for `request`.
         """
-        order = self._order(method, url, content, **options)
+        order = self._order(method, url, content, options)
         response = await self._within(self._ask(order, read=False), order)
         try:
             yield response
         finally:
             await response.aclose()
 
-    def _order(
-        self,
-        method: str,
-        url: str,
-        content: Content,
-        *,
-        headers: Headers = (),
-        trailers: Headers | Callable[[], Headers] = (),
-        informed: Informed | None = None,
-    ) -> _Order:
+    def _order(self, method: str, url: str, content: Content, options: Options) -> _Order:
         if isinstance(content, str):
             raise TypeError("content must be bytes, not str: encode it")
+        if not options.keys() <= _OPTIONS:
+            unknown = ", ".join(sorted(options.keys() - _OPTIONS))
+            raise TypeError(f"a request does not take: {unknown}; see Client.request")
         origin, target = self._resolve(url)
-        fields = _fields(headers)
+        fields = _fields(options.get("headers", ()))
         named = {name for name, _ in fields}
         fields += [field for field in self._headers if field[0] not in named]
+        trailers = options.get("trailers", ())
         # An iterator would have nothing left where the request is sent once more.
         trailing = trailers if callable(trailers) else _fields(trailers)
-        return _Order(origin, method, target, fields, content, trailing, informed)
+        informed, timeout = options.get("informed"), options.get("timeout", self._timeout)
+        return _Order(origin, method, target, fields, content, trailing, informed, timeout)
 
     def _resolve(self, url: str) -> tuple[Origin, str]:
         origin, target = _split(url)
@@ -294,7 +297,7 @@ class Client:
                     order.headers,
                     order.content,
                     trailers=order.send_trailers if order.trailers else None,
-                    timeout=self._timeout,
+                    timeout=order.timeout,
                     use_pushes=use_pushes,
                     informed=order.informed,
                 )
