@@ -683,6 +683,19 @@ async def test_field_that_cannot_be_sent_gets_a_clear_error() -> None:
             await client.get("/", headers={"price": "1 \N{EURO SIGN}"})
 
 
+async def test_content_that_may_change_goes_as_it_was_with_its_length() -> None:
+    def act(server: Scripted, request: RequestReceived) -> None:
+        server.answer(request)
+
+    content = bytearray(b"content")
+    async with serving(act) as (url, connections), Client(url) as client:
+        await client.post("/", content)
+        await client.post("/", memoryview(content))
+
+    for request in connections[0].requests:
+        assert (b"content-length", b"7") in request.headers
+
+
 async def test_text_as_content_is_a_mistake_that_is_told() -> None:
     async with Client("http://localhost:1") as client:
         with pytest.raises(TypeError, match="content must be bytes, not str"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 import pytest
 from ngh2 import ErrorCode
@@ -99,6 +100,37 @@ async def test_parts_come_from_any_kind_of_iterable(content: Callable[[], Conten
 
     assert peer.body(1) == b"onetwo"
     assert b"content-length" not in dict(peer.requests[0].headers)
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+async def test_octets_of_any_kind_are_sent(kind: type[bytearray] | type[memoryview]) -> None:
+    peer = await Peer.connected()
+
+    peer.request("POST", "/", content=kind(b"whole"))
+    peer.request("POST", "/", content=[kind(b"pa"), b"rt", kind(b"s")])
+    await peer.settle()
+
+    assert (peer.body(1), peer.body(3)) == (b"whole", b"parts")
+
+
+@pytest.mark.parametrize("part", ["text", None, 5])
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_part_that_is_no_bytes_fails_the_request(part: object, is_async: bool) -> None:
+    peer = await Peer.connected()
+    parts = [b"first", cast(bytes, part), b"last"]
+
+    async def each() -> AsyncIterator[bytes]:
+        for one in parts:
+            yield one
+
+    task = peer.request("POST", "/", content=each() if is_async else parts)
+    await peer.settle()
+
+    with pytest.raises(LocalProtocolError, match=f"is {type(part).__name__}, not bytes") as caught:
+        await task
+    assert caught.value.hint
+    await peer.settle()
+    assert peer.connection.streams() == []
 
 
 @pytest.mark.parametrize("content", [None, b"", b"data", b"x" * 60_000])

@@ -210,8 +210,8 @@ class Client:
 
         Args:
             url: A whole URL, or a path that `base_url` completes.
-            content: Bytes, or parts as they become available, from an iterable or an asynchronous
-                one. They are sent while the server takes them.
+            content: Bytes (a bytearray or memoryview, too), or parts as they become available, from
+                an iterable or an asynchronous one. They are sent while the server takes them.
             headers: A mapping, or pairs; text is encoded as Latin-1.
             trailers: Fields behind the content, or a function that is asked for them once the
                 content is sent.
@@ -251,6 +251,8 @@ class Client:
     def _order(self, method: str, url: str, content: Content, options: Options) -> _Order:
         if isinstance(content, str):
             raise TypeError("content must be bytes, not str: encode it")
+        if isinstance(content, bytearray | memoryview):
+            content = bytes(content)  # it may change before the request is sent once more
         if not options.keys() <= _OPTIONS:
             unknown = ", ".join(sorted(options.keys() - _OPTIONS))
             raise TypeError(f"a request does not take: {unknown}; see Client.request")

@@ -12,11 +12,13 @@ from typing import TypeAlias
 
 from headstart.client.exchange import Exchange
 from headstart.config import ClientLimits
-from headstart.errors import StreamGone
+from headstart.errors import LocalProtocolError, StreamGone
 from headstart.wire.client import ClientConnection
 from headstart.wire.connection import ErrorCode
 
-Content: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes] | None
+Octets: TypeAlias = bytes | bytearray | memoryview
+Parts: TypeAlias = Iterable[Octets] | AsyncIterable[Octets]
+Content: TypeAlias = Octets | Parts | None
 """Bytes, or parts as they become available; a file in binary mode is an iterable of parts."""
 Trailers: TypeAlias = (
     Sequence[tuple[bytes, bytes]] | Callable[[], Iterable[tuple[bytes, bytes]]] | None
@@ -90,7 +92,7 @@ class Uploads:
     async def _send(
         self,
         exchange: Exchange,
-        content: bytes | Iterable[bytes] | AsyncIterable[bytes],
+        content: Octets | Parts,
         trailers: Trailers,
     ) -> None:
         """Send a body piece by piece; belongs to the exchange, which cancels it."""
@@ -132,12 +134,28 @@ async def _next(parts: AsyncIterator[bytes], exchange: Exchange) -> bytes | None
     return part
 
 
-async def _parts(content: bytes | Iterable[bytes] | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    if isinstance(content, bytes):
-        yield content
+async def _parts(content: Octets | Parts) -> AsyncIterator[bytes]:
+    if isinstance(content, Octets):
+        yield _octets(content)
     elif isinstance(content, AsyncIterable):
         async for part in content:
-            yield part
+            yield _octets(part)
     else:
         for part in content:
-            yield part
+            yield _octets(part)
+
+
+def _octets(part: object) -> bytes:
+    """A part that does not change any more.
+
+    Raises:
+        LocalProtocolError: It is none.
+    """
+    if isinstance(part, bytes):
+        return part
+    if isinstance(part, Octets):
+        return bytes(part)
+    raise LocalProtocolError(
+        f"a part of the content is {type(part).__name__}, not bytes",
+        hint="Encode text, and leave out what is None.",
+    )
