@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headstart.h2c.load import documents
 from headstart.h2c.load.documents import Document
 from headstart.h2c.load.resource import Kind
 
@@ -154,6 +155,27 @@ def test_what_has_no_end_is_not_read_again_with_each_piece(
     document.feed(b"", final=True)
 
     assert read < 5 * 100_000
+
+
+@pytest.mark.parametrize("token", ["<a>", "</a>", "<!>", "<", "<p>x"])
+def test_no_more_is_read_than_so_many_tokens(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MOST_TOKENS", 20)
+    read = 0
+    feed = HTMLParser.feed
+
+    def counting(parser: HTMLParser, text: str) -> None:
+        nonlocal read
+        read += len(parser.rawdata) + len(text)
+        feed(parser, text)
+
+    monkeypatch.setattr(HTMLParser, "feed", counting)
+    document = Document(URL, "utf-8")
+
+    wanted = document.feed(f"<img src=first>{token * 100_000}".encode())
+    wanted += document.feed(b"<img src=last>", final=True)
+
+    assert [one.url for one in wanted] == ["https://a.test/dir/first"]
+    assert read < 40_000
 
 
 @given(st.binary(max_size=300), st.sampled_from(["", "utf-8", "utf-16", "x"]), st.integers(0, 300))

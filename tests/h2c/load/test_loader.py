@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
@@ -10,8 +11,10 @@ import pytest
 
 from headstart.client.errors import ConnectFailed
 from headstart.client.origin import Origin
+from headstart.h2c.load import content
+from headstart.h2c.load.documents import Document
 from headstart.h2c.load.loader import Loader, Settings
-from headstart.h2c.load.resource import Load, Resource
+from headstart.h2c.load.resource import Load, Resource, Want
 from headstart.h2c.options.connections import Trust
 from headstart.h2c.session import Session
 from tests.h2c.push_server import Page, PushServer, push_server
@@ -322,6 +325,28 @@ async def test_no_more_is_fetched_than_is_allowed(session: Session, server: Push
 
     assert server.requests == ["GET /page", "GET /1"]
     assert len(result.skipped) == 2
+
+
+async def test_other_work_goes_on_while_content_is_read_for_links(
+    session: Session, server: PushServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.pages = {"/page": Page(b"<img src=i.png>"), "/i.png": Page(b"", "image/png")}
+    loop = asyncio.get_running_loop()
+    turned: list[bool] = []
+
+    class Waiting(Document):
+        def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
+            turn = threading.Event()
+            loop.call_soon_threadsafe(turn.set)
+            turned.append(turn.wait(10))
+            return super().feed(data, final=final)
+
+    monkeypatch.setattr(content, "Document", Waiting)
+    result = await load(session, server)
+
+    assert len(result.resources) == 2
+    assert turned
+    assert all(turned)
 
 
 async def test_no_more_bytes_are_taken_than_are_allowed(

@@ -107,7 +107,9 @@ def reader(url: str, kind: Kind, content_type: str, encoding: str) -> Reader:
         encoding: That of Content-Encoding.
     """
     found = _of_type(url, kind, content_type)
-    if isinstance(found, Nothing) or encoding.strip().lower() in ("", "identity"):
+    if isinstance(found, Nothing):
+        return found
+    if encoding.strip().lower() in ("", "identity"):
         return Bounded(found)
     if encoding.strip().lower() in _INFLATED:
         return Inflated(found)

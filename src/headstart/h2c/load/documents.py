@@ -38,6 +38,13 @@ _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-
 _CHARSET_WITHIN = 1024
 # A tag is seldom longer.
 _UNFINISHED = 4096
+# How much the scanner is given before its bound is looked at again.
+_PIECE = 16 * 1024
+MOST_TOKENS = 100_000
+"""Tags, comments and pieces of text of one page; what follows is not read for links.
+
+A few KiB of gzip can stand for a million of them, which would take seconds.
+"""
 
 
 class Document:
@@ -72,10 +79,17 @@ class Document:
         if not final and unfinished > max(_UNFINISHED, len(self._text)):
             return []
         text, self._text = self._text, ""
-        self._scanner.feed(text)
-        if final:
+        self._scan(text)
+        if final and self._scanner.tokens < MOST_TOKENS:
             self._scanner.close()
         return self._scanner.take()
+
+    def _scan(self, text: str) -> None:
+        start = 0
+        while start < len(text) and self._scanner.tokens < MOST_TOKENS:
+            size = max(_PIECE, len(self._scanner.rawdata))
+            self._scanner.feed(text[start : start + size])
+            start += size
 
 
 def kind_of_preload(as_: str) -> Kind | None:
@@ -96,11 +110,18 @@ class _Scanner(HTMLParser):
         self._found: list[Want] = []
         self._inert = 0
         self._style: list[str] | None = None
+        self.tokens = 0
+        """How many there were."""
 
     def take(self) -> list[Want]:
         """What was found since the last time."""
         found, self._found = self._found, []
         return found
+
+    def updatepos(self, i: int, j: int) -> int:
+        """Count a token; lines, which the base class counts here, nobody wants to know."""
+        self.tokens += 1
+        return j
 
     def parse_marked_section(self, i: int, report: int = 1) -> int:
         """HTML, 13.2.5.42: `<![` is a comment, where the base class fails for some."""

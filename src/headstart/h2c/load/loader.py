@@ -274,14 +274,21 @@ class Loader:
                 raise TooMuch("the page and what it needs are larger than --max-bytes")
             if self._keep is not None:
                 kept += data
-            self._found(resource, reader.feed(data))
-        if wanted.kind is Kind.STYLE:
-            # All of it is read at its end, which takes a second for a megabyte: other commands wait
-            # for this thread.
-            self._found(resource, await asyncio.to_thread(reader.feed, b"", final=True))
-        else:
-            self._found(resource, reader.feed(b"", final=True))
+            await self._look(resource, reader, data)
+        await self._look(resource, reader, b"", final=True)
         return bytes(kept)
+
+    async def _look(
+        self, resource: Resource, reader: content.Reader, data: bytes, *, final: bool = False
+    ) -> None:
+        """Look for what the content links.
+
+        A megabyte of it takes a second, and a few octets of gzip can be one, but other commands
+        wait for this thread.
+        """
+        if isinstance(reader, content.Nothing):
+            return
+        self._found(resource, await asyncio.to_thread(reader.feed, data, final=final))
 
     def _found(self, resource: Resource, found: list[Want]) -> None:
         if resource.used:
