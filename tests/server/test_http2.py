@@ -13,7 +13,7 @@ from ngh2 import ErrorCode, Setting
 
 from headstart.config import ServerOptions, WireLimits
 from headstart.deliver.outcome import Hint, Push, PushState
-from headstart.reasons import Refusal
+from headstart.reasons import Closing, Refusal
 from headstart.server.http2 import Http2Connection
 from headstart.wire.frames import Frame
 from tests.server.apps import (
@@ -34,6 +34,7 @@ from tests.server.apps import (
 )
 from tests.server.live import Gate, running, until
 from tests.server.raw import RawClient
+from tests.server.test_http1 import counters
 
 NO_ERROR, PROTOCOL_ERROR = "NO_ERROR", "PROTOCOL_ERROR"
 NAVIGATION = [(b"sec-fetch-mode", b"navigate")]
@@ -144,6 +145,22 @@ def test_refused_request_never_reaches_the_application(
         assert response.status == status
         assert recorder.empty
         assert client.get().status == 200
+
+
+def test_stream_that_is_reset_for_the_clients_mistake_is_logged_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "headstart.refused")
+    recorder = Recorder()
+    with running(recorder) as server, RawClient(server.port) as client:
+        response = client.response(client.request(b"/\x1b"))
+        counted = counters(server)
+
+        assert response.reset == ErrorCode.PROTOCOL_ERROR
+        assert recorder.empty
+        assert counted.requests == {Closing.MALFORMED: 1}
+        assert client.get().status == 200
+    assert caplog.messages[-1].endswith(" - request refused: malformed (reset with PROTOCOL_ERROR)")
 
 
 # Extensions.

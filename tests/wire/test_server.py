@@ -9,6 +9,7 @@ from typing import Any
 
 import ngh2
 import pytest
+from hpack import Encoder
 from ngh2 import ErrorCode, Setting
 
 from headstart.config import WireLimits
@@ -17,8 +18,10 @@ from headstart.reasons import Closing, Refusal
 from headstart.wire.events import (
     ConnectionEnded,
     PromiseFailed,
+    RequestReceived,
     RequestRefused,
     StreamClosed,
+    StreamRefused,
     StreamReset,
 )
 from headstart.wire.fields import response_fields
@@ -511,6 +514,86 @@ def test_streams_over_the_limit_are_refused() -> None:
 
     assert [request.stream_id for request in pair.requests()] == streams
     assert ("MAX_CONCURRENT_STREAMS", "2") in pair.sent("SETTINGS")[0].details
+
+
+def refusals(pair: Pair) -> list[StreamRefused]:
+    return [event for event in pair.server_events if isinstance(event, StreamRefused)]
+
+
+MALFORMED = StreamRefused(Closing.MALFORMED, "reset with PROTOCOL_ERROR")
+OVER_LIMIT = StreamRefused(Closing.TOO_MANY_STREAMS, "REFUSED_STREAM")
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    "request_of", [{"path": b"/\x1b"}, {"headers": [(b"x", b"a\nb")]}], ids=["path", "field"]
+)
+def test_stream_that_the_engine_resets_for_its_request_is_told_with_its_reason(
+    request_of: dict[str, Any],
+) -> None:
+    pair = Pair()
+
+    pair.request(**request_of)
+
+    assert refusals(pair) == [MALFORMED]
+    assert pair.requests() == []
+    assert_page_unharmed(pair, pair.request())
+
+
+def test_stream_that_the_engine_resets_for_its_body_is_told_with_its_reason() -> None:
+    pair = Pair()
+
+    upload = pair.request(headers=[(b"content-length", b"9")], end_stream=False)
+    pair.client.send_data(upload, b"short", end_stream=True)
+    pair.exchange()
+
+    assert refusals(pair) == [MALFORMED]
+    assert_page_unharmed(pair, pair.request())
+
+
+def test_resets_that_are_nobodys_mistake_or_were_told_before_are_no_refusals() -> None:
+    pair = Pair()
+    pair.client.reset_stream(pair.request(), ErrorCode.CANCEL)
+    pair.server.reset(pair.request(), ErrorCode.INTERNAL_ERROR)
+    pair.server.refuse(pair.request())
+    pair.server.respond(pair.request(), response_fields(200, [(b"x", b"a" * 70_000)]), True)
+    pair.exchange()
+
+    assert refusals(pair) == []
+    assert len(pair.sent("RST_STREAM")) == 3
+
+
+@pytest.mark.parametrize("segment", [1, 7, 1000])
+def test_streams_over_a_limit_that_the_client_does_not_know_yet_are_told_once_each(
+    segment: int,
+) -> None:
+    server, encoder = ServerConnection(WireLimits(max_concurrent_streams=2), 0.0), Encoder()
+    fields = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")]
+    blocks = {number: encoder.encode(fields) for number in (1, 3, 5, 7, 101)}
+    blocks[103] = encoder.encode([*fields, ("Upper", "x")])
+    data = PREFACE
+    for number, block in blocks.items():
+        data += len(block).to_bytes(3) + bytes([1, 5]) + number.to_bytes(4) + block
+
+    events: list[Any] = []
+    for begin in range(0, len(data), segment):
+        events += server.receive(data[begin : begin + segment], 0.0)
+        server.output()
+        events += server.after_output(0.0)
+
+    assert [e.stream_id for e in events if isinstance(e, RequestReceived)] == [1, 3]
+    assert [e for e in events if isinstance(e, StreamRefused)] == [OVER_LIMIT] * 4
+
+
+def test_malformed_request_is_not_taken_for_one_over_the_limit() -> None:
+    server, encoder = ServerConnection(WireLimits(), 0.0), Encoder()
+    block = encoder.encode([(":method", "GET"), (":scheme", "http"), (":path", "/\x1b")])
+
+    server.receive(PREFACE + len(block).to_bytes(3) + bytes([1, 5, 0, 0, 0, 1]) + block, 0.0)
+    server.output()
+
+    told = [event for event in server.after_output(0.0) if isinstance(event, StreamRefused)]
+    assert told == [MALFORMED]
 
 
 # Abuse and the end.

@@ -55,6 +55,15 @@ def test_requests_in_order_are_no_offence_and_need_no_look() -> None:
     assert (seen.last, seen.due) == (19, False)
 
 
+def test_streams_that_the_client_leaves_out_are_not_opened() -> None:
+    seen = walker()
+
+    for number in (5, 7, 1001):
+        seen.walk(frame(HEADERS, WHOLE, number, b"block"))
+
+    assert (seen.last, seen.opened) == (1001, 3)
+
+
 BODY = frame(HEADERS, END_HEADERS, 1)
 RESET = frame(RST_STREAM, 0, 1, bytes(4))
 

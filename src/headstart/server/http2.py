@@ -39,6 +39,7 @@ from headstart.wire.events import (
     ServerEvent,
     SettingsReceived,
     StreamClosed,
+    StreamRefused,
     StreamReset,
     TrailersReceived,
 )
@@ -337,6 +338,8 @@ class Http2Connection(asyncio.Protocol):
             case RequestRefused(status=status, reason=reason):
                 kind = Closing.MALFORMED if status == 400 else Closing.TOO_LARGE
                 self._tell_request(kind, f"{status} {reason}")
+            case StreamRefused(reason=refused, detail=detail):
+                self._tell_request(refused, detail)
             case ConnectionEnded():
                 self._ended(event)
             case (

@@ -99,6 +99,19 @@ class RequestRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamRefused:
+    """The engine reset a stream for the client's mistake, whether or not a request was shown.
+
+    Attributes:
+        reason: For the log and the counters.
+        detail: More for the log.
+    """
+
+    reason: Closing
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class PromiseFailed:
     """A promise that was accepted could not be sent after all: the peer changed its SETTINGS."""
 
@@ -169,6 +182,7 @@ ServerEvent: TypeAlias = (
     | TrailersReceived
     | StreamReset
     | StreamClosed
+    | StreamRefused
     | PromiseFailed
     | SettingsReceived
     | PingAcknowledged
@@ -209,6 +223,7 @@ __all__ = [
     "ServerEvent",
     "SettingsReceived",
     "StreamClosed",
+    "StreamRefused",
     "StreamReset",
     "TrailersReceived",
 ]

@@ -25,7 +25,7 @@ from ngh2 import (
 from headstart.config import WireLimits
 from headstart.errors import StreamGone
 from headstart.reasons import Closing, Refusal
-from headstart.wire.connection import Connection
+from headstart.wire.connection import Connection, error_name
 from headstart.wire.events import (
     DataReceived,
     Fields,
@@ -34,6 +34,7 @@ from headstart.wire.events import (
     RequestReceived,
     RequestRefused,
     ServerEvent,
+    StreamRefused,
     TrailersReceived,
 )
 from headstart.wire.fields import (
@@ -51,6 +52,7 @@ _HARD_HEADER_COUNT = 128
 _HARD_HEADER_SIZE = 32 * 1024
 # RFC 9218, 4.1: 3 is the default, 7 the lowest.
 _LOWEST_URGENCY = 7
+_OVER_LIMIT = StreamRefused(Closing.TOO_MANY_STREAMS, "REFUSED_STREAM")
 _PRIORITIES = tuple(ngh2.Priority(urgency) for urgency in range(_LOWEST_URGENCY + 1))
 
 
@@ -65,6 +67,8 @@ class ServerConnection(Connection):
     __slots__ = (
         "_accounted",
         "_guard",
+        "_is_new",
+        "_known",
         "_limits",
         "_peer_streams",
         "_promised",
@@ -97,6 +101,10 @@ class ServerConnection(Connection):
         """Promised streams that have not closed."""
         self._accounted: set[int] = set()
         """Streams reset, by either side, whose closing is still to come."""
+        self._is_new = True
+        """The client had not acknowledged our SETTINGS when we last wrote."""
+        self._known = 0
+        """Streams, while it is new, of which the engine told or we did."""
         # RFC 9113, 6.5.2: no limit until the client says one.
         self._peer_streams = limits.max_concurrent_streams
         self.greeted = False
@@ -128,7 +136,10 @@ class ServerConnection(Connection):
         if offence is not None or walker.due:
             self._judge(offence, events, now)
         failed = self._failed
-        for event in self._feed(data):
+        engine_events = self._feed(data)
+        if self._is_new:
+            self._known += sum(type(event) is _EngineRequest for event in engine_events)
+        for event in engine_events:
             # A `match`, isinstance, or a call for each request would cost more than this.
             if type(event) is not _EngineRequest:
                 self._translate(event, events, now)
@@ -147,6 +158,8 @@ class ServerConnection(Connection):
 
     def after_output(self, now: float) -> list[ServerEvent]:
         """What writing brought about: streams that closed, promises that could not be sent."""
+        if self._is_new:
+            return self._brought_about_at_first(now)
         events = self._engine.events()
         plain = not (self._pushed or self._promised or self._accounted or self._leaks)
         for event in events:
@@ -165,6 +178,22 @@ class ServerConnection(Connection):
                 self._closed(event, events, now)
             else:
                 self._translate(event, events, now)
+        return events
+
+    def _brought_about_at_first(self, now: float) -> list[ServerEvent]:
+        """The same until the client knows our limits, and the streams over them.
+
+        Those the engine refuses without an event, until the client has acknowledged the limit; from
+        then on, one stream over it ends the connection.
+        """
+        events = self._brought_about(self._engine.events(), now)
+        if self.ended is None and not self.goaway:
+            # The last header section may not have come as a whole.
+            cut = self._walker.unfinished is not None
+            over = max(0, self._walker.opened - self._known - cut)
+            self._known += over
+            events += [_OVER_LIMIT] * over
+        self._is_new = not self.greeted
         return events
 
     def _refuse(self, request: RequestRefused) -> None:
@@ -208,7 +237,8 @@ class ServerConnection(Connection):
 
     def _closed(self, event: StreamClosed, events: list[ServerEvent], now: float) -> None:
         stream_id, error_code = event.stream_id, event.error_code
-        self._streams.pop(stream_id, None)
+        if self._streams.pop(stream_id, None) is None and stream_id % 2:
+            self._known += 1  # it was reset before it was a request
         if self._pushed:
             self._pushed.discard(stream_id)
         if self._promised:
@@ -223,6 +253,9 @@ class ServerConnection(Connection):
             self._accounted.discard(stream_id)
         elif error_code and event.local_error is None:
             # The engine reset it for the client's mistake (CVE-2025-8671), not for ours.
+            if stream_id % 2 and error_code != ErrorCode.REFUSED_STREAM:  # which is `refuse`
+                detail = f"reset with {error_name(error_code)}"
+                events.append(StreamRefused(Closing.MALFORMED, detail))
             self._hold_against(self._guard.reset(now), events)
 
     def _settings_received(self, event: SettingsReceived) -> None:

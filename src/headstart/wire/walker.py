@@ -87,6 +87,7 @@ class FrameWalker:
         "_reset",
         "_rest",
         "_sending",
+        "_skipped",
         "_total",
         "_what",
         "data_bytes",
@@ -116,6 +117,8 @@ class FrameWalker:
         self._reset: set[int] = set()
         """Streams that it reset in this segment: the engine does not know yet."""
         self._gaps: list[tuple[int, int]] = []
+        self._skipped = 0
+        """Streams that the client left out, and so can open no more (RFC 9113, 5.1.1)."""
         self._block_at = -1
         """Where a header section began that has not ended; -1 without one."""
         self._continuations = 0
@@ -160,6 +163,11 @@ class FrameWalker:
         else:
             self._at = at - size
         return None
+
+    @property
+    def opened(self) -> int:
+        """How many streams the client opened, the one whose header section goes on among them."""
+        return (self.last + 1) // 2 - self._skipped
 
     @property
     def unfinished(self) -> int | None:
@@ -217,8 +225,10 @@ class FrameWalker:
         return None
 
     def _opened(self, stream: int, flags: int) -> None:
-        if stream != self.last + 2 and len(self._gaps) < _MAX_GAPS:
-            self._gaps.append((self.last, stream))
+        if stream != self.last + 2:
+            self._skipped += (stream - self.last) // 2 - 1
+            if len(self._gaps) < _MAX_GAPS:
+                self._gaps.append((self.last, stream))
         self.last = stream
         if not flags & _END_STREAM:
             self._sending.add(stream)
