@@ -79,6 +79,8 @@ class Closing(StrEnum):
     """This side was done with the connection."""
     PEER_LEFT = "peer-left"
     """The peer ended the connection, or was lost."""
+    PEER_ERROR = "peer-error"
+    """The peer ended the connection with an error: by its account, this side broke a rule."""
     PROTOCOL_ERROR = "protocol-error"
     """The peer broke a rule of RFC 9113 that ends the whole connection."""
     ENGINE_LIMIT = "engine-limit"

@@ -329,7 +329,44 @@ def test_words_of_a_goaway_are_shown_without_control_characters() -> None:
     pair.exchange()
 
     ended = [event for event in pair.server_events if isinstance(event, ConnectionEnded)]
-    assert [event.detail for event in ended] == ["INTERNAL_ERROR: ?]0;owned???all is well"]
+    assert [event.detail for event in ended] == ["GOAWAY INTERNAL_ERROR: ?]0;owned???all is well"]
+
+
+GOAWAY_WITH_ERROR = bytes([0, 0, 8, 7, 0, 0, 0, 0, 0]) + bytes(7) + b"\1"
+GOAWAY_WITHOUT = bytes([0, 0, 8, 7, 0, 0, 0, 0, 0]) + bytes(8)
+DATA_ON_0 = bytes([0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
+
+
+def test_fault_that_the_client_found_is_not_told_as_one_that_we_found() -> None:
+    pair = Pair()
+
+    pair.feed(GOAWAY_WITH_ERROR)
+
+    assert pair.saw(ConnectionEnded, reason=Closing.PEER_ERROR, detail="GOAWAY PROTOCOL_ERROR")
+
+
+def test_fault_that_the_client_found_is_told_when_its_streams_have_ended() -> None:
+    pair = Pair()
+    page = pair.request()
+
+    pair.feed(GOAWAY_WITH_ERROR)
+    before = pair.server.ended
+    pair.answer(page)
+    pair.feed(b"")
+
+    assert before is None
+    assert pair.saw(ConnectionEnded, reason=Closing.PEER_ERROR)
+
+
+def test_fault_that_we_find_behind_a_goaway_is_the_clients() -> None:
+    pair = Pair()
+    pair.request()
+
+    pair.feed(GOAWAY_WITHOUT)
+    pair.feed(DATA_ON_0)
+    pair.to_client()
+
+    assert pair.saw(ConnectionEnded, reason=Closing.PROTOCOL_ERROR)
 
 
 def test_no_push_after_the_clients_goaway() -> None:

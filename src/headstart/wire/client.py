@@ -182,7 +182,7 @@ class ClientConnection(Connection):
             case TrailersReceived() | PingAcknowledged() | SettingsReceived() | StreamReset():
                 events.append(event)
             case GoAwayReceived():
-                self.goaway = True
+                self._goaway_received(event)
                 self.last_stream_id = event.last_stream_id
                 events.append(event)
             case ConnectionClosed():

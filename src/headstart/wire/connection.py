@@ -38,6 +38,7 @@ class Connection(ABC):
         "_held",
         "_last_words",
         "_leaks",
+        "_peers_words",
         "_window",
         "ended",
         "goaway",
@@ -66,6 +67,8 @@ class Connection(ABC):
         """The last event, once the connection is over."""
         self.goaway = False
         """A GOAWAY was sent or received: no new streams."""
+        self._peers_words = 0, b""
+        """Error and debug data of the peer's last GOAWAY."""
         self.last_peer_stream = 0
         """The highest stream of the peer's that was shown to anybody."""
         self.written = 0
@@ -236,13 +239,22 @@ class Connection(ABC):
             last_stream_id=self.last_peer_stream, error_code=int(error_code)
         ).serialize()
 
+    def _goaway_received(self, event: ngh2.GoAwayReceived) -> None:
+        self.goaway = True
+        self._peers_words = event.error_code, event.debug_data
+
     def _engine_closed(self, event: ngh2.ConnectionClosed) -> ConnectionEnded:
-        """The engine found a connection error and wrote its own GOAWAY."""
+        """The engine found a connection error and wrote its own GOAWAY, or the peer's ended it.
+
+        That is at once or, where streams were open, when the last of them has ended.
+        """
         if self.ended is None:
             reason = Closing.PROTOCOL_ERROR if event.error_code else Closing.PEER_LEFT
             # Perhaps the peer's words (RFC 9113, 6.8), which are shown on terminals.
             why = "".join(chr(c) if 32 <= c < 127 else "?" for c in event.debug_data[:200])
             detail = error_name(event.error_code) + (f": {why}" if why else "")
+            if event.error_code and (event.error_code, event.debug_data) == self._peers_words:
+                reason, detail = Closing.PEER_ERROR, f"GOAWAY {detail}"
             self.ended = ConnectionEnded(event.error_code, reason, detail)
         return self.ended
 

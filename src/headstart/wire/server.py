@@ -228,7 +228,7 @@ class ServerConnection(Connection):
             case PingReceived():
                 self._hold_against(self._guard.control_frame(now), events)
             case GoAwayReceived():
-                self.goaway = True
+                self._goaway_received(event)
                 events.append(event)
             case ConnectionClosed() if self.ended is None:
                 events.append(self._engine_closed(event))
