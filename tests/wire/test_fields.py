@@ -41,7 +41,7 @@ def reason(answer: RequestReceived | RequestRefused) -> tuple[int, str]:
     [
         ({"method": b"get"}, "malformed method"),
         ({"method": b"G T"}, "malformed method"),
-        ({"method": b"CONNECT"}, "malformed method"),
+        ({"method": b"CONNECT"}, "CONNECT is not supported"),
         ({"method": b"\xff"}, "malformed method"),
         ({"scheme": b"ftp"}, "scheme is neither http nor https"),
         ({"path": b"/a#b"}, "malformed path"),
@@ -82,7 +82,7 @@ def test_field_that_would_shadow_another_in_a_wsgi_environment_is_answered_400(
 def test_connect_without_scheme_and_path_is_answered_400() -> None:
     section = ((b":method", b"CONNECT"), (b":authority", b"a.test:443"), (b"x", b"y"))
 
-    assert reason(read_request(1, section, False, LIMITS))[0] == 400
+    assert reason(read_request(1, section, False, LIMITS)) == (400, "CONNECT is not supported")
 
 
 def test_asterisk_is_a_target_of_options() -> None:

@@ -119,6 +119,8 @@ def _too_large(stream_id: int, count: int, target: bytes, limits: WireLimits) ->
 
 
 def _malformed(method: str, scheme: bytes, target: bytes) -> str | None:
+    if method == "CONNECT":
+        return "CONNECT is not supported"
     if scheme not in _SCHEMES:
         return "scheme is neither http nor https"
     if not _TARGET.fullmatch(target) and not (target == b"*" and method == "OPTIONS"):
