@@ -31,6 +31,9 @@ ALLOWED: Final = 0.05
 _WINDOW: Final = 60.0
 _SHORT: Final = 300.0
 _PAUSE: Final = 0.1
+# Minutes.
+_LEAST: Final = 0.1
+_MOST: Final = 100_000
 _MEGABYTE: Final = 1 << 20
 
 
@@ -139,10 +142,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.soak", description="Mixed load, and whether memory stays flat."
     )
-    parser.add_argument("--minutes", type=float, default=10.0, help="how long (10)")
+    parser.add_argument("--minutes", type=minutes, default=10.0, help="how long (10)")
     parser.add_argument("--seed", type=int, default=1, help="another order of visits (1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="all samples")
     return parser
+
+
+def minutes(text: str) -> float:
+    """How long, as the command line takes it; a window of memory needs a few samples."""
+    number = float(text)
+    if not _LEAST <= number <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not from {_LEAST} to {_MOST} minutes")
+    return number
 
 
 def _run(folder: Path, seconds: float, seed: int) -> Run:

@@ -73,6 +73,17 @@ def test_missing_program_is_said(
     assert "apt-get install nghttp2-client" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("minutes", ["-1", "0", "nan", "inf", "x"])
+def test_time_that_is_none_is_said_in_one_line(
+    minutes: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        soak.main(["--minutes", minutes])
+
+    assert ended.value.code == 2
+    assert "soak: error: argument --minutes" in capsys.readouterr().err.splitlines()[-1]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_memory_is_flat_over_a_minute_of_mixed_load(
