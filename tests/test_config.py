@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headstart.config import DeliverOptions, option
+from headstart.config import DeliverOptions, ServerOptions, WireLimits, option
 from headstart.errors import ConfigurationError
 from headstart.learn import LearnOptions
 
@@ -42,6 +42,25 @@ def test_window_is_finite_and_not_above_its_cap(window: float, cap: float) -> No
 def test_referer_header_is_a_name() -> None:
     with pytest.raises(ConfigurationError, match="is no name of a header"):
         LearnOptions(referer_header="two words")
+
+
+@pytest.mark.parametrize("window", ["stream_window", "connection_window"])
+def test_window_is_not_so_small_that_who_fills_it_sends_too_small_data(window: str) -> None:
+    given: Any = {window: 511}
+
+    with pytest.raises(ConfigurationError, match=f"{window} of 511 bytes") as refused:
+        WireLimits(**given)
+
+    assert "at least twice that, 512" in refused.value.hint
+    assert WireLimits(stream_window=512, connection_window=512).min_data_size == 256
+
+
+def test_memory_is_more_than_a_worker_takes_by_itself() -> None:
+    with pytest.raises(ConfigurationError, match="max_memory is 4096 bytes"):
+        ServerOptions(max_memory=4096)
+
+    assert ServerOptions(max_memory=2**25).max_memory == 2**25
+    assert ServerOptions(max_memory=0).max_memory == 0
 
 
 def test_option_carries_its_help() -> None:

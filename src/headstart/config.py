@@ -15,6 +15,9 @@ from headstart.errors import ConfigurationError
 # RFC 9110, 5.6.2: also what a cookie's name is made of (RFC 6265, 4.1.1).
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
+# Python, uvicorn and we take about 40 MB; whoever gives less has mistaken the unit.
+_LEAST_MEMORY = 32 * 1024 * 1024
+
 
 def option(default: Any, help: str) -> Any:
     """A dataclass field whose help text the command line shows."""
@@ -57,6 +60,17 @@ class WireLimits:
     max_requests: int = option(
         10_000, "Requests on one connection, which then ends gracefully; a client makes a new one."
     )
+
+    def __post_init__(self) -> None:
+        # Windows are given back by halves, so that DATA from whoever fills them is half as large.
+        least = 2 * self.min_data_size
+        for name in ("stream_window", "connection_window"):
+            size = getattr(self, name)
+            if size < least:
+                raise ConfigurationError(
+                    f"a {name} of {size} bytes would make clients send less than min_data_size",
+                    hint=f"give it at least twice that, {least}.",
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,3 +181,11 @@ class ServerOptions:
         "it takes no new requests. 0 for four fifths of the machine's, or of the control group's, "
         "divided by --workers.",
     )
+
+    def __post_init__(self) -> None:
+        if 0 < self.max_memory < _LEAST_MEMORY:
+            raise ConfigurationError(
+                f"max_memory is {self.max_memory} bytes, but a worker takes more before it serves "
+                "anybody",
+                hint=f"give it at least {_LEAST_MEMORY}, or 0 for a share of the machine's.",
+            )
