@@ -564,6 +564,22 @@ def test_binary_content_is_for_a_terminal_only_if_that_is_said(
     assert room.ok("get", "/image") == "PNG\0\0"
 
 
+def test_an_error_amid_content_begins_on_a_line_of_its_own_on_a_terminal(
+    room: Room, server: PushServer
+) -> None:
+    room.ok("connect", server.origin)
+
+    with on_terminal(room, "get", "/half") as terminal:
+        assert terminal.end() == 1
+    with on_terminal(room, "get", "--timeout", "0.3", "/stall") as stalled:
+        assert stalled.end() == exits.TIMED_OUT
+    piped = room.h2c("get", "/half")
+
+    assert terminal.seen.startswith("half\r\nh2c: ")
+    assert stalled.seen.startswith("some, \r\nh2c: ")
+    assert piped.out == b"half"
+
+
 def test_head_shows_status_and_fields_by_itself(room: Room, servers: Servers) -> None:
     room.ok("connect", servers("nghttpd").clear)
 

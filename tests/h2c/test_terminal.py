@@ -62,6 +62,29 @@ def test_output_and_messages_go_where_they_belong(
     assert capfdbinary.readouterr() == (b"\0\xff out", b"a message\n")
 
 
+@pytest.mark.parametrize(("content", "between"), [(b"half", b"\n"), (b"whole\n", b""), (b"", b"")])
+def test_a_message_begins_a_line_on_a_terminal_that_shows_content(
+    content: bytes,
+    between: bytes,
+    converse: Callable[[Script], int],
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(terminal, "is_terminal", lambda _: True)
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(framing.frame(framing.OUTPUT, content))
+        connection.shutdown(socket.SHUT_RDWR)
+
+    message = framing.frame(framing.MESSAGE, b"a message\n")
+    converse(says(framing.frame(framing.OUTPUT, content), message, exit_with(1)))
+    with pytest.raises(Failed, match="went away"):
+        converse(script)
+
+    assert capfdbinary.readouterr() == ((content + between) * 2, b"a message\n")
+
+
 @pytest.mark.parametrize("ending", [b"", b"\x10", framing.frame(framing.OUTPUT, b"abc")[:-1]])
 def test_a_background_process_that_goes_away_is_told(
     ending: bytes, converse: Callable[[Script], int]

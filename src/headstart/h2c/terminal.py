@@ -34,6 +34,12 @@ def tell(lines: bytes) -> None:
         return  # it is closed or full: there is nowhere to say so, and the exit code still counts
 
 
+def leave_interrupt() -> None:
+    """Begin a line behind the ^C that a terminal shows: there are last words to say."""
+    if is_terminal(2):
+        tell(b"\n")
+
+
 def show(text: str) -> None:
     """Write to standard output.
 
@@ -138,6 +144,7 @@ class Conversation:
             self._send(request)
             return self._answer_all()
         except (ConnectionResetError, EOFError) as error:
+            self._end_line()
             raise Failed(exits.LOST_DAEMON.format(self._log), exits.NOT_CONNECTED) from error
         finally:
             self._show_progress(b"")
@@ -163,6 +170,7 @@ class Conversation:
             self._output = Output()
         elif kind == framing.MESSAGE:
             self._show_progress(b"")
+            self._end_line()
             tell(payload)
         elif kind == framing.PROGRESS:
             self._show_progress(payload)
@@ -183,14 +191,18 @@ class Conversation:
             tell(b"\r" + line + b"\x1b[K")
         self._progress = bool(line)
 
+    def _end_line(self) -> None:
+        """A message begins on a line of its own where a terminal shows content before it."""
+        if self._output.is_amid_line and is_terminal(1) and is_terminal(2):
+            self._output.write(b"\n")
+
     def _tell_of_interrupts(self) -> None:
         """From now on the first Ctrl-C is told to the other side, which has last words to say."""
         import signal  # it takes a while to import
 
         def interrupted(number: int, frame: object) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            if is_terminal(2):
-                tell(b"\n")  # it shows ^C, and the last words begin behind that
+            leave_interrupt()
             self._send(framing.frame(framing.INTERRUPT))
 
         signal.signal(signal.SIGINT, interrupted)
@@ -282,12 +294,18 @@ def wait_readable(descriptor: int) -> None:
 class Output:
     """Where a response goes: standard output, or a file that appears when it is complete."""
 
-    __slots__ = ("_descriptor", "_path", "_unfinished")
+    __slots__ = ("_descriptor", "_ends_line", "_path", "_unfinished")
 
     def __init__(self) -> None:
         self._descriptor = 1
+        self._ends_line = True
         self._path = b""
         self._unfinished = b""
+
+    @property
+    def is_amid_line(self) -> bool:
+        """It is standard output, and what was written last there did not end its line."""
+        return self._descriptor == 1 and not self._ends_line
 
     def open(self, path: bytes) -> None:
         """Write to this file from now on; an old one stays until `keep`.
@@ -329,6 +347,8 @@ class Output:
             raise
         except OSError as error:
             raise self._failure(error) from error
+        if data:
+            self._ends_line = data.endswith(b"\n")
 
     def keep(self) -> None:
         """All has come: put the file in its place.

@@ -26,7 +26,9 @@ from headstart.h2c.wiretap.listen import listen
 from headstart.h2c.wiretap.taps import Taps
 from headstart.h2c.wiretap.tls import Tls
 from headstart.wire.frames import PREFACE, Direction
+from tests.h2c.on_terminal import on_terminal
 from tests.h2c.push_server import PushServer, push_server
+from tests.h2c.room import Room
 
 
 @pytest.fixture
@@ -213,6 +215,16 @@ async def test_a_client_that_cannot_be_accepted_does_not_keep_out_the_next(
 
     assert tapped.taps.connections == 1
     assert len([line for line in said if "Too many open files" in line]) == 1
+
+
+def test_last_words_begin_behind_the_ctrl_c_of_a_terminal(room: Room) -> None:
+    arguments = ("wiretap", "http://127.0.0.1:0", "http://127.0.0.1:1")
+    with on_terminal(room, *arguments) as shown:
+        shown.until("Ctrl-C ends it\r\n")
+        shown.press("\x03")
+        assert shown.end() == 0
+
+    assert "^C\r\nh2c: connections: 0" in shown.seen
 
 
 async def test_at_the_end_open_connections_are_closed(

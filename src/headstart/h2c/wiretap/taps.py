@@ -61,7 +61,8 @@ class Taps:
     async def serve(self, listeners: list[socket.socket]) -> None:
         """Forward until stopped, then close all connections."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(signal.SIGINT, self._interrupted)
+        for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop)
         for listener in listeners:
             self._begin(self._accept(listener))
@@ -75,6 +76,10 @@ class Taps:
             await asyncio.wait(tuple(self._tasks))
         for listener in listeners:
             listener.close()
+
+    def _interrupted(self) -> None:
+        terminal.leave_interrupt()
+        self.stop()
 
     def _begin(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)
