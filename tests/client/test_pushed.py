@@ -40,6 +40,22 @@ async def test_pushed_response_answers_one_request_without_a_frame() -> None:
     assert (await second).from_push is False
 
 
+async def test_pushed_body_that_is_looked_at_stays() -> None:
+    peer = await Peer.connected()
+    page, stream_id = await peer.asked()
+    promised = await peer.promise(stream_id)
+    before = peer.connection.look_at_pushed("GET", "/data")
+    await peer.answer(promised, b"pushed")
+    await peer.answer(stream_id)
+    await page
+
+    looks = [peer.connection.look_at_pushed("GET", "/data") for _ in range(2)]
+
+    assert (before, looks) == (b"", [b"pushed", b"pushed"])
+    assert peer.connection.look_at_pushed("GET", "/other") == b""
+    assert await (await peer.connection.request("GET", "/data")).read() == b"pushed"
+
+
 async def test_push_of_a_post_answers_a_get() -> None:
     peer = await Peer.connected()
     post = peer.request("POST", "/data", content=b"hello")

@@ -16,6 +16,7 @@ from headstart.client.origin import Origin
 from headstart.h2c import exits, options
 from headstart.h2c.conversation import Request
 from headstart.h2c.exchange import Patience, exchange
+from headstart.h2c.hinted import Kept
 from headstart.h2c.options.connections import Trust
 from headstart.h2c.options.requests import Exchange
 from headstart.h2c.progress import LEAST
@@ -150,6 +151,35 @@ async def test_a_request_that_no_push_answers_connects_again(
 
     assert await run(session, Recorder(), "get", *options, "/data") == 0
     assert server.requests == ["POST /data", "GET /data"]
+
+
+async def test_a_push_that_a_terminal_refuses_waits_for_a_file(
+    session: Session, server: PushServer
+) -> None:
+    await run(session, Recorder(), "post", "--data", "P\0NG", "/data")
+    refused, shown, kept = Recorder(), Recorder(), Recorder()
+
+    code = await run(session, refused, "get", "-v", "/data", to_terminal=True)
+    assert (code, refused.output) == (exits.REQUEST_FAILED, b"")
+    assert refused.messages == ["200, pushed on stream 2", exits.BINARY]
+    assert await run(session, shown, "get", "--keep", "-o", "-", "/data", to_terminal=True) == 0
+    assert await run(session, kept, "get", "-o", "image", "/data", to_terminal=True) == 0
+
+    assert kept.output == shown.output == b"I received the following data: P\0NG"
+    assert server.requests == ["POST /data"]
+    assert len(session.current().connection.pushes) == 0
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"P\0NG", exits.REQUEST_FAILED), (b"text", 0)])
+async def test_what_a_103_named_waits_as_well_if_a_terminal_refuses_it(
+    content: bytes, code: int, session: Session
+) -> None:
+    origin = session.current().connection.origin
+    now = asyncio.get_running_loop().time()
+    session.hinted.keep(origin, "/image", [], Kept(200, [], content, 3, now + 60), now)
+
+    assert await run(session, Recorder(), "get", "/image", to_terminal=True) == code
+    assert len(session.hinted) == (1 if code else 0)
 
 
 async def test_progress_is_shown_of_large_bodies_in_both_directions(session: Session) -> None:

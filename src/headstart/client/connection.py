@@ -20,7 +20,7 @@ from headstart.client.origin import Origin, as_ascii
 from headstart.client.patience import Patience
 from headstart.client.pings import Pings
 from headstart.client.pushed import PushedResponses
-from headstart.client.pushes import PushStore
+from headstart.client.pushes import Pushed, PushStore
 from headstart.client.response import Response
 from headstart.client.slots import Slots
 from headstart.client.upgrade import FirstRequest, upgrade_request
@@ -209,9 +209,24 @@ class H2Connection(Channel):
 
         It may still be on its way, and then fail.
         """
+        return self._find_pushed(method, target, headers) is not None
+
+    def look_at_pushed(
+        self, method: str, target: str, headers: Iterable[tuple[bytes, bytes]] = ()
+    ) -> bytes:
+        """The first part of the pushed body that would answer such a request; it stays there.
+
+        Empty where there is none, and where nothing of it has come.
+        """
+        pushed = self._find_pushed(method, target, headers)
+        return b"" if pushed is None else self._pushed.look(pushed.stream_id)
+
+    def _find_pushed(
+        self, method: str, target: str, headers: Iterable[tuple[bytes, bytes]]
+    ) -> Pushed | None:
         authority, fields = self._complete(headers)
         scheme, path = self.origin.scheme.encode(), target.encode("latin-1", "replace")
-        return self.pushes.find(method, scheme, authority, path, fields, self.now()) is not None
+        return self.pushes.find(method, scheme, authority, path, fields, self.now())
 
     async def ping(self, timeout: float | None = 10.0) -> float:
         """Seconds that a PING takes to the server and back (RFC 9113, 6.7).

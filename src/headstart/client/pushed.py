@@ -68,6 +68,10 @@ class PushedResponses:
         self.store.take(stream_id)
         return self.exchanges.pop(stream_id, None) is not None
 
+    def look(self, stream_id: int) -> bytes:
+        """The first part of a body that waits, which stays whole."""
+        return self.exchanges[stream_id].copy().take_part()
+
     def expire(self) -> None:
         """Let go of what is too old."""
         self._let_go(self.store.expire(self._clock()))

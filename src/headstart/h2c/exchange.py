@@ -35,6 +35,8 @@ from headstart.wire.payloads import visible
 _USER_AGENT = (b"user-agent", f"h2c/{__version__}".encode())
 _ACCEPT = (b"accept", b"*/*")
 _ATTEMPTS = 3
+# What text does not have.
+_BINARY = b"\0"
 
 
 class Patience:
@@ -94,7 +96,9 @@ async def exchange(
             would obey, and where its standard error is one, progress is shown there.
     """
     origin, target = split_url(command.where)
-    asking = _Asking(command, session, origin, target, fields_of(command, session))
+    must_be_text = request.stdout_is_terminal and command.output == ""
+    fields = fields_of(command, session)
+    asking = _Asking(command, session, origin, target, fields, must_be_text=must_be_text)
     kept = asking.kept()
     link = None if kept is not None else await asking.link()
     if link is not None and link.trust.insecure:
@@ -129,10 +133,7 @@ async def _following(
             following.informed(status, fields)
 
         code = await asking.ask(link, moving.content(None), moving.show, informed)
-    lines = list(following.lines())
-    if lines:
-        await moving.end_line()
-    for line in lines:
+    for line in following.lines():
         await conversation.say(line)
     return code
 
@@ -147,8 +148,11 @@ class _Asking:
         origin: Origin | None,
         target: str,
         fields: list[tuple[bytes, bytes]],
+        *,
+        must_be_text: bool,
     ) -> None:
         self.command = command
+        self.must_be_text = must_be_text
         self.session = session
         self.target = target
         self.fields = fields
@@ -161,9 +165,11 @@ class _Asking:
             return None
         origin = self._origin or session.current().connection.origin
         now = asyncio.get_running_loop().time()
-        return session.hinted.find(
-            command.method, origin, self.target, self.fields, now, stays=command.keep_push
-        )
+        asked = (command.method, origin, self.target, self.fields, now)
+        kept = session.hinted.find(*asked, stays=True)
+        if kept is None or command.keep_push or (self.must_be_text and _BINARY in kept.content):
+            return kept
+        return session.hinted.find(*asked, stays=False)
 
     async def link(self) -> Link:
         """The connection for it."""
@@ -214,9 +220,15 @@ class _Asking:
             content,
             timeout=None,
             use_pushes=self.command.use_pushes,
-            keep_push=self.command.keep_push,
+            keep_push=self.command.keep_push or self._is_refused_push(link.connection),
             informed=informed,
         )
+
+    def _is_refused_push(self, connection: H2Connection) -> bool:
+        """A pushed response that the terminal refuses waits there for `-o FILE`."""
+        if not self.must_be_text:
+            return False
+        return _BINARY in connection.look_at_pushed(self.command.method, self.target, self.fields)
 
 
 class _Moving:
@@ -230,7 +242,6 @@ class _Moving:
         self._request = request
         self._patience = patience
         self._to_terminal = request.stdout_is_terminal and command.output in ("", "-")
-        self._ends_a_line = True
 
     def content(self, size: int | None) -> bytes | AsyncIterator[bytes] | None:
         """The request's content.
@@ -283,23 +294,17 @@ class _Moving:
     async def _show_content(self, response: Response | Kept) -> bool:
         """False where it is binary, and nobody said that a terminal should have it all the same."""
         progress = self._progress("down", _length(response))
-        must_be_text = self._to_terminal and self._command.output != "-"
+        must_be_text = self._to_terminal and self._command.output == ""
         async for data in response.iter_bytes():
-            if must_be_text and b"\0" in data:
+            if must_be_text and _BINARY in data:
                 return False
             must_be_text = False  # what begins as text may go on as it likes
-            self._ends_a_line = data.endswith(b"\n")
             with self._patience.paused():
                 await self._conversation.out(data)
                 if not self._to_terminal:  # there, content and progress would mix
                     await progress.moved(len(data))
         await progress.end()
         return True
-
-    async def end_line(self) -> None:
-        """Messages that follow the content on a terminal begin on a line of their own."""
-        if self._to_terminal and self._request.stderr_is_terminal and not self._ends_a_line:
-            await self._conversation.out(b"\n")
 
     def _progress(self, what: str, total: int | None) -> Progress:
         clock = asyncio.get_running_loop().time
