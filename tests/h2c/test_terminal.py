@@ -221,6 +221,28 @@ def test_a_file_appears_when_all_of_it_has_come(
     assert os.listdir(tmp_path) == ["target"]
 
 
+@pytest.mark.parametrize("name", ["x" * 255, "\N{GREEK SMALL LETTER OMEGA}" * 127])
+def test_a_name_may_be_as_long_as_the_folder_takes(
+    name: str, converse: Callable[[Script], int], tmp_path: Path
+) -> None:
+    target = tmp_path / name
+
+    code = converse(output_to(target, framing.frame(framing.OUTPUT, b"all"), exit_with(0)))
+
+    assert code == 0
+    assert target.read_bytes() == b"all"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("ending", ["/", "/.", "/..", "//"])
+def test_a_folder_that_is_not_there_is_no_file(ending: str, tmp_path: Path) -> None:
+    output = terminal.Output()
+
+    with pytest.raises(Failed, match=f"nodir{ending}: it names a folder"):
+        output.open(os.fsencode(f"{tmp_path}/nodir{ending}"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_old_file_stays_when_the_request_fails(
     converse: Callable[[Script], int], tmp_path: Path
 ) -> None:

@@ -12,6 +12,9 @@ from _socket import MSG_WAITALL, socket
 
 from headstart.h2c import exits, framing
 
+# Octets of a file's name that are kept in that of the one which is written beside its place.
+_LONGEST_KEPT = 100
+
 
 class Failed(Exception):
     """The command ends here with a message; the background process learns it by our hanging up."""
@@ -316,6 +319,8 @@ class Output:
         self._path = path
         try:
             mode = mode_of(path)
+            if mode is None and os.path.basename(path) in (b"", b".", b".."):
+                raise IsADirectoryError(21, "it names a folder")
             if mode is None or stat.S_ISREG(mode):
                 self._path = os.path.realpath(path)
                 self._open_beside(mode)
@@ -327,7 +332,8 @@ class Output:
     def _open_beside(self, mode: int | None) -> None:
         if mode is not None and not os.access(self._path, os.W_OK):
             raise PermissionError(13, "permission denied")
-        beside = b"%b.%d.part" % (self._path, os.getpid())
+        folder, name = os.path.split(self._path)
+        beside = os.path.join(folder, b"%b.%d.part" % (shortened(name), os.getpid()))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(beside, flags, 0o666)
         self._unfinished = beside
@@ -377,6 +383,13 @@ class Output:
     def _failure(self, error: OSError) -> Failed:
         name = os.fsdecode(self._path) if self._path else "standard output"
         return Failed(exits.CANNOT_WRITE.format(name, error.strerror))
+
+
+def shortened(name: bytes) -> bytes:
+    """The name, or the beginning of one to which nothing could be added: it may have 255 octets."""
+    if len(name) <= _LONGEST_KEPT:
+        return name
+    return name[:_LONGEST_KEPT].decode("utf-8", "ignore").encode()
 
 
 def mode_of(path: bytes) -> int | None:
