@@ -31,10 +31,12 @@ async def session() -> AsyncIterator[Session]:
     await made.close()
 
 
-async def run(session: Session, recorder: Recorder, *arguments: str) -> int:
+async def run(
+    session: Session, recorder: Recorder, *arguments: str, width: int = 90, to_terminal: bool = True
+) -> int:
     command = options.parse(["load", *arguments])
     assert isinstance(command, LoadPage)
-    request = Request(__version__, "/", True, True, arguments, True, True, 90)
+    request = Request(__version__, "/", to_terminal, True, arguments, True, True, width)
     return await load(command, session, recorder, request)
 
 
@@ -50,6 +52,20 @@ async def test_it_shows_a_waterfall_and_the_sum(session: Session, server: PushSe
     assert image.split()[:5] == ["/i.png", "200", "5", "B", "request"]
     assert total.startswith("2 resources, 20 B in ")
     assert recorder.messages == []
+
+
+@pytest.mark.parametrize("to_terminal", [True, False])
+async def test_the_sum_fits_a_narrow_terminal_and_is_one_line_elsewhere(
+    to_terminal: bool, session: Session, server: PushServer
+) -> None:
+    recorder = Recorder()
+
+    await run(session, recorder, f"{server.origin}/page", width=50, to_terminal=to_terminal)
+
+    _, _, _, _, _, *told = recorder.output.decode().splitlines()
+    assert len(told) == (2 if to_terminal else 1)
+    assert " ".join(told).split()[-6:] == ["2", "requested,", "0", "hinted,", "0", "pushed"]
+    assert not to_terminal or max(map(len, told)) <= 50
 
 
 async def test_a_path_is_on_the_current_connection(session: Session, server: PushServer) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
-from headstart.h2c.load.report import as_json, notes, sentence
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.h2c.load.report import as_json, notes, sentence, wrapped
 from headstart.h2c.load.resource import Load, Way
 from tests.h2c.load.samples import PAGE, resource, sample
 
@@ -12,6 +15,17 @@ from tests.h2c.load.samples import PAGE, resource, sample
 def test_the_sum_is_a_sentence() -> None:
     assert sentence(sample()) == ("7 resources, 9.00 kB in 200 ms: 4 requested, 1 hinted, 1 pushed")
     assert sentence(Load(PAGE)).startswith("0 resources, 0 B in 0.0 ms")
+
+
+@given(st.integers(1, 100))
+def test_a_line_is_broken_between_words_only(width: int) -> None:
+    line = sentence(sample())
+
+    lines = wrapped(line, width)
+
+    assert " ".join(lines).split() == line.split()
+    assert all(len(one) <= width or len(one.split()) == 1 for one in lines)
+    assert all(one.startswith("  ") for one in lines[1:])
 
 
 def test_notes_say_what_failed_and_what_was_for_nothing() -> None:

@@ -74,7 +74,10 @@ async def _show(
         return
     colour = request.stdout_is_terminal and request.colour
     style = Style(request.width or UNKNOWN_WIDTH, request.unicode, colour)
-    for line in [*table(result, style), "", report.sentence(result), *report.notes(result)]:
+    told = [report.sentence(result), *report.notes(result)]
+    if request.stdout_is_terminal:
+        told = [part for line in told for part in report.wrapped(line, style.width)]
+    for line in [*table(result, style), "", *told]:
         await conversation.print(line)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 
 from headstart.h2c import figures
@@ -34,6 +35,13 @@ def notes(load: Load) -> Iterator[str]:
         yield f"sent ahead for nothing: {label(load, one)} ({one.way.value}) {why}"
     if load.skipped:
         yield f"not fetched: {len(load.skipped)} more; --max-resources N allows more"
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """A line in lines of so many columns, broken between words; no URL is broken."""
+    return textwrap.wrap(
+        line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _is_fetched_again(load: Load, one: Resource) -> bool:
