@@ -320,7 +320,10 @@ def request_fields(
             host with a port; the target is no path of printable ASCII; a field may not be sent.
     """
     if not _METHOD.fullmatch(method):
-        raise LocalProtocolError(f"{method!r} is no method that can be sent")
+        raise LocalProtocolError(
+            f"{method!r} is no method that can be sent",
+            hint="Name one in capitals; CONNECT is none, for there are no tunnels here.",
+        )
     if not valid_authority(authority):
         raise LocalProtocolError(f"{authority!r} is no host with an optional port")
     if not valid_target(target) and not (target == b"*" and method == "OPTIONS"):

@@ -95,6 +95,8 @@ def test_hints_are_followed_by_a_get() -> None:
 def test_any_other_method_can_be_asked_for() -> None:
     assert exchange("request", "propfind", "/").method == "PROPFIND"
     assert "is no method" in mistake("request", "GET /", "/")
+    for name in ("CONNECT", "connect"):
+        assert "'h2c connect HOST:PORT' makes a connection" in mistake("request", name, "/")
 
 
 def test_an_empty_name_of_a_file_takes_nothing_that_follows_for_its_own() -> None:

@@ -135,6 +135,11 @@ def _exchange_options(options: Options) -> None:
 def _method(text: str) -> str:
     if not text.isascii() or not text.replace("-", "").replace("_", "").isalnum():
         raise argparse.ArgumentTypeError(f"{text!r} is no method")
+    if text.upper() == "CONNECT":
+        raise argparse.ArgumentTypeError(
+            "CONNECT asks for a tunnel, which h2c does not make; "
+            "'h2c connect HOST:PORT' makes a connection, other methods are requests on it"
+        )
     return text.upper()
 
 
