@@ -242,6 +242,16 @@ async def test_with_fail_a_bad_status_has_no_content(session: Session) -> None:
     assert recorder.messages == [exits.STATUS.format(500)]
 
 
+async def test_with_fail_a_bad_status_has_its_fields_where_they_are_wanted(
+    session: Session,
+) -> None:
+    recorder = Recorder()
+
+    assert await run(session, recorder, "get", "--fail", "-i", "/status/500") == 1
+    assert recorder.output == b"HTTP/2 500\ncontent-type: text/plain\n\n"
+    assert recorder.messages == [exits.STATUS.format(500)]
+
+
 async def test_cancelling_resets_the_stream(session: Session, server: PushServer) -> None:
     waiting = asyncio.ensure_future(run(session, Recorder(), "get", "/hang"))
     while not server.requests:

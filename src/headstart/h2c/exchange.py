@@ -279,11 +279,11 @@ class _Moving:
         command, conversation = self._command, self._conversation
         if command.verbose:
             await conversation.say(_provenance(response))
+        if command.include:
+            await conversation.out(_heads(response, printable=self._to_terminal))
         if command.fail and response.status >= 400:
             await conversation.say(exits.STATUS.format(response.status))
             return exits.REQUEST_FAILED
-        if command.include:
-            await conversation.out(_heads(response, printable=self._to_terminal))
         if not await self._show_content(response):
             await conversation.say(exits.BINARY)
             return exits.REQUEST_FAILED
