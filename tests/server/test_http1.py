@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import socket
 import ssl
 import subprocess
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -843,6 +845,30 @@ def test_node_agent_makes_many_requests_on_one_connection() -> None:
 
         assert counters(server).accepted == 1
     assert json.loads(done.stdout) == [[200, str(n * 1000 + 1)] for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "tls"])
+def test_connection_that_was_lost_is_freed_without_the_garbage_collector(tls: bool) -> None:
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+            return
+        await send(start(200, []))
+        await send(body(bytes(1_000_000)))
+
+    gc.disable()
+    try:
+        with running(large, tls=tls, timeout_keep_alive=300) as server:
+            with tls_socket(server.port) if tls else connected(server) as client:
+                client.sendall(GOOD)
+                assert client.recv(1)
+                (seen,) = map(weakref.ref, server.server.server_state.connections)
+                assert seen() is not None
+            until(lambda: counters(server).open == 0, "the end")
+
+            until(lambda: seen() is None, "that nothing refers to it")
+    finally:
+        gc.enable()
 
 
 def test_h2load_over_http_1_1_loses_nothing() -> None:

@@ -151,6 +151,7 @@ class Http1Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the seat back, and say why the connection ended where nobody has yet."""
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
         if self._call is not None:
             self._call.client_left(self._abandoned)
         self._leave()
@@ -158,6 +159,17 @@ class Http1Connection(HttpToolsProtocol):
             self.seat.free()
         if not self._told:
             self._tell(self._end or Closing.PEER_LEFT)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Leave nothing for the garbage collector, which may not run in a long time.
+
+        What TLS wrote into keeps its largest size as long as the transport is referred to.
+        """
+        self._ending.detach()
+        self.pipeline.clear()
+        self._call = None
+        self.cycle = cast(Any, None)  # as uvicorn has it before the first
 
     def _leave(self) -> None:
         self._worker.watched.discard(self)
@@ -524,16 +536,22 @@ class _Ending(asyncio.Transport):
 
     def __init__(self, connection: Http1Connection) -> None:
         super().__init__()
-        self._connection = connection
+        self._connection: Http1Connection | None = connection
+
+    def detach(self) -> None:
+        """The connection is lost."""
+        self._connection = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._connection.transport.write(data)
+        if self._connection is not None:
+            self._connection.transport.write(data)
 
     def is_closing(self) -> bool:
-        return self._connection.transport.is_closing()
+        return self._connection is None or self._connection.transport.is_closing()
 
     def close(self) -> None:
-        self._connection.end()
+        if self._connection is not None:
+            self._connection.end()
 
 
 def _framing_refusal(version: str, fields: Fields, websocket: bool) -> _Answer | None:
