@@ -29,13 +29,7 @@ Everything else runs in the background process, which reads the arguments as wel
 
 For `start --dump` and `wiretap`, bytes of all connections beside their way:
 
-    tap.py           decodes them, and hands the frames to a writer
-    dump.py          which frames are shown and how; frames as text
-    jsonlines.py     frames as JSON
-    har.py           exchanges as an HTTP archive, of what exchanges.py puts together
-    cookies.py       cookies as archives have them
-    codings.py       content without gzip or deflate
-    sink.py          the file or standard output that a dump goes to
+    dump/            decodes them: frames as text, as JSON, as an HTTP archive
     keylog.py        TLS keys, for `--keylog`
     wiretap/         forwards connections in the foreground, without a background process
 

@@ -20,11 +20,11 @@ from typing import TextIO
 from headstart.errors import HeadstartError
 from headstart.h2c import claim, exits, keylog, launch, options, sockets, terminal
 from headstart.h2c.conversation import Conversation
+from headstart.h2c.dump.tap import Dump
 from headstart.h2c.options.process import Start
 from headstart.h2c.service import Service
 from headstart.h2c.session import Session
 from headstart.h2c.sockets import Place
-from headstart.h2c.tap import Dump
 
 _LOG = logging.getLogger(__name__)
 

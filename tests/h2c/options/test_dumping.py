@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.h2c import options
-from headstart.h2c.dump import DumpFormat, FrameFilter
+from headstart.h2c.dump.text import DumpFormat, FrameFilter
 from headstart.h2c.options.process import Start
 from tests.h2c.options.typed import mistake
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headstart.h2c import options
-from headstart.h2c.dump import DumpFormat, DumpOptions
+from headstart.h2c.dump.text import DumpFormat, DumpOptions
 from headstart.h2c.options.process import Start
 from tests.h2c.options.typed import mistake
 

@@ -6,7 +6,7 @@ import pytest
 
 from headstart.client.origin import Origin
 from headstart.h2c import options
-from headstart.h2c.dump import DumpFormat
+from headstart.h2c.dump.text import DumpFormat
 from headstart.h2c.options.connections import Trust
 from headstart.h2c.options.wiretapping import Wiretap
 from tests.h2c.options.typed import mistake

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from headstart.h2c import exits, options, terminal, wiretap
+from headstart.h2c.dump.sink import Sink
 from headstart.h2c.options.wiretapping import Wiretap
-from headstart.h2c.sink import Sink
 from headstart.h2c.terminal import Failed
 from headstart.wire.frames import PREFACE
 from tests.h2c.push_server import PushServer, push_server

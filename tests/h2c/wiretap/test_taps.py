@@ -20,8 +20,8 @@ from headstart import devca
 from headstart.client.connect import connect
 from headstart.client.origin import Origin
 from headstart.h2c import options, terminal
+from headstart.h2c.dump.tap import Dump
 from headstart.h2c.options.wiretapping import Wiretap
-from headstart.h2c.tap import Dump
 from headstart.h2c.wiretap.listen import listen
 from headstart.h2c.wiretap.taps import Taps
 from headstart.h2c.wiretap.tls import Tls

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from headstart.h2c.dump import DumpFormat, DumpOptions, FrameFilter
+from headstart.h2c.dump.text import DumpFormat, DumpOptions, FrameFilter
 from headstart.h2c.options.grammar import Options
 
 

@@ -9,7 +9,7 @@ import argparse
 from dataclasses import dataclass
 
 from headstart.errors import ConfigurationError
-from headstart.h2c.dump import DumpOptions
+from headstart.h2c.dump.text import DumpOptions
 from headstart.h2c.options.dumping import dump_options, dump_options_of, only_with_a_dump
 from headstart.h2c.options.grammar import Grammar, seconds
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from headstart.client.origin import Origin
 from headstart.client.tls import is_loopback
 from headstart.errors import ConfigurationError
-from headstart.h2c.dump import DumpOptions
+from headstart.h2c.dump.text import DumpOptions
 from headstart.h2c.options.connections import Trust, trust, trust_options
 from headstart.h2c.options.dumping import dump_options, dump_options_of
 from headstart.h2c.options.grammar import Grammar

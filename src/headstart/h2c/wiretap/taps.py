@@ -14,9 +14,9 @@ from headstart.client.errors import TimedOut
 from headstart.client.origin import Origin
 from headstart.errors import HeadstartError
 from headstart.h2c import exits, terminal
+from headstart.h2c.dump.tap import Dump
 from headstart.h2c.failures import explanation
 from headstart.h2c.options.wiretapping import Wiretap
-from headstart.h2c.tap import Dump
 from headstart.h2c.wiretap import opening
 from headstart.h2c.wiretap.relay import Relay
 from headstart.h2c.wiretap.tls import Tls

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.h2c.codings import LONGEST, undone
+from headstart.h2c.dump.codings import LONGEST, undone
 
 
 @pytest.mark.parametrize("coding", [b"gzip", b"x-gzip", b" GZip "])

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.h2c.dump import Source
-from headstart.h2c.exchanges import Bounds, Exchange, Exchanges
+from headstart.h2c.dump.exchanges import Bounds, Exchange, Exchanges
+from headstart.h2c.dump.text import Source
 from headstart.wire.frames import Direction, Frame, FrameDecoder
 from tests.h2c.transcript import (
     RECEIVED,

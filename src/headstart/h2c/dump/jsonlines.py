@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from headstart.h2c.dump import FrameFilter, Source
+from headstart.h2c.dump.text import FrameFilter, Source
 from headstart.wire.frames import Frame
 
 

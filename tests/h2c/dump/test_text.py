@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.errors import ConfigurationError
-from headstart.h2c.dump import HIDDEN, FrameFilter, Source, TextWriter, masked
+from headstart.h2c.dump.text import HIDDEN, FrameFilter, Source, TextWriter, masked
 from headstart.wire.frames import Direction, Frame, FrameDecoder
 
 SENT, RECEIVED = Direction.SENT, Direction.RECEIVED

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.h2c.sink import Sink
+from headstart.h2c.dump.sink import Sink
 from headstart.h2c.terminal import Failed
 
 

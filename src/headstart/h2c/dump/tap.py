@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import assert_never
 
 from headstart.h2c import exits
-from headstart.h2c.dump import DumpFormat, DumpOptions, Source, TextWriter, Writer, masked
-from headstart.h2c.har import HarWriter
-from headstart.h2c.jsonlines import JsonWriter
-from headstart.h2c.sink import Sink
+from headstart.h2c.dump.har import HarWriter
+from headstart.h2c.dump.jsonlines import JsonWriter
+from headstart.h2c.dump.sink import Sink
+from headstart.h2c.dump.text import DumpFormat, DumpOptions, Source, TextWriter, Writer, masked
 from headstart.h2c.terminal import Failed, is_terminal
 from headstart.wire.frames import ConnectionFrames, Direction, Frame
 

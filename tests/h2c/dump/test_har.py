@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from hario_core.models.har_1_2 import HarLog
 
-from headstart.h2c.dump import FrameFilter, Source, masked
-from headstart.h2c.exchanges import Bounds
-from headstart.h2c.har import HarWriter
-from headstart.h2c.sink import Sink
+from headstart.h2c.dump.exchanges import Bounds
+from headstart.h2c.dump.har import HarWriter
+from headstart.h2c.dump.sink import Sink
+from headstart.h2c.dump.text import FrameFilter, Source, masked
 from headstart.learn.logs import LogFile, LogFormat
 from headstart.wire.frames import Frame
 from tests.h2c.transcript import (

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.h2c.cookies import request_cookies, response_cookies
+from headstart.h2c.dump.cookies import request_cookies, response_cookies
 
 
 def test_a_request_may_have_its_cookies_in_one_field_or_in_several() -> None:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from headstart.h2c.dump import Source
+from headstart.h2c.dump.text import Source
 from headstart.wire.frames import Direction, Frame
 from headstart.wire.payloads import HeaderList
 

@@ -17,11 +17,11 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from headstart import __version__
-from headstart.h2c.codings import undone
-from headstart.h2c.cookies import request_cookies, response_cookies
-from headstart.h2c.dump import FrameFilter, Source
-from headstart.h2c.exchanges import Bounds, Exchange, Exchanges, Message
-from headstart.h2c.jsonlines import date_of, frame_fields, text_of
+from headstart.h2c.dump.codings import undone
+from headstart.h2c.dump.cookies import request_cookies, response_cookies
+from headstart.h2c.dump.exchanges import Bounds, Exchange, Exchanges, Message
+from headstart.h2c.dump.jsonlines import date_of, frame_fields, text_of
+from headstart.h2c.dump.text import FrameFilter, Source
 from headstart.wire.frames import Direction, Frame
 from headstart.wire.payloads import HeaderList
 

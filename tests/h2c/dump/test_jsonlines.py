@@ -10,8 +10,8 @@ from hpack import Encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.h2c.dump import FrameFilter, Source
-from headstart.h2c.jsonlines import JsonWriter, date_of, text_of
+from headstart.h2c.dump.jsonlines import JsonWriter, date_of, text_of
+from headstart.h2c.dump.text import FrameFilter, Source
 from headstart.wire.frames import Direction, Frame, FrameDecoder
 
 SENT, RECEIVED = Direction.SENT, Direction.RECEIVED

@@ -12,11 +12,12 @@ from hpack import Encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.h2c import exits, options, tap
-from headstart.h2c.dump import DumpFormat, DumpOptions
+from headstart.h2c import exits, options
+from headstart.h2c.dump import tap
+from headstart.h2c.dump.sink import Sink
+from headstart.h2c.dump.tap import Dump
+from headstart.h2c.dump.text import DumpFormat, DumpOptions
 from headstart.h2c.options.process import Start
-from headstart.h2c.sink import Sink
-from headstart.h2c.tap import Dump
 from headstart.h2c.terminal import Failed
 from headstart.wire.frames import PREFACE, Direction
 
