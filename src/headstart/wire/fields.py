@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
 
 from headstart.config import WireLimits
 from headstart.errors import LocalProtocolError
@@ -40,6 +42,8 @@ _CONNECTION_SPECIFIC = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
 _METHOD_NAMES = frozenset(_KNOWN_METHODS.values())
+# With so many octets at most, the thousand targets that are remembered stay small.
+REMEMBERED_LENGTH: Final = 256
 _SCHEMES = frozenset({b"https", b"http"})
 # An underscore for the dash of these would shadow the real field in a CGI or WSGI environment.
 _SHADOWS = frozenset({b"content_length", b"transfer_encoding", b"content_type"})
@@ -267,6 +271,12 @@ def promise_refusal(method: str, headers: Fields, credentials: bool) -> Refusal 
 def valid_target(target: bytes) -> bool:
     """Whether `target` is an absolute path of printable ASCII without a fragment."""
     return _TARGET.fullmatch(target) is not None
+
+
+@lru_cache(1024)
+def known_target(target: bytes) -> bool:
+    """As `valid_target`, remembered: for targets of `REMEMBERED_LENGTH` at most."""
+    return valid_target(target)
 
 
 def valid_authority(authority: bytes) -> bool:

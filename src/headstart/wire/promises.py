@@ -7,15 +7,15 @@ Each `wire.server.ServerConnection` owns one `PromiseHeads`.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from headstart.reasons import Refusal
 from headstart.wire.events import Fields
-from headstart.wire.fields import checked_fields, promise_refusal, valid_target
-
-# Targets that are known to be well-formed: so many, of 256 bytes at most.
-_REMEMBERED = 1024
-_REMEMBERED_LENGTH = 256
+from headstart.wire.fields import (
+    REMEMBERED_LENGTH,
+    checked_fields,
+    known_target,
+    promise_refusal,
+    valid_target,
+)
 
 
 class PromiseHeads:
@@ -77,7 +77,4 @@ class PromiseHeads:
 
 def promisable_target(target: bytes) -> bool:
     """Whether it is an absolute path of printable ASCII without a fragment."""
-    return _is_valid(target) if len(target) <= _REMEMBERED_LENGTH else valid_target(target)
-
-
-_is_valid = lru_cache(_REMEMBERED)(valid_target)
+    return known_target(target) if len(target) <= REMEMBERED_LENGTH else valid_target(target)

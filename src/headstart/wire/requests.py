@@ -8,17 +8,16 @@ one. Each `wire.server.ServerConnection` owns one `RequestReader`.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from headstart.config import WireLimits
 from headstart.wire.events import RequestReceived, RequestRefused, RequestTemplate
-from headstart.wire.fields import header_list_size, read_request, valid_target
+from headstart.wire.fields import (
+    REMEMBERED_LENGTH,
+    header_list_size,
+    known_target,
+    read_request,
+)
 
 _Section = tuple[tuple[bytes, bytes], ...]
-
-# What is kept of targets is bounded in number and length: 1,024 of 256 bytes.
-_REMEMBERED = 1024
-_REMEMBERED_LENGTH = 256
 
 
 class RequestReader:
@@ -48,7 +47,7 @@ class RequestReader:
             return self._first(stream_id, headers, end_stream)
         template = self._template
         target = headers[at][1]
-        if template is None or len(target) > template.target_room or not _is_well_formed(target):
+        if template is None or len(target) > template.target_room or not known_target(target):
             return self._again(stream_id, headers, end_stream)
         return RequestReceived(
             stream_id,
@@ -81,13 +80,7 @@ class RequestReader:
                 request.authority,
                 tuple(request.headers),
                 # Longer ones are not remembered.
-                min(room, self._limits.max_target_size, _REMEMBERED_LENGTH),
+                min(room, self._limits.max_target_size, REMEMBERED_LENGTH),
             )
             request.template = self._template
         return request
-
-
-@lru_cache(_REMEMBERED)
-def _is_well_formed(target: bytes) -> bool:
-    """Whether it is an absolute path; "*" is read in general, and so is what is long."""
-    return valid_target(target)
