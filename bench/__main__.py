@@ -1,6 +1,6 @@
 """The command: reads options, measures, prints the tables, keeps the results. Exit status 0, 1
-where headstart itself could not be measured or a tool is missing, 2 for a wrong call, 130 after
-Ctrl-C; what was measured until then is kept.
+where headstart itself could not be measured or a tool is missing, 2 for a wrong call, 3 where a
+figure is not as wanted, 130 after Ctrl-C; what was measured until then is kept.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shutil import which
 from types import FrameType
 from typing import Final
 
-from bench import report, scenarios
+from bench import report, scenarios, targets
 from bench.cores import CORES, on
 from bench.jobs import Effort, Job, jobs
 from bench.machine import Machine, describe
@@ -35,7 +35,8 @@ where the rates themselves come and go with what else the machine does. Two core
 the server, one for the load. Nothing else should run meanwhile.
 
 Results are kept in docs/benchmarks: results.json, and made from it results.md and results.svg. A
-run of some scenarios replaces those and keeps the others.
+run of some scenarios replaces those and keeps the others. The exit status is 3 where a figure is
+not as wanted.
 """
 
 _EXAMPLES = """\
@@ -76,7 +77,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if stopped:
         print("bench: stopped, and the servers too.", file=sys.stderr)
         return 130
-    return 1 if any(BASELINE in result.failures for result in keeper.results) else 0
+    return _status(keeper.results)
+
+
+def _status(results: Sequence[Result]) -> int:
+    """The exit status after all was measured; says what is not as wanted."""
+    missed = targets.missed(results)
+    for line in missed:
+        print(f"bench: missed: {line}", file=sys.stderr)
+    if any(BASELINE in result.failures for result in results):
+        return 1
+    return 3 if missed else 0
 
 
 def _run(todo: Sequence[Job], keeper: Keeper) -> bool:

@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from shutil import which
 
 from bench.clients.contest import PACKAGES
 from bench.cores import CORES
@@ -56,8 +57,8 @@ def describe(peers: list[Peer]) -> Machine:
         processor=processor(_read("/proc/cpuinfo")) or platform.processor() or "unknown",
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
         memory=_memory(),
-        system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        python=f"{platform.python_implementation()} {platform.python_version()}",
+        system=_system(),
+        python=_python(),
         h2load=program_version("h2load"),
         cores_used=str(CORES),
         load=round(os.getloadavg()[0], 2),
@@ -81,6 +82,8 @@ def revision() -> str:
 
 
 def _git(*words: str) -> str:
+    if which("git") is None:
+        return ""
     said = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     return said.stdout.strip()
 
@@ -99,6 +102,20 @@ def _read(path: str) -> str:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def _system() -> str:
+    kernel = f"{platform.system()} {platform.release()} {platform.machine()}"
+    try:
+        return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {kernel}"
+    except (OSError, KeyError):
+        return kernel
+
+
+def _python() -> str:
+    """Version, and the compiler, by which builds of one version differ."""
+    name = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{name} ({platform.python_compiler()})"
 
 
 def _memory() -> int:

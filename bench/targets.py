@@ -113,6 +113,23 @@ def markdown(results: Sequence[Result]) -> str:
     return "\n".join([*head, *rows])
 
 
+def missed(results: Sequence[Result]) -> list[str]:
+    """What was measured and is not as wanted, a line each."""
+    found = {result.scenario.name: result for result in results}
+    lines = []
+    for target in TARGETS:
+        if target.scenario not in found:
+            continue
+        result = found[target.scenario]
+        measured = target.measured(result)
+        if measured is not None and not target.is_met(result):
+            rivals = " and ".join(target.rivals)
+            lines.append(
+                f"{target.scenario} against {rivals}: {measured.middle:.2f}, wanted {target.wanted}"
+            )
+    return lines
+
+
 def _row(target: Target, result: Result) -> str:
     measured = target.measured(result)
     processor = target.by_processor_time(result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,27 @@ def test_this_machine_is_like_itself() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\d, commit (\w+\+?)", described.stamp)
 
 
+def test_builds_of_the_same_version_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = describe([])
+    monkeypatch.setattr("platform.python_compiler", lambda: "another compiler")
+
+    after = describe([])
+
+    assert after.python.endswith("(another compiler)")
+    assert not after.is_like(before)
+
+
+def test_system_without_a_name_is_told_by_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = describe([]).system
+
+    def absent() -> dict[str, str]:
+        raise OSError("no os-release")
+
+    monkeypatch.setattr("platform.freedesktop_os_release", absent)
+
+    assert describe([]).system in named
+
+
 def test_figures_of_another_machine_may_not_stand_beside() -> None:
     assert not replace(MACHINE, processor="another").is_like(MACHINE)
     assert not replace(MACHINE, cores=3).is_like(MACHINE)
@@ -36,5 +58,11 @@ def test_figures_of_another_machine_may_not_stand_beside() -> None:
 
 def test_no_repository_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.machine._git", lambda *_: "")
+
+    assert revision() == "unknown"
+
+
+def test_no_git_is_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
 
     assert revision() == "unknown"

@@ -180,6 +180,26 @@ def test_headstart_that_fails_is_a_failure(
     assert measured == []
 
 
+def test_figure_that_is_not_as_wanted_is_told_and_is_the_exit_status(
+    tmp_path: Path,
+    measured: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def measure(plan: Plan, _folder: Path, _: object, done: Callable[[Result], None]) -> None:
+        servers = {"headstart": samples(100), "h2corn": samples(99), "granian": samples(50)}
+        done(Result(plan.scenarios[0], servers))
+
+    monkeypatch.setattr(jobs, "measure", measure)
+
+    status = main(["--only", "bare", "--output", str(tmp_path)])
+
+    said = capsys.readouterr().err
+    assert (status, measured) == (3, [])
+    assert "missed: bare against h2corn and granian: 1.01, wanted at least 1.2" in said
+    assert "uvicorn" not in said
+
+
 def test_table_and_picture_are_drawn_again_without_measuring(
     tmp_path: Path, measured: list[str]
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from bench.rounds import Result
 from bench.sample import Sample, by_p99
 from bench.scenarios import SCENARIOS, named
-from bench.targets import TARGETS, Target, markdown
+from bench.targets import TARGETS, Target, markdown, missed
 from tests.bench.made import samples
 
 FASTEST = Target("bare", ("h2corn", "granian"), 1.2)
@@ -92,3 +92,11 @@ def test_learning_is_held_against_headstart_without_it() -> None:
     text = markdown([Result(scenario, sides)])
 
     assert "with learning: requests/s | headstart | at least 0.7 | 0.80" in text
+
+
+def test_what_is_met_or_was_not_measured_is_not_missed() -> None:
+    assert missed([rates(headstart=[121.0], h2corn=[100.0])]) == []
+    assert missed([rates(headstart=[100.0])]) == []
+    assert missed([rates(headstart=[100.0], uvicorn=[50.0])]) == [
+        "bare against uvicorn: 2.00, wanted at least 5"
+    ]
