@@ -20,6 +20,36 @@ _LOOKS_PER_TIMEOUT = 4
 _SHORTEST_LOOK = 0.01
 
 
+class Backlog:
+    """What waits to be written on one transport, and since when nothing of it was read."""
+
+    __slots__ = ("_unread",)
+
+    def __init__(self) -> None:
+        self._unread: tuple[float, int] | None = None
+        """Since when how many bytes wait."""
+
+    def was_read(self) -> None:
+        """There is room again, though it may be full at each look."""
+        self._unread = None
+
+    def is_stalled(self, size: int, now: float, patience: float) -> bool:
+        """Whether for too long nothing was read.
+
+        Args:
+            size: Bytes that wait.
+            now: Seconds.
+            patience: Seconds.
+        """
+        if not size:
+            self._unread = None
+        elif self._unread is None or size < self._unread[1]:
+            self._unread = (now, size)
+        else:
+            return now - self._unread[0] >= patience
+        return False
+
+
 class Deadlines:
     """The clocks of one connection.
 

@@ -26,6 +26,7 @@ from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
     RequestResponseCycle,
 )
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from headstart.reasons import Closing
@@ -33,6 +34,8 @@ from headstart.server.abandoned import Abandoned, has_left
 from headstart.server.admission import Seat
 from headstart.server.call import Call
 from headstart.server.counters import EXTENSION
+from headstart.server.deadlines import Backlog
+from headstart.server.websocket import WebSocketConnection
 from headstart.server.worker import Worker, call_size
 from headstart.wire.events import Fields, RequestRefused
 from headstart.wire.fields import read_request
@@ -92,6 +95,8 @@ class Http1Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        if self.ws_protocol_class is WebSocketsSansIOProtocol:
+            self.ws_protocol_class = WebSocketConnection
         self._worker = worker = Worker.of(server_state, config, self.loop)
         self._limits = limits = worker.options.limits
         self._max_head = limits.max_target_size + limits.max_header_size + _LINE_OVERHEAD
@@ -120,8 +125,7 @@ class Http1Connection(HttpToolsProtocol):
         self._lingering: float | None = None
         self._draining = False
         self._drain_timer: asyncio.TimerHandle | None = None
-        self._unread: tuple[float, int] | None = None
-        """Since when how many bytes wait to be written."""
+        self._backlog = Backlog()
         self._left_at: float | None = None
         """Since when the client has left that nobody reads from."""
         self._abandoned = Abandoned.of(server_state, worker.options, self.loop)
@@ -184,7 +188,7 @@ class Http1Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """The client reads."""
         super().resume_writing()
-        self._unread = None
+        self._backlog.was_read()
 
     # Parsing.
 
@@ -343,7 +347,10 @@ class Http1Connection(HttpToolsProtocol):
         super().handle_websocket_upgrade()
         self._over = True
         self._leave()
-        if self.seat is not None:
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, WebSocketConnection):
+            protocol.seat = self.seat
+        elif self.seat is not None:
             self._worker.keep_seat(self.seat, self.transport)
 
     def _without_upgrade(self) -> bytes:
@@ -478,7 +485,8 @@ class Http1Connection(HttpToolsProtocol):
     def second_passed(self, now: float) -> None:
         """Look whether the client, or what it does not read, has taken too long."""
         options = self._worker.options
-        if self._is_stalled(now):
+        waits = self.transport.get_write_buffer_size()
+        if self._backlog.is_stalled(waits, now, options.stall_timeout):
             self._tell(Closing.STALLED)
             self.transport.abort()
         elif self._lingering is not None:
@@ -514,17 +522,6 @@ class Http1Connection(HttpToolsProtocol):
         self._since = now
         if came < least and not self.cycle.waiting_for_100_continue:
             self._refuse(_Answer(408, "the body came too slowly", Closing.BODY_TIMEOUT))
-
-    def _is_stalled(self, now: float) -> bool:
-        """Whether for too long nothing was read of what waits for the client."""
-        size = self.transport.get_write_buffer_size()
-        if not size:
-            self._unread = None
-        elif self._unread is None or size < self._unread[1]:
-            self._unread = (now, size)
-        else:
-            return now - self._unread[0] >= self._worker.options.stall_timeout
-        return False
 
 
 class _Ending(asyncio.Transport):
