@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 from headstart.config import ServerOptions
 from headstart.server.protocol import HeadstartProtocol
 from headstart.server.run import Config
-from tests.fuzzing.clock import ClockLoop
+from tests.clock import ClockLoop
 from tests.fuzzing.memory import Socket
 
 _LONG: Final = 400.0

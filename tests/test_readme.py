@@ -13,6 +13,7 @@ from pathlib import Path
 from textwrap import dedent, indent
 
 from tests.h2c.room import room, wait_until
+from tests.ports import free_port
 from tests.server.live import environment, serving
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -21,13 +22,6 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 def blocks(language: str) -> list[str]:
     fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
     return [text for kind, text in fenced if kind == language]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -6,7 +6,6 @@ Each is a context manager that stops what it started.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 import trustme
 
 from tests.peers import peer
+from tests.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,6 @@ def certificates(folder: Path) -> Certificates:
     for blob in leaf.cert_chain_pems:
         blob.write_to_path(files.certfile, append=True)
     return files
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

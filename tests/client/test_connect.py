@@ -21,22 +21,23 @@ from headstart.client.errors import (
     TlsFailed,
 )
 from headstart.client.origin import Origin
-from tests.client.live import Nghttpd, certificates, free_port, nghttpd, raw_server
+from tests.client.live import Nghttpd, certificates, nghttpd, raw_server
 from tests.h2c.push_server import push_server
+from tests.ports import closed_port
 
 
 async def test_cleartext_server_answers_and_pushes(server: Nghttpd) -> None:
     connection = await connect(Origin("http", "localhost", server.port))
 
-    page = await connection.request("GET", "/page.html", timeout=5)
-    pushed = await connection.request("GET", "/style.css", timeout=5)
+    page = await connection.request("GET", "/page.html", timeout=30)
+    pushed = await connection.request("GET", "/style.css", timeout=30)
 
     assert await page.read() == b"<html>"
     assert (pushed.from_push, await pushed.read()) == (True, b"css")
     assert (connection.alpn, connection.tls_version) == (None, None)
     assert connection.peername[1] == server.port
     assert connection.server_settings
-    assert 0 < await connection.ping(5) < 5
+    assert 0 < await connection.ping(30) < 30
     await connection.aclose()
 
 
@@ -44,7 +45,7 @@ async def test_tls_server_answers(tls_server: Nghttpd) -> None:
     origin = Origin("https", "localhost", tls_server.port)
     connection = await connect(origin, cafile=tls_server.cafile)
 
-    response = await connection.request("GET", "/page.html", timeout=5)
+    response = await connection.request("GET", "/page.html", timeout=30)
 
     assert await response.read() == b"<html>"
     assert connection.alpn == "h2"
@@ -56,8 +57,8 @@ async def test_tls_server_answers(tls_server: Nghttpd) -> None:
 async def test_large_bodies_go_both_ways(server: Nghttpd) -> None:
     connection = await connect(Origin("http", "localhost", server.port), push=False)
 
-    sent = await connection.request("POST", "/big", content=b"x" * 3_000_000, timeout=5)
-    body = await (await connection.request("GET", "/big", timeout=5)).read()
+    sent = await connection.request("POST", "/big", content=b"x" * 3_000_000, timeout=30)
+    body = await (await connection.request("GET", "/big", timeout=30)).read()
 
     assert sent.status == 200
     assert body == server.big
@@ -80,9 +81,9 @@ async def test_certificate_for_another_name_is_refused_with_a_hint(tls_server: N
     assert "name" in caught.value.hint
 
 
-async def test_closed_port_is_told(unused_port: int) -> None:
-    with pytest.raises(ConnectFailed, match="refuses") as caught:
-        await connect(Origin("https", "localhost", unused_port))
+async def test_closed_port_is_told() -> None:
+    with closed_port() as port, pytest.raises(ConnectFailed, match="refuses") as caught:
+        await connect(Origin("https", "localhost", port))
 
     assert "running" in caught.value.hint
 
@@ -152,7 +153,7 @@ async def test_server_that_says_nothing_times_out() -> None:
 async def test_server_that_is_killed_fails_its_requests_at_once(tmp_path: Path) -> None:
     async with nghttpd(tmp_path) as server:
         connection = await connect(Origin("http", "localhost", server.port))
-        reading = await connection.request("GET", "/big", timeout=5)
+        reading = await connection.request("GET", "/big", timeout=30)
         server.kill()
 
         with pytest.raises(RequestFailed):
@@ -171,11 +172,6 @@ async def test_nothing_is_left_behind(server: Nghttpd) -> None:
     gc.collect()
 
     assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-@pytest.fixture
-def unused_port() -> int:
-    return free_port()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from headstart.wire.events import Fields
 from headstart.wire.fields import response_fields
 from headstart.wire.frames import Direction
 from tests.client.peer import ORIGIN, Peer
+from tests.clock import timeless
 
 # Requests and responses.
 
@@ -433,6 +434,7 @@ async def test_lost_connection_fails_all_requests_at_once() -> None:
         await peer.connection.ping()
 
 
+@timeless
 async def test_request_without_progress_times_out_and_resets_its_stream() -> None:
     peer = await Peer.connected()
 
@@ -444,6 +446,7 @@ async def test_request_without_progress_times_out_and_resets_its_stream() -> Non
     assert peer.resets() == [(1, ErrorCode.CANCEL)]
 
 
+@timeless
 async def test_body_without_progress_times_out_and_resets_its_stream() -> None:
     peer = await Peer.connected()
     task, stream_id = await peer.asked(timeout=0.05)
@@ -456,6 +459,7 @@ async def test_body_without_progress_times_out_and_resets_its_stream() -> None:
     assert peer.resets() == [(1, ErrorCode.CANCEL)]
 
 
+@timeless
 async def test_progress_renews_the_time_out() -> None:
     peer = await Peer.connected()
     task, stream_id = await peer.asked(timeout=0.2)

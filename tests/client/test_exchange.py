@@ -9,6 +9,7 @@ import pytest
 from headstart.client.errors import RequestFailed, TimedOut
 from headstart.client.exchange import Exchange
 from headstart.client.patience import Patience
+from tests.clock import timeless
 
 
 class Owner:
@@ -110,6 +111,7 @@ async def test_all_who_wait_are_woken() -> None:
     await asyncio.gather(*waiting)
 
 
+@timeless
 async def test_time_out_counts_from_the_last_thing_that_moved() -> None:
     one = exchange(Owner())
     loop = asyncio.get_running_loop()
@@ -119,7 +121,7 @@ async def test_time_out_counts_from_the_last_thing_that_moved() -> None:
     with pytest.raises(TimedOut, match=r"0\.08 s"):
         await one.response_begun(0.08)
 
-    assert loop.time() - begun >= 0.12
+    assert loop.time() - begun == pytest.approx(0.13)
 
 
 async def test_who_asks_late_is_told_of_what_came_before() -> None:

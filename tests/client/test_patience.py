@@ -9,6 +9,7 @@ import pytest
 
 from headstart.client.errors import TimedOut
 from headstart.client.patience import Patience
+from tests.clock import timeless
 
 
 @dataclass
@@ -44,6 +45,7 @@ def timers() -> int:
     return sum(not timer.cancelled() for timer in scheduled)
 
 
+@timeless
 async def test_what_does_not_move_is_given_up_with_its_name() -> None:
     patience = patience_of_this_loop()
     waiter = asyncio.get_running_loop().create_future()
@@ -54,6 +56,7 @@ async def test_what_does_not_move_is_given_up_with_its_name() -> None:
         await waiter
 
 
+@timeless
 async def test_each_wait_has_its_own_time_out_whichever_began_first() -> None:
     patience = patience_of_this_loop()
 
@@ -61,30 +64,31 @@ async def test_each_wait_has_its_own_time_out_whichever_began_first() -> None:
         wait(patience, Asked(), 0.15), wait(patience, Asked(), 0.05), wait(patience, Asked(), 0.1)
     )
 
-    assert took[1] >= 0.05
-    assert took[2] >= 0.1
-    assert took[0] >= 0.15
+    assert took == pytest.approx([0.15, 0.05, 0.1])
     assert timers() == 0
 
 
+@timeless
 async def test_what_moves_begins_anew() -> None:
     patience, what, loop = patience_of_this_loop(), Asked(), asyncio.get_running_loop()
     loop.call_later(0.05, lambda: setattr(what, "progress", loop.time()))
 
     took = await wait(patience, what, 0.08)
 
-    assert took >= 0.13
+    assert took == pytest.approx(0.13)
 
 
+@timeless
 async def test_what_the_caller_holds_up_is_not_given_up() -> None:
     patience, what, loop = patience_of_this_loop(), Asked(paused=True), asyncio.get_running_loop()
     loop.call_later(0.1, lambda: setattr(what, "paused", False))
 
     took = await wait(patience, what, 0.04)
 
-    assert took >= 0.1
+    assert took == pytest.approx(0.1, abs=0.04)
 
 
+@timeless
 async def test_many_waits_one_after_the_other_share_one_timer() -> None:
     patience, loop = patience_of_this_loop(), asyncio.get_running_loop()
 
@@ -98,6 +102,7 @@ async def test_many_waits_one_after_the_other_share_one_timer() -> None:
     assert timers() == 0
 
 
+@timeless
 async def test_a_wait_that_has_ended_is_left_alone() -> None:
     patience, loop = patience_of_this_loop(), asyncio.get_running_loop()
     waiter = loop.create_future()
@@ -110,6 +115,7 @@ async def test_a_wait_that_has_ended_is_left_alone() -> None:
     assert waiter.result() is None
 
 
+@timeless
 async def test_no_end_is_no_time_out() -> None:
     patience = patience_of_this_loop()
     waiter = asyncio.get_running_loop().create_future()

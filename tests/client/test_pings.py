@@ -8,6 +8,7 @@ import pytest
 
 from headstart.client.errors import RequestFailed, TimedOut
 from tests.client.peer import Peer
+from tests.clock import timeless
 
 
 async def test_ping_under_way_fails_with_the_connection() -> None:
@@ -21,6 +22,7 @@ async def test_ping_under_way_fails_with_the_connection() -> None:
         await ping
 
 
+@timeless
 async def test_ping_without_an_answer_times_out() -> None:
     peer = await Peer.connected()
 
@@ -28,6 +30,7 @@ async def test_ping_without_an_answer_times_out() -> None:
         await peer.connection.ping(timeout=0.01)
 
 
+@timeless
 async def test_answer_that_nobody_waits_for_is_ignored() -> None:
     peer = await Peer.connected()
 

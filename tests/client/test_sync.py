@@ -14,8 +14,8 @@ import pytest
 from headstart import SyncClient
 from headstart.client.errors import ConnectFailed, RequestFailed, TimedOut
 from headstart.errors import ConfigurationError, LocalProtocolError
-from tests.client.live import free_port
 from tests.h2c.frame_server import frame_server
+from tests.ports import closed_port
 from tests.servers.conftest import Servers
 from tests.servers.site import FILES, PAGE, SCRIPT, STYLE
 
@@ -90,8 +90,8 @@ def test_errors_are_those_of_the_tree(servers: Servers) -> None:
     with SyncClient() as client:
         with pytest.raises(ConfigurationError):
             client.get("/path")
-        with pytest.raises(ConnectFailed):
-            client.get(f"http://localhost:{free_port()}/")
+        with closed_port() as port, pytest.raises(ConnectFailed):
+            client.get(f"http://localhost:{port}/")
         with (
             pytest.raises(RequestFailed),
             client.stream("GET", servers("node").clear + "/reset") as broken,
@@ -111,26 +111,25 @@ def test_error_in_the_content_reaches_the_caller(servers: Servers) -> None:
 
 
 def test_nothing_is_left_of_a_client_that_is_closed(servers: Servers) -> None:
-    before = threading.active_count()
-    client = SyncClient(servers("node").clear)
+    server, before = servers("node"), set(threading.enumerate())
+    client = SyncClient(server.clear)
     client.get("/small.txt")
-    during = threading.active_count()
+    during = set(threading.enumerate()) - before
 
     client.close()
     client.close()
 
-    assert (during, threading.active_count()) == (before + 1, before)
+    assert len(during) == 1
+    assert during.isdisjoint(threading.enumerate())
     with pytest.raises(LocalProtocolError, match="closed"):
         client.get("/small.txt")
 
 
 def test_client_that_was_never_used_needs_no_thread() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
 
     with SyncClient("http://localhost"):
-        during = threading.active_count()
-
-    assert during == before
+        assert before.issuperset(threading.enumerate())
 
 
 def test_it_works_without_uvloop(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:

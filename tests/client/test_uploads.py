@@ -14,6 +14,7 @@ from headstart.config import ClientLimits, WireLimits
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import TrailersReceived
 from tests.client.peer import Peer
+from tests.clock import timeless
 
 
 async def test_small_content_goes_with_its_length() -> None:
@@ -163,6 +164,7 @@ async def test_trailers_that_http_forbids_fail_the_request() -> None:
     assert peer.connection.streams() == []
 
 
+@timeless
 async def test_time_that_the_caller_takes_for_a_part_does_not_count() -> None:
     peer = await Peer.connected()
     go_on = asyncio.Event()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.fuzzing.clock import ClockLoop
+from tests.clock import ClockLoop
 
 
 class Socket(asyncio.Transport):

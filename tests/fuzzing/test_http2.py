@@ -26,8 +26,8 @@ from headstart.server.cycle import Cycle
 from headstart.server.http2 import Http2Connection
 from headstart.server.run import Config
 from headstart.wire.server import ServerConnection
+from tests.clock import ClockLoop
 from tests.fuzzing.apps import PATHS, Careless, application
-from tests.fuzzing.clock import ClockLoop
 from tests.fuzzing.frames import (
     Author,
     Move,

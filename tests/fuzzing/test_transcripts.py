@@ -23,7 +23,7 @@ from headstart.client import Client
 from headstart.errors import HeadstartError
 from headstart.h2c import exits
 from headstart.wire.frames import ConnectionFrames, Direction
-from tests.fuzzing.clock import ClockLoop
+from tests.clock import ClockLoop
 from tests.fuzzing.memory import Socket
 from tests.fuzzing.mutations import mutate
 from tests.fuzzing.profile import WANTED

@@ -26,6 +26,7 @@ from headstart import devca
 from headstart.config import ServerOptions
 from headstart.server import run
 from headstart.server.run import Config
+from tests.clock import SKIPPING, SkippingLoop
 
 PATIENCE = 20.0
 SOURCES = Path(__file__).parents[2] / "src"
@@ -59,8 +60,7 @@ class Gate:
 
     async def passed(self) -> None:
         """Wait until it is open."""
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.shield(asyncio.wrap_future(self._opened))
+        await asyncio.shield(asyncio.wrap_future(self._opened))
 
 
 class _Server(run.Server):
@@ -106,6 +106,12 @@ class LiveServer:
         """Call it in the server's thread."""
         self.server.loop.call_soon_threadsafe(function)
 
+    def skip(self, seconds: float, steps: int = 8) -> None:
+        """Let time pass, in steps, and whatever is due then happen; asks for `skipping`."""
+        assert isinstance(self.server.loop, SkippingLoop)
+        skipped = self.server.loop.skip(seconds, steps)
+        asyncio.run_coroutine_threadsafe(skipped, self.server.loop).result(PATIENCE)
+
     def begin_to_stop(self) -> None:
         """What SIGTERM does."""
         self.server.should_exit = True
@@ -129,15 +135,23 @@ class LiveServer:
 
 @contextmanager
 def running(
-    app: Any, options: ServerOptions | None = None, *, tls: bool = False, **settings: Any
+    app: Any,
+    options: ServerOptions | None = None,
+    *,
+    tls: bool = False,
+    skipping: bool = False,
+    **settings: Any,
 ) -> Iterator[LiveServer]:
     """Serve `app` in a thread.
 
     Args:
         options: Ours.
         tls: With the development certificate.
+        skipping: On a loop whose time the test can `skip`.
         settings: uvicorn's.
     """
+    if skipping:
+        settings |= {"loop": SKIPPING}
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     if tls:

@@ -9,6 +9,7 @@ from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
 from headstart.server.abandoned import Abandoned, has_left
+from tests.clock import timeless
 
 
 async def forever(started: list[int], number: int) -> None:
@@ -26,6 +27,7 @@ async def calls(count: int) -> list[asyncio.Task[None]]:
     return tasks
 
 
+@timeless
 async def test_call_is_cancelled_after_its_grace() -> None:
     abandoned = Abandoned(asyncio.get_running_loop(), grace=0.01, most=10)
     first, second = await calls(2)
@@ -66,6 +68,7 @@ async def test_call_that_ends_by_itself_is_forgotten() -> None:
     assert len(abandoned) == 0
 
 
+@timeless
 async def test_later_call_has_its_own_grace() -> None:
     abandoned = Abandoned(asyncio.get_running_loop(), grace=0.1, most=10)
     first, second = await calls(2)

@@ -139,7 +139,10 @@ def test_flood_of_connections_leaves_no_seat_taken() -> None:
     with running(hello, options, forwarded_allow_ips="10.9.9.9") as server:
         for _ in range(300):
             connect(server, "127.0.0.2").close()
-        until(lambda: counted(server).open == 0, "the end of all")
+        counts = counted(server)
+        refused = Closing.ADDRESS_CONNECTIONS
+        until(lambda: counts.accepted + counts.connections[refused] == 300, "all of them")
+        until(lambda: counts.open == 0, "the end of all")
 
         with connect(server, "127.0.0.2") as client:
             assert not is_refused(client)

@@ -17,9 +17,11 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from headstart import Push, PushBuilder, Refusal
 from headstart.config import ServerOptions, WireLimits
+from headstart.reasons import Closing
 from tests.server.apps import Receive, Scope, Send, answer, body, start
 from tests.server.live import Gate, running, until
 from tests.server.raw import RawClient
+from tests.server.test_http1 import counters
 
 LINK = b"</a.css>; rel=preload; as=style"
 
@@ -186,22 +188,12 @@ def test_client_that_reads_nothing_is_cut_off() -> None:
         await answer(send, b"x" * 8_000_000)
 
     with running(app, ServerOptions(stall_timeout=0.3), lifespan="off") as server:
-        with socket.create_connection(("127.0.0.1", server.port)) as silent:
-            engine = ngh2.Connection(ngh2.Role.CLIENT)
-            engine.initiate_connection({ngh2.Setting.INITIAL_WINDOW_SIZE: 2**31 - 1})
-            engine.set_local_window_size(2**31 - 1)
-            engine.send_request(
-                [
-                    (b":method", b"GET"),
-                    (b":scheme", b"http"),
-                    (b":authority", b"localhost"),
-                    (b":path", b"/"),
-                ],
-                end_stream=True,
-            )
-            silent.sendall(engine.data_to_send())
-            until(lambda: server.server.server_state.connections, "the connection")
-            until(lambda: not server.server.server_state.connections, "the end")
+        settings: dict[int, int] = {ngh2.Setting.INITIAL_WINDOW_SIZE: 2**31 - 1}
+        with RawClient(server.port, settings) as silent:
+            silent.engine.set_local_window_size(2**31 - 1)
+            silent.settle()
+            silent.request()
+            until(lambda: counters(server).connections[Closing.STALLED] == 1, "the end")
         with RawClient(server.port) as client:
             assert client.get(b"/").status == 200
 
@@ -226,8 +218,8 @@ def test_client_that_vanishes_while_a_file_is_sent_leaves_nothing_behind(tmp_pat
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.socket.close()
 
-        until(lambda: not server.server.server_state.tasks, "the end of all calls")
-        assert opened() == 0
+        tasks = server.server.server_state.tasks
+        until(lambda: not tasks and opened() == 0, "the end of all calls and their files")
 
 
 @pytest.mark.parametrize("path", ["style.css", "/app/style.css"])
@@ -348,10 +340,13 @@ def test_request_that_never_ends_does_not_keep_its_connection_busy() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, b"answered")
 
-    options = ServerOptions(idle_timeout=0.2)
-    with running(app, options, lifespan="off") as server, RawClient(server.port) as client:
+    with (
+        running(app, lifespan="off", skipping=True) as server,
+        RawClient(server.port) as client,
+    ):
         stream_id = client.request(b"/", method=b"POST", body=b"part", end_stream=False)
         assert client.read_on(stream_id).status == 200
+        server.skip(2 * ServerOptions().idle_timeout)
         client.until_closed()
 
         assert [error for _, error in client.goaways] == ["NO_ERROR"]

@@ -260,7 +260,7 @@ async def test_default_is_a_part_of_the_machine() -> None:
 
 
 def test_worker_looks_at_the_clock_only_while_there_are_connections() -> None:
-    with running(hello, ServerOptions(header_timeout=0.04)) as server:
+    with running(hello, ServerOptions(stall_timeout=0.04)) as server:
         with RawClient(server.port) as client:
             client.get()
             worker = worker_of(server)

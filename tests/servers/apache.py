@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.servers import running
 from tests.servers.running import Server
 from tests.servers.site import HINTED, PAGE, SCRIPT, STYLE
@@ -98,7 +99,7 @@ def apache() -> Iterator[Server]:
     Files can be put below /stored/; /linked has a Link header.
     """
     with running.folder() as place:
-        clear, tls, http1 = running.free_ports(3)
+        clear, tls, http1 = (free_port() for _ in range(3))
         (place.root / "stored").mkdir()
         configuration = place.write(
             "apache.conf",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.ports import free_port
 from tests.servers import running
 from tests.servers.running import Server
 from tests.servers.site import PAGE, SCRIPT, STYLE
@@ -46,7 +47,7 @@ STREAMS = 8
 def h2o() -> Iterator[Server]:
     """An h2o that runs until the block ends; /echo answers what it is sent."""
     with running.folder() as place:
-        clear, tls = running.free_ports(2)
+        clear, tls = (free_port() for _ in range(2))
         configuration = place.write(
             "h2o.yaml",
             _CONFIGURATION.format(

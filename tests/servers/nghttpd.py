@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.ports import free_port
 from tests.servers import running
 from tests.servers.running import Server
 from tests.servers.site import PAGE, SCRIPT, STYLE
@@ -20,7 +21,7 @@ def nghttpd() -> Iterator[Server]:
     A request with content is answered with that content, and a file with the trailer `checksum`.
     """
     with running.folder() as place:
-        clear, tls = running.free_ports(2)
+        clear, tls = (free_port() for _ in range(2))
         options = [
             "--address=127.0.0.1",
             f"--htdocs={place.root}",

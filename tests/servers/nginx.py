@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.ports import free_port
 from tests.servers import running
 from tests.servers.running import Server
 from tests.servers.site import PAGE, SCRIPT, STYLE
@@ -66,7 +67,7 @@ def nginx(keepalive_requests: int = 1000) -> Iterator[Server]:
         keepalive_requests: After so many a connection takes no more.
     """
     with running.folder() as place:
-        clear, tls, http1, http1_tls = running.free_ports(4)
+        clear, tls, http1, http1_tls = (free_port() for _ in range(4))
         configuration = place.write(
             "nginx.conf",
             _CONFIGURATION.format(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.servers import running
 from tests.servers.running import Server
 
@@ -18,7 +19,7 @@ STREAMS = 8
 def node() -> Iterator[Server]:
     """A Node server that runs until the block ends; what its paths answer is in `server.mjs`."""
     with running.folder() as place:
-        clear, tls = running.free_ports(2)
+        clear, tls = (free_port() for _ in range(2))
         script = place.path / "server.mjs"
         shutil.copy(Path(__file__).with_name("server.mjs"), script)
         arguments = [

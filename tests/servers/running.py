@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,15 +99,6 @@ def folder() -> Iterator[Folder]:
     """A folder that goes with the block; below /tmp, since nobody may enter pytest's own."""
     with tempfile.TemporaryDirectory(prefix="server-", ignore_cleanup_errors=True) as path:
         yield Folder(Path(path))
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports on 127.0.0.1 that nobody uses, all different."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 @contextmanager
