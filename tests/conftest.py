@@ -1,12 +1,14 @@
-"""What every test gets: its own data folder, and a count of tests skipped for want of peers.
+"""What every test gets: its own data folder, Ctrl-C, a count of what was skipped for want of peers.
 
 Changes the environment of the whole run: HEADSTART_DATA points into a temporary folder, so that no
-test reads or writes the user's development CA.
+test reads or writes the user's development CA. A shell starts what runs in the background with
+Ctrl-C ignored, and so would be every program that a test starts and interrupts.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +21,11 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_DATA", str(tmp_path_factory.mktemp("headstart-data")))
         yield
+
+
+def pytest_configure() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from bench.scenarios import App
 from bench.servers import PEERS, Certificate, Peer, RunningServer, ServerFailed, Site, write_files
+from tests.server.live import until
 
 CLEARTEXT = Site(App.BARE, None, Path("files"))
 TLS = Site(App.BARE, Certificate(Path("leaf.pem"), Path("key.pem")), Path("files"))
@@ -77,15 +77,11 @@ def test_workers_that_outlive_their_parent_are_killed(tmp_path: Path) -> None:
 
     with RunningServer(script(STUBBORN), CLEARTEXT, log) as server:
         server.wait_until_up()
-        deadline = time.monotonic() + 5
-        while not log.read_text().strip() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: log.read_text().endswith("\n"), "the worker's number")
         worker = int(log.read_text())
         assert is_alive(worker)
 
-    while is_alive(worker) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not is_alive(worker)
+    until(lambda: not is_alive(worker), "the worker's end")
 
 
 def test_server_that_logs_each_request_is_no_fair_race(tmp_path: Path) -> None:

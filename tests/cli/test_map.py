@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -362,7 +363,7 @@ def visit(port: int) -> None:
             assert client.get(target, fields).status == 200
 
 
-def test_running_server_is_shown_and_obeys_within_two_seconds(tmp_path: Path) -> None:
+def test_running_server_is_shown_and_obeys(tmp_path: Path) -> None:
     store = tmp_path / "learned.sqlite3"
     page = "http://localhost/site/"
     with serving("headstart.demo.app:app", "--store", str(store)) as server:
@@ -372,9 +373,13 @@ def test_running_server_is_shown_and_obeys_within_two_seconds(tmp_path: Path) ->
 
         said("never", "/site/timing.js", "--store", store)
         said("pin", page, "/site/paper.svg", "--store", store)
-        time.sleep(2)
+        numbers = count(3)
 
-        with RawClient(server.port, address="127.0.0.3") as client:
-            assert promised(client) == {b"/site/style.css", b"/site/paper.svg"}
+        def obeys() -> bool:
+            time.sleep(0.3)  # who comes again and again for the page alone is a robot
+            with RawClient(server.port, address=f"127.0.0.{next(numbers)}") as client:
+                return promised(client) == {b"/site/style.css", b"/site/paper.svg"}
+
+        until(obeys, "what was ordered")
         said("forget", page, "--store", store)
         assert page not in {row["page"] for row in json.loads(said("--json", "--store", store))}

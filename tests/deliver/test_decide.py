@@ -524,9 +524,9 @@ def test_deciding_for_twenty_candidates_takes_microseconds() -> None:
     assets = [Asset(f"/{n}.css", ["style", "image"][n % 2], 0.5 + n / 50) for n in range(20)]
     seen, times = Seen(Memory(), ORIGIN), []
     for _ in range(200):
-        began = time.perf_counter()
+        began = time.thread_time()
         decide(TAKES_PUSH, assets, seen, OPTIONS)
-        times.append(time.perf_counter() - began)
+        times.append(time.thread_time() - began)
 
     # 17 µs where it was measured; the bound is for slow and busy machines.
     assert sorted(times)[100] < 500e-6

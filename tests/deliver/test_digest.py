@@ -242,8 +242,8 @@ def test_base64url_comes_back(value: bytes) -> None:
     ],
 )
 def test_no_field_takes_long(field: bytes) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     parse(field[:MAX_FIELD])
 
     # Under a millisecond in truth; what is not linear would take seconds.
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.5

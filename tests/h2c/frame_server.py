@@ -153,6 +153,8 @@ class FrameServer:
     def close(self) -> None:
         """End all threads."""
         self._listening.shutdown(socket.SHUT_RDWR)
+        accepting, *_ = self._threads
+        accepting.join(PATIENCE)  # so that there will be no more than these
         for sock in self._socks:
             _shut(sock)
         for thread in self._threads:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from headstart.h2c.daemon import Daemon
 from headstart.h2c.options.process import Start
 from headstart.h2c.session import Session
 from headstart.h2c.sockets import Place, reach
+from tests.clock import SkippingLoop
+from tests.h2c.room import PATIENCE
 
 
 def start_command() -> Start:
@@ -24,12 +27,16 @@ def start_command() -> Start:
     return command
 
 
+IDLE = 100.0
+"""Seconds of which none are waited for."""
+
+
 async def serve(
     place: Place,
     *,
     idle_timeout: float | None = None,
     uid_of: Callable[[socket.socket], int] = lambda connection: os.getuid(),
-    during: Callable[[Daemon], None] = lambda running: None,
+    during: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until stopped; `during` runs in a thread once the socket answers."""
     running = Daemon(place, Session(), idle_timeout, uid_of)
@@ -37,9 +44,29 @@ async def serve(
     ready = asyncio.Event()
     serving = asyncio.ensure_future(running.serve(claim.claim(place), ready.set))
     await ready.wait()
-    await loop.run_in_executor(None, during, running)
+    await loop.run_in_executor(None, during)
     async with asyncio.timeout(10):
         await serving
+
+
+def serve_until_idle(
+    place: Place,
+    during: Callable[[Callable[[float], None]], None],
+    uid_of: Callable[[socket.socket], int] = lambda connection: os.getuid(),
+) -> None:
+    """Serve with a time for idleness, on a loop on which `during` can skip so much time."""
+
+    async def whole() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SkippingLoop)
+
+        def skip(seconds: float) -> None:
+            asyncio.run_coroutine_threadsafe(loop.skip(seconds, 10), loop).result(PATIENCE)
+
+        await serve(place, idle_timeout=IDLE, uid_of=uid_of, during=partial(during, skip))
+
+    with asyncio.Runner(loop_factory=SkippingLoop) as runner:
+        runner.run(whole())
 
 
 def ask(place: Place, *arguments: str) -> int:
@@ -50,7 +77,7 @@ def ask(place: Place, *arguments: str) -> int:
 
 
 async def test_stop_is_answered_when_the_socket_is_gone(place: Place) -> None:
-    def stop(_: Daemon) -> None:
+    def stop() -> None:
         assert ask(place, "stop") == exits.OK
         assert not Path(place.socket).exists()
         claim.claim(place).release()
@@ -58,16 +85,17 @@ async def test_stop_is_answered_when_the_socket_is_gone(place: Place) -> None:
     await serve(place, during=stop)
 
 
-async def test_a_process_of_another_user_is_refused(
+def test_a_process_of_another_user_is_refused(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def intrude(running: Daemon) -> None:
+    def intrude(skip: Callable[[float], None]) -> None:
         connection = reach(place)
         assert connection is not None
         assert connection.recv(framing.HEADER_SIZE) == b""
         connection.close()
+        skip(2 * IDLE)
 
-    await serve(place, idle_timeout=0.2, uid_of=lambda connection: 4711, during=intrude)
+    serve_until_idle(place, intrude, uid_of=lambda connection: 4711)
 
     assert "a process of user 4711 was refused" in caplog.text
 
@@ -78,16 +106,18 @@ async def test_it_ends_when_idle(place: Place) -> None:
     assert not Path(place.socket).exists()
 
 
-async def test_a_command_keeps_it_from_being_idle(place: Place) -> None:
-    def linger(_: Daemon) -> None:
+def test_a_command_keeps_it_from_being_idle(place: Place) -> None:
+    def linger(skip: Callable[[float], None]) -> None:
         connection = reach(place)
         assert connection is not None
-        connection.settimeout(0.3)
-        with pytest.raises(TimeoutError):
+        skip(5 * IDLE)
+        connection.setblocking(False)
+        with pytest.raises(BlockingIOError):
             connection.recv(1)
         connection.close()
+        skip(2 * IDLE)
 
-    await serve(place, idle_timeout=0.05, during=linger)
+    serve_until_idle(place, linger)
 
 
 def test_a_second_one_in_the_foreground_is_refused(

@@ -21,6 +21,7 @@ from headstart.h2c.options.connections import Trust
 from headstart.h2c.options.requests import Exchange
 from headstart.h2c.progress import LEAST
 from headstart.h2c.session import Session
+from tests.clock import timeless
 from tests.h2c.frame_server import Connection, frame_server
 from tests.h2c.push_server import PushServer, push_server
 from tests.h2c.recorder import Recorder
@@ -288,6 +289,7 @@ async def test_each_103_and_the_header_section_are_moves(
     assert recorder.output == b"/x/y"
 
 
+@timeless
 async def test_patience_that_is_renewed_goes_on() -> None:
     async with Patience(1.0) as patience:
         for _ in range(3):
@@ -295,12 +297,14 @@ async def test_patience_that_is_renewed_goes_on() -> None:
             patience.renew()
 
 
+@timeless
 async def test_patience_ends_when_nothing_moves() -> None:
     with pytest.raises(TimedOut, match=r"nothing moved for 0\.05 s"):
         async with Patience(0.05):
             await asyncio.sleep(5)
 
 
+@timeless
 async def test_patience_does_not_count_the_turns_of_the_command() -> None:
     async with Patience(0.05) as patience:
         with patience.paused():

@@ -571,7 +571,7 @@ def test_an_error_amid_content_begins_on_a_line_of_its_own_on_a_terminal(
 
     with on_terminal(room, "get", "/half") as terminal:
         assert terminal.end() == 1
-    with on_terminal(room, "get", "--timeout", "0.3", "/stall") as stalled:
+    with on_terminal(room, "get", "--timeout", "2", "/stall") as stalled:
         assert stalled.end() == exits.TIMED_OUT
     piped = room.h2c("get", "/half")
 

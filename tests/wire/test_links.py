@@ -193,10 +193,10 @@ def test_a_link_without_rel_and_as_has_none() -> None:
 def test_a_hostile_value_of_64_kib_is_read_in_linear_time(start: str, unit: str) -> None:
     value = start + unit * (65_536 // len(unit))
 
-    begun = time.process_time()
+    begun = time.thread_time()
     parse(value)
 
-    assert time.process_time() - begun < 0.5
+    assert time.thread_time() - begun < 0.5
 
 
 # Anything.
