@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,31 @@ def test_several_processes_can_have_it_open(path: Path) -> None:
     assert second.in_place
     first.close()
     second.close()
+
+
+def test_who_comes_while_another_makes_it_waits_and_opens_that(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have seen that there is none; one is the first to be alone, and keeps it open."""
+    path.parent.mkdir()
+    looking = os.open(files._lock_path(path), os.O_RDWR | os.O_CREAT)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    made: list[files.OpenFile] = []
+
+    def make_it_meanwhile(seconds: float) -> None:
+        if not made:
+            os.close(looking)
+            made.append(open_file(path, Operator()))
+
+    monkeypatch.setattr(time, "sleep", make_it_meanwhile)
+    operator = Operator()
+    file = open_file(path, operator)
+
+    assert file.in_place
+    assert made[0].in_place
+    assert operator.lines == []
+    file.close()
+    made[0].close()
 
 
 @pytest.mark.parametrize("content", [os.urandom(20_000), b"SQLite format 3\0" + bytes(5000)])

@@ -141,23 +141,40 @@ def unprivileged() -> Iterator[None]:
 # What other processes do
 
 
+@dataclass(frozen=True)
+class Turn:
+    """One exchange of a worker; times are the machine's, the same for all processes."""
+
+    begun: float
+    ended: float
+    published: int
+    learned: int
+
+
 def run_worker(path: Path, pipe: Connection) -> None:
-    """Publishes what it is sent and sends what it learns, about once a second, until None."""
+    """Publishes what it is sent and sends what it learns, about once a second, until None; then it
+    sends its turns.
+    """
     operator = Operator()
     store = open_store(path, operator)
     store.load()
     pipe.send("ready")
     due = time.monotonic() + _TURN
+    turns: list[Turn] = []
     while True:
         outbox: list[Record] = []
         while pipe.poll(max(0.0, due - time.monotonic())):
             told = pipe.recv()
             if told is None:
                 store.close()
+                pipe.send(turns)
                 return
             outbox.append(told)
         due += _TURN
-        for record in store.exchange(outbox):
+        begun = time.monotonic()
+        learned = store.exchange(outbox)
+        turns.append(Turn(begun, time.monotonic(), len(outbox), len(learned)))
+        for record in learned:
             pipe.send(record)
 
 

@@ -176,15 +176,27 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _open_or_make(path: Path, lock: int, warn: Warn) -> sqlite3.Connection:
+    end = time.monotonic() + _PATIENCE
+    while (connection := _open_with_others(path, lock)) is None:
+        if _try(lock, fcntl.LOCK_EX):
+            connection = _make_alone(path, warn)
+            # Between the two locks another process may get it alone; it will find nothing to mend.
+            _take(lock, fcntl.LOCK_SH, path)
+            break
+        # Others have it open, or look as this process does, and one of them will make it.
+        if time.monotonic() > end:
+            raise _held_by_others(path)
+        time.sleep(_PAUSE)
+    return connection
+
+
+def _open_with_others(path: Path, lock: int) -> sqlite3.Connection | None:
+    """The file, if there is one that is not damaged."""
     _take(lock, fcntl.LOCK_SH, path)
     with suppress(DamagedError):
         if path.exists():
             return _connect(path, "mode=rw")
-    _take(lock, fcntl.LOCK_EX, path)
-    connection = _make_alone(path, warn)
-    # Between the two locks another process may get it alone; it will find nothing to mend.
-    _take(lock, fcntl.LOCK_SH, path)
-    return connection
+    return None
 
 
 def _make_alone(path: Path, warn: Warn) -> sqlite3.Connection:
@@ -213,18 +225,28 @@ def _move_aside(path: Path) -> Path:
 
 def _take(lock: int, kind: int, path: Path) -> None:
     """Takes the lock, or raises `StoreError` after a while; none is held meanwhile."""
-    fcntl.flock(lock, fcntl.LOCK_UN)
     end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            return fcntl.flock(lock, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise StoreError(
-                    f"{path} has to be made anew, but others still have it open",
-                    hint="It will be tried again; ending the other processes helps.",
-                ) from None
+    while not _try(lock, kind):
+        if time.monotonic() > end:
+            raise _held_by_others(path)
         time.sleep(_PAUSE)
+
+
+def _try(lock: int, kind: int) -> bool:
+    """Takes the lock if it can be had now; else none is held."""
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _held_by_others(path: Path) -> StoreError:
+    return StoreError(
+        f"{path} has to be made anew, but others still have it open",
+        hint="It will be tried again; ending the other processes helps.",
+    )
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
