@@ -43,7 +43,8 @@ def test_the_help_lists_every_command() -> None:
     with pytest.raises(HelpWanted) as caught:
         options.parse(["--help"])
 
-    assert re.findall(r"^    ([a-z-]+) ", str(caught.value), re.MULTILINE) == VERBS
+    # Python 3.12 and before give the longest names a line of their own.
+    assert re.findall(r"^    ([a-z-]+)(?: |$)", str(caught.value), re.MULTILINE) == VERBS
 
 
 def test_help_is_a_command_too() -> None:

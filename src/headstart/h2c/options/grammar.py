@@ -48,6 +48,14 @@ class _Parser(argparse.ArgumentParser):
     def print_help(self, file: object = None) -> NoReturn:
         raise HelpWanted(self.format_help())
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        # Python 3.12.1 and before take the value of `--data=--` for the end of options.
+        if action.option_strings and action.nargs is None and arg_strings == ["--"]:
+            value = self._get_value(action, "--")
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, arg_strings)
+
     def error(self, message: str) -> NoReturn:
         raise UsageFailed(f"{message}; see '{self.prog} --help'")
 
