@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -30,8 +31,16 @@ def peer(name: str) -> str:
     """The path of the program `name`; skips the calling test, or fails it, where there is none."""
     found = find_peer(name)
     if found is None:
-        reason = f"{SKIP_PREFIX}{name} is not installed"
-        if os.environ.get("REQUIRE_PEERS") == "1":
-            pytest.fail(f"{reason}, and REQUIRE_PEERS=1", pytrace=False)
-        pytest.skip(reason)
+        lack(f"{name} is not installed")
     return str(found)
+
+
+def lack(reason: str) -> NoReturn:
+    """Skip the calling test, or fail it in CI: a peer is not there, or not in a version that can.
+
+    Args:
+        reason: Begins with the peer's name.
+    """
+    if os.environ.get("REQUIRE_PEERS") == "1":
+        pytest.fail(f"{SKIP_PREFIX}{reason}, and REQUIRE_PEERS=1", pytrace=False)
+    pytest.skip(SKIP_PREFIX + reason)

@@ -9,9 +9,9 @@ import pytest
 
 from headstart.h2c.sockets import Place
 from tests.h2c import room as rooms
-from tests.servers.conftest import servers
+from tests.servers.conftest import pushing, servers
 
-__all__ = ["place", "room", "servers"]
+__all__ = ["place", "pushing", "room", "servers"]
 
 
 @pytest.fixture

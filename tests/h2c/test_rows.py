@@ -497,9 +497,9 @@ def test_what_a_103_names_waits_for_the_next_get(room: Room, servers: Servers) -
 
 @pytest.mark.parametrize("name", ["nghttpd", "node", "nginx", "apache", "h2o"])
 def test_a_page_is_loaded_and_what_was_pushed_is_not_asked_for(
-    name: str, room: Room, servers: Servers
+    name: str, room: Room, pushing: Servers
 ) -> None:
-    server = servers(name)
+    server = pushing(name)
 
     told = json.loads(
         room.ok("load", "--json", "--cacert", str(server.cafile), f"{server.tls}/page.html")

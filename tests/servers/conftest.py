@@ -13,7 +13,7 @@ from tests.h2c import room as rooms
 from tests.servers.apache import apache
 from tests.servers.h2o import h2o
 from tests.servers.nghttpd import nghttpd
-from tests.servers.nginx import nginx
+from tests.servers.nginx import nginx, require_push
 from tests.servers.node import node
 from tests.servers.running import Server
 
@@ -40,6 +40,18 @@ def servers() -> Iterator[Servers]:
             return running[name]
 
         yield start
+
+
+@pytest.fixture
+def pushing(servers: Servers) -> Servers:
+    """The same, for tests whose server has to push."""
+
+    def start(name: str) -> Server:
+        if name == "nginx":
+            require_push()
+        return servers(name)
+
+    return start
 
 
 @pytest.fixture

@@ -220,9 +220,9 @@ async def test_a_stream_that_is_reset_fails_alone(servers: Servers) -> None:
 @of_all
 @over_both
 async def test_pushes_come_with_the_page_and_answer_requests(
-    name: str, scheme: str, servers: Servers
+    name: str, scheme: str, pushing: Servers
 ) -> None:
-    server = servers(name)
+    server = pushing(name)
     async with client(server, scheme, push=True) as asking:
         page = await asking.get(PAGE)
         pushes = [push async for push in page.pushes]
@@ -238,8 +238,8 @@ async def test_pushes_come_with_the_page_and_answer_requests(
 
 
 @of_all
-async def test_a_push_is_taken_or_rejected(name: str, servers: Servers) -> None:
-    async with tapped(servers(name)) as (connection, tap):
+async def test_a_push_is_taken_or_rejected(name: str, pushing: Servers) -> None:
+    async with tapped(pushing(name)) as (connection, tap):
         page = await connection.request("GET", PAGE, timeout=10)
         bodies = []
         async with asyncio.timeout(10):

@@ -211,10 +211,10 @@ def test_a_stream_that_node_resets_fails_and_the_connection_goes_on(
 @of_all
 @over_both
 def test_pushes_serve_the_next_requests_and_nothing_is_sent_for_them(
-    name: str, scheme: str, room: Room, servers: Servers
+    name: str, scheme: str, room: Room, pushing: Servers
 ) -> None:
     foreground = room.start("--dump", "--include", "HEADERS,PUSH_PROMISE")
-    connect(room, servers(name), scheme)
+    connect(room, pushing(name), scheme)
 
     assert room.h2c("get", PAGE).out == FILES[PAGE]
     assert room.ok("push-list").splitlines() == [STYLE, SCRIPT]

@@ -39,8 +39,8 @@ def expected(page: str, by: str) -> list[tuple[str, str, int]]:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_what_each_server_pushes_is_not_asked_for(name: str, room: Room, servers: Servers) -> None:
-    server = servers(name)
+def test_what_each_server_pushes_is_not_asked_for(name: str, room: Room, pushing: Servers) -> None:
+    server = pushing(name)
 
     told = loaded(room, server, PAGE)
 
@@ -69,8 +69,8 @@ def test_without_hints_all_is_asked_for(name: str, room: Room, servers: Servers)
     assert sorted(ways(told, server)) == sorted(expected(HINTED, "request"))
 
 
-def test_the_waterfall_of_a_page_of_nginx(room: Room, servers: Servers) -> None:
-    server = servers("nginx")
+def test_the_waterfall_of_a_page_of_nginx(room: Room, pushing: Servers) -> None:
+    server = pushing("nginx")
 
     shown = room.ok(
         *("load", "--waterfall", "page.svg", "--cacert", str(server.cafile), server.tls + PAGE)

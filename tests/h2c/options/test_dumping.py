@@ -26,4 +26,5 @@ def test_an_unknown_frame_type_is_a_mistake() -> None:
 
 def test_an_unknown_format_is_a_mistake_that_names_the_known_ones() -> None:
     said = mistake("start", "--dump", "--dump-format", "xml")
-    assert "'text', 'json', 'har'" in said
+    # Since 3.12.8 argparse names them without quotes.
+    assert "text, json, har" in said.replace("'", "")
