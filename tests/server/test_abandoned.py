@@ -83,6 +83,19 @@ async def test_later_call_has_its_own_grace() -> None:
     assert second.cancelled()
 
 
+async def test_none_goes_on_when_memory_is_short() -> None:
+    abandoned = Abandoned(asyncio.get_running_loop(), grace=1000, most=10)
+    tasks = await calls(3)
+    for task in tasks:
+        abandoned.add(task)
+
+    abandoned.hurry()
+    await asyncio.wait(tasks)
+
+    assert all(task.cancelled() for task in tasks)
+    assert len(abandoned) == 0
+
+
 async def test_each_server_has_one() -> None:
     loop, options = asyncio.get_running_loop(), ServerOptions()
     here, there = ServerState(), ServerState()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -589,3 +590,48 @@ def until_gone(client: Hostile) -> None:
     """Read until the server closes the connection, or the stream whose body did not come."""
     while not client.resets() and client.read():
         pass
+
+
+def test_memory_that_attackers_fill_comes_back_while_they_stay() -> None:
+    """Header sections of requests that hang, 1.3 MB on each connection, until pages are refused."""
+    most = 120 * MEGABYTE
+    with (
+        serving(APP, "--no-learn", "--no-access-log", "--max-memory", str(most)) as server,
+        ExitStack() as crowd,
+    ):
+        process = Measured(server.process.pid)
+        other = crowd.enter_context(Hostile(server.port))
+        other.send(get(1, b"/hang"))
+        holders: list[Hostile] = []
+        while (outcome := page(server.port)) == "served":
+            holders.append(crowd.enter_context(Hostile(server.port)))
+            for turn in range(STREAMS):
+                holders[-1].send(frame(HEADERS, WHOLE, stream(turn), hoard(turn)))
+            assert process.rss() < 2 * most
+        refused_at = time.monotonic()
+        until(lambda: page(server.port) == "served", "the recovery")
+        print(f"\nmemory is full: served again after {time.monotonic() - refused_at:.1f} s")
+
+        assert outcome in ("refused", "closed")
+        for holder in holders:
+            holder.listen()
+        assert any(holder.closed for holder in holders)
+        other.settle()  # who holds little is left alone
+
+
+def hoard(turn: int) -> bytes:
+    """A header section that is as large as may be, and of which no two fields are alike."""
+    fields = [(b"x-%d" % n, b"%090d" % (turn * STREAMS + n)) for n in range(90)]
+    return block(b"/hang", fields=fields)
+
+
+def page(port: int) -> str:
+    """What becomes of a request."""
+    with Hostile(port) as client:
+        client.send(get(1))
+        while client.read():
+            if client.frames(DATA):
+                return "served"
+            if client.resets():
+                return "refused"
+    return "closed"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,10 @@ from headstart.server.memory import (
     available_memory,
     default_most,
     trim,
+    used_blocks,
     used_memory,
 )
+from tests.server.live import environment
 
 MB = 1_000_000
 
@@ -28,6 +32,13 @@ def test_used_memory_is_what_the_kernel_says() -> None:
 
     assert len(held) == 64 * MB
     assert 60 * MB < grown < 80 * MB
+
+
+def test_blocks_in_use_are_those_of_objects() -> None:
+    before = used_blocks()
+    held = [bytes(100) for _ in range(10_000)]
+
+    assert used_blocks() - before >= len(held)
 
 
 def test_where_there_is_no_proc_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +64,48 @@ def test_pressure_comes_in_two_steps_and_goes_later_than_it_came() -> None:
         Pressure.NONE,
         Pressure.NONE,
     ]
+
+
+def test_blocks_that_were_freed_since_the_peak_are_not_taken() -> None:
+    watch = MemoryWatch(800 * MB)
+
+    assert watch.look(720 * MB, 5_000_000) is Pressure.REQUESTS
+    assert watch.look(719 * MB, 4_200_000) is Pressure.REQUESTS
+    assert watch.taken == 719 * MB - (51_200_000 - MB)
+    assert watch.look(719 * MB, 3_000_000) is Pressure.NONE
+    assert watch.look(719 * MB, 5_000_000) is Pressure.REQUESTS
+
+
+def test_what_the_system_got_back_counts_once() -> None:
+    watch = MemoryWatch(800 * MB)
+    watch.look(720 * MB, 5_000_000)
+    watch.look(600 * MB, 2_000_000)
+
+    assert watch.taken == 600 * MB - (192 - 120) * MB
+    assert watch.look(710 * MB, 2_000_000) is Pressure.NONE
+    assert watch.taken == 710 * MB - (192 - 120) * MB
+
+
+def test_above_the_peak_all_is_taken_whatever_the_blocks_say() -> None:
+    watch = MemoryWatch(800 * MB)
+    watch.look(600 * MB, 9_000_000)
+
+    assert watch.look(601 * MB, 1) is Pressure.NONE
+    assert watch.taken == 601 * MB
+    assert watch.look(701 * MB, 0) is Pressure.REQUESTS
+
+
+def test_freed_blocks_keep_resident_memory() -> None:
+    """Why blocks are looked at: one in a thousand that is left keeps its arena."""
+    script = Path(__file__).with_name("fragments.py")
+    told = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env=environment(), check=True
+    )
+    before, full, freed, taken, _ = map(int, told.stdout.split())
+
+    assert full - before > 200 * MB
+    assert freed > full - 50 * MB
+    assert taken < freed - 50 * MB
 
 
 def test_memory_that_was_freed_goes_back_to_the_system() -> None:

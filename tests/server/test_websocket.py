@@ -367,6 +367,7 @@ def test_large_message_is_cut_off_when_memory_is_short(
     used = 0
     monkeypatch.setattr(worker_module, "_SECOND", 0.01)
     monkeypatch.setattr(worker_module, "used_memory", lambda: used)
+    monkeypatch.setattr(worker_module, "used_blocks", lambda: 0)
     with (
         running(app, ServerOptions(max_memory=800 * MB)) as server,
         connected(server) as large,

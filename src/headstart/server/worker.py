@@ -19,9 +19,16 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
+from headstart.server.abandoned import Abandoned
 from headstart.server.admission import Admission, Seat
 from headstart.server.counters import Counters
-from headstart.server.memory import MemoryWatch, Pressure, default_most, used_memory
+from headstart.server.memory import (
+    MemoryWatch,
+    Pressure,
+    default_most,
+    used_blocks,
+    used_memory,
+)
 from headstart.server.refusals import Refusals
 from headstart.wire.fields import header_list_size
 
@@ -38,7 +45,7 @@ _WORTH_CUTTING_OFF: Final = 64 * 1024
 _CALL_OVERHEAD: Final = 4 * 1024
 # How long new requests are refused before those who hold the most are cut off: whoever keeps the
 # memory full must not keep everybody else out.
-_LONGEST_SHEDDING: Final = 10.0
+_LONGEST_SHEDDING: Final = 3.0
 
 
 class Watched(Protocol):
@@ -75,7 +82,9 @@ class Worker:
         sheddable: Connections to tell when memory is short.
     """
 
-    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, config: Config, loop: asyncio.AbstractEventLoop, abandoned: Abandoned
+    ) -> None:
         self.options: ServerOptions = getattr(config, "headstart", None) or ServerOptions()
         self.counters = Counters()
         self.now = loop.time()
@@ -85,6 +94,7 @@ class Worker:
         self.watched: set[Watched] = set()
         self.sheddable: set[Sheddable] = set()
         self._loop = loop
+        self._abandoned = abandoned
         self._timer: asyncio.TimerHandle | None = None
         quarter = _shortest_timeout(self.options) / _LOOKS_PER_TIMEOUT
         self._every = min(_SECOND, max(_SHORTEST_LOOK, quarter))
@@ -108,7 +118,9 @@ class Worker:
         """The one of this server."""
         found = _workers.get(server_state)
         if found is None:
-            found = _workers[server_state] = cls(config, loop)
+            options = getattr(config, "headstart", None) or ServerOptions()
+            abandoned = Abandoned.of(server_state, options, loop)
+            found = _workers[server_state] = cls(config, loop, abandoned)
         return found
 
     def wake(self) -> None:
@@ -137,22 +149,25 @@ class Worker:
 
     def _look_at_memory(self, used: int, now: float) -> None:
         before = self._memory.pressure
-        pressure = self._memory.look(used)
-        if not pressure:
+        pressure = self._memory.look(used, used_blocks())
+        taken = self._memory.taken
+        if pressure:
+            self._abandoned.hurry()
+        else:
             self._shedding_since, self._cuts = now, 0
         if pressure >= Pressure.CONNECTIONS:
-            self._cut_off_the_largest(used - self._memory.first_mark)
+            self._cut_off_the_largest(taken - self._memory.first_mark)
         elif now - self._shedding_since >= _LONGEST_SHEDDING:
-            self._cut_off_who_stays(used - self._memory.recovered_mark, now)
+            self._cut_off_who_stays(taken, now)
         if pressure is before:
             return
-        logger.warning("%d MB of memory in use: %s", used // 1_000_000, _MEANING[pressure])
+        logger.warning("%d MB of memory in use: %s", taken // 1_000_000, _MEANING[pressure])
         self._admission.closed = pressure >= Pressure.CONNECTIONS
         self.shedding = pressure >= Pressure.REQUESTS
         for connection in list(self.sheddable):
             connection.shed(self.shedding)
 
-    def _cut_off_who_stays(self, excess: float, now: float) -> None:
+    def _cut_off_who_stays(self, taken: int, now: float) -> None:
         """Cut off the largest where that helps, and twice as many each time that it did not.
 
         What connections hold is an estimate: fields that repeat are shared, freed memory may be in
@@ -160,8 +175,9 @@ class Worker:
         """
         self._shedding_since = now
         gc.collect()  # a connection is a cycle, over TLS with all that waited to be written
-        if sum(connection.held() for connection in self.sheddable) >= excess:
-            self._cut_off_the_largest(excess * 2**self._cuts)
+        held = sum(connection.held() for connection in self.sheddable)
+        if held >= taken - self._memory.recovered_mark:
+            self._cut_off_the_largest((taken - self._memory.cut_mark) * 2**self._cuts)
             self._cuts += 1
 
     def _cut_off_the_largest(self, excess: float) -> None:
