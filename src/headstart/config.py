@@ -175,6 +175,12 @@ class ServerOptions:
         "Connections that one worker holds for one address, or for one /64 of IPv6; 0 for any "
         "number. Those of --forwarded-allow-ips stand for many clients and are not counted.",
     )
+    max_unused_connections: int = option(
+        50,
+        "Connections a second that one address may make without asking for anything, ten times as "
+        "many at once, before those that follow are closed; 0 for any number. Counted as the "
+        "connections of an address are.",
+    )
     max_memory: int = option(
         0,
         "Bytes of memory (RSS) above which one worker takes no new connections; from 7/8 of it on "

@@ -49,6 +49,7 @@ def test_no_control_views_can_be_asked_for() -> None:
     ("option", "number"),
     [
         ("max-connections-per-address", 0),
+        ("max-unused-connections", 0),
         ("max-memory", 0),
         ("max-memory", 64_000_000_000),
     ],

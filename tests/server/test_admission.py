@@ -3,24 +3,54 @@
 from __future__ import annotations
 
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
+from headstart.server import admission as admission_module
 from headstart.server.admission import Admission, Seat
 from headstart.server.counters import Counters
 from headstart.server.worker import Worker
 from tests.server.apps import hello
+from tests.server.hostile import PREFACE, SETTINGS, frame
 from tests.server.live import PATIENCE, LiveServer, running, until
-from tests.server.raw import RawClient
+from tests.server.raw import RawClient, tls_socket
 from tests.server.test_protocol import own_handshake
 
 
 def admission(most: int = 100, per_address: int = 2, *proxies: str) -> Admission:
     options = ServerOptions(max_connections=most, max_connections_per_address=per_address)
-    return Admission(options, Counters(), proxies.__contains__)
+    return Admission(options, Counters(), proxies.__contains__, lambda: 0.0)
+
+
+class Clock:
+    """Seconds, as a test sets them."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def rated(clock: Clock, rate: int = 2) -> Admission:
+    options = ServerOptions(max_unused_connections=rate)
+    return Admission(options, Counters(), ["10.9.9.9"].__contains__, clock)
+
+
+def connections(asked: Admission, count: int, host: str = "10.0.0.1", used: bool = False) -> int:
+    """How many of them, one after the other, are let in."""
+    let_in = 0
+    for _ in range(count):
+        seat = asked.ask((host, 1))
+        if isinstance(seat, Seat):
+            seat.free(asked=used)
+            let_in += 1
+        else:
+            assert seat is Closing.ADDRESS_RATE
+    return let_in
 
 
 def outcomes(asked: Admission, *hosts: str) -> list[Closing | None]:
@@ -83,6 +113,38 @@ def test_nobody_gets_in_while_it_is_closed() -> None:
     asked.closed = True
 
     assert outcomes(asked, "10.0.0.1") == [Closing.MEMORY]
+
+
+def test_address_that_asks_for_nothing_has_a_rate() -> None:
+    clock = Clock()
+    asked = rated(clock)
+
+    assert connections(asked, 100) == 20
+    clock.now = 1.0
+    assert connections(asked, 100) == 2
+    clock.now = 1000.0
+    assert connections(asked, 100) == 20
+    assert connections(asked, 100, "10.0.0.2") == 20
+
+
+def test_address_that_asks_on_each_connection_has_none() -> None:
+    asked = rated(Clock())
+
+    assert connections(asked, 100, used=True) == 100
+
+
+def test_proxy_has_no_rate_and_0_is_none() -> None:
+    assert connections(rated(Clock()), 100, "10.9.9.9") == 100
+    assert connections(rated(Clock(), 0), 100) == 100
+
+
+def test_addresses_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission_module, "_REMEMBERED", 2)
+    asked = rated(Clock())
+    for number in range(3):
+        assert connections(asked, 30, f"10.0.1.{number}") == 20
+
+    assert [connections(asked, 1, f"10.0.1.{number}") for number in (2, 1, 0)] == [0, 0, 1]
 
 
 # Over sockets: every address of 127.0.0.0/8 is this machine's.
@@ -159,3 +221,55 @@ def test_trusted_proxy_is_not_limited_by_its_address() -> None:
             clients.enter_context(RawClient(server.port)).get(b"/x")
 
         assert is_refused(clients.enter_context(connect(server, "127.0.0.1")))
+
+
+SAID = {
+    "nothing": b"",
+    "the preface": PREFACE + frame(SETTINGS),
+    "half a method": b"GE",
+}
+
+
+def is_kept_out(server: LiveServer, said: bytes) -> bool:
+    """Whether an address was, after one more connection that comes to nothing."""
+    with connect(server, "127.0.0.2") as client, suppress(ConnectionResetError, BrokenPipeError):
+        client.sendall(said)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(4096):
+            pass
+    return counted(server).connections[Closing.ADDRESS_RATE] > 0
+
+
+@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize("tls", [False, pytest.param(True, marks=own_handshake)])
+def test_address_whose_connections_come_to_nothing_is_kept_out_for_a_while(
+    said: str, tls: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission_module, "_BURST", 1)
+    with running(hello, ServerOptions(max_unused_connections=1), tls=tls) as server:
+        until(lambda: is_kept_out(server, SAID[said]), "two connections in a second")
+
+        with RawClient(server.port, tls=tls, address="127.0.0.3") as other:
+            assert other.get(b"/x").status == 200
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("tls", [False, True])
+def test_client_that_asks_on_each_connection_is_never_kept_out(version: int, tls: bool) -> None:
+    options = ServerOptions(max_unused_connections=1)
+    with running(hello, options, tls=tls) as server:
+        for _ in range(15):
+            if version == 2:
+                with RawClient(server.port, tls=tls, address="127.0.0.2") as client:
+                    assert client.get(b"/x").status == 200
+                continue
+            plain = (
+                tls_socket(server.port, address="127.0.0.2")
+                if tls
+                else connect(server, "127.0.0.2")
+            )
+            with plain:
+                assert not is_refused(plain)
+        until(lambda: counted(server).open == 0, "the end of all")
+
+        assert counted(server).connections[Closing.ADDRESS_RATE] == 0

@@ -39,7 +39,7 @@ _RANGES: dict[type, click.ParamType[Any]] = {
 }
 
 # Their help says what 0 means.
-_MAY_BE_ZERO = frozenset(("control_share", "max_connections_per_address"))
+_MAY_BE_ZERO = frozenset(("control_share", "max_connections_per_address", "max_unused_connections"))
 
 
 def derived(

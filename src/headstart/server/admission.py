@@ -1,5 +1,9 @@
 """Which connections a worker takes in: so many in all, and so many of one address.
 
+And so many a second of an address that asks for nothing on them: a TLS handshake costs the server
+half a millisecond where the client sends the same bytes again and again. Who makes a request on
+each, as a proxy without keep-alive does, is not counted.
+
 `protocol.HeadstartProtocol` asks for a seat when a connection comes, before the TLS handshake, and
 whoever has the connection in the end gives it back. Changes only its own counts and `Counters`.
 """
@@ -14,9 +18,14 @@ from typing import Final
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
 from headstart.server.counters import Counters
+from headstart.wire.guard import TokenBucket
 
 # Who has one address of IPv6 has a whole network of them.
 _NETWORK_BITS: Final = 64
+# Connections that may come to nothing at once, in seconds of their rate.
+_BURST: Final = 10
+# Addresses whose connections came to nothing that are remembered; the oldest are forgotten first.
+_REMEMBERED: Final = 10_000
 
 
 class Seat:
@@ -28,10 +37,14 @@ class Seat:
         self._admission: Admission | None = admission
         self._key = key
 
-    def free(self) -> None:
-        """The connection is no more; a second call does nothing."""
+    def free(self, *, asked: bool = False) -> None:
+        """The connection is no more; a second call does nothing.
+
+        Args:
+            asked: A request was made on it.
+        """
         if self._admission is not None:
-            self._admission.freed(self._key)
+            self._admission.freed(self._key, asked)
             self._admission = None
 
 
@@ -42,16 +55,25 @@ class Admission:
         options: How many there may be.
         counters: Where to count for others.
         is_proxy: Whether an address stands for many clients.
+        clock: Tells the time in seconds.
     """
 
     def __init__(
-        self, options: ServerOptions, counters: Counters, is_proxy: Callable[[str], bool]
+        self,
+        options: ServerOptions,
+        counters: Counters,
+        is_proxy: Callable[[str], bool],
+        clock: Callable[[], float],
     ) -> None:
         self._most = options.max_connections
         self._most_per_address = options.max_connections_per_address
         self._counters = counters
         self._is_proxy = is_proxy
+        self._clock = clock
         self._by_address: Counter[str] = Counter()
+        self._unused_rate = options.max_unused_connections
+        self._unused: dict[str, TokenBucket] = {}
+        """Addresses whose connections came to nothing -> how many more may."""
         self.closed = False
         """Nobody is let in: memory is short."""
 
@@ -70,18 +92,32 @@ class Admission:
         if key is not None:
             if self._by_address[key] >= self._most_per_address:
                 return Closing.ADDRESS_CONNECTIONS
+            if key in self._unused and not self._unused[key].has(self._clock()):
+                return Closing.ADDRESS_RATE
             self._by_address[key] += 1
         self._counters.open += 1
         self._counters.accepted += 1
         return Seat(self, key)
 
-    def freed(self, key: str | None) -> None:
+    def freed(self, key: str | None, asked: bool) -> None:
         """A seat was given back."""
         self._counters.open -= 1
         if key is not None:
             self._by_address[key] -= 1
             if not self._by_address[key]:
                 del self._by_address[key]
+            if not asked and self._unused_rate:
+                self._came_to_nothing(key)
+
+    def _came_to_nothing(self, key: str) -> None:
+        now = self._clock()
+        bucket = self._unused.pop(key, None)
+        if bucket is None:
+            bucket = TokenBucket(_BURST * self._unused_rate, self._unused_rate, now)
+        bucket.take(now)
+        self._unused[key] = bucket
+        if len(self._unused) > _REMEMBERED:
+            del self._unused[next(iter(self._unused))]
 
     def _key_of(self, peer: object) -> str | None:
         if not self._most_per_address or not isinstance(peer, tuple):

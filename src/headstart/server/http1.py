@@ -160,7 +160,7 @@ class Http1Connection(HttpToolsProtocol):
             self._call.client_left(self._abandoned)
         self._leave()
         if self.seat is not None:
-            self.seat.free()
+            self.seat.free(asked=self._latest is not None)
         if not self._told:
             self._tell(self._end or Closing.PEER_LEFT)
         self._let_go()

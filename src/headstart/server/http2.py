@@ -225,7 +225,7 @@ class Http2Connection(asyncio.Protocol):
         self._connections.discard(self)
         self._worker.sheddable.discard(self)
         if self.seat is not None:
-            self.seat.free()
+            self.seat.free(asked=self._wire.last_opened > 0)
         if not self._told:
             self._tell(self._how_it_ended())
         for timer in self._timers:

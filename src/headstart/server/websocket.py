@@ -104,7 +104,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._worker.watched.discard(self)
         self._worker.sheddable.discard(self)
         if self.seat is not None:
-            self.seat.free()
+            self.seat.free(asked=True)
         self._worker.refusals.connection(*self._how_it_ended())
         if self._task is not None:
             self.loop.call_later(self._worker.options.call_grace, self._end_of_grace)

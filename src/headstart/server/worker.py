@@ -98,7 +98,7 @@ class Worker:
         self._timer: asyncio.TimerHandle | None = None
         quarter = _shortest_timeout(self.options) / _LOOKS_PER_TIMEOUT
         self._every = min(_SECOND, max(_SHORTEST_LOOK, quarter))
-        self._admission = Admission(self.options, self.counters, _proxies(config))
+        self._admission = Admission(self.options, self.counters, _proxies(config), loop.time)
         self._memory = MemoryWatch(self.options.max_memory or default_most(config.workers))
         self._memory_looked = self.now
         self._shedding_since = self.now
@@ -142,7 +142,7 @@ class Worker:
         for connection in list(self.watched):
             connection.second_passed(now)
         for transport in [transport for transport in self._kept if transport.is_closing()]:
-            self._kept.pop(transport).free()
+            self._kept.pop(transport).free(asked=True)
         self.refusals.second_passed(now)
         if self.counters.open or self.shedding or self.refusals.owes_a_sum():
             self._timer = self._loop.call_later(self._every, self._look)

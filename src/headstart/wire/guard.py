@@ -42,6 +42,10 @@ class TokenBucket:
         self._tokens -= amount
         return True
 
+    def has(self, now: float) -> bool:
+        """Whether there is a token, which stays."""
+        return self._tokens + (now - self._at) * self._rate >= 1
+
 
 class Guard:
     """Counts what a peer may repeat without end as far as the engine is concerned."""
