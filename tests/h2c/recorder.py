@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from headstart.h2c.conversation import Conversation
+from headstart.h2c.daemon.conversation import Conversation
 
 
 class Recorder(Conversation):

@@ -22,7 +22,7 @@ _INSTALLED = Path(sys.executable).with_name("h2c")
 COMMAND = (
     [str(_INSTALLED)]
     if _INSTALLED.exists()
-    else [sys.executable, "-P", "-m", "headstart.h2c.command"]
+    else [sys.executable, "-P", "-c", "from headstart.h2c.command import main; exit(main())"]
 )
 PATIENCE = 20.0
 

@@ -7,9 +7,8 @@ import pytest
 from headstart.client.errors import ConnectFailed, NotHttp2, RequestFailed, TimedOut, TlsFailed
 from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError, StreamGone
 from headstart.h2c import exits
-from headstart.h2c.failures import exit_code, explanation
+from headstart.h2c.failures import NotConnected, exit_code, explanation
 from headstart.h2c.options import UsageFailed
-from headstart.h2c.session import NotConnected
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headstart.h2c import keylog
-from headstart.h2c.terminal import Failed
+from headstart.h2c.streams import Failed
 
 
 @pytest.fixture(autouse=True)

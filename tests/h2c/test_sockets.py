@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headstart.h2c import claim, exits, sockets
+from headstart.h2c import exits, sockets
+from headstart.h2c.daemon import claim
 from headstart.h2c.sockets import Place, PlaceError
 from tests.h2c.room import Room
 

@@ -1,6 +1,6 @@
 """Which exit code an error has, and how it is told.
 
-Reads the tree of errors; called by `service`. The codes themselves are in `exits`.
+Reads the tree of errors; called by `daemon` and `wiretap`. The codes themselves are in `exits`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ from headstart.client.errors import ConnectFailed, NotHttp2, RequestFailed, Time
 from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError, StreamGone
 from headstart.h2c import exits
 from headstart.h2c.options import UsageFailed
-from headstart.h2c.session import NotConnected
+
+
+class NotConnected(HeadstartError):
+    """There is no current connection."""
+
 
 # The first that fits decides.
 _CODES: tuple[tuple[type[HeadstartError], int], ...] = (

@@ -4,7 +4,7 @@ A frame is its kind (1 octet), the length of its payload (4 octets, big-endian),
 The command sends one `REQUEST`, then answers what it is asked; the background process sends output
 and asks for input, then `EXIT`. Nobody sends input unasked, and output waits in the socket, so
 either side can slow the other down. Either side may hang up: for the background process that means
-that the user pressed Ctrl-C, unless it said `PATIENT` before. Read by `terminal` and
+that the user pressed Ctrl-C, unless it said `PATIENT` before. Read by both sides'
 `conversation`; imports nothing.
 
 The layout of `REQUEST` never changes, so that two versions can tell each other apart.
@@ -47,6 +47,13 @@ Empty for none; also erased by `MESSAGE` and at the end.
 
 CLOSE_OUTPUT = 24
 """The file of `OPEN_OUTPUT` is complete and takes its place; `OUTPUT` is standard output again."""
+
+# What a background process says, in one line, to the command that started it; anything else is what
+# is wrong.
+READY_WORD = "ready"
+"""Its socket answers."""
+BUSY_WORD = "busy"
+"""There is one already; its process id follows."""
 
 HEADER_SIZE = 5
 MAX_PAYLOAD = 4 * 1024 * 1024

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from headstart.h2c import exits
-from headstart.h2c.terminal import Failed
+from headstart.h2c.streams import Failed
 
 _VARIABLE = "SSLKEYLOGFILE"
 # Whoever reads it reads all that was said.

@@ -3,7 +3,7 @@
 The socket is in a folder of the user's own, which nobody else may enter: `headstart` below
 $XDG_RUNTIME_DIR, or `headstart-UID` in the folder for temporary files. Both sides ask the kernel
 who the other one is. Reads the environment and the file system, makes the folder; called by
-`command`, `launch` and `daemon`. Imports no more than it must: the command starts with it.
+`command` and `daemon`. Imports no more than it must: the command starts with it.
 """
 
 import _socket

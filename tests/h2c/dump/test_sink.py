@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headstart.h2c.dump.sink import Sink
-from headstart.h2c.terminal import Failed
+from headstart.h2c.streams import Failed
 
 
 def test_a_file_is_whole_after_every_piece(tmp_path: Path) -> None:

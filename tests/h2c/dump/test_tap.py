@@ -18,7 +18,7 @@ from headstart.h2c.dump.sink import Sink
 from headstart.h2c.dump.tap import Dump
 from headstart.h2c.dump.text import DumpFormat, DumpOptions
 from headstart.h2c.options.process import Start
-from headstart.h2c.terminal import Failed
+from headstart.h2c.streams import Failed
 from headstart.wire.frames import PREFACE, Direction
 
 _BLOCKS = st.lists(

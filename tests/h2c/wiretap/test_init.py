@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from headstart.h2c import exits, options, terminal, wiretap
+from headstart.h2c import exits, options, streams, wiretap
 from headstart.h2c.dump.sink import Sink
 from headstart.h2c.options.wiretapping import Wiretap
-from headstart.h2c.terminal import Failed
+from headstart.h2c.streams import Failed
 from headstart.wire.frames import PREFACE
 from tests.h2c.push_server import PushServer, push_server
 
@@ -44,7 +44,7 @@ class Visitor(threading.Thread):
         self.said: list[str] = []
         self.answer = b""
         self._interrupts = interrupts
-        monkeypatch.setattr(terminal, "say", self.said.append)
+        monkeypatch.setattr(streams, "say", self.said.append)
 
     def run(self) -> None:
         end = time.monotonic() + 20

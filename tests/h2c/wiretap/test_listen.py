@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from headstart.client.origin import Origin
-from headstart.h2c.terminal import Failed
+from headstart.h2c.streams import Failed
 from headstart.h2c.wiretap.listen import listen
 
 

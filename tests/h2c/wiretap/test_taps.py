@@ -19,7 +19,7 @@ import pytest
 from headstart import devca
 from headstart.client.connect import connect
 from headstart.client.origin import Origin
-from headstart.h2c import options, terminal
+from headstart.h2c import options, streams
 from headstart.h2c.dump.tap import Dump
 from headstart.h2c.options.wiretapping import Wiretap
 from headstart.h2c.wiretap.listen import listen
@@ -35,7 +35,7 @@ from tests.h2c.room import Room
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the user is told."""
     lines: list[str] = []
-    monkeypatch.setattr(terminal, "say", lines.append)
+    monkeypatch.setattr(streams, "say", lines.append)
     return lines
 
 

@@ -11,7 +11,7 @@ import os
 import stat
 
 from headstart.h2c import exits
-from headstart.h2c.terminal import Failed, write_all
+from headstart.h2c.streams import Failed, write_all
 
 # A dump holds what was said in confidence.
 _PRIVATE = 0o600

@@ -2,7 +2,7 @@
 
 Each connection has a decoder of its own; what it makes of the bytes is masked and goes to a writer
 of the format asked for. Nothing here changes what is sent. Made by `daemon` and `wiretap`, asked by
-`session` for each new connection.
+`daemon.session` for each new connection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from headstart.h2c.dump.har import HarWriter
 from headstart.h2c.dump.jsonlines import JsonWriter
 from headstart.h2c.dump.sink import Sink
 from headstart.h2c.dump.text import DumpFormat, DumpOptions, Source, TextWriter, Writer, masked
-from headstart.h2c.terminal import Failed, is_terminal
+from headstart.h2c.streams import Failed, is_terminal
 from headstart.wire.frames import ConnectionFrames, Direction, Frame
 
 

@@ -10,7 +10,7 @@ looked at, the server is asked, and only then the client is answered.
     tls.py       the TLS of both sides
     relay.py     octets of one connection, to and fro
 
-Runs in the foreground until Ctrl-C and needs no background process. Called by `h2c.local`.
+Runs in the foreground until Ctrl-C and needs no background process. Called by `command.local`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 
 from headstart.errors import HeadstartError
-from headstart.h2c import exits, keylog, terminal
+from headstart.h2c import exits, keylog, streams
 from headstart.h2c.dump.tap import Dump
 from headstart.h2c.failures import exit_code, explanation
 from headstart.h2c.options.wiretapping import Wiretap
@@ -35,20 +35,20 @@ def run(command: Wiretap) -> int:
         The exit code.
 
     Raises:
-        terminal.Failed, BrokenPipeError: It cannot listen, or the dump cannot be written.
+        streams.Failed, BrokenPipeError: It cannot listen, or the dump cannot be written.
     """
     try:
         keylog.use(command.keylog)
         tls = Tls(command)
         listeners = listen(command.local)
     except HeadstartError as error:
-        raise terminal.Failed(explanation(error), exit_code(error)) from error
+        raise streams.Failed(explanation(error), exit_code(error)) from error
     dump = Dump(command.dump, named=True)
     taps = Taps(command, tls, dump)
     dump.when_failed = lambda message: taps.stop()
     asyncio.run(taps.serve(listeners))
     dump.close()
-    terminal.say(
+    streams.say(
         exits.TAPPED.format(
             taps.connections,
             dump.frames,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from headstart.client.connect import hosts_of
 from headstart.client.origin import Origin
 from headstart.h2c import exits
-from headstart.h2c.terminal import Failed
+from headstart.h2c.streams import Failed
 
 _BACKLOG = 128
 

@@ -13,7 +13,7 @@ from headstart.client.connect import hosts_of
 from headstart.client.errors import TimedOut
 from headstart.client.origin import Origin
 from headstart.errors import HeadstartError
-from headstart.h2c import exits, terminal
+from headstart.h2c import exits, streams
 from headstart.h2c.dump.tap import Dump
 from headstart.h2c.failures import explanation
 from headstart.h2c.options.wiretapping import Wiretap
@@ -68,7 +68,7 @@ class Taps:
             self._begin(self._accept(listener))
         port = listeners[0].getsockname()[1]
         self._local = Origin(self._local.scheme, self._local.host, port)
-        terminal.say(exits.TAPPING.format(self._local, self._remote))
+        streams.say(exits.TAPPING.format(self._local, self._remote))
         await self._stopping.wait()
         for task in self._tasks:
             task.cancel()
@@ -78,7 +78,7 @@ class Taps:
             listener.close()
 
     def _interrupted(self) -> None:
-        terminal.leave_interrupt()
+        streams.leave_interrupt()
         self.stop()
 
     def _begin(self, work: Coroutine[object, object, None]) -> None:
@@ -95,7 +95,7 @@ class Taps:
             except OSError as error:
                 # Too many open files, for instance: it goes on when a connection has ended.
                 if not told:
-                    terminal.say(exits.CANNOT_ACCEPT.format(error.strerror))
+                    streams.say(exits.CANNOT_ACCEPT.format(error.strerror))
                 told = True
                 await asyncio.sleep(0.1)
                 continue
@@ -115,7 +115,7 @@ class Taps:
             if isinstance(relay.client.error, ssl.SSLError):  # TLS 1.3 tells it this late
                 raise self._refused(relay.client.error)
         except HeadstartError as error:
-            terminal.say(exits.TAP_FAILED.format(number, explanation(error)))
+            streams.say(exits.TAP_FAILED.format(number, explanation(error)))
         except (_Gone, ConnectionError):
             return  # nothing was said that would be missed
         except asyncio.CancelledError:

@@ -1,0 +1,223 @@
+"""The command's half of the conversation: it moves bytes, and opens files for the other side.
+
+Files are opened here, not in the background process, so that paths, permissions and `umask` are
+those of the shell that the user typed the command in. Called by `command` itself; imports no
+more than it must.
+"""
+
+import os
+import stat
+import sys
+from _socket import MSG_WAITALL, socket
+
+from headstart.h2c import exits, framing
+from headstart.h2c.command.output import Output
+from headstart.h2c.streams import Failed, is_terminal, leave_interrupt, tell
+
+
+def request(version: str, arguments: list[str]) -> bytes:
+    """The `REQUEST` frame for these arguments, typed here and now."""
+    fields = [version, working_folder(), facts(), *arguments]
+    return framing.frame(framing.REQUEST, b"\0".join(map(os.fsencode, fields)))
+
+
+def facts() -> str:
+    """What the other side should know of the standard streams."""
+    told = framing.STDOUT_IS_TERMINAL if is_terminal(1) else ""
+    told += framing.STDERR_IS_TERMINAL if is_terminal(2) else ""
+    told += "" if os.environ.get("NO_COLOR") else framing.COLOUR
+    told += framing.UNICODE if sys.getfilesystemencoding() == "utf-8" else ""
+    columns = width()
+    return f"{told}{framing.WIDTH}{columns}" if columns else told
+
+
+def width() -> int:
+    """Columns of standard output, or of standard error; 0 where neither is a terminal."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and told.isascii():
+        return int(told[:4])
+    for descriptor in (1, 2):
+        try:
+            return os.get_terminal_size(descriptor).columns
+        except OSError:
+            continue
+    return 0
+
+
+def working_folder() -> str:
+    """Where the command was typed; the root where that folder is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"
+
+
+class Conversation:
+    """One command's exchange with the background process."""
+
+    __slots__ = ("_connection", "_input", "_log", "_output", "_progress", "_wanted")
+
+    def __init__(self, connection: socket, log: str) -> None:
+        self._connection = connection
+        self._log = log
+        self._input = 0
+        self._output = Output()
+        self._progress = False  # a line of it is on the terminal
+        self._wanted = 0  # octets of input that were asked for and not given yet
+
+    def run(self, request: bytes) -> int:
+        """Send the request, do as asked, and return the exit code.
+
+        Raises:
+            Failed: A file cannot be used, or the background process went away.
+            BrokenPipeError: Nobody reads our standard output any more.
+        """
+        try:
+            self._send(request)
+            return self._answer_all()
+        except (ConnectionResetError, EOFError) as error:
+            self._end_line()
+            raise Failed(exits.LOST_DAEMON.format(self._log), exits.NOT_CONNECTED) from error
+        finally:
+            self._show_progress(b"")
+            self._output.discard()
+            self._connection.close()
+
+    def _answer_all(self) -> int:
+        while True:
+            if self._wanted and self._has_input():
+                self._give_input()
+                continue
+            kind, size = framing.read_header(self._receive(framing.HEADER_SIZE))
+            payload = self._receive(size)
+            if kind == framing.EXIT:
+                return self._exit(payload[0])
+            self._answer(kind, payload)
+
+    def _answer(self, kind: int, payload: bytes) -> None:
+        if kind == framing.OUTPUT:
+            self._output.write(payload)
+        elif kind == framing.CLOSE_OUTPUT:
+            self._output.keep()
+            self._output = Output()
+        elif kind == framing.MESSAGE:
+            self._show_progress(b"")
+            self._end_line()
+            tell(payload)
+        elif kind == framing.PROGRESS:
+            self._show_progress(payload)
+        elif kind == framing.WANT:
+            self._wanted = int.from_bytes(payload, "big")
+        elif kind == framing.PATIENT:
+            self._tell_of_interrupts()
+        elif kind == framing.OPEN_INPUT:
+            self._input = open_input(payload)
+            self._send(framing.frame(framing.READY, size_of(self._input)))
+        elif kind == framing.OPEN_OUTPUT:
+            self._output.open(payload)
+            self._send(framing.frame(framing.READY))
+
+    def _show_progress(self, line: bytes) -> None:
+        """Replace the line of progress, or erase it."""
+        if line or self._progress:
+            tell(b"\r" + line + b"\x1b[K")
+        self._progress = bool(line)
+
+    def _end_line(self) -> None:
+        """A message begins on a line of its own where a terminal shows content before it."""
+        if self._output.is_amid_line and is_terminal(1) and is_terminal(2):
+            self._output.write(b"\n")
+
+    def _tell_of_interrupts(self) -> None:
+        """From now on the first Ctrl-C is told to the other side, which has last words to say."""
+        import signal  # it takes a while to import
+
+        def interrupted(number: int, frame: object) -> None:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            leave_interrupt()
+            self._send(framing.frame(framing.INTERRUPT))
+
+        signal.signal(signal.SIGINT, interrupted)
+
+    def _has_input(self) -> bool:
+        """Wait for input or for the other side, which may have the answer before it has it all."""
+        import select
+
+        connection = self._connection.fileno()
+        readable, _, _ = select.select([connection, self._input], [], [])
+        return connection not in readable
+
+    def _give_input(self) -> None:
+        data = read_some(self._input, self._wanted)
+        self._wanted = 0
+        self._send(framing.frame(framing.INPUT, data))
+
+    def _send(self, frame: bytes) -> None:
+        try:
+            self._connection.sendall(frame)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # it hung up: what it said before that, or its end, is still to be read
+
+    def _exit(self, code: int) -> int:
+        if code == exits.OK:
+            self._output.keep()
+        return code
+
+    def _receive(self, size: int) -> bytes:
+        """Exactly `size` octets."""
+        data = self._connection.recv(size, MSG_WAITALL) if size else b""
+        while len(data) < size:  # a signal came in between, or the other side hung up
+            more = self._connection.recv(size - len(data), MSG_WAITALL)
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+
+def open_input(path: bytes) -> int:
+    """A descriptor to read the file from; 0 for `-`.
+
+    Raises:
+        Failed: The file cannot be opened.
+    """
+    if path == b"-":
+        return 0
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise IsADirectoryError(21, "it is a folder")
+    except OSError as error:
+        raise Failed(exits.CANNOT_READ.format(os.fsdecode(path), error.strerror)) from error
+    return descriptor
+
+
+def size_of(descriptor: int) -> bytes:
+    """How much of a regular file is still to be read, as 8 octets; none for anything else."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        return b""
+    left = found.st_size - os.lseek(descriptor, 0, os.SEEK_CUR)
+    return max(left, 0).to_bytes(8, "big")
+
+
+def read_some(descriptor: int, size: int) -> bytes:
+    """Up to `size` octets, none at the end.
+
+    Raises:
+        Failed: They cannot be read.
+    """
+    while True:
+        try:
+            return os.read(descriptor, size)
+        except BlockingIOError:
+            wait_readable(descriptor)
+        except OSError as error:
+            name = "standard input" if descriptor == 0 else "the file"
+            raise Failed(exits.CANNOT_READ.format(name, error.strerror)) from error
+
+
+def wait_readable(descriptor: int) -> None:
+    """Wait until the descriptor has bytes, where somebody made it non-blocking."""
+    import select
+
+    select.select([descriptor], [], [])

@@ -1,0 +1,183 @@
+"""The background process's half of the conversation with one command.
+
+Reads frames from the command's socket and writes frames to it (see `framing`). Input comes only
+when it was asked for, and writing waits while the command is slow, so nothing piles up here. Made
+by `process`; used by `verbs` and `exchange`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from headstart.errors import HeadstartError
+from headstart.h2c import exits, framing
+
+INPUT_SIZE = 64 * 1024
+"""Octets of input asked for at a time."""
+
+
+class Misunderstood(HeadstartError):
+    """The command does not speak as `framing` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user typed, and where.
+
+    Attributes:
+        version: The command's version.
+        folder: Its working directory.
+        arguments: Without the program's name.
+        colour: A terminal may be coloured.
+        unicode: Text may be more than ASCII.
+        width: Columns of the terminal; 0 where there is none.
+    """
+
+    version: str
+    folder: str
+    stdout_is_terminal: bool
+    stderr_is_terminal: bool
+    arguments: tuple[str, ...]
+    colour: bool = False
+    unicode: bool = False
+    width: int = 0
+
+    @classmethod
+    def parse(cls, payload: bytes) -> Request:
+        """Read the payload of a `REQUEST` frame.
+
+        Raises:
+            Misunderstood: A field is missing.
+        """
+        fields = payload.decode("utf-8", "surrogateescape").split("\0")
+        if len(fields) < 3:
+            raise Misunderstood(exits.BAD_REQUEST)
+        version, folder, facts, *arguments = fields
+        flags, _, width = facts.partition(framing.WIDTH)
+        return cls(
+            version,
+            folder,
+            framing.STDOUT_IS_TERMINAL in flags,
+            framing.STDERR_IS_TERMINAL in flags,
+            tuple(arguments),
+            framing.COLOUR in flags,
+            framing.UNICODE in flags,
+            int(width[:4]) if width.isascii() and width.isdecimal() else 0,
+        )
+
+
+class Conversation:
+    """One command's connection.
+
+    `listen` must run beside everything else; it ends when the command hangs up.
+
+    Attributes:
+        interrupted: The user pressed Ctrl-C after `be_patient`.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._answers: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(1)
+        self.interrupted = asyncio.Event()
+
+    async def request(self) -> Request:
+        """The command's first frame.
+
+        Raises:
+            Misunderstood: It is something else.
+        """
+        kind, payload = await self._frame()
+        if kind != framing.REQUEST:
+            raise Misunderstood(exits.BAD_REQUEST)
+        return Request.parse(payload)
+
+    async def listen(self) -> None:
+        """Take in the command's answers until it hangs up."""
+        try:
+            while True:
+                kind, payload = await self._frame()
+                if kind == framing.INTERRUPT:
+                    self.interrupted.set()
+                else:
+                    await self._answers.put((kind, payload))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+
+    async def out(self, data: bytes) -> None:
+        """Write to the command's output; returns when there is room for more."""
+        await self._send(framing.OUTPUT, data)
+
+    async def print(self, text: str) -> None:
+        """Write one line to the command's output."""
+        await self.out(octets(text + "\n"))
+
+    async def say(self, message: str) -> None:
+        """Write one line to the command's standard error, as printable characters only."""
+        await self._send(framing.MESSAGE, octets(f"h2c: {printable(message)}\n"))
+
+    async def progress(self, line: str) -> None:
+        """Replace the line on the terminal's standard error that shows progress; "" erases it."""
+        await self._send(framing.PROGRESS, octets(line))
+
+    async def be_patient(self) -> None:
+        """Have Ctrl-C set `interrupted` instead of hanging up."""
+        await self._send(framing.PATIENT, b"")
+
+    async def open_output(self, path: str) -> None:
+        """Have all further output written to a file."""
+        await self._send(framing.OPEN_OUTPUT, octets(path))
+        await self._expect(framing.READY)
+
+    async def close_output(self) -> None:
+        """The file is complete: it takes its place, and output is standard output again."""
+        await self._send(framing.CLOSE_OUTPUT, b"")
+
+    async def open_input(self, path: str) -> int | None:
+        """Have a file opened for `read`; `-` is standard input.
+
+        Returns:
+            Its size in octets, None where it has none, as a pipe.
+        """
+        await self._send(framing.OPEN_INPUT, octets(path))
+        size = await self._expect(framing.READY)
+        return int.from_bytes(size, "big") if size else None
+
+    async def read(self) -> bytes:
+        """Some octets of input, none at the end."""
+        await self._send(framing.WANT, INPUT_SIZE.to_bytes(4, "big"))
+        return await self._expect(framing.INPUT)
+
+    async def exit(self, code: int) -> None:
+        """End the command."""
+        await self._send(framing.EXIT, bytes([code]))
+
+    async def _send(self, kind: int, payload: bytes) -> None:
+        self._writer.write(framing.frame(kind, payload))
+        await self._writer.drain()
+
+    async def _expect(self, kind: int) -> bytes:
+        received, payload = await self._answers.get()
+        if received != kind:
+            raise Misunderstood(exits.BAD_REQUEST)
+        return payload
+
+    async def _frame(self) -> tuple[int, bytes]:
+        header = await self._reader.readexactly(framing.HEADER_SIZE)
+        kind, size = framing.read_header(header)
+        if size > framing.MAX_PAYLOAD:
+            raise Misunderstood(exits.BAD_REQUEST)
+        return kind, await self._reader.readexactly(size)
+
+
+def octets(text: str) -> bytes:
+    """Text as the command's terminal or file system takes it."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def printable(text: str) -> str:
+    """Nothing that a terminal would obey: a message may quote what a server sent."""
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text
+    )

@@ -1,0 +1,204 @@
+"""What an HTML page links, found while it comes, as a browser's preload scanner does.
+
+On the standard library's tokenizer: like that scanner it reads tags in their order and builds no
+tree. Left out is what a browser would not fetch at once: `noscript` and `template`, scripts of
+another type or for old browsers (`nomodule`), images with `loading=lazy`, frames, alternative and
+disabled stylesheets. Of the versions in `srcset`, `src` is taken, or else the first. Pure; called
+by `loader`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import TypeAlias
+
+import webencodings
+
+from headstart.h2c.daemon.load import stylesheets
+from headstart.h2c.daemon.load.resource import Kind, Want, resolve, wants
+
+Attributes: TypeAlias = dict[str, str]
+
+_INERT = frozenset({"noscript", "template"})
+_SCRIPT_TYPES = frozenset(
+    {"", "module", "text/javascript", "application/javascript", "text/ecmascript"}
+)
+_PRELOADS = {
+    "style": Kind.STYLE,
+    "script": Kind.SCRIPT,
+    "font": Kind.FONT,
+    "image": Kind.IMAGE,
+    "fetch": Kind.OTHER,
+    "track": Kind.OTHER,
+}
+# HTML, 4.2.5.4: the encoding stands within the first 1024 bytes.
+_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
+_CHARSET_WITHIN = 1024
+# A tag is seldom longer.
+_UNFINISHED = 4096
+# How much the scanner is given before its bound is looked at again.
+_PIECE = 16 * 1024
+MOST_TOKENS = 100_000
+"""Tags, comments and pieces of text of one page; what follows is not read for links.
+
+A few KiB of gzip can stand for a million of them, which would take seconds.
+"""
+
+
+class Document:
+    """Reads a page piece by piece.
+
+    Args:
+        url: The page's own.
+        charset: What Content-Type says, "" for nothing.
+    """
+
+    def __init__(self, url: str, charset: str = "") -> None:
+        self._url = url
+        self._scanner = _Scanner(url)
+        self._charset = charset
+        self._head = b""
+        self._text = ""
+        self._decoder = _decoder(charset) if charset else None
+
+    def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
+        """What is found in the next piece."""
+        if self._decoder is None:
+            self._head += data
+            if len(self._head) < _CHARSET_WITHIN and not final:
+                return []
+            data, self._head = self._head, b""
+            found = _CHARSET.search(data[:_CHARSET_WITHIN])
+            self._decoder = _decoder(found[1].decode("ascii") if found else "utf-8")
+        self._text += self._decoder.decode(data, final)
+        # The scanner begins again with what it could not finish, a comment without an end, say:
+        # so it gets no less than that, or the time would grow with the square of the length.
+        unfinished = len(self._scanner.rawdata)
+        if not final and unfinished > max(_UNFINISHED, len(self._text)):
+            return []
+        text, self._text = self._text, ""
+        self._scan(text)
+        if final and self._scanner.tokens < MOST_TOKENS:
+            self._scanner.close()
+        return self._scanner.take()
+
+    def _scan(self, text: str) -> None:
+        start = 0
+        while start < len(text) and self._scanner.tokens < MOST_TOKENS:
+            size = max(_PIECE, len(self._scanner.rawdata))
+            self._scanner.feed(text[start : start + size])
+            start += size
+
+
+def kind_of_preload(as_: str) -> Kind | None:
+    """What a preload with this `as` is, None where a browser ignores it."""
+    return _PRELOADS.get(as_.lower())
+
+
+def _decoder(charset: str) -> webencodings.IncrementalDecoder:
+    """By the names that browsers know; a byte order mark says more than they do."""
+    known = webencodings.lookup(charset) or webencodings.UTF8
+    return webencodings.IncrementalDecoder(known, "replace")
+
+
+class _Scanner(HTMLParser):
+    def __init__(self, url: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self._base = self._url = url
+        self._found: list[Want] = []
+        self._inert = 0
+        self._style: list[str] | None = None
+        self.tokens = 0
+        """How many there were."""
+
+    def take(self) -> list[Want]:
+        """What was found since the last time."""
+        found, self._found = self._found, []
+        return found
+
+    def updatepos(self, i: int, j: int) -> int:
+        """Count a token; lines, which the base class counts here, nobody wants to know."""
+        self.tokens += 1
+        return j
+
+    def parse_marked_section(self, i: int, report: int = 1) -> int:
+        """HTML, 13.2.5.42: `<![` is a comment, where the base class fails for some."""
+        return self.parse_bogus_comment(i, bool(report))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in reversed(attrs)}
+        if tag in _INERT:
+            self._inert += 1
+        elif tag == "base" and self._base == self._url and "href" in attributes:
+            self._base = resolve(self._url, attributes["href"]) or self._base
+        elif tag == "style":
+            self._style = []
+        if self._inert:
+            return
+        self._want(_of_tag(tag, attributes))
+        if "style" in attributes and "url(" in attributes["style"].lower():
+            self._want(stylesheets.links_of_style(attributes["style"]))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _INERT:
+            self._inert = max(self._inert - 1, 0)
+        elif tag == "style" and self._style is not None:
+            text, self._style = "".join(self._style), None
+            if not self._inert:
+                self._want(stylesheets.links(text))
+
+    def handle_data(self, data: str) -> None:
+        if self._style is not None:
+            self._style.append(data)
+
+    def _want(self, found: Iterator[tuple[str, Kind]] | list[tuple[str, Kind]]) -> None:
+        self._found += wants(self._base, found, self._url)
+
+
+def _of_tag(tag: str, attributes: Attributes) -> Iterator[tuple[str, Kind]]:
+    """References in the attributes of one tag."""
+    match tag:
+        case "link":
+            yield from _of_link(attributes)
+        case "script" if _is_run(attributes):
+            yield attributes["src"], Kind.SCRIPT
+        case "img" if attributes.get("loading", "").lower() != "lazy":
+            yield from _of_image(attributes)
+        case "video" if attributes.get("poster"):
+            yield attributes["poster"], Kind.IMAGE
+        case "input" if attributes.get("type", "").lower() == "image" and attributes.get("src"):
+            yield attributes["src"], Kind.IMAGE
+        case _:
+            return
+
+
+def _is_run(attributes: Attributes) -> bool:
+    kind = attributes.get("type", "").strip().lower()
+    return bool(attributes.get("src")) and kind in _SCRIPT_TYPES and "nomodule" not in attributes
+
+
+def _of_image(attributes: Attributes) -> Iterator[tuple[str, Kind]]:
+    chosen = attributes.get("src", "").strip()
+    if not chosen:
+        # HTML, 4.8.4.3.3: candidates have commas between them, URLs end with white space.
+        candidates = attributes.get("srcset", "").split()
+        chosen = candidates[0].rstrip(",") if candidates else ""
+    if chosen:
+        yield chosen, Kind.IMAGE
+
+
+def _of_link(attributes: Attributes) -> Iterator[tuple[str, Kind]]:
+    href = attributes.get("href", "").strip()
+    rels = attributes.get("rel", "").lower().split()
+    if not href:
+        return
+    if "stylesheet" in rels and "alternate" not in rels and "disabled" not in attributes:
+        yield href, Kind.STYLE
+    elif "preload" in rels and (kind := kind_of_preload(attributes.get("as", ""))) is not None:
+        yield href, kind
+    elif "modulepreload" in rels:
+        yield href, Kind.SCRIPT
+    elif "icon" in rels:
+        yield href, Kind.IMAGE

@@ -1,0 +1,89 @@
+"""`get --follow-hints`: fetches what a 103 names, at once, and keeps it for the next `get`.
+
+Called by `exchange`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from types import TracebackType
+
+from headstart.client.origin import Origin
+from headstart.client.response import Response
+from headstart.config import ClientLimits
+from headstart.h2c.daemon import figures
+from headstart.h2c.daemon.hinted import Kept
+from headstart.h2c.daemon.load.loader import Loader, Settings
+from headstart.h2c.daemon.load.resource import Resource
+from headstart.h2c.daemon.load.rows import label
+from headstart.h2c.daemon.session import Session
+from headstart.h2c.options.connections import Trust
+from headstart.wire.events import Fields
+
+_LIMITS = ClientLimits()
+
+
+class Following:
+    """Fetches in its body, whose end waits until all is there.
+
+    Args:
+        fields: Of the request for the page; those that a user sets are sent with the others, too.
+        url: The page's.
+    """
+
+    def __init__(self, session: Session, fields: Fields, url: str, timeout: float) -> None:
+        settings = Settings(
+            fields=tuple(field for field in fields if field[0] not in (b"accept", b"host")),
+            trust=Trust(),
+            timeout=timeout,
+            use_pushes=True,
+            use_hints=True,
+            max_resources=_LIMITS.max_pushes,
+            max_bytes=_LIMITS.max_push_bytes,
+        )
+        self._session = session
+        self._url = url
+        self._loader = Loader(session, settings, url, self._keep)
+
+    async def __aenter__(self) -> Following:
+        await self._loader.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._loader.__aexit__(kind, error, traceback)
+
+    def informed(self, status: int, fields: Fields) -> None:
+        """A 1xx response came for the page."""
+        self._loader.informed(self._url, status, fields)
+
+    def lines(self) -> Iterator[str]:
+        """What was fetched, and whether it waits for the next `get`."""
+        for one in self._loader.result.resources:
+            yield f"hinted: {label(self._loader.result, one)}: {_outcome(one)}"
+
+    def _keep(
+        self, origin: Origin, target: str, asked: Fields, response: Response, content: bytes
+    ) -> None:
+        from headstart.learn.safety import lifetime
+
+        now = asyncio.get_running_loop().time()
+        seconds = lifetime(response.header("cache-control"))
+        expires = now + (_LIMITS.max_push_age if seconds is None else seconds)
+        kept = Kept(response.status, response.headers, content, response.stream_id, expires)
+        self._session.hinted.keep(origin, target, asked, kept, now)
+
+
+def _outcome(one: Resource) -> str:
+    if one.error:
+        return one.error
+    took = figures.time((one.ended or one.started) - one.started)
+    how = "was pushed" if one.way == "push" else "waits for the next get"
+    if not one.reusable:
+        how = "not kept, since its status or Cache-Control forbids it"
+    return f"{one.status}, {figures.size(one.size)} in {took}, {how}"

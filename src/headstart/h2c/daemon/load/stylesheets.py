@@ -1,0 +1,105 @@
+"""What a stylesheet links: `@import`, fonts, images.
+
+On tinycss2, which never fails on what it is given. A browser fetches a font or an image only where
+something on the page uses it; here everything counts as used. Of the several formats of a font or
+an image (`src: url(a.woff2), url(a.ttf)`, `image-set(...)`) the first one is taken, as a browser
+does that knows them all. Pure; called by `loader` and `documents`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import tinycss2
+
+from headstart.h2c.daemon.load.resource import Kind
+
+_DEEPEST = 50
+_IMAGE_SETS = frozenset({"image-set", "-webkit-image-set"})
+
+
+def links(text: str) -> list[tuple[str, Kind]]:
+    """References in a stylesheet, in its order."""
+    rules = tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True)
+    return list(_of_rules(rules))
+
+
+def links_of_style(text: str) -> list[tuple[str, Kind]]:
+    """References in the value of a `style` attribute."""
+    values = tinycss2.parse_component_value_list(text, skip_comments=True)
+    return [(reference, Kind.IMAGE) for reference in _urls(values, 0)]
+
+
+def _of_rules(rules: Iterable[Any]) -> Iterator[tuple[str, Kind]]:
+    for rule in rules:
+        keyword = getattr(rule, "lower_at_keyword", "")
+        if keyword == "import":
+            yield from ((found, Kind.STYLE) for found in _first(rule.prelude))
+        elif keyword == "namespace" or not getattr(rule, "content", None):
+            continue
+        elif keyword == "font-face":
+            yield from ((found, Kind.FONT) for found in _font(rule.content))
+        else:
+            yield from _within(rule.content)
+
+
+def _within(content: Sequence[Any]) -> Iterator[tuple[str, Kind]]:
+    """A block: declarations, and rules within `@media`, `@supports`, `@layer`."""
+    nested = False
+    for token in content:
+        if token.type == "at-keyword" and token.lower_value == "font-face":
+            nested = True
+        elif nested and token.type == "{} block":
+            yield from ((found, Kind.FONT) for found in _font(token.content))
+            nested = False
+        else:
+            yield from ((found, Kind.IMAGE) for found in _urls([token], 0))
+
+
+def _first(prelude: Sequence[Any]) -> Iterator[str]:
+    """The reference at the beginning of an `@import`."""
+    for token in prelude:
+        if token.type == "whitespace":
+            continue
+        if token.type in ("string", "url"):
+            yield token.value
+        else:
+            yield from _urls([token], 0)
+        return
+
+
+def _font(content: Sequence[Any]) -> Iterator[str]:
+    """The first format of each `src`; a later one takes the place of an earlier one."""
+    found = ""
+    for one in tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True):
+        if one.type == "declaration" and one.lower_name == "src":
+            found = next(_urls(one.value, 0), "") or found
+    if found:
+        yield found
+
+
+def _urls(tokens: Iterable[Any], depth: int) -> Iterator[str]:
+    if depth > _DEEPEST:
+        return
+    for token in tokens:
+        if token.type == "url":
+            yield token.value
+        elif token.type == "function" and token.lower_name == "url":
+            yield from (part.value for part in token.arguments if part.type == "string")
+        elif token.type == "function" and token.lower_name in _IMAGE_SETS:
+            yield from _image_set(token.arguments, depth)
+        elif token.type == "function":
+            yield from _urls(token.arguments, depth + 1)
+        elif token.type in ("{} block", "() block", "[] block"):
+            yield from _urls(token.content, depth + 1)
+
+
+def _image_set(arguments: Sequence[Any], depth: int) -> Iterator[str]:
+    for token in arguments:
+        if token.type == "string":
+            yield token.value
+            return
+        for found in _urls([token], depth + 1):
+            yield found
+            return

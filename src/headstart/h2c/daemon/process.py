@@ -1,0 +1,260 @@
+"""The background process: its life from the lock to the last GOAWAY.
+
+Listens on the private socket, answers each command in a task of its own, and ends on Ctrl-C,
+SIGTERM, `h2c stop`, or when nothing has used it for the idle time-out. Run by `command.local` in
+the foreground, and started by `command.launch` as a program of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import TextIO
+
+from headstart.errors import HeadstartError
+from headstart.h2c import exits, framing, keylog, options, sockets, streams
+from headstart.h2c.daemon import claim
+from headstart.h2c.daemon.conversation import Conversation
+from headstart.h2c.daemon.service import Service
+from headstart.h2c.daemon.session import Session
+from headstart.h2c.dump.tap import Dump
+from headstart.h2c.options.process import Start
+from headstart.h2c.sockets import Place
+
+_LOG = logging.getLogger(__name__)
+
+# `stop`, and at once `start`: the old process needs a moment to end.
+_PATIENCE = 0.3
+
+# What a command that is told that everything ends may take to say so.
+_FAREWELL = 2.0
+
+
+class Daemon:
+    """Answers commands until it is told to stop.
+
+    Args:
+        idle_timeout: Seconds without connection and command after which it ends; None for never.
+        finish: Called when all connections are closed, before `h2c stop` is told that it is done.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        session: Session,
+        idle_timeout: float | None,
+        uid_of: Callable[[socket.socket], int] = sockets.peer_uid,
+        finish: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._finish = finish
+        self._place = place
+        self._session = session
+        self._idle_timeout = idle_timeout
+        self._uid_of = uid_of
+        self._stopping = asyncio.Event()
+        self._farewell = exits.ENDING
+        self._stopped = asyncio.Event()
+        self._commands: set[asyncio.Task[None]] = set()
+        self._stoppers: set[asyncio.Task[None]] = set()
+        self._idle_timer: asyncio.TimerHandle | None = None
+
+    def stop(self, farewell: str = exits.ENDING) -> None:
+        """Begin to end; `serve` returns soon.
+
+        Args:
+            farewell: What commands that wait are told; the first one counts.
+        """
+        if not self._stopping.is_set():
+            self._farewell = farewell
+            self._stopping.set()
+
+    async def serve(self, claimed: claim.Claim, ready: Callable[[], None]) -> None:
+        """Answer commands until stopped, then say GOAWAY to all servers and let go of the claim.
+
+        Args:
+            ready: Called once the socket answers.
+        """
+        server = await asyncio.start_unix_server(self._welcome, sock=claimed.listener)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.stop)
+        self._wait_for_idleness()
+        ready()
+        await self._stopping.wait()
+        server.close()
+        await self._end_commands()
+        await self._session.close()
+        self._finish()
+        claimed.release()
+        self._stopped.set()
+        await _finished(self._stoppers)
+
+    async def _end_commands(self) -> None:
+        for task in self._commands:
+            task.cancel(self._farewell)
+        await _finished(self._commands)
+
+    async def _stop_for(self, command: asyncio.Task[None]) -> None:
+        """End everything but this command, `h2c stop`, which is to be told when it is done."""
+        self._commands.discard(command)
+        self._stoppers.add(command)
+        self.stop()
+        await self._stopped.wait()
+
+    def _wait_for_idleness(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        if self._idle_timeout is not None:
+            loop = asyncio.get_running_loop()
+            self._idle_timer = loop.call_later(self._idle_timeout, self._idle)
+
+    def _idle(self) -> None:
+        if self._commands or self._session.is_connected:
+            self._wait_for_idleness()
+        else:
+            self.stop()
+
+    async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one command; asyncio runs this in a task and keeps that."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._commands.add(task)
+        try:
+            if self._is_ours(writer):
+                service = Service(self._session, partial(self._stop_for, task), self._place.log)
+                await service.answer(Conversation(reader, writer))
+        except (ConnectionError, EOFError):
+            _LOG.debug("a command hung up")
+        finally:
+            self._commands.discard(task)
+            self._stoppers.discard(task)
+            self._wait_for_idleness()
+            writer.close()
+
+    def _is_ours(self, writer: asyncio.StreamWriter) -> bool:
+        uid = self._uid_of(writer.get_extra_info("socket"))
+        if uid != os.getuid():
+            _LOG.warning("a process of user %d was refused", uid)
+        return uid == os.getuid()
+
+
+async def _finished(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Wait until all have ended, but not for one that does not let itself be ended."""
+    if tasks:
+        await asyncio.wait(tuple(tasks), timeout=_FAREWELL)
+
+
+def run(place: Place, command: Start) -> int:
+    """Be the background process in this terminal, until Ctrl-C.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        streams.Failed, BrokenPipeError: The dump or the TLS keys could not be written.
+    """
+    try:
+        claimed = claim.claim(place, _PATIENCE)
+    except claim.Busy as busy:
+        streams.say(str(busy))
+        return exits.REQUEST_FAILED
+    ready = partial(streams.say, exits.STARTED.format(os.getpid()))
+    _serve(place, _opened(command, claimed), claimed, ready, None)
+    return exits.OK
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Be the background process, started by `command.launch`.
+
+    Args:
+        arguments: The session, the descriptor that waits for one line, then those of `h2c start`.
+
+    Returns:
+        The exit code.
+    """
+    session, descriptor, *rest = arguments
+    with open(int(descriptor), "w") as launcher:
+        try:
+            command = options.parse(["start", *rest])
+            assert isinstance(command, Start)
+            place = sockets.find_place(session)
+            claimed = claim.claim(place, _PATIENCE)
+            dump = _opened(command, claimed)
+        except claim.Busy as busy:
+            launcher.write(f"{framing.BUSY_WORD} {busy.pid}")
+            return exits.OK
+        except (HeadstartError, OSError, streams.Failed) as error:
+            launcher.write(str(error))
+            return exits.NOT_CONNECTED
+        _leave_folder()
+        ready = partial(_tell, launcher, framing.READY_WORD)
+        _serve(place, dump, claimed, ready, command.idle_timeout)
+    return exits.OK
+
+
+def _tell(launcher: TextIO, word: str) -> None:
+    launcher.write(word)
+    launcher.close()
+
+
+def _leave_folder() -> None:
+    """Keep no folder in use; what is imported later is still found."""
+    sys.path[:] = [os.path.abspath(entry) for entry in sys.path]
+    os.chdir("/")
+
+
+def _opened(command: Start, claimed: claim.Claim) -> Dump | None:
+    """Open the files that frames and keys are written to, in the folder of the command.
+
+    Raises:
+        streams.Failed, BrokenPipeError: One cannot be; the claim is let go of.
+    """
+    try:
+        keylog.use(command.keylog)
+        return None if command.dump is None else Dump(command.dump)
+    except BaseException:
+        claimed.release()
+        raise
+
+
+def _serve(
+    place: Place,
+    dump: Dump | None,
+    claimed: claim.Claim,
+    ready: Callable[[], None],
+    idle_timeout: float | None,
+) -> None:
+    """Serve until the end; the log is this process's own from now on."""
+    os.close(os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    logging.basicConfig(filename=place.log, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        asyncio.run(_serve_session(place, dump, claimed, ready, idle_timeout))
+    finally:
+        claimed.release()
+
+
+async def _serve_session(
+    place: Place,
+    dump: Dump | None,
+    claimed: claim.Claim,
+    ready: Callable[[], None],
+    idle_timeout: float | None,
+) -> None:
+    if dump is None:
+        await Daemon(place, Session(), idle_timeout).serve(claimed, ready)
+        return
+    daemon = Daemon(place, Session(dump), idle_timeout, finish=dump.close)
+    dump.when_failed = daemon.stop
+    await daemon.serve(claimed, ready)
+    if dump.failure is not None:
+        raise dump.failure
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

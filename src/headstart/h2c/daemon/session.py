@@ -1,0 +1,227 @@
+"""The connections that the background process holds, and what the user set for all of them.
+
+One `Link` a server; one of them is current, and paths without a server go there. A link whose
+connection was lost connects again when it is used. Made by `process`, used by `verbs` and
+`exchange`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from headstart.client.connect import connect
+from headstart.client.connection import H2Connection
+from headstart.client.origin import Origin
+from headstart.client.upgrade import FirstRequest
+from headstart.h2c import exits
+from headstart.h2c.daemon.hinted import Hinted
+from headstart.h2c.failures import NotConnected
+from headstart.h2c.options.connections import Trust
+from headstart.wire.frames import Direction
+
+Tap: TypeAlias = Callable[[Direction, bytes, float], None]
+
+
+Usable: TypeAlias = Callable[[H2Connection], bool]
+
+
+class Taps(Protocol):
+    """Gives each new connection somebody who listens to its bytes."""
+
+    def tap(self) -> Tap:
+        """For one connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A connection, and how it was asked for."""
+
+    connection: H2Connection
+    trust: Trust
+    upgrade: bool = False
+
+
+def is_available(connection: H2Connection) -> bool:
+    """Whether the connection takes new requests."""
+    return connection.available
+
+
+class Session:
+    """Connections by origin.
+
+    Args:
+        taps: Listens to all of them; None for nobody.
+    """
+
+    def __init__(self, taps: Taps | None = None) -> None:
+        self._taps = taps
+        self._links: dict[Origin, Link] = {}
+        self._retired: list[Link] = []
+        self._locks: defaultdict[Origin, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._current: Origin | None = None
+        self._series: list[tuple[H2Connection, asyncio.Event]] = []
+        self.hinted = Hinted()
+        self.fields: list[tuple[bytes, bytes]] = []
+        """Sent with every request: names in lower case, and values."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether any connection is open."""
+        return any(not link.connection.closed for link in self._links.values())
+
+    def links(self) -> list[tuple[Link, bool]]:
+        """All connections in the order they were made, each with whether it is the current one."""
+        return [(link, origin == self._current) for origin, link in self._links.items()]
+
+    def current(self) -> Link:
+        """The current connection, open or lost.
+
+        Raises:
+            NotConnected: There is none.
+        """
+        if self._current is None:
+            raise NotConnected(exits.NO_CONNECTION)
+        return self._links[self._current]
+
+    async def use_current(
+        self, timeout: float, usable: Usable = is_available, first: FirstRequest | None = None
+    ) -> Link:
+        """The current connection, made again if it was lost; see `connect`.
+
+        Raises:
+            NotConnected: There is none.
+        """
+        link = self.current()
+        return await self.connect(link.connection.origin, link.trust, timeout, usable, first=first)
+
+    async def use(
+        self,
+        origin: Origin,
+        trust: Trust,
+        timeout: float,
+        usable: Usable = is_available,
+        *,
+        make_current: bool = True,
+        first: FirstRequest | None = None,
+    ) -> Link:
+        """A connection to the origin, which becomes the current one.
+
+        One that is there is used as it was made, unless `trust` asks for something of its own.
+        """
+        link = self._links.get(origin)
+        if link is not None and trust == Trust():
+            trust = link.trust
+        return await self.connect(
+            origin, trust, timeout, usable, make_current=make_current, first=first
+        )
+
+    async def connect(
+        self,
+        origin: Origin,
+        trust: Trust,
+        timeout: float,
+        usable: Usable = is_available,
+        *,
+        make_current: bool = True,
+        upgrade: bool | None = None,
+        first: FirstRequest | None = None,
+    ) -> Link:
+        """A connection that was made with this trust, and becomes the current one.
+
+        Args:
+            upgrade: Whether it began with HTTP/1.1; None for as the one before.
+            first: What asks for the upgrade where one is made: the request that comes next, since
+                Apache closes such a connection as soon as it idles.
+            usable: Says whether one that is there can do what it is wanted for.
+            make_current: Whether it becomes the current one, where there is one already.
+        """
+        async with self._locks[origin]:
+            link = self._links.get(origin)
+            if upgrade is None:
+                upgrade = link is not None and link.upgrade
+            if link is None or not _is_as(link, trust, upgrade) or not usable(link.connection):
+                connection = await self._connected(origin, trust, timeout, upgrade, first)
+                made = Link(connection, trust, upgrade)
+                await self._replace(link, made)
+                link = made
+        if make_current or self._current is None:
+            self._current = origin
+        return link
+
+    async def _replace(self, old: Link | None, new: Link) -> None:
+        origin = new.connection.origin
+        self._links.pop(origin, None)
+        self._links[origin] = new
+        if old is None or old.connection.closed:
+            return
+        if _is_as(old, new.trust, new.upgrade):
+            # The server said GOAWAY: other commands may still wait for their responses.
+            self._retired = [link for link in self._retired if not link.connection.closed]
+            self._retired.append(old)
+        else:
+            await old.connection.aclose()
+
+    async def _connected(
+        self,
+        origin: Origin,
+        trust: Trust,
+        timeout: float,
+        upgrade: bool,
+        first: FirstRequest | None,
+    ) -> H2Connection:
+        return await connect(
+            origin,
+            cafile=Path(trust.cafile) if trust.cafile else None,
+            insecure=trust.insecure,
+            tap=None if self._taps is None else self._taps.tap(),
+            timeout=timeout,
+            upgrade=upgrade,
+            first=first if upgrade else None,
+        )
+
+    @contextmanager
+    def series(self, connection: H2Connection, stop: asyncio.Event) -> Iterator[None]:
+        """A series of PINGs runs on the connection; `stop` ends it."""
+        entry = (connection, stop)
+        self._series.append(entry)
+        try:
+            yield
+        finally:
+            self._series.remove(entry)
+
+    def stop_series(self, connection: H2Connection) -> int:
+        """End the series of PINGs that run on the connection; returns how many there are."""
+        stops = [stop for other, stop in self._series if other is connection]
+        for stop in stops:
+            stop.set()
+        return len(stops)
+
+    async def disconnect(self) -> None:
+        """Close the current connection; the one made before it is the current one then.
+
+        Raises:
+            NotConnected: There is none.
+        """
+        link = self.current()
+        del self._links[link.connection.origin]
+        self._current = next(reversed(self._links), None)
+        await link.connection.aclose()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        links = [*self._links.values(), *self._retired]
+        self._links.clear()
+        self._retired.clear()
+        self._current = None
+        await asyncio.gather(*(link.connection.aclose() for link in links))
+
+
+def _is_as(link: Link, trust: Trust, upgrade: bool) -> bool:
+    return (link.trust, link.upgrade) == (trust, upgrade)

@@ -1,0 +1,380 @@
+"""The command's half of the conversation."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from headstart.h2c import exits, framing, streams
+from headstart.h2c.command import conversation
+from headstart.h2c.command.conversation import Conversation
+from headstart.h2c.streams import Failed
+
+Script = Callable[[socket.socket], None]
+
+
+@pytest.fixture
+def converse(tmp_path: Path) -> Callable[[Script], int]:
+    """Runs a conversation against a script for the other side."""
+
+    def run(script: Script) -> int:
+        ours, theirs = socket.socketpair()
+        other = threading.Thread(target=script, args=(theirs,))
+        other.start()
+        try:
+            return Conversation(ours, "the.log").run(b"request")
+        finally:
+            other.join(10)
+            theirs.close()
+
+    return run
+
+
+def says(*frames: bytes) -> Script:
+    def script(connection: socket.socket) -> None:
+        assert connection.recv(7) == b"request"
+        connection.sendall(b"".join(frames))
+
+    return script
+
+
+def exit_with(code: int) -> bytes:
+    return framing.frame(framing.EXIT, bytes([code]))
+
+
+def test_output_and_messages_go_where_they_belong(
+    converse: Callable[[Script], int], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    code = converse(
+        says(
+            framing.frame(framing.OUTPUT, b"\0\xff out"),
+            framing.frame(framing.MESSAGE, b"a message\n"),
+            exit_with(4),
+        )
+    )
+
+    assert code == 4
+    assert capfdbinary.readouterr() == (b"\0\xff out", b"a message\n")
+
+
+@pytest.mark.parametrize(("content", "between"), [(b"half", b"\n"), (b"whole\n", b""), (b"", b"")])
+def test_a_message_begins_a_line_on_a_terminal_that_shows_content(
+    content: bytes,
+    between: bytes,
+    converse: Callable[[Script], int],
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conversation, "is_terminal", lambda _: True)
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(framing.frame(framing.OUTPUT, content))
+        connection.shutdown(socket.SHUT_RDWR)
+
+    message = framing.frame(framing.MESSAGE, b"a message\n")
+    converse(says(framing.frame(framing.OUTPUT, content), message, exit_with(1)))
+    with pytest.raises(Failed, match="went away"):
+        converse(script)
+
+    assert capfdbinary.readouterr() == ((content + between) * 2, b"a message\n")
+
+
+@pytest.mark.parametrize("ending", [b"", b"\x10", framing.frame(framing.OUTPUT, b"abc")[:-1]])
+def test_a_background_process_that_goes_away_is_told(
+    ending: bytes, converse: Callable[[Script], int]
+) -> None:
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(ending)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    with pytest.raises(Failed, match=r"went away; its log is the\.log") as caught:
+        converse(script)
+    assert caught.value.code == exits.NOT_CONNECTED
+
+
+def test_input_is_read_from_the_file_piece_by_piece(
+    converse: Callable[[Script], int], tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"abcde")
+    pieces: list[bytes] = []
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(framing.frame(framing.OPEN_INPUT, os.fsencode(source)))
+        ready = framing.frame(framing.READY, (5).to_bytes(8, "big"))
+        assert connection.recv(len(ready)) == ready
+        for _ in range(3):
+            connection.sendall(framing.frame(framing.WANT, (3).to_bytes(4, "big")))
+            _, size = framing.read_header(connection.recv(5))
+            pieces.append(connection.recv(size) if size else b"")
+        connection.sendall(exit_with(0))
+
+    assert converse(script) == 0
+    assert pieces == [b"abc", b"de", b""]
+
+
+def test_an_answer_that_comes_before_the_input_was_taken_is_not_lost(
+    converse: Callable[[Script], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    reading, gone = threading.Event(), threading.Event()
+
+    def read_until_the_other_side_has_gone(descriptor: int, size: int) -> bytes:
+        reading.set()
+        assert gone.wait(10)
+        return b"too late"
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(framing.frame(framing.OPEN_INPUT, b"/dev/zero"))
+        connection.recv(5)
+        connection.sendall(framing.frame(framing.WANT, (3).to_bytes(4, "big")))
+        assert reading.wait(10)
+        connection.sendall(framing.frame(framing.OUTPUT, b"answer") + exit_with(0))
+        connection.close()
+        gone.set()
+
+    monkeypatch.setattr(conversation, "read_some", read_until_the_other_side_has_gone)
+
+    assert converse(script) == 0
+    assert capfd.readouterr() == ("answer", "")
+
+
+def test_an_answer_does_not_wait_for_input_that_nobody_types(
+    converse: Callable[[Script], int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "silent")
+    silent = os.open(tmp_path / "silent", os.O_RDWR)
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(framing.frame(framing.OPEN_INPUT, os.fsencode(tmp_path / "silent")))
+        connection.recv(5)
+        connection.sendall(framing.frame(framing.WANT, (3).to_bytes(4, "big")))
+        connection.sendall(framing.frame(framing.OUTPUT, b"answer") + exit_with(0))
+
+    assert converse(script) == 0
+    assert capfd.readouterr() == ("answer", "")
+    os.close(silent)
+
+
+def test_a_background_process_that_is_gone_before_it_is_asked_is_told() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+
+    with pytest.raises(Failed, match="went away"):
+        Conversation(ours, "the.log").run(b"request")
+
+
+def test_messages_that_nobody_can_read_harm_nothing(
+    converse: Callable[[Script], int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    stderr = os.dup(2)
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, 2)
+    try:
+        streams.say("no room for this")
+        code = converse(
+            says(
+                framing.frame(framing.MESSAGE, b"nor for this\n"),
+                framing.frame(framing.OUTPUT, b"out"),
+                exit_with(4),
+            )
+        )
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(full)
+
+    assert code == 4
+    assert capfd.readouterr() == ("out", "")
+
+
+def output_to(path: Path, *frames: bytes) -> Script:
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(framing.frame(framing.OPEN_OUTPUT, os.fsencode(path)))
+        if connection.recv(5):
+            connection.sendall(b"".join(frames))
+
+    return script
+
+
+def test_a_file_appears_when_all_of_it_has_come(
+    converse: Callable[[Script], int], tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+
+    code = converse(output_to(target, framing.frame(framing.OUTPUT, b"\0new"), exit_with(0)))
+
+    assert code == 0
+    assert target.read_bytes() == b"\0new"
+    assert os.listdir(tmp_path) == ["target"]
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "\N{GREEK SMALL LETTER OMEGA}" * 127])
+def test_a_name_may_be_as_long_as_the_folder_takes(
+    name: str, converse: Callable[[Script], int], tmp_path: Path
+) -> None:
+    target = tmp_path / name
+
+    code = converse(output_to(target, framing.frame(framing.OUTPUT, b"all"), exit_with(0)))
+
+    assert code == 0
+    assert target.read_bytes() == b"all"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_old_file_stays_when_the_request_fails(
+    converse: Callable[[Script], int], tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+    target.write_text("old")
+
+    code = converse(output_to(target, framing.frame(framing.OUTPUT, b"new"), exit_with(1)))
+
+    assert code == 1
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["target"]
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"), [("none", "No such file or directory"), ("", "it is a folder")]
+)
+def test_an_input_that_cannot_be_read_is_told(name: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(Failed, match=f"{problem}; check the path given to --file"):
+        conversation.open_input(os.fsencode(tmp_path / name))
+
+
+def test_an_input_that_is_not_open_is_told() -> None:
+    closed = os.open("/dev/null", os.O_RDONLY)
+    os.close(closed)
+
+    with pytest.raises(Failed, match="cannot read the file: Bad file descriptor"):
+        conversation.read_some(closed, 10)
+
+
+def test_a_pipe_that_somebody_made_non_blocking_is_written_and_read_whole() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    sent = os.urandom(300_000)
+
+    def write() -> None:
+        streams.write_all(writer, sent)
+        os.close(writer)
+
+    writing = threading.Thread(target=write)
+
+    writing.start()
+    received = b""
+    while piece := conversation.read_some(reader, 50_000):
+        received += piece
+    writing.join(10)
+    os.close(reader)
+
+    assert received == sent
+
+
+def test_a_request_says_what_was_typed_and_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(conversation, "is_terminal", lambda descriptor: descriptor == 2)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    frame = conversation.request("1.2", ["get", "/\udcff"])
+
+    fields = frame[framing.HEADER_SIZE :].split(b"\0")
+    assert fields == [b"1.2", os.fsencode(tmp_path), b"ecuw100", b"get", b"/\xff"]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert b"\0euw100\0" in conversation.request("1.2", ["get", "/"])
+
+
+def test_a_folder_that_is_gone_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert conversation.working_folder() == "/"
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_width_is_the_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def size_of(descriptor: int) -> os.terminal_size:
+        if descriptor == 1:
+            raise OSError
+        return os.terminal_size((132, 40))
+
+    monkeypatch.setattr(os, "get_terminal_size", size_of)
+    assert conversation.width() == 132
+    monkeypatch.setenv("COLUMNS", "wide")
+    monkeypatch.setattr(os, "get_terminal_size", lambda descriptor: os.fstat(-1))
+    assert conversation.width() == 0
+
+
+def test_progress_is_one_line_that_goes_when_something_else_is_said(
+    converse: Callable[[Script], int], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    converse(
+        says(
+            framing.frame(framing.PROGRESS, b"10 %"),
+            framing.frame(framing.PROGRESS, b"20 %"),
+            framing.frame(framing.MESSAGE, b"a message\n"),
+            framing.frame(framing.PROGRESS, b"30 %"),
+            exit_with(0),
+        )
+    )
+
+    clear = b"\x1b[K"
+    shown = b"\r10 %" + clear + b"\r20 %" + clear + b"\r" + clear + b"a message\n"
+    assert capfdbinary.readouterr().err == shown + b"\r30 %" + clear + b"\r" + clear
+
+
+def test_a_pipe_has_no_size() -> None:
+    reader, writer = os.pipe()
+
+    assert conversation.size_of(reader) == b""
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """As a person's terminal has it, and as it was afterwards."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_the_first_ctrl_c_is_told_where_that_is_wanted_and_the_second_one_ends_it(
+    converse: Callable[[Script], int],
+) -> None:
+    def script(connection: socket.socket) -> None:
+        connection.recv(7)
+        connection.sendall(framing.frame(framing.PATIENT))
+        connection.sendall(framing.frame(framing.OPEN_INPUT, b"/dev/null"))
+        connection.recv(framing.HEADER_SIZE)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        assert connection.recv(framing.HEADER_SIZE) == framing.frame(framing.INTERRUPT)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        converse(script)

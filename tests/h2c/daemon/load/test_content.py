@@ -1,0 +1,117 @@
+"""Reading content for links."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.h2c.daemon.load import content
+from headstart.h2c.daemon.load.resource import Kind
+
+URL = "https://a.test/"
+CSS = b"a { b: url(x.png) }"
+HTML = b"<img src=x.png>"
+
+
+def found(
+    data: bytes, kind: Kind, content_type: str = "", encoding: str = "", size: int = 7
+) -> list[str]:
+    reader = content.reader(URL, kind, content_type, encoding)
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    wanted = [one for piece in pieces for one in reader.feed(piece)]
+    return [one.url for one in [*wanted, *reader.feed(b"", final=True)]]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "content_type"),
+    [
+        (HTML, Kind.DOCUMENT, "text/html; charset=utf-8"),
+        (HTML, Kind.DOCUMENT, "Text/HTML"),
+        (HTML, Kind.DOCUMENT, "application/xhtml+xml"),
+        (HTML, Kind.DOCUMENT, ""),
+        (CSS, Kind.STYLE, "text/css"),
+        (CSS, Kind.STYLE, ""),
+        (CSS, Kind.STYLE, "text/css; charset=nonsense"),
+        (CSS.decode().encode("utf-16"), Kind.STYLE, 'text/css; charset="utf-16"'),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 1000])
+def test_documents_and_stylesheets_are_read(
+    data: bytes, kind: Kind, content_type: str, size: int
+) -> None:
+    assert found(data, kind, content_type, size=size) == [f"{URL}x.png"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content_type"),
+    [
+        (Kind.DOCUMENT, "text/plain"),
+        (Kind.STYLE, "text/html"),
+        (Kind.SCRIPT, "text/html"),
+        (Kind.IMAGE, "image/svg+xml"),
+    ],
+)
+def test_nothing_else_is(kind: Kind, content_type: str) -> None:
+    assert found(HTML + CSS, kind, content_type) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        (gzip.compress(HTML), "gzip"),
+        (gzip.compress(HTML), "X-GZIP"),
+        (zlib.compress(HTML), "deflate"),
+    ],
+)
+def test_what_is_compressed_is_inflated(data: bytes, encoding: str) -> None:
+    assert found(data, Kind.DOCUMENT, "text/html", encoding) == [f"{URL}x.png"]
+
+
+@pytest.mark.parametrize(("data", "encoding"), [(HTML, "br"), (HTML, "gzip")])
+def test_what_cannot_be_inflated_links_nothing(data: bytes, encoding: str) -> None:
+    assert found(data, Kind.DOCUMENT, "text/html", encoding) == []
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_no_more_is_read_than_the_bound(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "LARGEST", 5000)
+    page = b"<img src=in.png>" + b" " * 6000 + b"<img src=out.png>"
+    data = gzip.compress(page) if encoding else page
+
+    assert found(data, Kind.DOCUMENT, "text/html", encoding, size=9999) == [f"{URL}in.png"]
+
+
+@given(st.text(max_size=40))
+def test_any_content_type_can_be_read(content_type: str) -> None:
+    content.reader(URL, Kind.DOCUMENT, content_type, "").feed(HTML, final=True)
+
+
+@pytest.mark.parametrize(
+    ("cache_control", "other", "expected"),
+    [
+        (b"max-age=60", b"", True),
+        (b"public, max-age=60", b"", True),
+        (b"max-age=0", b"", False),
+        (b"no-store", b"", False),
+        (b"no-cache, max-age=60", b"", False),
+        (b"", b"", False),
+        (b"", b"last-modified", True),
+        (b"", b"expires", True),
+    ],
+)
+def test_what_a_cache_may_keep_is_reusable(
+    cache_control: bytes, other: bytes, expected: bool
+) -> None:
+    fields = [(b"cache-control", cache_control)] if cache_control else []
+    fields += [(other, b"Wed, 21 Oct 2099 07:28:00 GMT")] if other else []
+
+    assert content.is_reusable(fields, 200) is expected
+    assert not content.is_reusable(fields, 404)
+
+
+def test_expires_of_the_past_is_not() -> None:
+    assert not content.is_reusable([(b"expires", b"0")], 200)

@@ -1,0 +1,171 @@
+"""The background process's life. What takes a process of its own is in command/test_init.py."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from headstart import __version__
+from headstart.h2c import exits, framing, options
+from headstart.h2c.command.conversation import Conversation, request
+from headstart.h2c.daemon import claim, process
+from headstart.h2c.daemon.process import Daemon
+from headstart.h2c.daemon.session import Session
+from headstart.h2c.options.process import Start
+from headstart.h2c.sockets import Place, reach
+from tests.clock import SkippingLoop
+from tests.h2c.room import PATIENCE
+
+
+def start_command() -> Start:
+    command = options.parse(["start"])
+    assert isinstance(command, Start)
+    return command
+
+
+IDLE = 100.0
+"""Seconds of which none are waited for."""
+
+
+async def serve(
+    place: Place,
+    *,
+    idle_timeout: float | None = None,
+    uid_of: Callable[[socket.socket], int] = lambda connection: os.getuid(),
+    during: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until stopped; `during` runs in a thread once the socket answers."""
+    running = Daemon(place, Session(), idle_timeout, uid_of)
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    serving = asyncio.ensure_future(running.serve(claim.claim(place), ready.set))
+    await ready.wait()
+    await loop.run_in_executor(None, during)
+    async with asyncio.timeout(10):
+        await serving
+
+
+def serve_until_idle(
+    place: Place,
+    during: Callable[[Callable[[float], None]], None],
+    uid_of: Callable[[socket.socket], int] = lambda connection: os.getuid(),
+) -> None:
+    """Serve with a time for idleness, on a loop on which `during` can skip so much time."""
+
+    async def whole() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SkippingLoop)
+
+        def skip(seconds: float) -> None:
+            asyncio.run_coroutine_threadsafe(loop.skip(seconds, 10), loop).result(PATIENCE)
+
+        await serve(place, idle_timeout=IDLE, uid_of=uid_of, during=partial(during, skip))
+
+    with asyncio.Runner(loop_factory=SkippingLoop) as runner:
+        runner.run(whole())
+
+
+def ask(place: Place, *arguments: str) -> int:
+    connection = reach(place)
+    assert connection is not None
+    typed = request(__version__, list(arguments))
+    return Conversation(connection, place.log).run(typed)
+
+
+async def test_stop_is_answered_when_the_socket_is_gone(place: Place) -> None:
+    def stop() -> None:
+        assert ask(place, "stop") == exits.OK
+        assert not Path(place.socket).exists()
+        claim.claim(place).release()
+
+    await serve(place, during=stop)
+
+
+def test_a_process_of_another_user_is_refused(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    def intrude(skip: Callable[[float], None]) -> None:
+        connection = reach(place)
+        assert connection is not None
+        assert connection.recv(framing.HEADER_SIZE) == b""
+        connection.close()
+        skip(2 * IDLE)
+
+    serve_until_idle(place, intrude, uid_of=lambda connection: 4711)
+
+    assert "a process of user 4711 was refused" in caplog.text
+
+
+async def test_it_ends_when_idle(place: Place) -> None:
+    await serve(place, idle_timeout=0.05)
+
+    assert not Path(place.socket).exists()
+
+
+def test_a_command_keeps_it_from_being_idle(place: Place) -> None:
+    def linger(skip: Callable[[float], None]) -> None:
+        connection = reach(place)
+        assert connection is not None
+        skip(5 * IDLE)
+        connection.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            connection.recv(1)
+        connection.close()
+        skip(2 * IDLE)
+
+    serve_until_idle(place, linger)
+
+
+def test_a_second_one_in_the_foreground_is_refused(
+    place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
+    claimed = claim.claim(place)
+
+    assert process.run(place, start_command()) == exits.REQUEST_FAILED
+    assert f"running already (pid {os.getpid()})" in capfd.readouterr().err
+    claimed.release()
+
+
+def started(place: Place, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
+    """Exit code of the program, and what it tells who started it."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(Path(place.folder).parent))
+    receiver, sender = os.pipe()
+    code = process.main([place.session, str(sender), *arguments])
+    with open(receiver) as said:
+        return code, said.read()
+
+
+def test_a_second_program_says_that_there_is_a_first(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = claim.claim(place)
+
+    assert started(place, monkeypatch) == (exits.OK, f"busy {os.getpid()}")
+    claimed.release()
+
+
+def test_a_program_serves_until_it_is_idle(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert started(place, monkeypatch, "--detach", "--idle-timeout", "0.05") == (exits.OK, "ready")
+    assert Path.cwd() == Path("/")
+    assert Path(place.log).read_text() == ""
+
+
+def test_a_program_that_cannot_start_says_why(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(place.folder).chmod(0o755)
+
+    code, said = started(place, monkeypatch)
+
+    assert code == exits.NOT_CONNECTED
+    assert said.endswith(f"chmod 700 {place.folder}")

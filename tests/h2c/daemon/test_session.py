@@ -1,0 +1,107 @@
+"""The connections that the background process holds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from headstart.client.origin import Origin
+from headstart.h2c.daemon.session import Session, Tap
+from headstart.h2c.failures import NotConnected
+from headstart.h2c.options.connections import Trust
+from headstart.wire.frames import Direction
+from tests.h2c.push_server import PushServer, push_server
+
+
+@pytest.fixture
+def server() -> Iterator[PushServer]:
+    with push_server() as running:
+        yield running
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[Session]:
+    made = Session()
+    yield made
+    await made.close()
+
+
+async def test_nothing_is_current_before_the_first_connection(session: Session) -> None:
+    with pytest.raises(NotConnected, match="h2c connect HOST:PORT"):
+        session.current()
+    with pytest.raises(NotConnected):
+        await session.use_current(1.0)
+    assert not session.is_connected
+
+
+async def test_the_same_origin_is_connected_to_once(session: Session, server: PushServer) -> None:
+    origin = Origin.parse(server.origin)
+
+    first = await session.connect(origin, Trust(), 5.0)
+
+    assert await session.connect(origin, Trust(), 5.0) is first
+    assert await session.use(origin, Trust(), 5.0) is first
+    assert await session.use_current(5.0) is first
+    assert session.links() == [(first, True)]
+
+
+async def test_another_trust_is_another_connection_and_the_old_one_ends(
+    session: Session, server: PushServer
+) -> None:
+    origin = Origin.parse(server.origin)
+    first = await session.connect(origin, Trust(insecure=True), 5.0)
+
+    assert await session.use(origin, Trust(), 5.0) is first
+    second = await session.connect(origin, Trust(), 5.0)
+
+    assert second is not first
+    assert first.connection.closed
+    assert session.links() == [(second, True)]
+
+
+async def test_a_connection_that_takes_no_requests_is_replaced_but_not_ended(
+    session: Session, server: PushServer
+) -> None:
+    origin = Origin.parse(server.origin)
+    first = await session.connect(origin, Trust(), 5.0)
+
+    second = await session.use_current(5.0, usable=lambda connection: False)
+
+    assert second is not first
+    assert not first.connection.closed
+    await session.close()
+    assert first.connection.closed
+
+
+async def test_the_one_before_is_current_after_disconnect(
+    session: Session, server: PushServer
+) -> None:
+    with push_server() as other:
+        first = await session.connect(Origin.parse(server.origin), Trust(), 5.0)
+        second = await session.connect(Origin.parse(other.origin), Trust(), 5.0)
+
+        await session.disconnect()
+
+        assert second.connection.closed
+        assert session.current() is first
+        await session.disconnect()
+        assert not session.is_connected
+
+
+async def test_every_connection_is_listened_to(server: PushServer) -> None:
+    heard: list[list[Direction]] = []
+
+    class Taps:
+        def tap(self) -> Tap:
+            of_one: list[Direction] = []
+            heard.append(of_one)
+            return lambda direction, data, at: of_one.append(direction)
+
+    session = Session(Taps())
+    await session.connect(Origin.parse(server.origin), Trust(), 5.0)
+    await session.connect(Origin.parse(server.origin), Trust(insecure=True), 5.0)
+    await session.close()
+
+    assert len(heard) == 2
+    assert all({Direction.SENT, Direction.RECEIVED} == set(of_one) for of_one in heard)
