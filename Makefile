@@ -35,7 +35,7 @@ lint: setup
 
 fuzz:
 	@tools/setup fuzz
-	@[ $(RUNS) = 0 ] || FUZZ_RUNS=$(RUNS) $(BIN)/python -m pytest tests/fuzzing --timeout=3600 $(ARGS)
+	@[ "$(RUNS)" = 0 ] || FUZZ_RUNS="$(RUNS)" $(BIN)/python -m pytest tests/fuzzing --timeout=3600 $(ARGS)
 	@$(BIN)/python -m fuzz --seconds $(SECONDS)
 
 soak: setup

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.peers import SKIP_PREFIX
 
@@ -24,6 +25,15 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 def pytest_configure() -> None:
+    """Say what is wrong before anything is collected, and be patient with slow machines."""
+    from tests.fuzzing import profile
+
+    assert profile.WANTED >= 0
+    # An example that takes long, or is long in the making, is no failure.
+    settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("patient")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -10,9 +10,18 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, settings
 
-WANTED = int(os.environ.get("FUZZ_RUNS", "0"))
+
+def _wanted(text: str) -> int:
+    """Runs that the user asks for; 0 for as many as each test says."""
+    if not text.isdecimal():
+        raise pytest.UsageError(f"FUZZ_RUNS={text} is no number of runs, such as 20000")
+    return int(text)
+
+
+WANTED = _wanted(os.environ.get("FUZZ_RUNS", "0"))
 
 
 def fuzzing(runs: int) -> settings:

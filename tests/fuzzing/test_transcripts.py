@@ -209,7 +209,7 @@ def test_background_process_survives_and_says_what_went_wrong(tmp_path: Path, fi
         assert terminal.h2c("start", "--detach", "--dump=frames.txt").code == exits.OK
         before = terminal.ok("pid")
         server.played = Played(transcript)
-        assert _get(terminal, server).out == FILES[PAGE]
+        assert _get(terminal, server, timeout=PATIENCE / 2).out == FILES[PAGE]
 
         for seed in range(PAGE_RUNS):
             server.played = Played.mutated(transcript, random.Random(seed))
@@ -223,5 +223,6 @@ def test_background_process_survives_and_says_what_went_wrong(tmp_path: Path, fi
     assert len(codes) > 1, codes
 
 
-def _get(terminal: Room, server: Server) -> Result:
-    return terminal.h2c("get", "-H", f"host: {AUTHORITY}", "--timeout", "1", server.url + PAGE)
+def _get(terminal: Room, server: Server, timeout: float = 1.0) -> Result:
+    options = ("-H", f"host: {AUTHORITY}", "--timeout", f"{timeout:g}")
+    return terminal.h2c("get", *options, server.url + PAGE)

@@ -244,18 +244,22 @@ class Usual:
     def begin(self) -> None:
         """Ask from now on."""
         self._say("begin")
+        assert self._hear() == "begun\n"
 
     def end(self) -> list[float]:
         """Ask no more; how long each answer took, in seconds."""
         self._say("end")
-        assert self._process.stdout is not None
-        times: list[float] = json.loads(self._process.stdout.readline())
+        times: list[float] = json.loads(self._hear())
         return times
 
     def _say(self, word: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(word + "\n")
         self._process.stdin.flush()
+
+    def _hear(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
 
 
 class Measured:

@@ -28,7 +28,7 @@ from headstart.server import run
 from headstart.server.run import Config
 from tests.clock import SKIPPING, SkippingLoop
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 SOURCES = Path(__file__).parents[2] / "src"
 _RUNNING = re.compile(r"running on https?://[^\s]*:(\d+)")
 

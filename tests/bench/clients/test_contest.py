@@ -120,18 +120,18 @@ def test_missing_origin_is_told_for_all(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "timeout", "said"),
     [
-        ([sys.executable, "-c", "raise SystemExit('the reason')"], "ended with 1: the reason"),
-        ([sys.executable, "-c", "raise SystemExit(3)"], r"ended with 3: \(nothing\)"),
-        ([sys.executable, "-c", "import time; time.sleep(60)"], "did not end within"),
-        (["no-such-program"], "no-such-program is not installed"),
+        ([sys.executable, "-c", "raise SystemExit('the reason')"], 60, "ended with 1: the reason"),
+        ([sys.executable, "-c", "raise SystemExit(3)"], 60, r"ended with 3: \(nothing\)"),
+        ([sys.executable, "-c", "import time; time.sleep(60)"], 0.5, "did not end within"),
+        (["no-such-program"], 60, "no-such-program is not installed"),
     ],
 )
 def test_process_that_ends_badly_is_told(
-    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str], timeout: float, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contest, "_TIMEOUT", 2.0)
+    monkeypatch.setattr(contest, "_TIMEOUT", timeout)
 
     with pytest.raises(LoadFailed, match=said):
         finish(words, Bench("http://127.0.0.1:1", tmp_path))
