@@ -144,8 +144,13 @@ class ServerOptions:
     stall_timeout: float = option(
         30.0, "Seconds after which a client that reads nothing of what waits for it is cut off."
     )
+    min_read_rate: int = option(
+        256,
+        "Bytes a second that a client must take of what waits for its HTTP/2 windows, over the "
+        "stall timeout; a client that gives its windows back by halves takes far more.",
+    )
     idle_timeout: float = option(
-        60.0, "Seconds after which an HTTP/2 connection without streams ends."
+        60.0, "Seconds after which an HTTP/2 connection without streams ends, PINGs or not."
     )
     header_timeout: float = option(
         10.0, "Seconds that the fields of a request may take, from their first byte to their last."

@@ -6,6 +6,7 @@ busy machine ends nothing either.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tests.server.hostile import (
     END_STREAM,
     GOAWAY,
     HEADERS,
+    PING,
     PREFACE,
     RST_STREAM,
     SETTINGS,
@@ -158,17 +160,55 @@ def test_response_that_waits_for_a_window_for_too_long_ends_the_connection() -> 
         assert client.frames(DATA) == []
 
 
-def test_window_that_opens_now_and_then_is_progress() -> None:
+@pytest.mark.parametrize(
+    ("step", "ends"), [(3000, False), (2000, True)], ids=["as slow as may be", "too slow"]
+)
+def test_window_that_opens_now_and_then_is_progress_if_it_opens_far_enough(
+    step: int, ends: bool
+) -> None:
+    """However many PINGs are answered meanwhile."""
     with (
         running(Recorder(large), options(stall_timeout=SKIPPED), skipping=True) as server,
         Hostile(server.port, {4: 0}) as client,
     ):
         client.send(get(1))
         client.until(HEADERS, 1)
-        for turn in range(20):
-            client.send(frame(WINDOW_UPDATE, 0, 1, number(100)))
-            client.until(DATA, 1, turn + 1)
+        with suppress(AssertionError):  # `until`: it was closed
+            for turn in range(20):
+                client.send(frame(WINDOW_UPDATE, 0, 1, number(step)) + frame(PING, 0, 0, bytes(8)))
+                client.until(DATA, 1, turn + 1)
+                server.skip(SKIPPED / 10, steps=1)
+        client.listen()
+
+        assert bool(client.goaways) is ends
+
+
+def test_idle_connection_ends_though_it_sends_pings() -> None:
+    with (
+        running(Recorder(), options(idle_timeout=SKIPPED), skipping=True) as server,
+        Hostile(server.port) as client,
+    ):
+        client.send(get(1))
+        client.until(DATA, 1)
+        for _ in range(9):
+            client.settle()
             server.skip(SKIPPED / 10, steps=1)
+        client.settle()
+        server.skip(SKIPPED, steps=2)
+        client.until_closed()
+
+        assert client.goaways == [ErrorCode.NO_ERROR]
+
+
+def test_connection_that_is_asked_now_and_then_is_not_idle() -> None:
+    with (
+        running(Recorder(), options(idle_timeout=SKIPPED), skipping=True) as server,
+        Hostile(server.port) as client,
+    ):
+        for turn in range(5):
+            client.send(get(2 * turn + 1))
+            client.until(DATA, 2 * turn + 1)
+            server.skip(SKIPPED * 0.6, steps=6)
 
         client.settle()
         assert client.goaways == []
@@ -186,7 +226,7 @@ def greeted() -> ServerConnection:
 def test_full_transport_of_which_the_client_takes_a_little_is_progress() -> None:
     deadlines = Deadlines(options(stall_timeout=10), greeted(), 0.0)
 
-    looks = [deadlines.look(now, now, {}, 100_000 - now) for now in range(5, 60, 5)]
+    looks = [deadlines.look(now, {}, 100_000 - now) for now in range(5, 60, 5)]
 
     assert looks == [None] * len(looks)
 
@@ -198,13 +238,13 @@ def test_full_transport_that_was_filled_again_is_progress() -> None:
     for now in range(5, 60, 5):
         wire.ping(b"8 octets")
         assert wire.output()
-        assert deadlines.look(now, now, {}, 100_000) is None
+        assert deadlines.look(now, {}, 100_000) is None
 
 
 def test_full_transport_of_which_the_client_takes_nothing_ends_the_connection() -> None:
     deadlines = Deadlines(options(stall_timeout=10), greeted(), 0.0)
 
-    looks = [deadlines.look(now, now, {}, 100_000) for now in (5, 10, 14, 15)]
+    looks = [deadlines.look(now, {}, 100_000) for now in (5, 10, 14, 15)]
 
     assert looks == [None, None, None, Closing.STALLED]
 

@@ -18,6 +18,8 @@ from headstart.wire.server import ServerConnection
 _LOOKS_PER_TIMEOUT = 4
 # Seconds; below it a server would do nothing but look.
 _SHORTEST_LOOK = 0.01
+# Of an answer to PING or SETTINGS, the larger one.
+_ANSWER_SIZE = 17
 
 
 class Backlog:
@@ -60,10 +62,12 @@ class Deadlines:
 
     __slots__ = (
         "_bodies",
+        "_drained",
         "_made",
         "_moved",
         "_options",
         "_queued",
+        "_quiet",
         "_read",
         "_streams",
         "_unfinished",
@@ -76,26 +80,25 @@ class Deadlines:
     def __init__(self, options: ServerOptions, wire: ServerConnection, now: float) -> None:
         self._options = options
         self._wire = wire
-        self._made = self._moved = self._read = self._unfinished_since = now
+        self._made = self._moved = self._quiet = self._read = self._unfinished_since = now
         self._unfinished: int | None = None
         """What was begun and not ended when last looked at."""
         self._unwritten = self._written = 0
         """What the transport held, and had been given, when last looked at."""
         self._streams = 0
         """The last stream when last looked at."""
-        self._queued: dict[int, int] = {}
-        """Streams whose bodies waited -> how much."""
+        self._queued = False
+        """A body waited for a window when last looked at."""
+        self._drained = 0
+        """What the client had taken at `_moved`, beside answers to its PINGs."""
         self._bodies: dict[int, tuple[float, int]] = {}
         """Streams whose bodies are waited for -> since when, and how much had come then."""
 
-    def look(
-        self, now: float, last_active: float, cycles: Mapping[int, Cycle], unwritten: int
-    ) -> Closing | None:
+    def look(self, now: float, cycles: Mapping[int, Cycle], unwritten: int) -> Closing | None:
         """Why the connection should end, or None.
 
         Args:
             now: Seconds.
-            last_active: When bytes last came.
             cycles: Requests that are under way.
             unwritten: Bytes that the transport holds, where it is full; else 0.
         """
@@ -107,12 +110,14 @@ class Deadlines:
             return Closing.HEADERS_TIMEOUT
         # A client that never ends a request that was answered long ago is idle too.
         busy = any(not cycle.complete for cycle in cycles.values())
-        waiting = self._note_queued(now, cycles)
+        asked = self._wire.last_peer_stream != self._streams
+        waiting = self._note_queued(now, cycles, asked)
         unread = self._is_unread(now, unwritten)
         if unread or (waiting and not unwritten and now - self._moved >= options.stall_timeout):
             return Closing.STALLED
-        idle = not busy and not waiting and now - last_active >= options.idle_timeout
-        return Closing.IDLE if idle else None
+        if busy or waiting or asked or unwritten:
+            self._quiet = now  # PINGs alone are no use of a connection
+        return Closing.IDLE if now - self._quiet >= options.idle_timeout else None
 
     def _is_unfinished(self, now: float) -> bool:
         """Whether the same frame, or header section, has been going on for too long."""
@@ -122,18 +127,20 @@ class Deadlines:
             return False
         return now - self._unfinished_since >= self._options.header_timeout
 
-    def _note_queued(self, now: float, cycles: Mapping[int, Cycle]) -> bool:
-        """Note what of the responses waits for a window, and whether anything moved since."""
-        wire = self._wire
-        queued = {}
-        if wire.queued():
-            queued = {number: left for number in cycles if (left := wire.queued_on(number))}
-        taken = any(queued.get(number, 0) < left for number, left in self._queued.items())
+    def _note_queued(self, now: float, cycles: Mapping[int, Cycle], asked: bool) -> bool:
+        """Note whether a response waits for a window, and whether enough moved since.
+
+        A client that gives windows back by halves, as all do, takes more than this at once.
+        """
+        wire, options = self._wire, self._options
+        queued = bool(wire.queued()) and any(wire.queued_on(number) for number in cycles)
+        drained = wire.written - _ANSWER_SIZE * wire.answered
+        enough = drained - self._drained >= options.min_read_rate * options.stall_timeout
         # New requests are a sign of life too: browsers stop a video's stream for minutes.
-        if taken or not self._queued or wire.last_peer_stream != self._streams:
-            self._moved = now
+        if enough or asked or not self._queued:
+            self._moved, self._drained = now, drained
         self._queued, self._streams = queued, wire.last_peer_stream
-        return bool(queued)
+        return queued
 
     def _is_unread(self, now: float, unwritten: int) -> bool:
         """Whether the transport has been full, and the client read nothing of it, for too long."""

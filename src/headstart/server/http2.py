@@ -299,7 +299,7 @@ class Http2Connection(asyncio.Protocol):
         """End what takes too long."""
         now = self.loop.time()
         unwritten = self._transport.get_write_buffer_size() if self._write_paused else 0
-        reason = self._deadlines.look(now, self._last_active, self._cycles, unwritten)
+        reason = self._deadlines.look(now, self._cycles, unwritten)
         if reason is not None:
             self._tell(reason)
             if unwritten:

@@ -78,6 +78,7 @@ class ServerConnection(Connection):
         "_sends",
         "_streams",
         "_walker",
+        "answered",
         "greeted",
         "push_enabled",
     )
@@ -107,6 +108,8 @@ class ServerConnection(Connection):
         """Streams, while it is new, of which the engine told or we did."""
         # RFC 9113, 6.5.2: no limit until the client says one.
         self._peer_streams = limits.max_concurrent_streams
+        self.answered = 0
+        """PING and SETTINGS frames that came; the engine answers each."""
         self.greeted = False
         """The client has acknowledged our SETTINGS, so that their limits hold (RFC 9113, 6.5.3)."""
         self.push_enabled = True
@@ -224,8 +227,10 @@ class ServerConnection(Connection):
             case SettingsReceived():
                 self._settings_received(event)
                 events.append(event)
+                self.answered += 1
                 self._hold_against(self._guard.control_frame(now), events)
             case PingReceived():
+                self.answered += 1
                 self._hold_against(self._guard.control_frame(now), events)
             case GoAwayReceived():
                 self._goaway_received(event)
