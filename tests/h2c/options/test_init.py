@@ -88,6 +88,22 @@ def test_surplus_arguments_are_a_mistake() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("pots /", "there is no command 'pots'; did you mean 'post'? 'h2c --help' lists them"),
+        (
+            "get --incldue /",
+            "it has no option '--incldue'; did you mean '--include'?; see 'h2c get --help'",
+        ),
+        ("post -d=x y z", "it has no option '-d'; see 'h2c post --help'"),
+        ("unset", "the following arguments are required: NAME; see 'h2c unset --help'"),
+    ],
+)
+def test_what_was_probably_meant_is_asked(arguments: str, message: str) -> None:
+    assert mistake(*arguments.split()) == message
+
+
+@pytest.mark.parametrize(
     ("arguments", "command"),
     [
         ("version", Version()),

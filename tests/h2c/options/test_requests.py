@@ -99,8 +99,7 @@ def test_any_other_method_can_be_asked_for() -> None:
         assert "'h2c connect HOST:PORT' makes a connection" in mistake("request", name, "/")
 
 
-def test_an_empty_name_of_a_file_takes_nothing_that_follows_for_its_own() -> None:
-    command = exchange("get", "-o", "", "/path")
-
-    assert (command.output, command.where) == ("", "/path")
-    assert "--file has an empty name" in mistake("post", "--file", "", "/path")
+def test_an_empty_name_of_a_file_is_a_mistake() -> None:
+    for option in ("-o", "--output", "--file", "--cacert"):
+        expected = "the name of the file is empty; give a path; see 'h2c post --help'"
+        assert mistake("post", option, "", "/path").endswith(expected)

@@ -19,7 +19,7 @@ process. Octets in arguments that are no UTF-8 stay as surrogates (PEP 383).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from headstart.errors import ConfigurationError
@@ -101,15 +101,32 @@ def parse(arguments: Sequence[str]) -> Command:
     if first.startswith("-") and first not in ("-h", "--help"):
         raise UsageFailed(f"there is no option {first!r} before the command; see 'h2c --help'")
     if first not in _GRAMMAR.with_value and not first.startswith("-"):
-        raise UsageFailed(f"there is no command {first!r}; 'h2c --help' lists them")
+        meant = _meant(first, _GRAMMAR.with_value)
+        raise UsageFailed(f"there is no command {first!r}; {meant}'h2c --help' lists them")
     namespace, surplus = _GRAMMAR.parser.parse_known_args(_joined(arguments))
     try:
         if surplus:
-            raise ConfigurationError(f"it does not take {' '.join(surplus)!r}")
+            raise ConfigurationError(_refusal(first, surplus))
         command: Command = namespace.build(namespace)
     except ConfigurationError as error:
         raise UsageFailed(f"{error}; see 'h2c {first} --help'") from error
     return command
+
+
+def _refusal(command: str, surplus: Sequence[str]) -> str:
+    """Why a command has arguments left over; what follows an unknown option may belong to it."""
+    name = surplus[0].partition("=")[0]
+    if not name.startswith("-"):
+        return f"it does not take {' '.join(surplus)!r}"
+    meant = _meant(name, _GRAMMAR.names[command]).rstrip()
+    return f"it has no option {name!r}" + (f"; {meant}" if meant else "")
+
+
+def _meant(word: str, words: Iterable[str]) -> str:
+    """The most similar word, to be asked about; nothing where none is."""
+    from difflib import get_close_matches  # of no use but for mistakes
+
+    return "".join(f"did you mean {near!r}? " for near in get_close_matches(word, words, 1, 0.7))
 
 
 def split_session(arguments: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -40,8 +40,8 @@ h2c set accept ''              with an empty value
 h2c set                        list what is set
 """,
     )
-    fields.argument("name", nargs="?")
-    fields.argument("value", nargs="?")
+    fields.argument("name", metavar="NAME", nargs="?")
+    fields.argument("value", metavar="VALUE", nargs="?")
     unset = grammar.command(
         "unset",
         lambda given: UnsetField(given.name, given.value),
@@ -51,8 +51,8 @@ h2c unset user-agent           all of that name
 h2c unset cookie a=1           only the one with this value
 """,
     )
-    unset.argument("name")
-    unset.argument("value", nargs="?")
+    unset.argument("name", metavar="NAME")
+    unset.argument("value", metavar="VALUE", nargs="?")
 
 
 def _set(given: argparse.Namespace) -> SetField:

@@ -54,6 +54,9 @@ class _Parser(argparse.ArgumentParser):
             value = self._get_value(action, "--")
             self._check_value(action, value)
             return value
+        # As where the variable of a shell is not set: it is no wish for the default.
+        if action.metavar == "FILE" and action.nargs is None and arg_strings == [""]:
+            raise argparse.ArgumentError(action, "the name of the file is empty; give a path")
         return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
@@ -81,6 +84,8 @@ class Grammar:
         )
         self.with_value: dict[str, set[str]] = {}
         """The options of each command that a value follows."""
+        self.names: dict[str, list[str]] = {}
+        """All options of each command."""
         self.parsers: dict[str, argparse.ArgumentParser] = {}
         self.files: list[argparse.Action] = []
         self.arguments: list[argparse.Action] = []
@@ -97,7 +102,11 @@ class Grammar:
         )
         parser.set_defaults(build=build)
         self.parsers[name] = parser
-        return Options(parser, self.with_value.setdefault(name, set()), self.files, self.arguments)
+        names, with_value = (
+            self.names.setdefault(name, ["--help"]),
+            self.with_value.setdefault(name, set()),
+        )
+        return Options(parser, names, with_value, self.files, self.arguments)
 
     def add_help_command(self) -> None:
         """`help COMMAND`, which stands for `COMMAND --help`, for those who list the commands."""
@@ -112,27 +121,32 @@ class Options:
     def __init__(
         self,
         parser: argparse.ArgumentParser,
+        names: list[str],
         with_value: set[str],
         files: list[argparse.Action],
         arguments: list[argparse.Action],
     ) -> None:
         self._parser = parser
+        self._names = names
         self._with_value = with_value
         self._files = files
         self._arguments = arguments
 
     def flag(self, *names: str, help: str) -> None:
         """An option that is there or not."""
+        self._names += names
         self._parser.add_argument(*names, action="store_true", help=help)
 
     def value(self, *names: str, **settings: Any) -> None:
         """An option that is followed by a value."""
+        self._names += names
         self._with_value.update(names)
         self._note(self._parser.add_argument(*names, **settings))
 
     def optional_value(self, name: str, **settings: Any) -> None:
         """An option that a value may follow, better behind `=`: "" without, None where it is not
         given."""
+        self._names.append(name)
         self._note(self._parser.add_argument(name, nargs="?", const="", default=None, **settings))
 
     def _note(self, action: argparse.Action) -> None:

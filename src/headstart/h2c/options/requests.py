@@ -167,8 +167,6 @@ def _content(given: argparse.Namespace) -> Content:
     sources = [text for text in (given.data, given.json) if text is not None]
     if len(sources) + (given.file is not None) > 1:
         raise ConfigurationError("--data, --json and --file exclude each other")
-    if given.file == "":
-        raise ConfigurationError("--file has an empty name; give a path, or - for standard input")
     if given.file is not None:
         return FromFile(given.file)
     return Text(octets(sources[0])) if sources else None
