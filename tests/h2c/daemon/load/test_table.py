@@ -67,6 +67,17 @@ def test_colour_says_how_it_came_and_nothing_else_is_for_the_terminal() -> None:
     }
 
 
+@pytest.mark.parametrize("width", range(12, 61))
+def test_a_column_is_there_as_a_whole_or_not_at_all(width: int) -> None:
+    heading, *lines = table(sample(), Style(width, unicode=True, colour=False))
+    whole = table(sample(), Style(200, unicode=True, colour=False))[1:]
+
+    columns = ["RESOURCE", "STATUS", "SIZE", "BY", "TIME"]
+    assert heading.split() == columns[: len(heading.split())]
+    for line, full in zip(lines, whole, strict=True):
+        assert line[12:].split() == [] or set(line.split()[1:]) <= set(full.split())
+
+
 def test_nothing_is_a_heading() -> None:
     assert table(Load(PAGE), Style(80, unicode=True, colour=False))[0].startswith("RESOURCE")
 

@@ -20,6 +20,7 @@ _GAP = "  "
 _LEAST_BAR = 16
 _GOOD_BAR = 28
 """With less room the column of the start goes, which a bar says as well."""
+_BY = 3
 _START = 4
 _LONGEST_LABEL = 44
 _SHORTEST_LABEL = 12
@@ -65,6 +66,7 @@ def table(load: Load, style: Style) -> list[str]:
         cells = [row[:_START] + row[_START + 1 :] for row in cells]
         del widths[_START]
     bar = _fit(widths, style.width)
+    cells = [row[: len(widths)] for row in cells]
     shown = [_joined(row, widths, glyphs) for row in cells]
     if not bar:
         return [line.rstrip()[: style.width] for line in shown]
@@ -82,7 +84,10 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _fit(widths: list[int], width: int) -> int:
-    """Shorten the labels so that a bar has room; returns the columns that it has, 0 for none."""
+    """Shorten the labels so that a bar has room; returns the columns that it has, 0 for none.
+
+    Without a bar, the last columns go that have no room, too: half a number would be another one.
+    """
     others = sum(widths[1:]) + len(_GAP) * len(widths)
     widths[0] = min(widths[0], _LONGEST_LABEL)
     room = width - others - widths[0]
@@ -91,21 +96,23 @@ def _fit(widths: list[int], width: int) -> int:
         room = width - others - widths[0]
     if room >= _LEAST_BAR:
         return room
-    widths[0] = max(_SHORTEST_LABEL, width - others + len(_GAP))
+    while len(widths) > 1 and _SHORTEST_LABEL + _others(widths) > width:
+        widths.pop()
+    widths[0] = max(_SHORTEST_LABEL, width - _others(widths))
     return 0
 
 
+def _others(widths: list[int]) -> int:
+    """Columns of all cells but the first, and of the gaps between them."""
+    return sum(widths[1:]) + len(_GAP) * (len(widths) - 1)
+
+
 def _joined(row: Sequence[str], widths: Sequence[int], glyphs: _Glyphs) -> str:
-    label, status, size, by, *times = row
-    return _GAP.join(
-        (
-            shortened(label, widths[0], glyphs.ellipsis).ljust(widths[0]),
-            status.rjust(widths[1]),
-            size.rjust(widths[2]),
-            by.ljust(widths[3]),
-            *(time.rjust(width) for time, width in zip(times, widths[_START:], strict=True)),
-        )
-    )
+    label, *others = row
+    shown = [shortened(label, widths[0], glyphs.ellipsis).ljust(widths[0])]
+    for index, (text, width) in enumerate(zip(others, widths[1:], strict=True), 1):
+        shown.append(text.ljust(width) if index == _BY else text.rjust(width))
+    return _GAP.join(shown)
 
 
 def shortened(text: str, room: int, ellipsis: str) -> str:
