@@ -21,6 +21,10 @@ ALREADY_RUNNING = "a background process is running already (pid {}); 'h2c stop' 
 STARTED = "ready (pid {}); Ctrl-C ends it"
 NOT_STARTED = "the background process did not start: {}; its log is {}"
 LOST_DAEMON = "the background process went away; its log is {}; the next command starts another"
+NO_ANSWER = (
+    "the background process (pid {0}) does not answer; "
+    "'kill -CONT {0}' wakes one that was stopped, 'kill -KILL {0}' ends it"
+)
 ENDING = "the background process is ending; run the command again"
 DUMP_UNREAD = (
     "the background process is ending, since nobody reads its dump any more; run the command again"

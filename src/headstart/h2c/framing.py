@@ -55,6 +55,9 @@ READY_WORD = "ready"
 BUSY_WORD = "busy"
 """There is one already; its process id follows."""
 
+HEARD = 25
+"""The `REQUEST` has come; empty, and the first frame: a process that is stopped is noticed so."""
+
 HEADER_SIZE = 5
 MAX_PAYLOAD = 4 * 1024 * 1024
 """Arguments may be this long together (Linux: 2 MiB); everything else is far shorter."""

@@ -14,8 +14,11 @@ import pytest
 from headstart.h2c import exits, framing, streams
 from headstart.h2c.command import conversation
 from headstart.h2c.command.conversation import Conversation
+from headstart.h2c.command.output import Output
+from headstart.h2c.sockets import Place
 from headstart.h2c.streams import Failed
 
+PLACE = Place("/nowhere", "the")
 Script = Callable[[socket.socket], None]
 
 
@@ -28,7 +31,7 @@ def converse(tmp_path: Path) -> Callable[[Script], int]:
         other = threading.Thread(target=script, args=(theirs,))
         other.start()
         try:
-            return Conversation(ours, "the.log").run(b"request")
+            return Conversation(ours, PLACE).run(b"request")
         finally:
             other.join(10)
             theirs.close()
@@ -95,7 +98,7 @@ def test_a_background_process_that_goes_away_is_told(
         connection.sendall(ending)
         connection.shutdown(socket.SHUT_RDWR)
 
-    with pytest.raises(Failed, match=r"went away; its log is the\.log") as caught:
+    with pytest.raises(Failed, match=r"went away; its log is /nowhere/the\.log") as caught:
         converse(script)
     assert caught.value.code == exits.NOT_CONNECTED
 
@@ -173,7 +176,38 @@ def test_a_background_process_that_is_gone_before_it_is_asked_is_told() -> None:
     theirs.close()
 
     with pytest.raises(Failed, match="went away"):
-        Conversation(ours, "the.log").run(b"request")
+        Conversation(ours, PLACE).run(b"request")
+
+
+def test_a_background_process_that_is_silent_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "PATIENCE", 0.05)
+    place = Place(str(tmp_path))
+    ours, theirs = socket.socketpair()
+
+    with pytest.raises(Failed, match=r"pid \?\) does not answer") as caught:
+        Conversation(ours, place).run(b"request")
+
+    Path(place.lock).write_text("123\n")
+    again, other = socket.socketpair()
+    with pytest.raises(Failed, match="'kill -CONT 123' wakes one that was stopped"):
+        Conversation(again, place).run(b"x" * 10_000_000)
+    assert caught.value.code == exits.TIMED_OUT
+    theirs.close()
+    other.close()
+
+
+def test_one_that_has_heard_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    patience: list[float | None] = []
+    monkeypatch.setattr(Output, "write", lambda *_: patience.append(ours.gettimeout()))
+
+    theirs.sendall(framing.frame(framing.HEARD) + framing.frame(framing.OUTPUT, b"x"))
+    theirs.sendall(exit_with(0))
+    assert Conversation(ours, PLACE).run(b"request") == 0
+    assert patience == [None]
+    theirs.close()
 
 
 def test_messages_that_nobody_can_read_harm_nothing(

@@ -444,6 +444,20 @@ def test_a_background_process_of_another_version_says_so(
 # Requests.
 
 
+def test_a_background_process_that_is_stopped_is_told_with_what_wakes_it(room: Room) -> None:
+    pid = room.start().pid
+
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        result = room.h2c("connections")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    assert result.code == exits.TIMED_OUT
+    assert result.err == f"h2c: {exits.NO_ANSWER.format(pid)}\n"
+    assert int(room.ok("pid")) == pid
+
+
 def test_three_megabytes_are_exact_both_ways(room: Room, server: PushServer) -> None:
     content = os.urandom(3_000_000)
     room.ok("connect", server.origin)

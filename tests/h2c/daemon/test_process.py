@@ -75,7 +75,7 @@ def ask(place: Place, *arguments: str) -> int:
     connection = reach(place)
     assert connection is not None
     typed = request(__version__, list(arguments))
-    return Conversation(connection, place.log).run(typed)
+    return Conversation(connection, place).run(typed)
 
 
 async def test_stop_is_answered_when_the_socket_is_gone(place: Place) -> None:

@@ -43,10 +43,13 @@ class Typed:
         )
 
     async def answer(self, *arguments: str, version: str = __version__) -> bytes:
-        """All that comes back."""
+        """All that comes back behind the word that the request was heard."""
         await self.type(*arguments, version=version)
         await self.task
-        return self.end.recv(65536)
+        heard = framing.frame(framing.HEARD)
+        answered = self.end.recv(65536)
+        assert answered.startswith(heard)
+        return answered[len(heard) :]
 
 
 @pytest.fixture

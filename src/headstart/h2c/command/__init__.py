@@ -67,7 +67,7 @@ def _run(arguments: list[str]) -> int:
             return code
     place = sockets.find_place(session)
     connection = sockets.reach(place) or _started(place, rest)
-    return Conversation(connection, place.log).run(request(__version__, rest))
+    return Conversation(connection, place).run(request(__version__, rest))
 
 
 def _end_interrupted() -> None:

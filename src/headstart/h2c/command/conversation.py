@@ -12,7 +12,11 @@ from _socket import MSG_WAITALL, socket
 
 from headstart.h2c import exits, framing
 from headstart.h2c.command.output import Output
+from headstart.h2c.sockets import Place
 from headstart.h2c.streams import Failed, is_terminal, leave_interrupt, tell
+
+PATIENCE = 10.0
+"""Seconds that the background process may take to say that it has heard."""
 
 
 def request(version: str, arguments: list[str]) -> bytes:
@@ -55,11 +59,11 @@ def working_folder() -> str:
 class Conversation:
     """One command's exchange with the background process."""
 
-    __slots__ = ("_connection", "_input", "_log", "_output", "_progress", "_wanted")
+    __slots__ = ("_connection", "_input", "_output", "_place", "_progress", "_wanted")
 
-    def __init__(self, connection: socket, log: str) -> None:
+    def __init__(self, connection: socket, place: Place) -> None:
         self._connection = connection
-        self._log = log
+        self._place = place
         self._input = 0
         self._output = Output()
         self._progress = False  # a line of it is on the terminal
@@ -69,15 +73,18 @@ class Conversation:
         """Send the request, do as asked, and return the exit code.
 
         Raises:
-            Failed: A file cannot be used, or the background process went away.
+            Failed: A file cannot be used, or the background process is silent or went away.
             BrokenPipeError: Nobody reads our standard output any more.
         """
+        self._connection.settimeout(PATIENCE)  # until the first frame
         try:
             self._send(request)
             return self._answer_all()
+        except TimeoutError as error:
+            raise Failed(exits.NO_ANSWER.format(pid_of(self._place)), exits.TIMED_OUT) from error
         except (ConnectionResetError, EOFError) as error:
             self._end_line()
-            raise Failed(exits.LOST_DAEMON.format(self._log), exits.NOT_CONNECTED) from error
+            raise Failed(exits.LOST_DAEMON.format(self._place.log), exits.NOT_CONNECTED) from error
         finally:
             self._show_progress(b"")
             self._output.discard()
@@ -89,6 +96,7 @@ class Conversation:
                 self._give_input()
                 continue
             kind, size = framing.read_header(self._receive(framing.HEADER_SIZE))
+            self._connection.settimeout(None)
             payload = self._receive(size)
             if kind == framing.EXIT:
                 return self._exit(payload[0])
@@ -172,6 +180,15 @@ class Conversation:
                 raise EOFError
             data += more
         return data
+
+
+def pid_of(place: Place) -> str:
+    """The process id of the background process, as its lock says."""
+    try:
+        with open(place.lock, encoding="ascii", errors="replace") as lock:
+            return lock.read(20).strip() or "?"
+    except OSError:
+        return "?"
 
 
 def open_input(path: bytes) -> int:

@@ -93,6 +93,10 @@ class Conversation:
             raise Misunderstood(exits.BAD_REQUEST)
         return Request.parse(payload)
 
+    async def heard(self) -> None:
+        """Say that the request has come, before anything that may take its time."""
+        await self._send(framing.HEARD, b"")
+
     async def listen(self) -> None:
         """Take in the command's answers until it hangs up."""
         try:

@@ -50,6 +50,7 @@ class Service:
         """
         try:
             request = await conversation.request()
+            await conversation.heard()
             answer = self._answer(request, conversation)
             code = await _unless_hung_up(answer, conversation.listen())
         except HeadstartError as error:  # its frames made no sense
