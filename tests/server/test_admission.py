@@ -17,7 +17,6 @@ from tests.server.apps import hello
 from tests.server.hostile import PREFACE, SETTINGS, frame
 from tests.server.live import PATIENCE, LiveServer, running, until
 from tests.server.raw import RawClient, tls_socket
-from tests.server.test_protocol import own_handshake
 
 
 def admission(most: int = 100, per_address: int = 2, *proxies: str) -> Admission:
@@ -167,7 +166,7 @@ def is_refused(client: socket.socket) -> bool:
         return True
 
 
-@pytest.mark.parametrize("tls", [False, pytest.param(True, marks=own_handshake)])
+@pytest.mark.parametrize("tls", [False, True])
 def test_connections_of_one_address_over_the_limit_are_closed_and_others_are_served(
     tls: bool,
 ) -> None:
@@ -241,7 +240,7 @@ def is_kept_out(server: LiveServer, said: bytes) -> bool:
 
 
 @pytest.mark.parametrize("said", SAID)
-@pytest.mark.parametrize("tls", [False, pytest.param(True, marks=own_handshake)])
+@pytest.mark.parametrize("tls", [False, True])
 def test_address_whose_connections_come_to_nothing_is_kept_out_for_a_while(
     said: str, tls: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

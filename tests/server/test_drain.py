@@ -22,7 +22,6 @@ from tests.server.apps import Held, hello
 from tests.server.live import PATIENCE, LiveServer, ServerProcess, running, serving, until
 from tests.server.raw import RawClient, tls_socket
 from tests.server.test_http1 import GOOD, connected, rest, statuses
-from tests.server.test_protocol import own_handshake
 
 COUNTING = "tests.server.counting_app:app"
 
@@ -110,7 +109,7 @@ def test_pipelined_requests_are_all_answered() -> None:
         server.stop()
 
 
-@pytest.mark.parametrize("tls", [False, pytest.param(True, marks=own_handshake)])
+@pytest.mark.parametrize("tls", [False, True])
 def test_connections_that_wait_to_be_accepted_are_answered(tls: bool) -> None:
     with running(hello, tls=tls, timeout_graceful_shutdown=20) as server:
         until(lambda: server.server.server_state.default_headers, "the first tick")

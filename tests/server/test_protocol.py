@@ -5,18 +5,20 @@ TLS handshake.
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from contextlib import suppress
 
 import ngh2
 import pytest
+import uvicorn
 import websockets.sync.client
 
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
-from headstart.server import run
 from headstart.server.counters import Counters
-from headstart.server.protocol import OWN_HANDSHAKE, PREFACE
+from headstart.server.protocol import PREFACE
+from headstart.server.run import Config
 from headstart.server.worker import Worker
 from tests.server.apps import Receive, Scope, Send, hello, lifespan
 from tests.server.live import PATIENCE, LiveServer, certificate, running, serving, until
@@ -135,16 +137,11 @@ def test_stop_does_not_wait_for_a_connection_that_never_spoke() -> None:
 
 # The handshake.
 
-own_handshake = pytest.mark.skipif(
-    not OWN_HANDSHAKE, reason="the event loop does it before Python 3.12"
-)
-
 
 def counters(server: LiveServer) -> Counters:
     return Worker.of(server.server.server_state, server.server.config, server.server.loop).counters
 
 
-@own_handshake
 @pytest.mark.parametrize(
     "said", [b"", b"\x16\x03\x01\x02\x00\x01"], ids=["nothing", "half a hello"]
 )
@@ -160,7 +157,6 @@ def test_handshake_that_takes_too_long_is_given_up(said: bytes) -> None:
         assert counters(server).connections[Closing.HANDSHAKE_TIMEOUT] == 1
 
 
-@own_handshake
 def test_handshake_that_fails_has_a_reason(caplog: pytest.LogCaptureFixture) -> None:
     with running(hello, tls=True) as server:
         with connected(server) as client:
@@ -173,7 +169,6 @@ def test_handshake_that_fails_has_a_reason(caplog: pytest.LogCaptureFixture) -> 
         assert "Traceback" not in caplog.text
 
 
-@own_handshake
 def test_client_that_leaves_in_the_handshake_leaves_nothing_behind() -> None:
     with running(hello, tls=True) as server:
         for _ in range(5):
@@ -194,7 +189,6 @@ def test_handshake_works_on_each_event_loop_however_the_client_is_timed(loop: st
                 assert client.get(b"/x").status == 200
 
 
-@own_handshake
 def test_stop_gives_up_a_handshake_that_does_not_go_on() -> None:
     with (
         running(hello, tls=True, timeout_graceful_shutdown=None) as server,
@@ -208,15 +202,46 @@ def test_stop_gives_up_a_handshake_that_does_not_go_on() -> None:
 
 
 async def test_server_of_uvicorn_itself_may_do_the_handshake() -> None:
-    """As on Python 3.11, and where somebody hands our Config to a server of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "OWN_HANDSHAKE", False)
-        with running(hello, tls=True) as server:
-            with RawClient(server.port, tls=True) as client:
-                assert client.get(b"/x").body == b"/x over 2"
-            with tls_socket(server.port, "http/1.1") as plain:
-                plain.sendall(REQUEST)
-                assert b"/1.1 over 1.1" in read_all(plain)
+    """As where our protocol is named to a configuration of uvicorn's own."""
+    made = certificate()
+    config = uvicorn.Config(
+        hello,
+        http="headstart.server.protocol:HeadstartProtocol",
+        log_config=None,
+        ssl_certfile=str(made.certfile),
+        ssl_keyfile=str(made.keyfile),
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=[[listener]])
+    thread.start()
+    port = listener.getsockname()[1]
+    try:
+        with RawClient(port, tls=True) as client:
+            assert client.get(b"/x").body == b"/x over 2"
+        with tls_socket(port, "http/1.1") as plain:
+            plain.sendall(REQUEST)
+            assert b"/1.1 over 1.1" in read_all(plain)
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE)
+
+
+async def test_config_of_ours_may_go_to_a_server_of_uvicorns() -> None:
+    made = certificate()
+    config = Config(
+        hello, log_config=None, ssl_certfile=str(made.certfile), ssl_keyfile=str(made.keyfile)
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=[[listener]])
+    thread.start()
+    try:
+        with RawClient(listener.getsockname()[1], tls=True) as client:
+            assert client.get(b"/x").body == b"/x over 2"
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE)
 
 
 def test_message_at_the_start_says_https() -> None:

@@ -35,6 +35,7 @@ from headstart.server.admission import Seat
 from headstart.server.call import Call
 from headstart.server.counters import EXTENSION
 from headstart.server.deadlines import Backlog
+from headstart.server.tls import TlsFailed
 from headstart.server.websocket import WebSocketConnection
 from headstart.server.worker import Worker, call_size
 from headstart.wire.events import Fields, RequestRefused
@@ -161,7 +162,9 @@ class Http1Connection(HttpToolsProtocol):
         self._leave()
         if self.seat is not None:
             self.seat.free(asked=self._latest is not None)
-        if not self._told:
+        if isinstance(exc, TlsFailed):
+            self._tell(exc.reason, exc.detail)
+        elif not self._told:
             self._tell(self._end or Closing.PEER_LEFT)
         self._let_go()
 

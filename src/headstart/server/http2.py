@@ -25,6 +25,7 @@ from headstart.server.ahead import Ahead
 from headstart.server.cycle import Application, Cycle, Message, started
 from headstart.server.deadlines import Deadlines, seconds_between_looks
 from headstart.server.scope import Scopes, expects_continue
+from headstart.server.tls import TlsFailed
 from headstart.server.worker import Worker, call_size
 from headstart.wire.connection import OUTPUT_CHUNK, ErrorCode
 from headstart.wire.events import (
@@ -226,7 +227,9 @@ class Http2Connection(asyncio.Protocol):
         self._worker.sheddable.discard(self)
         if self.seat is not None:
             self.seat.free(asked=self._wire.last_opened > 0)
-        if not self._told:
+        if isinstance(exc, TlsFailed):
+            self._tell(exc.reason, exc.detail)
+        elif not self._told:
             self._tell(self._how_it_ended())
         for timer in self._timers:
             timer.cancel()

@@ -29,7 +29,7 @@ from headstart.config import ServerOptions
 from headstart.errors import ConfigurationError
 from headstart.learn import LearnOptions
 from headstart.middleware import HeadstartMiddleware
-from headstart.server.protocol import OWN_HANDSHAKE, HeadstartProtocol
+from headstart.server.protocol import HeadstartProtocol
 from headstart.server.worker import Worker
 from headstart.store import MemoryStore, open_store
 
@@ -90,9 +90,10 @@ class Config(uvicorn.Config):
     def load(self) -> None:
         """Load the application and put the middleware around it."""
         super().load()
-        if OWN_HANDSHAKE:
-            # Else the event loop does it, where nobody counts or times it.
-            self.tls, self.ssl = self.ssl, None
+        # Else the event loop does the handshake, where nobody counts or times it.
+        self.tls, self.ssl = self.ssl, None
+        if self.tls is not None:
+            self.tls.options |= ssl.OP_NO_RENEGOTIATION
         if self.learning is None:
             return
         outer = self.loaded_app
@@ -184,8 +185,8 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         Worker.of(self.server_state, self.config, loop).draining = True
         # With several processes the parent's socket stays open, and who waits there is the next
-        # one's; where the event loop does the handshake, each would have to be waited for.
-        if not self.config.use_subprocess and (OWN_HANDSHAKE or not self.config.ssl):
+        # one's.
+        if not self.config.use_subprocess:
             await self._accept_the_rest(loop)
         await super().shutdown(sockets)
         if self.config.uds and not self.config.use_subprocess:

@@ -22,6 +22,7 @@ from websockets.frames import CloseCode, Frame
 from headstart.reasons import Closing
 from headstart.server.admission import Seat
 from headstart.server.deadlines import Backlog
+from headstart.server.tls import TlsFailed
 from headstart.server.worker import Worker
 from headstart.wire.guard import TokenBucket
 
@@ -105,7 +106,11 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._worker.sheddable.discard(self)
         if self.seat is not None:
             self.seat.free(asked=True)
-        self._worker.refusals.connection(*self._how_it_ended())
+        if isinstance(exc, TlsFailed):
+            now = self.loop.time()
+            self._worker.refusals.connection(exc.reason, self.client, now, exc.detail)
+        else:
+            self._worker.refusals.connection(*self._how_it_ended())
         if self._task is not None:
             self.loop.call_later(self._worker.options.call_grace, self._end_of_grace)
 

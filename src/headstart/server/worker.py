@@ -30,6 +30,7 @@ from headstart.server.memory import (
     used_memory,
 )
 from headstart.server.refusals import Refusals
+from headstart.server.tls import Buffers
 from headstart.wire.fields import header_list_size
 
 logger = logging.getLogger("headstart.server")
@@ -80,6 +81,7 @@ class Worker:
         draining: The server stops.
         watched: Connections to look at once a second.
         sheddable: Connections to tell when memory is short.
+        tls_buffers: What the connections' TLS shares.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Worker:
         self.draining = False
         self.watched: set[Watched] = set()
         self.sheddable: set[Sheddable] = set()
+        self.tls_buffers = Buffers()
         self._loop = loop
         self._abandoned = abandoned
         self._timer: asyncio.TimerHandle | None = None
