@@ -82,6 +82,14 @@ class ClientLimits:
     max_header_count: int = option(256, "Fields in one response.")
     max_header_size: int = option(64 * 1024, "Size of a response's fields, decoded.")
     max_informational: int = option(32, "1xx responses before the final one.")
+    max_control_rate: int = option(
+        100,
+        "PING and SETTINGS frames a second, twice as many in a burst; "
+        "as many again of those that ask for nothing.",
+    )
+    max_window_updates: int = option(
+        10, "WINDOW_UPDATE frames for each DATA frame sent, after the first hundred."
+    )
     max_queued_upload: int = option(256 * 1024, "Request body waiting on one stream.")
     max_pushes: int = option(100, "Pushed responses kept, and as many under way.")
     max_push_bytes: int = option(16 * 1024 * 1024, "Bytes of pushed responses kept.")

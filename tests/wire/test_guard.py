@@ -6,13 +6,13 @@ import pytest
 
 from headstart.config import WireLimits
 from headstart.reasons import Closing
-from headstart.wire.guard import FREE_WINDOW_UPDATES, Guard, TokenBucket
-from headstart.wire.walker import FrameWalker
+from headstart.wire.guard import FREE_WINDOW_UPDATES, RequestGuard, TokenBucket
+from headstart.wire.walker import RequestWalker
 
 
-def guarding(**limits: int) -> Guard:
+def guarding(**limits: int) -> RequestGuard:
     """A guard at time 0, beside a walker that nobody feeds."""
-    return Guard(WireLimits(**limits), FrameWalker({}, FREE_WINDOW_UPDATES, 256), 0.0)
+    return RequestGuard(WireLimits(**limits), RequestWalker({}, FREE_WINDOW_UPDATES, 256), 0.0)
 
 
 def test_bucket_gives_a_burst_and_then_its_rate() -> None:

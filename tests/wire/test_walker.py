@@ -16,7 +16,7 @@ from headstart.errors import StreamGone
 from headstart.reasons import Closing
 from headstart.wire.connection import ErrorCode
 from headstart.wire.fields import response_fields
-from headstart.wire.walker import DATA_SAMPLE, FrameWalker, Offence
+from headstart.wire.walker import DATA_SAMPLE, Offence, RequestWalker
 from tests.wire.pair import Pair
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -34,9 +34,9 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return head + stream.to_bytes(4, "big") + payload
 
 
-def walker(live: Iterable[int] = ()) -> FrameWalker:
+def walker(live: Iterable[int] = ()) -> RequestWalker:
     """A walker that has seen the preface, beside an engine with these streams."""
-    made = FrameWalker(set(live), 100, 256)
+    made = RequestWalker(set(live), 100, 256)
     assert made.walk(PREFACE) is None
     return made
 

@@ -418,8 +418,8 @@ class H2Connection(Channel):
             case GoAwayReceived(last_stream_id=last_stream_id):
                 self._slots.close(self._unavailable())
                 self._refused_above(last_stream_id)
-            case ConnectionEnded(error_code=error_code, reason=reason, detail=detail):
-                self._over(detail or reason if error_code else "the server closed the connection")
+            case ConnectionEnded():
+                self._over(failures.connection_ended(event))
                 self._leave()
             case _:
                 assert_never(event)

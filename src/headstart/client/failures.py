@@ -20,12 +20,21 @@ from headstart.client.errors import (
 )
 from headstart.client.origin import Origin
 from headstart.client.tls import is_loopback
+from headstart.reasons import Closing
 from headstart.wire.connection import ErrorCode, error_name
+from headstart.wire.events import ConnectionEnded
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
 _EXPIRED = frozenset({9, 10})
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 _WRONG_NAME = frozenset({62, 64})
+# What a server did that this side ends a connection for (docs/client.md).
+_FLOODS = {
+    Closing.CONTROL_FLOOD: "too many PING or SETTINGS frames",
+    Closing.CONTINUATION_FLOOD: "a header section in too many CONTINUATION frames",
+    Closing.WINDOW_FLOOD: "too many WINDOW_UPDATE frames",
+    Closing.USELESS_FRAMES: "too many frames that say nothing",
+}
 # How Python words an error of OpenSSL: "[SSL] words (_ssl.c:1020)", the name too if it has one.
 _IN_WORDS = re.compile(r"(?:\[Errno \d+\] )?\[SSL[^\]]*\] (.+) \(_ssl\.c:\d+\)")
 
@@ -147,6 +156,19 @@ def no_start(origin: Origin, first: bytes, reason: str) -> ClientError:
     if first or origin.scheme == "http":
         return NotHttp2(f"{origin} does not speak HTTP/2: {reason}", hint="Check host and port.")
     return ConnectFailed(f"{origin}: {reason}", hint="Look at the server's log.")
+
+
+def connection_ended(event: ConnectionEnded) -> str:
+    """Why a connection is over, in a few words that stand behind a colon."""
+    if not event.error_code:
+        return "the server closed the connection"
+    if event.reason in _FLOODS:
+        return f"the server sent {_FLOODS[event.reason]}"
+    if event.reason is Closing.PROTOCOL_ERROR:
+        return f"the server broke a rule of HTTP/2: {event.detail}"
+    if event.reason is Closing.ENGINE_LIMIT:
+        return f"the server passed a limit: {event.detail}"
+    return event.detail or event.reason
 
 
 def stream_reset(stream_id: int, error_code: int, *, begun: bool = False) -> RequestFailed:

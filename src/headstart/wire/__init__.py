@@ -5,6 +5,8 @@
     connection.py  the engine wrapped: what a server's and a client's side share
     server.py      the server's side, with the push gate
     client.py      the client's side, with its gate for promises
+    walker.py      frame headers of what a client sends, ahead of the engine
+    answers.py     the same of what a server sends
     guard.py       limits that the engine leaves to us
     frames.py      both directions decoded into frames, beside the connection
     payloads.py    what a frame's payload says, for frames.py

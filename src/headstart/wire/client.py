@@ -2,8 +2,8 @@
 
 Reads bytes from the server and calls from `client.connection`; answers with events and bytes.
 What RFC 9113, 8.4 forbids a server to promise is reset here, with the reason, and reaches nobody.
-The engine refuses promises on streams that are gone, and ends the connection for a promise where
-push is off, or on a pushed stream.
+`wire.answers` looks at the frames ahead of the engine, which refuses promises on streams that this
+side has ended, and ends the connection for one on a pushed stream.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ngh2 import (
     ConnectionClosed,
     ErrorCode,
     GoAwayReceived,
+    PingReceived,
     PushedStreamReceived,
     Setting,
     SettingsReceived,
@@ -28,6 +29,7 @@ from ngh2 import (
 from headstart.config import ClientLimits
 from headstart.errors import LocalProtocolError, StreamGone
 from headstart.reasons import Closing, Refusal
+from headstart.wire.answers import AnswerWalker
 from headstart.wire.connection import Connection
 from headstart.wire.events import (
     ClientEvent,
@@ -41,6 +43,7 @@ from headstart.wire.events import (
     TrailersReceived,
 )
 from headstart.wire.fields import checked_fields, valid_authority, valid_target
+from headstart.wire.guard import FREE_WINDOW_UPDATES, Guard
 
 # RFC 9110, 9.1. CONNECT has no place here: it would need a stream without a response's end.
 _METHOD = re.compile(r"(?!CONNECT\Z)[A-Z][A-Z0-9_-]*")
@@ -85,12 +88,15 @@ class ClientConnection(Connection):
     """
 
     __slots__ = (
+        "_guard",
         "_informed",
         "_limits",
         "_origins",
         "_problems",
         "_promised",
+        "_sends",
         "_upgraded",
+        "_walker",
         "last_stream_id",
         "refused_promises",
     )
@@ -105,8 +111,11 @@ class ClientConnection(Connection):
             _settings(limits, push),
             limits.connection_window,
         )
-        del now  # no limit of the client's depends on time yet
         self._limits = limits
+        self._walker = AnswerWalker(push, self._is_live, FREE_WINDOW_UPDATES)
+        self._guard = Guard(limits, self._walker, now)
+        self._sends = 0
+        """Parts of bodies that were sent."""
         self._origins: dict[int, tuple[bytes, bytes]] = {}
         """Streams that we opened and that have not closed -> scheme and authority."""
         self._promised: set[int] = set()
@@ -120,6 +129,7 @@ class ClientConnection(Connection):
         self.refused_promises: Counter[Refusal] = Counter()
         if upgraded is not None:
             self._origins[1] = upgraded.scheme, bare_authority(upgraded.scheme, upgraded.authority)
+            self._walker.asked(1)
 
     def _begin(self, settings: Mapping[int, int]) -> None:
         if self._upgraded is None:
@@ -133,22 +143,40 @@ class ClientConnection(Connection):
 
     def receive(self, data: bytes | memoryview, now: float) -> list[ClientEvent]:
         """Take bytes from the server; never raises on them."""
-        del now
         events: list[ClientEvent] = []
+        if self.ended is None:
+            offence = self._walker.walk(data)
+            if offence is not None:
+                self._end(offence.error_code, offence.reason, offence.detail, events)
+            if self._walker.due:
+                self._hold_against(self._guard.judge(now, self._sends, self.written), events)
         failed = self._failed
         for event in self._feed(data):
-            self._translate(event, events)
+            self._translate(event, events, now)
         if self._failed and not failed and self.ended is not None:
             events.append(self.ended)
         return events
 
+    def _hold_against(self, reason: Closing | None, events: list[ClientEvent]) -> None:
+        """Close the connection if the guard found a reason to."""
+        if reason is not None and self.ended is None:
+            self._end(ErrorCode.ENHANCE_YOUR_CALM, reason, "", events)
+
+    def _end(
+        self, error_code: ErrorCode, reason: Closing, detail: str, events: list[ClientEvent]
+    ) -> None:
+        events.append(self.close(error_code, reason, detail))
+        self._engine.events()  # nothing happens any more behind the end
+
     def after_output(self, now: float) -> list[ClientEvent]:
         """What writing brought about: streams that closed, the end of the connection."""
-        del now
         events: list[ClientEvent] = []
         for event in self._engine.events():
-            self._translate(event, events)
+            self._translate(event, events, now)
         return events
+
+    def _is_live(self, stream_id: int) -> bool:
+        return stream_id in self._origins or stream_id in self._promised
 
     @property
     def _is_idle(self) -> bool:
@@ -158,7 +186,7 @@ class ClientConnection(Connection):
         """Why a closed stream's response was refused here, "" where it was not; told once."""
         return self._problems.pop(stream_id, "")
 
-    def _translate(self, event: ngh2.Event, events: list[ClientEvent]) -> None:
+    def _translate(self, event: ngh2.Event, events: list[ClientEvent], now: float) -> None:
         match event:
             case DataReceived():
                 self._held += len(event.data)
@@ -170,22 +198,33 @@ class ClientConnection(Connection):
                 events += self._response(event)
             case PushedStreamReceived():
                 events.append(self._promise(event))
-                if len(self._promised) > _most_promised(self._limits) and self.ended is None:
-                    detail = "promises of which our refusals are not read"
-                    code = ErrorCode.ENHANCE_YOUR_CALM
-                    events.append(self.close(code, Closing.USELESS_FRAMES, detail))
+                if len(self._promised) > _most_promised(self._limits):
+                    self._hold_against(Closing.USELESS_FRAMES, events)
             case StreamClosed():
                 self._closed(event)
                 events.append(event)
             case TrailersReceived(stream_id=stream_id) if stream_id in self._problems:
                 pass
-            case TrailersReceived() | PingAcknowledged() | SettingsReceived() | StreamReset():
+            case TrailersReceived() | StreamReset():
                 events.append(event)
+            case _:
+                self._translate_rest(event, events, now)
+
+    def _translate_rest(self, event: ngh2.Event, events: list[ClientEvent], now: float) -> None:
+        """What is of the connection, not of a stream."""
+        match event:
+            case PingAcknowledged():
+                events.append(event)
+            case SettingsReceived():
+                events.append(event)
+                self._hold_against(self._guard.control_frame(now), events)
+            case PingReceived():
+                self._hold_against(self._guard.control_frame(now), events)
             case GoAwayReceived():
                 self._goaway_received(event)
                 self.last_stream_id = event.last_stream_id
                 events.append(event)
-            case ConnectionClosed():
+            case ConnectionClosed() if self.ended is None:
                 events.append(self._engine_closed(event))
             case _:
                 pass  # acknowledgements, window updates, extensions: the engine acts on them
@@ -207,6 +246,7 @@ class ClientConnection(Connection):
         self._origins.pop(event.stream_id, None)
         self._promised.discard(event.stream_id)
         self._informed.pop(event.stream_id, None)
+        self._walker.closed(event.stream_id)
         self._leaks = self._leaks or event.error_code != 0
         if self._leaks:
             self._mend_window()
@@ -303,7 +343,18 @@ class ClientConnection(Connection):
             lambda: self._engine.send_request(fields, end_stream=end_stream),
         )
         self._origins[stream_id] = (scheme, bare_authority(scheme, authority))
+        self._walker.asked(stream_id)
         return stream_id
+
+    def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool) -> None:
+        """Queue a part of a body; see `Connection.send_data`."""
+        super().send_data(stream_id, data, end_stream)
+        self._sends += 1
+
+    def ping(self, payload: bytes) -> None:
+        """Send a PING; see `Connection.ping`."""
+        super().ping(payload)
+        self._walker.pinged()
 
 
 def request_fields(

@@ -1,15 +1,18 @@
 """Limits that the engine leaves to us, counted on its events and on the frames it says nothing of.
 
-One `Guard` stands beside each server connection. It reads events, what `wire.walker` counted, and
-the time; it changes only its own counters (and takes the walker's), and answers with the reason to
-close the connection, or None. The table of attacks is in docs/security.md. Called by `wire.server`.
+One stands beside each connection: a `RequestGuard` for `wire.server`, a `Guard` for `wire.client`.
+It reads events, what `wire.walker` counted, and the time; it changes only its own counters (and
+takes the walker's), and answers with the reason to close the connection, or None. The table of
+attacks is in docs/security.md.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from headstart.config import WireLimits
 from headstart.reasons import Closing
-from headstart.wire.walker import DATA_SAMPLE, FrameWalker
+from headstart.wire.walker import DATA_SAMPLE, FrameWalker, RequestWalker
 
 # WINDOW_UPDATE frames that need no reason: 100 streams may open their windows once each.
 FREE_WINDOW_UPDATES = 100
@@ -47,30 +50,37 @@ class TokenBucket:
         return self._tokens + (now - self._at) * self._rate >= 1
 
 
+class Bounds(Protocol):
+    """What either side's limits say of control frames; see `config.WireLimits`."""
+
+    @property
+    def max_control_rate(self) -> int:
+        """PING and SETTINGS frames a second, and as many that ask for nothing."""
+        ...
+
+    @property
+    def max_window_updates(self) -> int:
+        """WINDOW_UPDATE frames for each DATA frame sent."""
+        ...
+
+
 class Guard:
     """Counts what a peer may repeat without end as far as the engine is concerned."""
 
-    __slots__ = ("_control", "_limits", "_paid", "_resets", "_sample_at", "_useless", "walker")
+    __slots__ = ("_bounds", "_control", "_paid", "_useless", "_walker")
 
-    def __init__(self, limits: WireLimits, walker: FrameWalker, now: float) -> None:
-        rate = limits.max_control_rate
-        self._limits = limits
-        self.walker = walker
+    def __init__(self, bounds: Bounds, walker: FrameWalker, now: float) -> None:
+        rate = bounds.max_control_rate
+        self._bounds = bounds
+        self._walker = walker
         self._control = TokenBucket(2 * rate, rate, now)
         self._useless = TokenBucket(2 * rate, rate, now)
-        self._paid = -1
-        """The last stream that useless frames were allowed for."""
-        # A minute refills the whole bucket: honest clients do cancel streams now and then.
-        self._resets = TokenBucket(limits.max_resets, limits.max_resets / 60, now)
-        self._sample_at = now
+        self._paid = 0
+        """Requests that useless frames were allowed for."""
 
     def control_frame(self, now: float) -> Closing | None:
         """A PING or SETTINGS frame came (CVE-2019-9512, CVE-2019-9515)."""
         return None if self._control.take(now) else Closing.CONTROL_FLOOD
-
-    def reset(self, now: float) -> Closing | None:
-        """A stream was reset: by the peer (CVE-2023-44487), or because of it (CVE-2025-8671)."""
-        return None if self._resets.take(now) else Closing.RESET_FLOOD
 
     def judge(self, now: float, sends: int, written: int) -> Closing | None:
         """The walker counted something that may be too much.
@@ -80,10 +90,8 @@ class Guard:
             sends: Parts of bodies that were sent, beside the last one of each.
             written: Bytes that were written to the client.
         """
-        self.walker.due = False
-        return (
-            self._judge_useless(now) or self._judge_windows(sends, written) or self._judge_data(now)
-        )
+        self._walker.due = False
+        return self._judge_useless(now) or self._judge_windows(sends, written)
 
     def _judge_useless(self, now: float) -> Closing | None:
         """Frames that ask for nothing: as many as PINGs, and two more with each request.
@@ -91,9 +99,10 @@ class Guard:
         PRIORITY, PRIORITY_UPDATE and RST_STREAM of a stream that has ended are honest, once or so
         for a stream (CVE-2019-9513).
         """
-        walker = self.walker
+        walker = self._walker
         count, walker.useless = walker.useless, 0
-        earned, self._paid = walker.last - self._paid, walker.last  # ids go by two
+        requests = walker.requests
+        earned, self._paid = 2 * (requests - self._paid), requests
         return None if self._useless.take(now, count - earned) else Closing.USELESS_FRAMES
 
     def _judge_windows(self, sends: int, written: int) -> Closing | None:
@@ -101,13 +110,35 @@ class Guard:
 
         Counting those that were sent would let one-byte windows through: each makes a DATA frame.
         """
-        walker = self.walker
+        walker = self._walker
         if walker.window_updates <= walker.window_allowance:
             return None
-        worth = (walker.last + 1) // 2 + sends + written // _DATA_WORTH
-        walker.window_allowance = FREE_WINDOW_UPDATES + worth * self._limits.max_window_updates
+        worth = walker.requests + sends + written // _DATA_WORTH
+        walker.window_allowance = FREE_WINDOW_UPDATES + worth * self._bounds.max_window_updates
         too_many = walker.window_updates > walker.window_allowance
         return Closing.WINDOW_FLOOD if too_many else None
+
+
+class RequestGuard(Guard):
+    """For what clients send: their resets, and bodies in small parts, too."""
+
+    __slots__ = ("_limits", "_resets", "_sample_at", "walker")
+
+    def __init__(self, limits: WireLimits, walker: RequestWalker, now: float) -> None:
+        super().__init__(limits, walker, now)
+        self._limits = limits
+        self.walker = walker
+        # A minute refills the whole bucket: honest clients do cancel streams now and then.
+        self._resets = TokenBucket(limits.max_resets, limits.max_resets / 60, now)
+        self._sample_at = now
+
+    def reset(self, now: float) -> Closing | None:
+        """A stream was reset: by the peer (CVE-2023-44487), or because of it (CVE-2025-8671)."""
+        return None if self._resets.take(now) else Closing.RESET_FLOOD
+
+    def judge(self, now: float, sends: int, written: int) -> Closing | None:
+        """See `Guard.judge`."""
+        return super().judge(now, sends, written) or self._judge_data(now)
 
     def _judge_data(self, now: float) -> Closing | None:
         """The average of a thousand DATA frames that do not end a body (CVE-2019-9518).

@@ -41,10 +41,10 @@ from headstart.wire.fields import (
     informational_fields,
     response_fields,
 )
-from headstart.wire.guard import FREE_WINDOW_UPDATES, Guard
+from headstart.wire.guard import FREE_WINDOW_UPDATES, RequestGuard
 from headstart.wire.promises import PromiseHeads, promisable_target
 from headstart.wire.requests import RequestReader
-from headstart.wire.walker import FrameWalker, Offence
+from headstart.wire.walker import Offence, RequestWalker
 
 _EngineRequest = ngh2.RequestReceived
 # Above the soft limits, which are answered 431; see docs/security.md.
@@ -92,8 +92,8 @@ class ServerConnection(Connection):
         self._promises = PromiseHeads()
         self._streams: dict[int, bytes] = {}
         """Streams that the client opened -> authority, b"" once our response has ended."""
-        self._walker = FrameWalker(self._streams, FREE_WINDOW_UPDATES, limits.min_data_size)
-        self._guard = Guard(limits, self._walker, now)
+        self._walker = RequestWalker(self._streams, FREE_WINDOW_UPDATES, limits.min_data_size)
+        self._guard = RequestGuard(limits, self._walker, now)
         self._sends = 0
         """Parts of bodies that were sent, beside the last one of each."""
         self._promised: dict[int, set[bytes]] = {}
