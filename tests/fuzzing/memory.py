@@ -12,8 +12,10 @@ class Socket(asyncio.Transport):
 
     HIGH, LOW = 64 * 1024, 16 * 1024
 
-    def __init__(self, protocol: asyncio.Protocol, loop: ClockLoop) -> None:
-        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
+    def __init__(
+        self, protocol: asyncio.Protocol, loop: ClockLoop, client: str = "127.0.0.1"
+    ) -> None:
+        super().__init__({"peername": (client, 1), "sockname": ("127.0.0.1", 2)})
         self.protocol = protocol
         self._loop = loop
         self._held = bytearray()

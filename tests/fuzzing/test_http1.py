@@ -130,8 +130,7 @@ class Story:
         config = Config(self.application, ServerOptions(), log_config=None, interface="asgi3")
         config.load()
         protocol: Any = HeadstartProtocol(config, self.state, {}, self.loop)
-        socket = Socket(protocol, self.loop)
-        socket._extra["peername"] = (client, 1)
+        socket = Socket(protocol, self.loop, client)
         protocol.connection_made(socket)
         return socket
 
