@@ -29,7 +29,9 @@ def test_sizes_have_three_digits(octets: float, shown: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
-        (0, "0.0 ms"),
+        (0, "<0.1 ms"),
+        (0.00004, "<0.1 ms"),
+        (0.00006, "0.1 ms"),
         (0.0004, "0.4 ms"),
         (0.0123, "12 ms"),
         (0.9994, "999 ms"),

@@ -114,7 +114,7 @@ h2c request PROPFIND -H 'depth: 1' /folder
 
 def _exchange_options(options: Options) -> None:
     options.argument("where", metavar="PATH_OR_URL")
-    options.value("--data", metavar="TEXT", help="the content, exactly so")
+    options.value("--data", metavar="TEXT", help="the content, exactly so; of a file: --file")
     options.value("--file", metavar="FILE", help="the content is in this file; - is standard input")
     options.value("--json", metavar="TEXT", help="the content, and its type application/json")
     options.value("--content-type", metavar="TYPE", help="the content's type")
