@@ -20,6 +20,13 @@ NO_CONNECTION = "not connected; run 'h2c connect HOST:PORT', or give a full URL"
 ALREADY_RUNNING = "a background process is running already (pid {}); 'h2c stop' ends it"
 STARTED = "ready (pid {}); Ctrl-C ends it"
 NOT_STARTED = "the background process did not start: {}; its log is {}"
+UNWRITABLE_FOLDER = (
+    "{} cannot be written: {}; make room there, or set XDG_RUNTIME_DIR to another folder"
+)
+UNWRITABLE_LOG = (
+    "the background process did not start: its log cannot be written ({}); "
+    "remove {}, or set XDG_RUNTIME_DIR"
+)
 LOST_DAEMON = "the background process went away; its log is {}; the next command starts another"
 NO_ANSWER = (
     "the background process (pid {0}) does not answer; "

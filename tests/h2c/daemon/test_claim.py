@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headstart.h2c.daemon import claim
-from headstart.h2c.sockets import Place, reach
+from headstart.h2c.sockets import Place, PlaceError, reach
 
 
 def test_the_socket_is_for_this_user_alone(place: Place) -> None:
@@ -38,6 +38,18 @@ def test_a_stale_socket_is_replaced(place: Place) -> None:
     assert connection is not None
     connection.close()
     claimed.release()
+
+
+@pytest.mark.parametrize("file", ["lock", "socket"])
+def test_a_folder_that_cannot_be_written_is_told(place: Place, file: str) -> None:
+    obstacle = Path(getattr(place, file))
+    obstacle.mkdir()
+
+    with pytest.raises(PlaceError, match=r"cannot be written: .*; make room there, or set XDG_"):
+        claim.claim(place)
+
+    obstacle.rmdir()
+    claim.claim(place).release()
 
 
 def test_released_places_are_free_and_have_no_socket(place: Place) -> None:

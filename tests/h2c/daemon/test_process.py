@@ -18,7 +18,7 @@ from headstart.h2c.daemon import claim, process
 from headstart.h2c.daemon.process import Daemon
 from headstart.h2c.daemon.session import Session
 from headstart.h2c.options.process import Start
-from headstart.h2c.sockets import Place, reach
+from headstart.h2c.sockets import Place, PlaceError, reach
 from tests.clock import SkippingLoop
 from tests.h2c.room import PATIENCE
 
@@ -130,6 +130,18 @@ def test_a_second_one_in_the_foreground_is_refused(
     assert process.run(place, start_command()) == exits.REQUEST_FAILED
     assert f"running already (pid {os.getpid()})" in capfd.readouterr().err
     claimed.release()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, partial(os.symlink, "elsewhere")])
+def test_a_log_that_is_no_file_is_told_in_the_foreground(
+    place: Place, make: Callable[[str], None]
+) -> None:
+    make(place.log)
+
+    with pytest.raises(PlaceError, match=f"its log cannot be written .* remove {place.log}"):
+        process.run(place, start_command())
+
+    claim.claim(place).release()
 
 
 def started(place: Place, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:

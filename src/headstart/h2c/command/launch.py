@@ -83,8 +83,8 @@ def _opened_log(place: Place) -> int:
     try:
         return os.open(place.log, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
-        problem = f"its log cannot be written ({error.strerror}): remove it"
-        raise Failed(exits.NOT_STARTED.format(problem, place.log), exits.NOT_CONNECTED) from error
+        told = exits.UNWRITABLE_LOG.format(error.strerror, place.log)
+        raise Failed(told, exits.NOT_CONNECTED) from error
 
 
 def _outcome(receiver: int, place: Place) -> str:

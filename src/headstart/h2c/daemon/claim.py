@@ -15,7 +15,7 @@ import time
 
 from headstart.errors import HeadstartError
 from headstart.h2c import exits
-from headstart.h2c.sockets import Place
+from headstart.h2c.sockets import Place, PlaceError
 
 _BACKLOG = 100
 
@@ -68,18 +68,33 @@ def claim(place: Place, patience: float = 0.0) -> Claim:
 
     Raises:
         Busy: There is one already.
+        PlaceError: The folder cannot be written: it is read-only, or its disk is full.
     """
-    lock = _locked(place, time.monotonic() + patience)
+    try:
+        lock = _locked(place, time.monotonic() + patience)
+        try:
+            return Claim(place, lock, _listener(place))
+        except OSError:
+            os.close(lock)
+            raise
+    except OSError as error:
+        raise PlaceError(exits.UNWRITABLE_FOLDER.format(place.folder, error.strerror)) from error
+
+
+def _listener(place: Place) -> socket.socket:
     _remove(place.socket)  # nobody listens on it: whoever did would have the lock
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
         listener.bind(place.socket)
+    except OSError:
+        listener.close()
+        raise
     finally:
         os.umask(before)
     listener.listen(_BACKLOG)
     listener.setblocking(False)
-    return Claim(place, lock, listener)
+    return listener
 
 
 def _locked(place: Place, end: float) -> int:

@@ -25,7 +25,7 @@ from headstart.h2c.daemon.service import Service
 from headstart.h2c.daemon.session import Session
 from headstart.h2c.dump.tap import Dump
 from headstart.h2c.options.process import Start
-from headstart.h2c.sockets import Place
+from headstart.h2c.sockets import Place, PlaceError
 
 _LOG = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ def main(arguments: Sequence[str]) -> int:
         except claim.Busy as busy:
             launcher.write(f"{framing.BUSY_WORD} {busy.pid}")
             return exits.OK
-        except (HeadstartError, OSError, streams.Failed) as error:
+        except (HeadstartError, streams.Failed) as error:
             launcher.write(str(error))
             return exits.NOT_CONNECTED
         _leave_folder()
@@ -231,12 +231,25 @@ def _serve(
     idle_timeout: float | None,
 ) -> None:
     """Serve until the end; the log is this process's own from now on."""
-    os.close(os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-    logging.basicConfig(filename=place.log, format="%(asctime)s %(levelname)s %(message)s")
     try:
+        _begin_log(place)
         asyncio.run(_serve_session(place, dump, claimed, ready, idle_timeout))
     finally:
         claimed.release()
+
+
+def _begin_log(place: Place) -> None:
+    """Empty the log; a link is not followed, and a pipe not waited for.
+
+    Raises:
+        PlaceError: It cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        os.close(os.open(place.log, flags, 0o600))
+    except OSError as error:
+        raise PlaceError(exits.UNWRITABLE_LOG.format(error.strerror, place.log)) from error
+    logging.basicConfig(filename=place.log, format="%(asctime)s %(levelname)s %(message)s")
 
 
 async def _serve_session(
