@@ -18,6 +18,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from hyperframe.frame import ContinuationFrame, DataFrame, GoAwayFrame, HeadersFrame
 
 from headstart import __version__
 from headstart.client.origin import Origin
@@ -147,6 +148,46 @@ def test_a_dump_has_the_types_that_were_asked_for(room: Room, servers: Servers) 
     assert foreground.stdout is not None
     shown = set(re.findall(r"^(?:->|<-) (\w+)", foreground.stdout.read().decode(), re.MULTILINE))
     assert shown == {"HEADERS", "PUSH_PROMISE"}
+
+
+def test_a_dump_names_what_has_a_name_and_numbers_the_rest(room: Room) -> None:
+    def say(connection: Connection, stream_id: int, path: str) -> None:
+        early = connection.block(103, ("link", "</a.css>; rel=preload"))
+        block = connection.block(200, ("set-cookie", "sid=secret"))
+        connection.send(HeadersFrame(stream_id, early, flags=["END_HEADERS"]))
+        connection.raw(0x42, 0, b"none")
+        connection.raw(0xA, 0, b'\x00\x00h2=":443"')
+        connection.raw(0xC, 0, b"\x00\x13https://example.org")
+        connection.send(
+            HeadersFrame(stream_id, block[:1]),
+            ContinuationFrame(stream_id, block[1:], flags=["END_HEADERS"]),
+            DataFrame(stream_id, b"ok", flags=["END_STREAM"]),
+            GoAwayFrame(0, last_stream_id=stream_id, error_code=0xB, additional_data=b"calm\x1b"),
+        )
+
+    room.ok("start", "--detach", "--dump=frames.txt")
+    with frame_server() as one, frame_server() as other:
+        one.settings = {0x3: 50, 0xABCD: 7}
+        one.on_request = say
+        room.ok("connect", one.origin)
+        room.ok("connect", other.origin)
+        assert room.ok("get", f"{one.origin}/") == "ok"
+        room.ok("stop")
+
+    dump = (room.folder / "frames.txt").read_text()
+    received = "\n".join(re.findall(r"<- (.*(?:\n    .*)*)", dump))
+    for shown in (
+        r"SETTINGS\(0\) [\d.]+ s, 12 bytes\n    - ACK\n    MAX_CONC\w+: 50\n    0xabcd: 7\n",
+        r"HEADERS\(1\) connection 1, [\d.]+ s, \d+ bytes, informational 103\n",
+        r"UNKNOWN_0x42\(0\) connection 1, [\d.]+ s, 4 bytes\n    payload: 6e6f6e65\n",
+        r"ALTSVC\(0\) .*\n    origin: \n    field value: h2=\":443\"\n",
+        r"ORIGIN\(0\) .*\n    origin: https://example.org\n",
+        r"HEADERS\(1\) .* 1 byte\n(    . .*\n)*    :status: 200\n    set-cookie: {hidden}\n",
+        r"CONTINUATION\(1\) .*\n    \+ END_HEADERS\n",
+        r"GOAWAY\(0\) .*\n    last stream: 1\n    error: ENHANCE_YOUR_CALM\n    .*: calm\\x1b",
+        r"SETTINGS\(0\) connection 2, ",
+    ):
+        assert re.search(shown, received), shown
 
 
 @pytest.mark.parametrize(("form", "start"), [("text", "-> PREFACE"), ("json", "{"), ("har", "{")])
@@ -463,6 +504,23 @@ def test_promises_that_http_forbids_are_refused_and_counted(room: Room) -> None:
         )
         assert room.ok("get", "/good") == "good"
         assert frames.connections[0].resets == {2: 1, 4: 1, 6: 1}  # PROTOCOL_ERROR
+
+
+def test_no_more_pushes_are_kept_than_the_manual_says_and_the_newest_are(room: Room) -> None:
+    def promise(connection: Connection, stream_id: int, path: str) -> None:
+        own = Origin.parse(frames.origin).authority.decode()
+        for number in range(1000):
+            connection.promise(stream_id, 2 + 2 * number, ("GET", own, f"/{number}"))
+            connection.answer(2 + 2 * number, b"%d" % number)
+        connection.answer(stream_id, path.encode())
+
+    with frame_server() as frames:
+        frames.on_request = promise
+        assert room.ok("get", f"{frames.origin}/page") == "/page"
+
+        kept = room.ok("push-list").split()
+        assert kept == [f"/{number}" for number in range(900, 1000)]
+        assert room.ok("get", "/950") == "950"
 
 
 def test_a_promise_for_somebody_else_is_refused_and_counted(room: Room, server: PushServer) -> None:

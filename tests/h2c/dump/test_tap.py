@@ -74,15 +74,20 @@ def test_frames_are_written_to_standard_output(capfd: pytest.CaptureFixture[str]
     assert capfd.readouterr().out.startswith("<- PING(0) 0.500 s, 8 bytes\n")
 
 
-def test_a_second_connection_has_a_name(capfd: pytest.CaptureFixture[str]) -> None:
+def test_connections_have_a_number_once_there_are_two(capfd: pytest.CaptureFixture[str]) -> None:
     shown = dump()
     first, second = shown.tap(), shown.tap()
 
+    first(Direction.RECEIVED, PING, 0.5)
     second(Direction.RECEIVED, PING, 0.5)
     first(Direction.RECEIVED, PING, 0.5)
 
     titles = [line for line in capfd.readouterr().out.splitlines() if line.startswith("<-")]
-    assert titles == ["<- PING(0) connection 2, 0.500 s, 8 bytes", "<- PING(0) 0.500 s, 8 bytes"]
+    assert titles == [
+        "<- PING(0) 0.500 s, 8 bytes",
+        "<- PING(0) connection 2, 0.500 s, 8 bytes",
+        "<- PING(0) connection 1, 0.500 s, 8 bytes",
+    ]
 
 
 def test_frames_that_are_excluded_are_not_written(capfd: pytest.CaptureFixture[str]) -> None:

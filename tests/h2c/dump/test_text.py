@@ -19,8 +19,8 @@ PAINT = re.compile(r"\x1b\[[0-9;]+m")
 
 def dump(frame: Frame, *, named: bool = False, color: bool = False) -> str:
     out: list[bytes] = []
-    writer = TextWriter(out.append, FrameFilter(), color=color)
-    source = Source(2, 0.0, named)
+    writer = TextWriter(out.append, FrameFilter(), color=color, named=named)
+    source = Source(1, 0.0)
     writer.show(frame, source)
     writer.end(source)
     writer.close()
@@ -77,7 +77,7 @@ def test_a_103_and_trailers_are_labelled_and_a_final_response_is_not() -> None:
 
 
 def test_the_connection_is_named_where_there_are_several() -> None:
-    assert dump(headers(), named=True).startswith("<- HEADERS(1) connection 2, 1.000 s")
+    assert dump(headers(), named=True).startswith("<- HEADERS(1) connection 1, 1.000 s")
 
 
 def test_a_problem_is_shown() -> None:

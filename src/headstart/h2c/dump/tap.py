@@ -26,7 +26,7 @@ class Dump:
     """Shows the frames of every connection.
 
     Args:
-        named: Name the first connection, too, which needs it as soon as there are others.
+        named: Text numbers the first connection, too, while there is no other.
 
     Attributes:
         failure: Why the dump can take no more; None as long as it does.
@@ -39,13 +39,12 @@ class Dump:
 
     def __init__(self, options: DumpOptions, *, named: bool = False) -> None:
         self._show_secrets = options.show_secrets
-        self._named = named
         self._sink = Sink(options.file)
         self._numbers = itertools.count(1)
         self.failure: BrokenPipeError | Failed | None = None
         self.when_failed: Callable[[str], None] = lambda message: None
         self.frames = 0
-        self._writer = _writer(options, self._sink)
+        self._writer = _writer(options, self._sink, named=named)
 
     def tap(self) -> Callable[[Direction, bytes, float], None]:
         """What listens to one new connection: takes direction, bytes, seconds since connect.
@@ -59,7 +58,7 @@ class Dump:
         def listen(direction: Direction, data: bytes, at: float) -> None:
             nonlocal source
             if source is None:
-                source = Source(number, time.time() - at, self._named or number > 1)
+                source = Source(number, time.time() - at)
             self._show(frames.feed(direction, data, at) if data else frames.end(at), source)
             if not data:
                 self._guarded(self._writer.end, source)
@@ -91,12 +90,12 @@ class Dump:
             self.when_failed(exits.DUMP_UNWRITABLE)
 
 
-def _writer(options: DumpOptions, sink: Sink) -> Writer:
+def _writer(options: DumpOptions, sink: Sink, *, named: bool) -> Writer:
     match options.format:
         case DumpFormat.TEXT:
             on_terminal = not options.file and is_terminal(1)
             color = on_terminal and not os.environ.get("NO_COLOR")
-            return TextWriter(sink.write, options.shown, color=color)
+            return TextWriter(sink.write, options.shown, color=color, named=named)
         case DumpFormat.JSON:
             return JsonWriter(sink.write, options.shown)
         case DumpFormat.HAR:

@@ -117,12 +117,10 @@ class Source:
     Attributes:
         number: 1 for the first one.
         began: When it was made, in seconds of Unix time.
-        named: Frames of it need its number to tell them from others.
     """
 
     number: int
     began: float
-    named: bool = False
 
 
 class Writer(Protocol):
@@ -157,19 +155,27 @@ class TextWriter:
             feeds, and escape sequences for colour if asked for.
         shown: Which frames.
         color: For a terminal.
+        named: Number the first connection, too, while there is no other.
     """
 
-    __slots__ = ("_color", "_shown", "_write")
+    __slots__ = ("_color", "_named", "_shown", "_write")
 
     def __init__(
-        self, write: Callable[[bytes], None], shown: FrameFilter, *, color: bool = False
+        self,
+        write: Callable[[bytes], None],
+        shown: FrameFilter,
+        *,
+        color: bool = False,
+        named: bool = False,
     ) -> None:
         self._write = write
         self._shown = shown
         self._color = color
+        self._named = named
 
     def show(self, frame: Frame, source: Source) -> None:
         """Write one frame, if the filter admits it."""
+        self._named = self._named or source.number > 1
         if self._shown.admits(frame):
             text = "\n".join([self._title(frame, source), *self._lines(frame), "", ""])
             self._write(text.encode("ascii"))
@@ -184,7 +190,7 @@ class TextWriter:
         arrow, code = _ARROWS[frame.direction]
         stream = "" if frame.type_code is None else f"({frame.stream_id})"
         facts = [f"{frame.at:.3f} s", _octets(frame.length)]
-        if source.named:
+        if self._named:
             facts.insert(0, f"connection {source.number}")
         if frame.informational:
             facts.append(f"informational {frame.status}")
