@@ -577,6 +577,87 @@ def test_think_times_of_the_pages_seen_last_are_kept() -> None:
     assert [times.of(page) is None for page in ("/a", "/b", "/c")] == [False, True, False]
 
 
+# What is no page's and nobody's asset is only glanced at.
+
+API = "/api/items"
+
+
+def kept_by(connection: int, kept: dict[str, Any]) -> dict[str, Any]:
+    """As `ours`, with what the connection's requests with the same fields share."""
+    made = ours(connection)
+    made["headstart"]["kept"] = kept
+    return made
+
+
+async def test_connection_without_a_page_takes_no_place_among_those_with_one(
+    served: Served,
+) -> None:
+    await served.get(PAGE, PROGRAM, {**PUSH, **ours(1)})
+    for connection in range(100, 200):
+        await served.get("/site.css", [], ours(connection))
+    await served.get("/site.css", [], http_version="1.1")
+
+    assert len(served.middleware.memories) == 1
+
+
+@pytest.mark.parametrize("kept", [None, {}])
+async def test_page_that_says_so_in_its_answer_alone_is_learned_on_a_connection_of_requests(
+    kept: dict[str, Any] | None,
+) -> None:
+    served = Served()
+    extensions = ours(1) if kept is None else kept_by(1, kept)
+    for _ in range(2):
+        await served.get("/app.js", [], extensions)
+
+    await served.load(extensions=extensions, headers=[])
+    await served.later()
+
+    sent = served.middleware.learner.candidates("https://example.test", PAGE)
+    assert {candidate.target for candidate in sent} == set(ASSETS)
+    await served.middleware.stop()
+
+
+@pytest.mark.parametrize("name", [b"content-type", b"Content-Type"])
+async def test_path_that_was_no_page_is_served_as_one_once_it_is_known(name: bytes) -> None:
+    served = Served()
+    found: dict[str, Found] = cast(Any, served.middleware.app).found
+    found[API] = Found([(b"content-type", b"application/json")])
+    kept: dict[str, Any] = {}
+    for _ in range(2):
+        await served.get(API, [], {**PUSH, **kept_by(1, kept)})
+
+    found[API] = Found([(name, b"text/html")])
+    await served.load(page=API, headers=[], extensions=kept_by(2, {}))
+    await served.later()
+
+    assert set((await served.get(API, [], {**PUSH, **kept_by(1, kept)})).pushed) == set(ASSETS)
+    await served.middleware.stop()
+
+
+async def test_other_fields_than_before_are_looked_at_anew(served: Served) -> None:
+    kept: dict[str, Any] = {}
+    api = cast(Any, served.middleware.app).found
+    api[API] = Found([(b"content-type", b"application/json")])
+    viewers = served.middleware.learner.viewers
+    for _ in range(2):
+        await served.get(API, [(b"accept", b"*/*")], kept_by(1, kept))
+    glanced = 1 not in viewers
+
+    await served.get(API, PROGRAM, kept_by(1, kept))
+
+    assert glanced
+    assert 1 in viewers
+
+
+async def test_asset_that_is_gone_for_somebody_without_a_page_is_gone(served: Served) -> None:
+    found: dict[str, Found] = cast(Any, served.middleware.app).found
+    found["/site.css"] = Found(status=404)
+    for _ in range(2):
+        await served.get("/site.css", [], kept_by(1, {}))
+
+    assert (await served.get(extensions={**PUSH, **ours(2)})).pushed == ["/app.js"]
+
+
 # What the learner is told.
 
 

@@ -92,6 +92,31 @@ def test_memories_stay_bounded_whatever_is_asked_for() -> None:
     assert all(len(memories.of(n)) <= 10 for n in range(40, 50))
 
 
+def test_memories_are_bounded_in_all_and_the_one_asked_for_stays() -> None:
+    memories = Memories(max_in_all=25)
+    kept = [memories.of(n) for n in range(5)]
+    for n, memory in enumerate(kept):
+        for url in range(10):
+            memory.add(f"/{n}/{url}")
+
+    last = memories.of(4)
+
+    assert len(memories) == 2
+    assert last is kept[4]
+    assert "/4/9" in last
+
+
+def test_a_forgotten_memory_that_is_still_used_takes_no_place() -> None:
+    memories = Memories(max_connections=2, max_in_all=3)
+    forgotten, kept = memories.of("a"), memories.of("b")
+    memories.of("c")
+    for n in range(10):
+        forgotten.add(f"/{n}")
+
+    assert memories.of("c") is not forgotten
+    assert memories.of("b") is kept
+
+
 # The cookie.
 
 

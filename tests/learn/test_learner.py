@@ -54,6 +54,20 @@ def test_the_second_client_is_sent_what_the_first_asked_for() -> None:
     assert second.silence is None
 
 
+def test_who_viewed_a_page_is_a_viewer_and_the_page_s_path_is_known() -> None:
+    site = Site()
+    view = site.open("/page", connection=7)
+    site.fetch(view, STYLE)
+    site.learner.sync(site.now + 60.0)
+
+    assert list(site.learner.viewers) == [7]
+    assert site.learner.is_viewer(page_request(connection=7))
+    assert not site.learner.is_viewer(page_request(connection=8))
+    assert site.learner.knows_path(b"/page")
+    assert not site.learner.knows_path(b"/api")
+    assert list(site.learner.no_pages) == [b"/api"]
+
+
 def test_a_connection_that_ends_is_counted_at_once() -> None:
     site = Site()
     view = site.open(connection="first")

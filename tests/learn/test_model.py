@@ -340,3 +340,43 @@ def test_no_control_views_where_they_are_turned_off() -> None:
     known = folded(vote(1, "/a.css"), options=LearnOptions(control_share=0))
 
     assert not any(known.is_control(ORIGIN, "/") for _ in range(100))
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        (b"/product/1", True),
+        (b"/product/2", True),
+        (b"/", True),
+        (b"/pinned", True),
+        (b"/other", False),
+        (b"/api/1", False),
+    ],
+)
+def test_a_path_is_known_by_its_page_by_its_pattern_or_by_a_pin(path: bytes, known: bool) -> None:
+    pages = folded(vote(1, "/a.css", path="/product/1"), vote(1, "/a.css", path="/"))
+    pages.obey(Rule(Verdict.PIN, "https://elsewhere.example/pinned", "/a.css"))
+
+    assert pages.knows_path(path) is known
+    assert (path in pages.no_pages) is not known
+
+
+def test_what_is_no_page_is_looked_at_anew_when_the_map_has_changed() -> None:
+    pages = folded(vote(1, "/a.css"))
+    before = pages.knows_path(b"/new")
+
+    pages.fold(vote(1, "/a.css", path="/new"))
+
+    assert not before
+    assert b"/new" not in pages.no_pages
+    assert pages.knows_path(b"/new")
+
+
+def test_paths_of_no_page_are_kept_within_bounds() -> None:
+    pages = Map(OPTIONS)
+    for number in range(3000):
+        pages.knows_path(b"/api/%d" % number)
+    pages.knows_path(b"/" + b"x" * 1000)
+
+    assert 1 <= len(pages.no_pages) <= 1024
+    assert all(len(path) < 200 for path in pages.no_pages)

@@ -293,6 +293,19 @@ def test_application_of_a_push_sees_the_promised_request() -> None:
     ]
 
 
+def test_requests_with_the_same_fields_share_what_is_kept_of_them() -> None:
+    recorder = Recorder()
+    kept = []
+    with running(recorder) as server, RawClient(server.port) as client:
+        for value in (b"1", b"1", b"1", b"2"):
+            client.get(b"/", headers=[(b"x-a", value)])
+            kept.append(recorder.next()["extensions"]["headstart"]["kept"])
+
+    # The first is not known to be the first of several.
+    assert kept[1] is kept[2]
+    assert kept[3] is not kept[2]
+
+
 def test_what_became_of_a_push_can_be_read() -> None:
     sent, refused = Push("/style.css"), Push("/style.css")
     recorder = sending_first({**STYLE, "headstart": sent}, {**STYLE, "headstart": refused})

@@ -50,6 +50,15 @@ MAX_COOKIE_LIFETIME = 30 * 86400.0
 _MINUTE = 60
 
 
+class _Tally:
+    """How many URLs there are in several memories."""
+
+    __slots__ = ("urls",)
+
+    def __init__(self) -> None:
+        self.urls = 0
+
+
 class Memory:
     """The URLs that one connection had; the oldest are forgotten first.
 
@@ -60,23 +69,33 @@ class Memory:
 
     Attributes:
         hashes: Of the URLs, oldest first.
+        tally: Where they are counted.
     """
 
-    __slots__ = ("_max_urls", "hashes")
+    __slots__ = ("_max_urls", "hashes", "tally")
 
     def __init__(self, max_urls: int = 256) -> None:
         self.hashes: dict[int, None] = {}
+        self.tally = _Tally()
         self._max_urls = max_urls
 
     def add(self, url: str) -> None:
         """It was sent, hinted or asked for. Path and query, as everywhere on one connection."""
-        self.hashes[hash(url)] = None
+        key = hash(url)
+        if key in self.hashes:
+            return
+        self.hashes[key] = None
         if len(self.hashes) > self._max_urls:
             del self.hashes[next(iter(self.hashes))]
+        else:
+            self.tally.urls += 1
 
     def discard(self, url: str) -> None:
         """It was not sent after all."""
-        self.hashes.pop(hash(url), None)
+        key = hash(url)
+        if key in self.hashes:
+            del self.hashes[key]
+            self.tally.urls -= 1
 
     def __contains__(self, url: str) -> bool:
         return hash(url) in self.hashes
@@ -88,17 +107,23 @@ class Memory:
 class Memories:
     """The memory of each connection; those not used for longest are forgotten first.
 
-    Nobody says when a connection has ended on servers other than ours, hence the bound.
+    Nobody says when a connection has ended on servers other than ours, hence the bounds: about
+    1 MB in all.
 
     Args:
         max_connections: How many are kept.
         max_urls: How many URLs each keeps.
+        max_in_all: How many URLs all keep, looked at whenever a memory is asked for.
     """
 
-    def __init__(self, max_connections: int = 1000, max_urls: int = 256) -> None:
+    def __init__(
+        self, max_connections: int = 1000, max_urls: int = 256, max_in_all: int = 10_000
+    ) -> None:
         self._memories: OrderedDict[Hashable, Memory] = OrderedDict()
+        self._tally = _Tally()
         self._max_connections = max_connections
         self._max_urls = max_urls
+        self._max_in_all = max_in_all
 
     def of(self, connection: Hashable) -> Memory:
         """The memory of one connection, new where it has none.
@@ -109,11 +134,20 @@ class Memories:
         memory = self._memories.get(connection)
         if memory is None:
             memory = self._memories[connection] = Memory(self._max_urls)
-            if len(self._memories) > self._max_connections:
-                self._memories.popitem(last=False)
+            memory.tally = self._tally
         else:
             self._memories.move_to_end(connection)
+        while len(self._memories) > self._max_connections or (
+            self._tally.urls > self._max_in_all and len(self._memories) > 1
+        ):
+            self._forget_oldest()
         return memory
+
+    def _forget_oldest(self) -> None:
+        _, memory = self._memories.popitem(last=False)
+        self._tally.urls -= len(memory)
+        # Who still uses it counts for nothing here.
+        memory.tally = _Tally()
 
     def __len__(self) -> int:
         return len(self._memories)

@@ -12,7 +12,7 @@ is sent tells nothing of what another one did a moment ago.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, KeysView
 from sys import intern
 from typing import assert_never
 
@@ -115,16 +115,29 @@ class Learner:
         view.open(now, self.options)
         return view
 
-    def is_stranger(self, connection: Hashable) -> bool:
-        """Whether no page was viewed on this connection.
+    @property
+    def viewers(self) -> KeysView[Hashable]:
+        """Who viewed a page, as it stands at any time: connections, and clients without one.
 
-        An answer 200 that is no page teaches nothing there.
+        To anybody else an answer 200 that is no page teaches nothing.
         """
-        return not self._views.has(connection)
+        return self._views.viewers
 
-    def knows_page(self, origin: str, path: str) -> bool:
-        """Whether this page, or another that matches its pattern, has been seen."""
-        return self._map.knows_page(origin, path)
+    def is_viewer(self, request: Request) -> bool:
+        """Whether this client, or its connection, has viewed a page."""
+        return self._views.viewer(request) is not None
+
+    @property
+    def no_pages(self) -> KeysView[bytes]:
+        """Paths that `knows_path` found to be no page's, as they stand at any time."""
+        return self._map.no_pages
+
+    def knows_path(self, path: bytes) -> bool:
+        """Whether a page of any origin has this path, or one like it; undecoded, no query.
+
+        Where it has not, `no_pages` has it as long as that holds, unless it is long.
+        """
+        return self._map.knows_path(path)
 
     def delivered(self, view: View, target: str, how: How) -> None:
         """An asset was sent ahead with this view."""

@@ -11,7 +11,7 @@ seen has what its pattern or its origin says, and each further view weighs again
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -23,8 +23,12 @@ from headstart.learn.records import PageRecord, Removal, Rule, Tally, Verdict, V
 from headstart.learn.safety import bad_target, kind_of_path
 from headstart.learn.urls import path_of, pattern_of
 
-# The map's part of the bytes that the learner may take; the rest is for clients and live views.
-_PART = 0.78
+# The map's part of the bytes that the learner may take; the rest is for clients and live views, for
+# the paths below, and for what the middleware remembers of each connection.
+_PART = 0.7
+# Paths that are kept as no page's: so many, of so many octets.
+_REMEMBERED = 1024
+_REMEMBERED_LENGTH = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,11 @@ class Map:
         self._pins: dict[str, dict[str, None]] = {}
         self._never: set[str] = set()
         self._budget = int(options.max_bytes * _PART)
-        self._epoch = 0
-        # What each node says while the map stays as it is.
+        # What holds while the map stays as it is: what each node says, the paths of its nodes and
+        # pins, and some that are of no page and like none, as they came.
         self._plans: dict[Node, tuple[Candidate, ...]] = {}
-        self._planned = 0
+        self._paths: set[str] | None = None
+        self._no_pages: dict[bytes, None] = {}
         self.bytes = 0
 
     # Asking
@@ -75,6 +80,25 @@ class Map:
         pattern = pattern_of(path)
         return bool(pattern) and self._patterns.peek(origin, pattern) is not None
 
+    @property
+    def no_pages(self) -> KeysView[bytes]:
+        """Paths that `knows_path` found to be no page's, as they stand at any time."""
+        return self._no_pages.keys()
+
+    def knows_path(self, path: bytes) -> bool:
+        """Whether a page of any origin has this path, or one like it."""
+        if self._paths is None:
+            self._paths = {node.path for node in (*self._pages, *self._patterns)}
+            self._paths.update(map(_path_alone, self._pins))
+        text = str(path, "latin-1")
+        if text in self._paths or pattern_of(text) in self._paths:
+            return True
+        if len(path) <= _REMEMBERED_LENGTH:
+            if len(self._no_pages) >= _REMEMBERED:
+                self._no_pages.clear()
+            self._no_pages[path] = None
+        return False
+
     def asset(self, origin: str, target: str) -> Asset | None:
         """What is known of a URL, or None."""
         return self._assets.get(hash((origin, target)))
@@ -94,9 +118,6 @@ class Map:
         pinned = self._pins.get(path) or self._pins.get(origin + path)
         if node is None:
             return self._with_pins((), origin, pinned) if pinned else ()
-        if self._planned != self._epoch:
-            self._plans.clear()
-            self._planned = self._epoch
         plan = self._plans.get(node)
         if plan is None:
             plan = self._plans[node] = self._plan(node, path)
@@ -229,7 +250,8 @@ class Map:
         if vote.worth is not None:
             counted |= self._judge(vote, vote.worth)
         self._make_room()
-        self._epoch += counted
+        if counted:
+            self._changed()
         return counted
 
     def remove(self, removal: Removal) -> bool:
@@ -240,7 +262,7 @@ class Map:
         for node in self._nodes():
             if node.origin == removal.origin and removal.target in node.assets:
                 self._drop(node, removal.target)
-        self._epoch += 1
+        self._changed()
         return True
 
     def _nodes_for(self, vote: Vote) -> list[Node]:
@@ -254,6 +276,7 @@ class Map:
             if node is None and vote.asked:
                 node = Node(vote.origin, path, shelf.level)
                 self.bytes += node.bytes
+                self._changed()
             if node is not None:
                 nodes.append(node)
         return nodes
@@ -362,6 +385,11 @@ class Map:
         node.used.add(worth, self._options.memory)
         return True
 
+    def _changed(self) -> None:
+        self._plans.clear()
+        self._paths = None
+        self._no_pages.clear()
+
     # Forgetting
 
     def _make_room(self) -> None:
@@ -397,7 +425,7 @@ class Map:
         pinned += [key for key in self._pins if key == _path_alone(wanted) and key not in pinned]
         for key in pinned:
             del self._pins[key]
-        self._epoch += 1
+        self._changed()
         return bool(known) or bool(pinned)
 
     # The operator
@@ -422,7 +450,7 @@ class Map:
             )
         else:
             self._pins.setdefault(path_of(rule.page), {})[target] = None
-        self._epoch += 1
+        self._changed()
 
     # Records
 
@@ -451,7 +479,7 @@ class Map:
         for tally in record.assets:
             self._load_tally(node, tally)
         shelf.touch(node)
-        self._epoch += 1
+        self._changed()
         self._make_room()
 
     def _load_tally(self, node: Node, tally: Tally) -> None:

@@ -9,7 +9,7 @@ client is always the latter: whether it fetches assets is remembered across its 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, KeysView
 from enum import Enum, StrEnum
 from hashlib import blake2b
 from typing import Literal
@@ -213,9 +213,10 @@ class Views:
     def __iter__(self) -> Iterator[View]:
         return iter(tuple(self._live))
 
-    def has(self, key: Hashable) -> bool:
-        """Whether this viewer has viewed a page before."""
-        return key in self._viewers
+    @property
+    def viewers(self) -> KeysView[Hashable]:
+        """The keys of all that have viewed a page, as they stand at any time."""
+        return self._viewers.keys()
 
     def viewer(self, request: Request) -> Viewer | None:
         """Who this is, if it has viewed a page before."""

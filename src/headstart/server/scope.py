@@ -168,6 +168,9 @@ class Scopes:
                 "pushed": pushed,
                 "pushes": [],
                 "counters": self.counters,
+                # Shared by the connection's requests with the same fields, for what is worked out
+                # from those; unlike the rest, it is not copied.
+                "kept": {},
             },
         }
         if push:
