@@ -11,14 +11,26 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from tests.peers import peer
 from tests.server.apps import Held, hello
+from tests.server.hostile import (
+    DATA,
+    END_HEADERS,
+    HEADERS,
+    RST_STREAM,
+    Hostile,
+    block,
+    frame,
+    get,
+)
 from tests.server.live import PATIENCE, LiveServer, ServerProcess, running, serving, until
 from tests.server.raw import RawClient, tls_socket
 from tests.server.test_http1 import GOOD, connected, rest, statuses
@@ -260,6 +272,71 @@ def test_restart_of_the_workers_turns_nobody_away(http2: bool) -> None:
         old = set(asking.answers)
         server.process.send_signal(signal.SIGHUP)
         asking.until_all_are_new(old, 50)
+
+        assert asking.lost == []
+        assert "Traceback" not in server.log
+
+
+class Attacking:
+    """Attacks again and again: resets, half requests, bodies that stop, answers that stay unread.
+
+    Each connection stays until there are many, so that the server has them to wait for.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.made = 0
+        self._port = port
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=[attack], daemon=True)
+            for attack in (self._reset, self._begin, self._post)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+    def _run(self, attack: Callable[[Hostile], None]) -> None:
+        held: deque[Hostile] = deque()
+        # Paced: flat out, they would leave the other client of this process no time.
+        while not self._stopped.wait(0.02):
+            with suppress(OSError):  # it was sent away, or nobody listens just now
+                held.append(Hostile(self._port))
+                attack(held[-1])
+                self.made += 1
+            while len(held) > 30:
+                held.popleft().socket.close()
+        for client in held:
+            client.socket.close()
+
+    def _reset(self, client: Hostile) -> None:
+        for turn in range(250):
+            cancel = frame(RST_STREAM, 0, 2 * turn + 1, bytes(4))
+            if not client.send(get(2 * turn + 1) + cancel):
+                break
+
+    def _begin(self, client: Hostile) -> None:
+        client.send(get(1)[:-1])
+
+    def _post(self, client: Hostile) -> None:
+        client.send(frame(HEADERS, END_HEADERS, 1, block(b"/", b"POST")) + frame(DATA, 0, 1, b"x"))
+
+
+def test_restart_of_the_workers_under_attack_turns_nobody_away() -> None:
+    arguments = ["--workers", "2", "--no-access-log", "--timeout-graceful-shutdown", "2"]
+    with serving(COUNTING, *arguments) as server, Asking(server.port, http2=True) as asking:
+        until(lambda: len(set(asking.answers)) == 2, "an answer of each worker")
+        old = set(asking.answers)
+        with Attacking(server.port) as attacking:
+            until(lambda: attacking.made > 100, "the attacks")
+            server.process.send_signal(signal.SIGHUP)
+            asking.until_all_are_new(old, 50)
 
         assert asking.lost == []
         assert "Traceback" not in server.log
