@@ -171,14 +171,24 @@ async def test_what_http_forbids_is_refused_and_the_connection_goes_on() -> None
     assert (await task).status == 200
 
 
-async def test_all_that_a_turn_of_the_loop_brings_is_written_at_once() -> None:
+async def test_request_while_nothing_is_under_way_is_written_at_once() -> None:
+    peer = await Peer.connected()
+
+    task = peer.request("GET", "/")
+    await asyncio.sleep(0)
+
+    assert len(peer.socket.written) == 1
+    task.cancel()
+
+
+async def test_all_that_a_turn_of_the_loop_brings_besides_is_written_in_one_go() -> None:
     peer = await Peer.connected()
 
     tasks = [peer.request("GET", f"/{number}") for number in range(20)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
-    assert len(peer.socket.written) == 1
+    assert len(peer.socket.written) == 2
     await peer.settle()
     assert len(peer.requests) == 20
     for task in tasks:
@@ -432,6 +442,43 @@ async def test_lost_connection_fails_all_requests_at_once() -> None:
     assert peer.connection.closed
     with pytest.raises(RequestFailed):
         await peer.connection.ping()
+
+
+async def test_request_is_stale_if_a_used_connection_was_lost_before_anything_of_its_answer() -> (
+    None
+):
+    peer = await Peer.connected()
+    fresh, first = await peer.asked("/fresh")
+    answered, second = await peer.asked("/answered")
+    await peer.answer(second)
+    await (await answered).read()
+    informed, third = await peer.asked("/informed")
+    peer.server.inform(third, 103, [])
+    unanswered, _ = await peer.asked("/unanswered")
+
+    peer.connection.connection_lost(None)
+
+    stale = []
+    for failing in (fresh, informed, unanswered):
+        with pytest.raises(RequestFailed) as caught:
+            await failing
+        stale.append(caught.value.stale)
+    assert first < third
+    assert stale == [False, False, True]
+
+
+async def test_request_that_this_side_gave_up_is_not_stale() -> None:
+    peer = await Peer.connected()
+    answered, stream_id = await peer.asked("/answered")
+    await peer.answer(stream_id)
+    await (await answered).read()
+    waiting, _ = await peer.asked("/waiting")
+
+    peer.connection.abort()
+
+    with pytest.raises(RequestFailed) as caught:
+        await waiting
+    assert not caught.value.stale
 
 
 @timeless

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, TypedDict, Unpack
 from headstart import __version__
 from headstart.client.connect import connect
 from headstart.client.connection import H2Connection
-from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.errors import IDEMPOTENT, RequestFailed, TimedOut
 from headstart.client.exchange import Informed
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import Response
@@ -36,8 +36,6 @@ _ATTEMPTS = 3
 # A server that takes a few requests a connection leaves the others out, which is no fault; but one
 # that never takes ours must not be asked for ever.
 _SMALLEST_STEP = 1 / 128
-# RFC 9110, 9.2.2: those may be repeated where nobody knows whether the first one arrived.
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _USER_AGENT = (b"user-agent", f"headstart/{__version__}".encode())
 _LIMITS = ClientLimits()
 
@@ -77,7 +75,7 @@ class _Order:
             return True
         if not (self.content is None or isinstance(self.content, bytes)):
             return False
-        return not error.processed or (connection.closed and self.method in _IDEMPOTENT)
+        return not error.processed or (connection.closed and self.method in IDEMPOTENT)
 
     def send_trailers(self) -> Fields:
         return self.trailers if isinstance(self.trailers, list) else _fields(self.trailers())
@@ -253,6 +251,10 @@ class Client:
             raise TypeError("content must be bytes, not str: encode it")
         if isinstance(content, bytearray | memoryview):
             content = bytes(content)  # it may change before the request is sent once more
+        if not options:  # as most requests
+            origin, target = self._resolve(url)
+            fields, timeout = self._headers, self._timeout
+            return _Order(origin, method, target, fields, content, [], None, timeout)
         if not options.keys() <= _OPTIONS:
             unknown = ", ".join(sorted(options.keys() - _OPTIONS))
             raise TypeError(f"a request does not take: {unknown}; see Client.request")

@@ -27,6 +27,7 @@ from headstart.client.upgrade import FirstRequest, upgrade_request
 from headstart.client.uploads import Content, Trailers, Uploads
 from headstart.config import ClientLimits
 from headstart.errors import StreamGone
+from headstart.reasons import Closing
 from headstart.wire.client import ClientConnection, Upgraded, settings_payload
 from headstart.wire.connection import ErrorCode, Setting
 from headstart.wire.events import (
@@ -84,6 +85,8 @@ class H2Connection(Channel):
         self.closed_reason = ""
         self.upgrade: bytes | None = None
         self.was_asked = False
+        self._has_answered = False
+        """A response came, to whatever request."""
         self._limits = limits
         self._push = push
         self._exchanges: dict[int, Exchange] = {}
@@ -181,8 +184,9 @@ class H2Connection(Channel):
             LocalProtocolError: HTTP forbids something in the request.
         """
         authority, fields = self._complete(headers)
-        self._pushed.expire()
-        if use_pushes and content is None:
+        if len(self._pushed):
+            self._pushed.expire()
+        if len(self._pushed) and use_pushes and content is None:
             pushed = await self._pushed.response(
                 method, self.origin.scheme, authority, target, fields, keep_push, timeout
             )
@@ -244,7 +248,7 @@ class H2Connection(Channel):
     async def aclose(self) -> None:
         """Say GOAWAY and close; requests under way fail."""
         if not self.closed:
-            self._over("closed by this side")
+            self._over("closed by this side", by_server=False)
             self._wire.close()
             self._flush()
         await self._close_socket()
@@ -256,7 +260,7 @@ class H2Connection(Channel):
 
     def abort(self) -> None:
         """Close without a word."""
-        self._over("closed by this side")
+        self._over("closed by this side", by_server=False)
         if self._transport is not None:
             self._transport.abort()
 
@@ -301,10 +305,14 @@ class H2Connection(Channel):
             self._slots.give_back()
             raise
         exchange = Exchange(self, stream_id, method, target, self._loop.time(), push=self._push)
+        exchange.reuses = self._has_answered
         self._exchanges[stream_id] = exchange
         self.was_asked = True
         self._uploads.begin(exchange, content, trailers)
-        self._schedule_flush()
+        if len(self._exchanges) == 1 and not self._flush_scheduled:
+            self._flush()  # there is nobody whose words could go with it
+        else:
+            self._schedule_flush()
         return exchange
 
     def _open_stream(
@@ -419,7 +427,8 @@ class H2Connection(Channel):
                 self._slots.close(self._unavailable())
                 self._refused_above(last_stream_id)
             case ConnectionEnded():
-                self._over(failures.connection_ended(event))
+                by_server = event.reason is Closing.PEER_LEFT
+                self._over(failures.connection_ended(event), by_server=by_server)
                 self._leave()
             case _:
                 assert_never(event)
@@ -448,6 +457,7 @@ class H2Connection(Channel):
         exchange = self._exchanges.get(stream_id)
         if exchange is None:
             return
+        self._has_answered = True
         self.pushes.responded(stream_id, status, headers)
         exchange.respond(status, headers, now)
         if end_stream:
@@ -500,12 +510,17 @@ class H2Connection(Channel):
 
     # The end.
 
-    def _over(self, reason: str) -> None:
+    def _over(self, reason: str, *, by_server: bool = True) -> None:
         after = "" if self._wire.last_stream_id is None else " (after GOAWAY)"
-        self._end(failures.no_start(self.origin, self._first_bytes, reason), reason + after)
+        failure = failures.no_start(self.origin, self._first_bytes, reason)
+        self._end(failure, reason + after, by_server=by_server)
 
-    def _end(self, before_ready: ClientError, reason: str = "") -> None:
-        """No more requests; those under way fail at once."""
+    def _end(self, before_ready: ClientError, reason: str = "", *, by_server: bool = False) -> None:
+        """No more requests; those under way fail at once.
+
+        Args:
+            by_server: Without a mistake of either side: the server, or the network, left.
+        """
         if self.closed:
             return
         self.closed = True
@@ -516,7 +531,9 @@ class H2Connection(Channel):
             self._ready.exception()
         now = self._loop.time()
         for exchange in list(self._exchanges.values()):
-            exchange.fail(RequestFailed(f"the connection is over: {self.closed_reason}"), now)
+            why = f"the connection is over: {self.closed_reason}"
+            stale = by_server and exchange.reuses and exchange.is_unanswered
+            exchange.fail(RequestFailed(why, stale=stale), now)
             self._stream_closed(exchange.stream_id, ErrorCode.NO_ERROR, now)
         self.patience.stop()
         self._slots.close(self._unavailable())

@@ -15,6 +15,9 @@ from __future__ import annotations
 
 from headstart.errors import HeadstartError
 
+# RFC 9110, 9.2.2: those may be repeated where nobody knows whether the first one arrived.
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+
 
 class ClientError(HeadstartError):
     """Base of what connecting and asking can raise."""
@@ -43,11 +46,20 @@ class RequestFailed(ClientError):
         processed: False where the server has surely not acted on the request, so that it may be
             sent again whatever its method (RFC 9113, 8.7).
         sent: False where none of it was sent, so that its content was not touched.
+        stale: The server closed a connection that had served others before, and nothing of this
+            answer had come: most likely it idled too long, and the two crossed on their way.
     """
 
     def __init__(
-        self, message: str, *, processed: bool = True, sent: bool = True, hint: str = ""
+        self,
+        message: str,
+        *,
+        processed: bool = True,
+        sent: bool = True,
+        stale: bool = False,
+        hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.processed = processed and sent
         self.sent = sent
+        self.stale = stale

@@ -190,6 +190,8 @@ class Exchange:
         """The stream is: nothing more is sent or received on it."""
         self.abandoned = False
         """Nobody reads the body: what still comes is thrown away."""
+        self.reuses = False
+        """The connection had answered another request before this one was made."""
         self.error: Exception | None = None
         self.upload: asyncio.Task[None] | None = None
         self.room: asyncio.Event | None = None
@@ -254,6 +256,11 @@ class Exchange:
     def may_promise(self) -> bool:
         """Whether a promise may still come: on a stream that the server can send on."""
         return self.push and not self.ended and self.error is None
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Nothing of the response has come."""
+        return self.status is None and not self.informational
 
     def copy(self) -> Exchange:
         """The same response once more; it has ended, and no window is owed for it."""

@@ -31,6 +31,9 @@ class PushedResponses:
         self.exchanges: dict[int, Exchange] = {}
         """Their streams, closed or not."""
 
+    def __len__(self) -> int:
+        return len(self.exchanges)
+
     def __contains__(self, stream_id: int) -> bool:
         return stream_id in self.exchanges
 

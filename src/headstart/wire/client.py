@@ -339,9 +339,10 @@ class ClientConnection(Connection):
         fields = request_fields(method, scheme, authority, target, headers)
         if self.goaway or self.ended is not None:
             raise StreamGone("the connection takes no new requests")
-        stream_id = self._call(
-            lambda: self._engine.send_request(fields, end_stream=end_stream),
-        )
+        try:
+            stream_id = self._engine.send_request(fields, end_stream=end_stream)
+        except ngh2.NGH2Error as error:
+            raise StreamGone(str(error)) from error
         self._origins[stream_id] = (scheme, bare_authority(scheme, authority))
         self._walker.asked(stream_id)
         return stream_id

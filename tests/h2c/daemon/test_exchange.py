@@ -86,6 +86,41 @@ async def test_what_a_server_has_not_acted_on_is_sent_again_unless_it_came_from_
     assert await refused(["--file", "source"]) == 1
 
 
+async def asked_when_stale(method: str, *, lost: int) -> tuple[list[str], str]:
+    """The paths of requests on a connection that is dead so often; what the last one said."""
+    asked: list[str] = []
+
+    def act(connection: Connection, stream_id: int, path: str) -> None:
+        asked.append(path)
+        if path == "/stale" and asked.count("/stale") <= lost:
+            connection.close()
+        else:
+            connection.answer(stream_id, b"answer")
+
+    with frame_server() as server:
+        server.on_request = act
+        session = Session()
+        recorder = Recorder()
+        try:
+            await run(session, Recorder(), "get", f"{server.origin}/first")
+            try:
+                await run(session, recorder, method, f"{server.origin}/stale")
+                said = recorder.output.decode()
+            except RequestFailed as error:
+                said = str(error)
+        finally:
+            await session.close()
+    return asked, said
+
+
+async def test_dead_connection_is_made_again_once_for_an_idempotent_request() -> None:
+    first, stale = "/first", "/stale"
+
+    assert await asked_when_stale("get", lost=1) == ([first, stale, stale], "answer")
+    assert (await asked_when_stale("get", lost=2))[0] == [first, stale, stale]
+    assert (await asked_when_stale("post", lost=1))[0] == [first, stale]
+
+
 async def test_files_are_opened_before_the_request_is_sent(
     session: Session, server: PushServer
 ) -> None:

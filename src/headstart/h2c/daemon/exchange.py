@@ -16,7 +16,7 @@ from types import TracebackType
 
 from headstart import __version__
 from headstart.client.connection import H2Connection
-from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.errors import IDEMPOTENT, RequestFailed, TimedOut
 from headstart.client.exchange import Informed
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import Response
@@ -198,16 +198,23 @@ class _Asking:
             await response.aclose()
 
     async def _response(self, link: Link, content: Content, informed: Informed | None) -> Response:
-        """Ask; again where the server has surely not acted on it (RFC 9113, 8.7)."""
+        """Ask; again where the server has surely not acted on it (RFC 9113, 8.7).
+
+        Once more, too, where the method allows it and the connection was dead before anybody knew
+        (RFC 9110, 9.2.2).
+        """
         # What is read from a file or a pipe cannot be read a second time.
         attempts = 1 if isinstance(self.command.content, FromFile) else _ATTEMPTS
+        may_be_stale = self.command.method in IDEMPOTENT
         while True:
             attempts -= 1
             try:
                 return await self._attempt(link, content, informed)
             except RequestFailed as error:
-                if error.processed or not attempts:
+                is_stale = error.stale and may_be_stale
+                if not attempts or (error.processed and not is_stale):
                     raise
+                may_be_stale = may_be_stale and not is_stale
             # The same server, should another command have made another one the current one.
             self._origin = link.connection.origin
             link = await self.link()
