@@ -8,6 +8,7 @@ for a promised request and tells when streams close.
 from __future__ import annotations
 
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from headstart.config import ServerOptions
 from headstart.deliver.outcome import Hint, Push, PushState
 from headstart.errors import LocalProtocolError, StreamGone
 from headstart.reasons import Refusal
-from headstart.server.cycle import Cycle, Message
+from headstart.server.cycle import Cycle, Message, Scope
 from headstart.server.refusals import Refusals
 from headstart.server.scope import Scopes, watched_fields
 from headstart.wire.events import Fields, RequestReceived, RequestTemplate
@@ -94,7 +95,7 @@ class Ahead:
         push = message.get("headstart")
         if not isinstance(push, Push):
             push = Push(message["path"])
-        cycle.scope["extensions"]["headstart"]["pushes"].append(push)
+        _note(push, cycle.scope["extensions"])
         outcome = self._promise(cycle.request, message)
         if isinstance(outcome, Refusal):
             push.refuse(outcome)
@@ -209,6 +210,15 @@ class Ahead:
             push.state = PushState.RESET
         self._pushes.clear()
         self.links.clear()
+
+
+def _note(push: Push, extensions: Scope) -> None:
+    """Put a push where the application finds it; most requests have none, and share the rest."""
+    ours = extensions["headstart"]
+    if ours["pushes"]:
+        ours["pushes"].append(push)
+    else:
+        extensions["headstart"] = MappingProxyType({**ours, "pushes": [push]})
 
 
 @lru_cache(_REMEMBERED)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from uvicorn.protocols.utils import (
@@ -29,7 +30,6 @@ from headstart.wire.responses import ResponseHead, response_head
 if TYPE_CHECKING:
     from headstart.server.http2 import Http2Connection
 
-Task: TypeAlias = "asyncio.Task[None]"
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
 Application: TypeAlias = Callable[
@@ -38,20 +38,18 @@ Application: TypeAlias = Callable[
 ]
 """An ASGI application. It should return None; what it returns is looked at, hence `object`."""
 
+Started: TypeAlias = "Callable[..., asyncio.Task[None]]"
+
 if sys.version_info >= (3, 12):
 
-    def started(call: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> Task:
-        """A task that runs at once until it first has to wait.
-
-        Most requests never do, and so never go through the loop.
-        """
-        return asyncio.Task(call, loop=loop, eager_start=True)
+    # A task that runs at once until it first has to wait: most requests never do, and so never go
+    # through the loop.
+    started: Started = partial(asyncio.Task, eager_start=True)
 
 else:
 
-    def started(call: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> Task:
-        """A task; before Python 3.12 none can run at once."""
-        return loop.create_task(call)
+    # Before Python 3.12 none can run at once.
+    started: Started = asyncio.Task
 
 
 logger = logging.getLogger("uvicorn.error")
@@ -63,6 +61,9 @@ _FILE_CHUNK: Final = 64 * 1024
 class Cycle:
     """One request and its response.
 
+    Without slots, and with fewer attributes than fit into an instance: one is made per request, and
+    CPython makes objects with slots by a slower way.
+
     Attributes:
         request: What came, or what was promised.
         scope: As given to the application.
@@ -71,28 +72,6 @@ class Cycle:
         received: Bytes of the request's body that came.
         task: The call of the application, where it did not end at once.
     """
-
-    __slots__ = (
-        "_body_ended",
-        "_chunks",
-        "_connection",
-        "_discards",
-        "_feeding",
-        "_head",
-        "_length_left",
-        "_no_body",
-        "_started",
-        "_trailers",
-        "_trailers_due",
-        "_waiters",
-        "complete",
-        "continue_due",
-        "disconnected",
-        "received",
-        "request",
-        "scope",
-        "task",
-    )
 
     def __init__(self, connection: Http2Connection, request: RequestReceived, scope: Scope) -> None:
         self._connection = connection

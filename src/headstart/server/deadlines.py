@@ -111,7 +111,7 @@ class Deadlines:
         # A client that never ends a request that was answered long ago is idle too.
         busy = any(not cycle.complete for cycle in cycles.values())
         asked = self._wire.last_peer_stream != self._streams
-        waiting = self._note_queued(now, cycles, asked)
+        waiting = self._note_queued(now, asked)
         unread = self._is_unread(now, unwritten)
         if unread or (waiting and not unwritten and now - self._moved >= options.stall_timeout):
             return Closing.STALLED
@@ -127,13 +127,13 @@ class Deadlines:
             return False
         return now - self._unfinished_since >= self._options.header_timeout
 
-    def _note_queued(self, now: float, cycles: Mapping[int, Cycle], asked: bool) -> bool:
+    def _note_queued(self, now: float, asked: bool) -> bool:
         """Note whether a response waits for a window, and whether enough moved since.
 
         A client that gives windows back by halves, as all do, takes more than this at once.
         """
         wire, options = self._wire, self._options
-        queued = bool(wire.queued()) and any(wire.queued_on(number) for number in cycles)
+        queued = bool(wire.queued())
         drained = wire.written - _ANSWER_SIZE * wire.answered
         enough = drained - self._drained >= options.min_read_rate * options.stall_timeout
         # New requests are a sign of life too: browsers stop a video's stream for minutes.

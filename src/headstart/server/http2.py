@@ -158,7 +158,7 @@ class Http2Connection(asyncio.Protocol):
         self._scopes: Scopes
         self._ahead: Ahead
         self._cycles: dict[int, Cycle] = {}
-        """Streams that have not closed."""
+        """Streams that have not closed, but for those whose calls answered at once."""
         self._alive = 0
         """Calls of the application for the client's own requests: tasks, not streams."""
         self._blocked: dict[Cycle, None] = {}
@@ -284,15 +284,13 @@ class Http2Connection(asyncio.Protocol):
         self._last_goaway_sent = True
         self._wire.last_goaway()
         self._flush()
-        self._close_if_drained()
 
     def _drained_too_long(self) -> None:
         self._close(Closing.DRAIN_TIMEOUT)
 
     def _close_if_drained(self) -> None:
-        if self._last_goaway_sent and not self._cycles:
+        if self._last_goaway_sent and not self._cycles and not self._wire.queued():
             self._finished = True
-            self._flush_soon()
 
     def _close(self, reason: Closing) -> None:
         self._wire.close(ErrorCode.NO_ERROR, reason)
@@ -386,14 +384,12 @@ class Http2Connection(asyncio.Protocol):
                 self._blocked.pop(cycle, None)
             if not cycle.complete or event.error_code:
                 self._disconnect(cycle)
-                if event.local_error is not None and event.stream_id % 2:
-                    logger.error("The response could not be sent: %s.", event.local_error)
             if cycle.complete and not cycle.request.end_stream:
                 cycle.drop_body()
+        if event.local_error is not None and event.stream_id % 2:
+            logger.error("The response could not be sent: %s.", event.local_error)
         if self._ahead.used:
             self._ahead.stream_closed(event.stream_id, event.error_code)
-        if self._draining:
-            self._close_if_drained()
 
     def _data_received(self, stream_id: int, data: bytes, end_stream: bool) -> None:
         cycle = self._cycles.get(stream_id)
@@ -414,7 +410,7 @@ class Http2Connection(asyncio.Protocol):
             return
         self._alive += 1
         scope, watched = self._scopes.of(request, self._wire.push_enabled)
-        cycle = self._cycles[request.stream_id] = Cycle(self, request, scope)
+        cycle = Cycle(self, request, scope)
         application = self._unproxied
         if watched:
             application = self._application
@@ -424,12 +420,15 @@ class Http2Connection(asyncio.Protocol):
         self._call(cycle, application)
 
     def _call(self, cycle: Cycle, application: Application) -> None:
-        task = started(cycle.run(application), self.loop)
+        task = started(cycle.run(application), loop=self.loop)
         if not task.done():
             cycle.task = task
             # uvicorn waits for these, or cancels them, when it stops.
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        elif cycle.complete and cycle.request.end_stream:
+            return  # answered at once: what is left of it is bytes to write
+        self._cycles[cycle.request.stream_id] = cycle
 
     def _overloaded(self) -> bool:
         limit = self._config.limit_concurrency
@@ -528,6 +527,7 @@ class Http2Connection(asyncio.Protocol):
                 if cycle.disconnected:
                     self._ahead.alive -= 1
                 else:
+                    del self._cycles[cycle.request.stream_id]
                     self._call(cycle, application)
         finally:
             self._gathering = False
@@ -563,14 +563,18 @@ class Http2Connection(asyncio.Protocol):
                 self._transport.write(data)
             if len(data) < OUTPUT_CHUNK:
                 break
+        # Calls that answered at once have nothing to learn of how their streams ended.
+        watched = self._cycles or self._ahead.used
         # What a client did wrong it did when its last bytes came, so that is the time to judge by.
         for event in self._wire.after_output(self._last_active):
-            if type(event) is StreamClosed:
-                self._stream_closed(event)
-            else:
+            if type(event) is not StreamClosed:
                 self._handle(event)
+            elif watched or event.error_code:
+                self._stream_closed(event)
         if self._blocked:
             self._wake_blocked()
+        if self._draining:
+            self._close_if_drained()
         if self._finished or self._wire.ended is not None:
             self._leave()
 

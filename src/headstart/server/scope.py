@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
@@ -49,9 +50,10 @@ def expects_continue(watched: Fields) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """The scope of the first request with a template, which the others' are copied from."""
+    """The scope of a request with a template, which those of others are copied from."""
 
     template: RequestTemplate | None
+    target: bytes
     push_enabled: bool
     watched: Fields
     scope: dict[str, Any]
@@ -84,7 +86,7 @@ class Scopes:
         self._id = next(_connection_ids)
         self.counters = Counters()
         """The worker's."""
-        self._model = self._pushed_model = _Model(None, False, [], {})
+        self._model = self._pushed_model = _Model(None, b"", False, [], {})
 
     def of(self, request: RequestReceived, push_enabled: bool) -> tuple[Scope, Fields]:
         """The scope of a client's request, and its `watched_fields`.
@@ -102,7 +104,7 @@ class Scopes:
         if model.template is not template or model.push_enabled is not push_enabled:
             watched = watched_fields(request)
             scope = self._whole(request, watched, push_enabled, pushed=False)
-            self._model = model = _Model(template, push_enabled, watched, scope)
+            self._model = model = _Model(template, request.target, push_enabled, watched, scope)
         return self._like(model, request), model.watched
 
     def of_pushed(self, request: RequestReceived) -> tuple[Scope, Fields]:
@@ -112,18 +114,17 @@ class Scopes:
         if model.template is not template:
             watched = watched_fields(request)
             scope = self._whole(request, [], push_enabled=False, pushed=True)
-            self._pushed_model = model = _Model(template, False, watched, scope)
+            self._pushed_model = model = _Model(template, request.target, False, watched, scope)
         return self._like(model, request), model.watched
 
     def _like(self, model: _Model, request: RequestReceived) -> Scope:
         scope = model.scope.copy()
-        scope["path"], scope["raw_path"], scope["query_string"] = self._located(request.target)
+        if request.target != model.target:
+            scope["path"], scope["raw_path"], scope["query_string"] = self._located(request.target)
         scope["headers"] = request.headers
+        # Copied as deep as an application may change them.
         scope["state"] = self._app_state.copy()
-        # Copied as deep as an application, or a push, may change them.
-        scope["extensions"] = extensions = scope["extensions"].copy()
-        extensions["headstart"] = ours = extensions["headstart"].copy()
-        ours["pushes"] = []
+        scope["extensions"] = scope["extensions"].copy()
         return scope
 
     def _whole(
@@ -162,16 +163,18 @@ class Scopes:
         push = self._options.push and push_enabled and not pushed
         extensions: Scope = {
             "http.response.pathsend": {},
-            "headstart": {
-                "connection": self._id,
-                "push_enabled": push,
-                "pushed": pushed,
-                "pushes": [],
-                "counters": self.counters,
-                # Shared by the connection's requests with the same fields, for what is worked out
-                # from those; unlike the rest, it is not copied.
-                "kept": {},
-            },
+            "headstart": MappingProxyType(
+                {
+                    "connection": self._id,
+                    "push_enabled": push,
+                    "pushed": pushed,
+                    "pushes": (),
+                    "counters": self.counters,
+                    # Shared by the connection's requests with the same fields, for what is worked
+                    # out from those.
+                    "kept": {},
+                }
+            ),
         }
         if push:
             extensions["http.response.push"] = {}

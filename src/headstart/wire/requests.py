@@ -27,7 +27,7 @@ class RequestReader:
         limits: How many and how large fields may be.
     """
 
-    __slots__ = ("_after", "_before", "_limits", "_path_at", "_template")
+    __slots__ = ("_after", "_before", "_limits", "_path_at", "_target", "_template")
 
     def __init__(self, limits: WireLimits) -> None:
         self._limits = limits
@@ -37,6 +37,8 @@ class RequestReader:
         self._path_at = 0
         self._template: RequestTemplate | None = None
         """Made when a section comes for the second time."""
+        self._target: bytes | None = None
+        """The last one that was found to be well-formed, and small enough, with that template."""
 
     def read(
         self, stream_id: int, headers: _Section, end_stream: bool
@@ -47,14 +49,18 @@ class RequestReader:
             return self._first(stream_id, headers, end_stream)
         template = self._template
         target = headers[at][1]
-        if template is None or len(target) > template.target_room or not known_target(target):
+        if template is None:
             return self._again(stream_id, headers, end_stream)
+        if target != self._target:
+            if len(target) > template.target_room or not known_target(target):
+                return self._again(stream_id, headers, end_stream)
+            self._target = target
         return RequestReceived(
             stream_id,
             template.method,
             target,
             template.authority,
-            list(template.headers),
+            [*template.headers],
             end_stream,
             template,
         )
@@ -66,7 +72,7 @@ class RequestReader:
         if b":path" in names:
             at = self._path_at = names.index(b":path")
             self._before, self._after = headers[:at], headers[at + 1 :]
-            self._template = None
+            self._template = self._target = None
         return read_request(stream_id, headers, end_stream, self._limits)
 
     def _again(
