@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from uvicorn.protocols.utils import (
@@ -37,20 +35,6 @@ Application: TypeAlias = Callable[
     Awaitable[object],
 ]
 """An ASGI application. It should return None; what it returns is looked at, hence `object`."""
-
-Started: TypeAlias = "Callable[..., asyncio.Task[None]]"
-
-if sys.version_info >= (3, 12):
-
-    # A task that runs at once until it first has to wait: most requests never do, and so never go
-    # through the loop.
-    started: Started = partial(asyncio.Task, eager_start=True)
-
-else:
-
-    # Before Python 3.12 none can run at once.
-    started: Started = asyncio.Task
-
 
 logger = logging.getLogger("uvicorn.error")
 access_logger = logging.getLogger("uvicorn.access")
@@ -239,7 +223,7 @@ class Cycle:
             self._trailers_due = bool(message["trailers"])
         if head.bodiless or self.request.method == "HEAD":
             self._no_body = True
-        elif head.content_length is not None:
+        else:
             self._length_left = head.content_length
 
     def _log_access(self, head: ResponseHead) -> None:
@@ -266,7 +250,7 @@ class Cycle:
             return None
         if self._no_body:
             body, more = b"", False
-        elif self._length_left is not None:
+        elif self._length_left is not None and (more or len(body) != self._length_left):
             self._count(len(body), more)
         end_stream = self._no_body or not (more or self._trailers_due)
         stream_id, connection = self.request.stream_id, self._connection
@@ -282,7 +266,9 @@ class Cycle:
                 return body, end_stream
             connection.send_data(stream_id, body, end_stream)
         if end_stream:
-            self._complete()
+            self.complete = True
+            if self._chunks or self._waiters:
+                self._complete()
         return None
 
     def _may_continue(self) -> bool:

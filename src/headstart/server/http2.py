@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable
-from typing import Any, assert_never, cast
+from typing import Any, Final, assert_never, cast
 
 from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -22,7 +23,7 @@ from headstart.reasons import Closing
 from headstart.server.abandoned import Abandoned
 from headstart.server.admission import Seat
 from headstart.server.ahead import Ahead
-from headstart.server.cycle import Application, Cycle, Message, started
+from headstart.server.cycle import Application, Cycle, Message
 from headstart.server.deadlines import Deadlines, seconds_between_looks
 from headstart.server.scope import Scopes, expects_continue
 from headstart.server.tls import TlsFailed
@@ -55,6 +56,10 @@ _DRAIN_GRACE = 1.0
 
 # Seconds.
 _SHORTEST_DELAY = 0.001
+
+# Tasks run at once until they first have to wait, which most calls never do, and so never go
+# through the loop. Before Python 3.12 none can.
+_AT_ONCE: Final[dict[str, Any]] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 # uvicorn's own 503; its type is of uvicorn's narrower messages.
 _UNAVAILABLE = cast(Application, service_unavailable)
@@ -104,6 +109,7 @@ class Http2Connection(asyncio.Protocol):
         "_promised",
         "_scopes",
         "_shared_room",
+        "_starting",
         "_tasks",
         "_timers",
         "_told",
@@ -128,6 +134,7 @@ class Http2Connection(asyncio.Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.loop = _loop or asyncio.get_running_loop()
+        self._starting: dict[str, Any] = {"loop": self.loop, **_AT_ONCE}
         self._config = config
         self._options: ServerOptions = getattr(config, "headstart", None) or ServerOptions()
         self._application: Application = config.loaded_app
@@ -420,7 +427,7 @@ class Http2Connection(asyncio.Protocol):
         self._call(cycle, application)
 
     def _call(self, cycle: Cycle, application: Application) -> None:
-        task = started(cycle.run(application), loop=self.loop)
+        task = asyncio.Task(cycle.run(application), **self._starting)
         if not task.done():
             cycle.task = task
             # uvicorn waits for these, or cancels them, when it stops.
@@ -564,13 +571,13 @@ class Http2Connection(asyncio.Protocol):
             if len(data) < OUTPUT_CHUNK:
                 break
         # Calls that answered at once have nothing to learn of how their streams ended.
-        watched = self._cycles or self._ahead.used
+        watched = self._ahead.used or bool(self._cycles)
         # What a client did wrong it did when its last bytes came, so that is the time to judge by.
-        for event in self._wire.after_output(self._last_active):
-            if type(event) is not StreamClosed:
-                self._handle(event)
-            elif watched or event.error_code:
+        for event in self._wire.after_output(self._last_active, watched):
+            if type(event) is StreamClosed:
                 self._stream_closed(event)
+            else:
+                self._handle(event)
         if self._blocked:
             self._wake_blocked()
         if self._draining:

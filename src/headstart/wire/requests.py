@@ -27,7 +27,7 @@ class RequestReader:
         limits: How many and how large fields may be.
     """
 
-    __slots__ = ("_after", "_before", "_limits", "_path_at", "_target", "_template")
+    __slots__ = ("_after", "_before", "_compared", "_limits", "_path_at", "_target", "_template")
 
     def __init__(self, limits: WireLimits) -> None:
         self._limits = limits
@@ -35,22 +35,31 @@ class RequestReader:
         self._before: _Section = ()
         self._after: _Section = ()
         self._path_at = 0
+        self._compared = 0
+        """The last stream whose section was held against these, or that they were taken from."""
         self._template: RequestTemplate | None = None
         """Made when a section comes for the second time."""
         self._target: bytes | None = None
         """The last one that was found to be well-formed, and small enough, with that template."""
 
     def read(
-        self, stream_id: int, headers: _Section, end_stream: bool
+        self, stream_id: int, headers: _Section, end_stream: bool, since: int = -1
     ) -> RequestReceived | RequestRefused:
-        """As `wire.fields.read_request`, with its arguments."""
+        """As `wire.fields.read_request`, with its arguments.
+
+        Args:
+            since: The stream whose section all later ones are like, but for the path, as
+                `wire.repeats` found; -1 for none.
+        """
         at = self._path_at
-        if headers[at + 1 :] != self._after or headers[:at] != self._before:
-            return self._first(stream_id, headers, end_stream)
+        if stream_id <= since or since != self._compared:
+            if headers[at + 1 :] != self._after or headers[:at] != self._before:
+                return self._first(stream_id, headers, end_stream)
+            self._compared = stream_id
         template = self._template
-        target = headers[at][1]
         if template is None:
             return self._again(stream_id, headers, end_stream)
+        target = headers[at][1]
         if target != self._target:
             if len(target) > template.target_room or not known_target(target):
                 return self._again(stream_id, headers, end_stream)
@@ -72,6 +81,7 @@ class RequestReader:
         if b":path" in names:
             at = self._path_at = names.index(b":path")
             self._before, self._after = headers[:at], headers[at + 1 :]
+            self._compared = stream_id
             self._template = self._target = None
         return read_request(stream_id, headers, end_stream, self._limits)
 

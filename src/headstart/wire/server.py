@@ -142,13 +142,14 @@ class ServerConnection(Connection):
         engine_events = self._feed(data)
         if self._is_new:
             self._known += sum(type(event) is _EngineRequest for event in engine_events)
+        read, since = self._reader.read, walker.repeats.since
         for event in engine_events:
             # A `match`, isinstance, or a call for each request would cost more than this.
             if type(event) is not _EngineRequest:
                 self._translate(event, events, now)
                 continue
             stream_id = self.last_peer_stream = event.stream_id
-            request = self._reader.read(stream_id, event.headers, event.end_stream)
+            request = read(stream_id, event.headers, event.end_stream, since)
             if type(request) is RequestReceived:
                 self._streams[stream_id] = request.authority
             else:
@@ -159,8 +160,13 @@ class ServerConnection(Connection):
             events.append(self.ended)
         return events
 
-    def after_output(self, now: float) -> list[ServerEvent]:
-        """What writing brought about: streams that closed, promises that could not be sent."""
+    def after_output(self, now: float, watched: bool = True) -> list[ServerEvent]:
+        """What writing brought about: streams that closed, promises that could not be sent.
+
+        Args:
+            now: Seconds.
+            watched: Streams that ended as they should are told too.
+        """
         if self._is_new:
             return self._brought_about_at_first(now)
         events = self._engine.events()
@@ -172,7 +178,7 @@ class ServerConnection(Connection):
                 self._streams.pop(event.stream_id, None)
             else:
                 return self._brought_about(events, now)
-        return cast("list[ServerEvent]", events)
+        return cast("list[ServerEvent]", events) if watched else []
 
     def _brought_about(self, engine_events: list[ngh2.Event], now: float) -> list[ServerEvent]:
         events: list[ServerEvent] = []

@@ -7,7 +7,7 @@ should look at what it counted. `RequestWalker`, for what a client sends, is cal
 once a segment, before the engine; `wire.answers` has the one for what a server sends.
 
 Nearly all frames of a busy client are requests without a body whose stream is the next one: those
-take one comparison each, and everything else goes to `_look`.
+take one comparison each, and one of their header blocks; everything else goes to `_look`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Final
 from ngh2 import ErrorCode
 
 from headstart.reasons import Closing
+from headstart.wire.repeats import Repeats
 
 # RFC 9113, 4.1: length (24 bits, here as 16 and 8), type and flags (as one number), stream.
 _HEADER: Final = Struct(">HBHL")
@@ -69,6 +70,7 @@ class FrameWalker(ABC):
     Attributes:
         last: The highest stream that the peer opened with a request; far below all where it is
             not the one that asks.
+        repeats: Which streams began like the one before.
         due: Something was counted that `Guard.judge` should look at.
         useless: Frames that ask for nothing, since the guard last looked.
         window_updates: WINDOW_UPDATE frames so far.
@@ -85,6 +87,7 @@ class FrameWalker(ABC):
         "_what",
         "due",
         "last",
+        "repeats",
         "useless",
         "window_allowance",
         "window_updates",
@@ -105,6 +108,7 @@ class FrameWalker(ABC):
         """Where a header section began that has not ended; -1 without one."""
         self._continuations = 0
         self.last = last
+        self.repeats = Repeats()
         self.due = False
         self.useless = 0
         self.window_updates = 0
@@ -125,18 +129,25 @@ class FrameWalker(ABC):
         last = self._before = self.last
         unpack = _HEADER.unpack_from
         final = size - _HEADER_SIZE
+        repeats = self.repeats
         while at <= final:
             high, low, what, stream = unpack(data, at)
             if what == _WHOLE_REQUEST and stream == last + 2:
                 last = stream
-            else:
-                self.last = last
-                offence = self._look(what, stream & STREAM_BITS, (high << 8) + low, data, at)
-                if offence is not None:
-                    if offence is CUT:
-                        break
-                    return offence
-                last = self.last
+                start = at + _HEADER_SIZE
+                at = start + (high << 8) + low
+                if at > size:
+                    repeats.forget()
+                elif (block := data[start:at]) != repeats.last:
+                    repeats.look(block, stream)
+                continue
+            self.last = last
+            offence = self._look(what, stream & STREAM_BITS, (high << 8) + low, data, at)
+            if offence is not None:
+                if offence is CUT:
+                    break
+                return offence
+            last = self.last
             at += _HEADER_SIZE + (high << 8) + low
         self.last, self._what = last, what
         if at < size:
@@ -179,6 +190,7 @@ class FrameWalker(ABC):
             self._continuations = 0
 
     def _continuation(self, flags: int) -> Offence | None:
+        self.repeats.forget()
         if flags & _END_HEADERS:
             self._block_at = -1
         self._continuations += 1
@@ -285,6 +297,7 @@ class RequestWalker(FrameWalker):
     def _headers(
         self, stream: int, flags: int, size: int, data: bytes | memoryview, at: int
     ) -> Offence | None:
+        self.repeats.forget()
         offence = depends_on_itself(stream, flags, size, data, at)
         if offence is not None:
             return offence
