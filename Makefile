@@ -3,6 +3,7 @@
 #   make setup    .venv with the newest CPython found (PYTHON=... overrides), pinned packages
 #   make demo     the push echo on https://localhost:8443 (ARGS="--port 9000" and so on)
 #   make test     pytest with branch coverage (ARGS="-k push -x" and so on)
+#   make test-others  pytest on every other CPython that is supported and found (ARGS as above)
 #   make lint     ruff, mypy, the import contracts
 #   make fuzz     random peers (RUNS of each test), then each target of fuzz/ for SECONDS
 #   make soak     mixed load for ten minutes, and whether memory stays flat (ARGS="--minutes 1")
@@ -16,7 +17,7 @@ SECONDS ?= 60
 
 export PYTHON
 
-.PHONY: help setup demo test lint fuzz soak pictures bench clean
+.PHONY: help setup demo test test-others lint fuzz soak pictures bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -29,6 +30,9 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest --cov $(ARGS)
+
+test-others: setup
+	@tools/test-others $(ARGS)
 
 lint: setup
 	@tools/lint
@@ -49,4 +53,4 @@ bench:
 	@$(BIN)/python -m bench $(ARGS)
 
 clean:
-	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-* .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
