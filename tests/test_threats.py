@@ -123,8 +123,7 @@ def test_client_that_cancels_all_its_pushes_takes_them_from_no_other() -> None:
         for _ in range(40):
             with site.client(ATTACKER) as client:
                 stream_id = client.request(headers=NAVIGATION)
-                client.settle()
-                assert client.promises
+                client.until(lambda: client.promises)
                 for promised in client.promises:
                     client.reset(promised)
                 client.response(stream_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import pytest
 
 from headstart import devca
 from tests.cli.command import assert_one_line, headstart_says, said_in_process
+from tests.ports import free_port
 from tests.server.live import ServerProcess, certificate, running
 from tests.server.raw import RawClient
 
@@ -19,8 +19,7 @@ from tests.server.raw import RawClient
 @contextmanager
 def demo(*arguments: str) -> Iterator[tuple[ServerProcess, int]]:
     """Run `headstart demo` on a port that is free; gives the process and the port."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     server = ServerProcess("demo", "--port", str(port), *arguments)
     server.port = port
     try:

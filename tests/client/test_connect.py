@@ -144,6 +144,15 @@ async def test_tls_server_without_http2_is_told(tmp_path: Path) -> None:
             await connect(Origin("https", "localhost", port), cafile=files.cafile)
 
 
+async def test_caller_who_gives_up_while_it_connects_leaves_no_socket_open() -> None:
+    async with raw_server(None) as port:
+        for number in range(50):
+            with pytest.raises(TimedOut):
+                await connect(Origin("http", "127.0.0.1", port), timeout=number / 10_000)
+
+    gc.collect()  # a socket that is collected open is a warning, and so an error
+
+
 async def test_server_that_says_nothing_times_out() -> None:
     async with raw_server(None) as port:
         with pytest.raises(TimedOut, match=r"0\.05 s"):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import threading
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -729,13 +730,17 @@ def test_call_whose_client_left_is_cancelled_after_its_grace(leave: str) -> None
     assert app.ends == ["cancelled"]
 
 
+def has_begun(app: Endless, calls: int) -> bool:
+    return app.begun == calls
+
+
 def test_work_behind_a_whole_answer_goes_on_without_its_client() -> None:
     app = Endless()
     with running(app, ServerOptions(call_grace=0.05)) as server:
-        for path in (b"/answered", b"/silent"):
+        for begun, path in enumerate((b"/answered", b"/silent")):
             with RawClient(server.port) as client:
                 client.request(path, method=b"POST", end_stream=False)
-                client.settle()
+                until(partial(has_begun, app, begun + 1), "the call")
         until(lambda: app.ends, "the end of the call that was not answered")
         app.gate.open()
         until(lambda: len(app.ends) == 2, "the end of the other")

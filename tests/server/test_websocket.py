@@ -234,7 +234,7 @@ def test_client_that_floods_is_sent_away(name: str, app: Socket) -> None:
 
 def test_client_is_told_why_it_is_sent_away(app: Socket) -> None:
     with running(app) as server, connected(server) as client:
-        client.send(frame(PING) * 201)
+        client.send(frame(PING) * 2000)
 
         assert client.rest()[-1] == (CLOSE, POLICY + b"control-flood")
 

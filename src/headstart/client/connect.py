@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl
 from collections.abc import Iterable
 from functools import partial
@@ -123,8 +124,9 @@ async def _open_at_one_of(
 async def _open_at(host: str, connection: H2Connection, context: ssl.SSLContext | None) -> None:
     loop = asyncio.get_running_loop()
     options: dict[str, Any] = {}
-    if isinstance(loop, asyncio.BaseEventLoop):
-        # RFC 8305, 8; uvloop has no such option and tries one address after the other.
+    if isinstance(loop, asyncio.BaseEventLoop) and not _is_address(host):
+        # RFC 8305, 8; uvloop has no such option and tries one address after the other. Where there
+        # is one address alone it would only lose the socket of who is cancelled meanwhile.
         options["happy_eyeballs_delay"] = 0.25
     await loop.create_connection(
         partial(_protocol, connection),
@@ -134,6 +136,14 @@ async def _open_at(host: str, connection: H2Connection, context: ssl.SSLContext 
         server_hostname=connection.origin.host if context else None,
         **options,
     )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _protocol(connection: H2Connection) -> asyncio.BaseProtocol:

@@ -23,6 +23,7 @@ from headstart.h2c import command, exits
 from tests.h2c.push_server import RECEIVED, PushServer, push_server
 from tests.h2c.room import COMMAND, PATIENCE, Room, interrupt, wait_until
 from tests.peers import peer
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -381,9 +382,7 @@ def test_an_ipv6_literal_is_in_brackets(room: Room) -> None:
     nghttpd = peer("nghttpd")
     if not has_ipv6():
         pytest.skip("no IPv6 here")
-    with socket.socket(socket.AF_INET6) as unused:
-        unused.bind(("::1", 0))
-        port = unused.getsockname()[1]
+    port = free_port()
     program = [nghttpd, "--no-tls", "--address=::1", "--htdocs", str(room.folder), str(port)]
     with subprocess.Popen(program, stdout=subprocess.DEVNULL) as running:
         try:
@@ -472,8 +471,7 @@ def test_three_megabytes_are_exact_with_nghttpd_and_files(room: Room) -> None:
     nghttpd = peer("nghttpd")
     content = os.urandom(3_000_000)
     (room.folder / "source").write_bytes(content)
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+    port = free_port()
     program = [nghttpd, "--no-tls", "--echo-upload", "--htdocs", str(room.folder), str(port)]
     with subprocess.Popen(program, stdout=subprocess.DEVNULL) as running:
         try:

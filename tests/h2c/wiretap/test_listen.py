@@ -10,6 +10,7 @@ import pytest
 from headstart.client.origin import Origin
 from headstart.h2c.streams import Failed
 from headstart.h2c.wiretap.listen import listen
+from tests.ports import free_port
 
 
 def addresses(host: str) -> list[tuple[str, int]]:
@@ -32,9 +33,8 @@ def test_an_address_is_that_one_only(address: str) -> None:
 
 
 def test_a_port_that_is_taken_is_said_and_nothing_is_listened_on() -> None:
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
-        port = taken.getsockname()[1]
-
+    port = free_port()
+    with socket.create_server(("::1", port), family=socket.AF_INET6):
         with pytest.raises(Failed, match=rf"cannot listen on http://localhost:{port}: Address"):
             listen(Origin("http", "localhost", port))
 

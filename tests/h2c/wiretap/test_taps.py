@@ -29,6 +29,7 @@ from headstart.wire.frames import PREFACE, Direction
 from tests.h2c.on_terminal import on_terminal
 from tests.h2c.push_server import PushServer, push_server
 from tests.h2c.room import Room
+from tests.ports import closed_port
 
 
 @pytest.fixture
@@ -121,12 +122,11 @@ async def test_each_connection_has_its_number(
 async def test_a_server_that_is_not_there_is_said_for_each_client(
     tmp_path: Path, said: list[str]
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    async with tapping(tmp_path, "http://127.0.0.1:0", f"http://127.0.0.1:{port}") as tapped:
-        reader, writer = await asyncio.open_connection("127.0.0.1", tapped.port)
-        assert await reader.read() == b""
-        writer.close()
+    with closed_port() as port:
+        async with tapping(tmp_path, "http://127.0.0.1:0", f"http://127.0.0.1:{port}") as tapped:
+            reader, writer = await asyncio.open_connection("127.0.0.1", tapped.port)
+            assert await reader.read() == b""
+            writer.close()
 
     assert said[1:] == [
         f"connection 1: http://127.0.0.1:{port} refuses the connection; "
