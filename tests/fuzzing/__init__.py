@@ -5,7 +5,7 @@
     leaks.py         what must be empty once a connection is over
     memory.py        a socket without a network
     apps.py          applications that answer, stall, fail, push and hint
-    clock.py         an event loop whose time runs only when nothing else is to be done
+    sides.py         one side of a connection, and what must hold of it whichever it is
 
     story.py         what our client asks a server that is recorded, or replayed
     record.py        makes transcripts/ from nghttpd, Node and our own server

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import pytest
@@ -16,26 +16,21 @@ from headstart.errors import LocalProtocolError
 from headstart.wire.client import ClientConnection
 from headstart.wire.events import (
     ClientEvent,
-    ConnectionEnded,
-    DataReceived,
     PromiseReceived,
     ResponseReceived,
     SettingsReceived,
     StreamClosed,
 )
-from headstart.wire.frames import Direction, FrameDecoder
 from tests.fuzzing.frames import (
     Author,
-    Move,
     Settings,
-    segmented,
     segments,
     server_moves,
     stories,
     weighted,
 )
-from tests.fuzzing.leaks import leftovers
 from tests.fuzzing.profile import fuzzing
+from tests.fuzzing.sides import Heard, Side
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -50,95 +45,57 @@ _TIGHT = ClientLimits(
 )
 
 
-@dataclass(slots=True)
-class Client:
-    """The client's side under test, and what must hold of it after every step."""
+class Client(Side[ClientEvent]):
+    """The client's side.
 
-    limits: ClientLimits
-    push: bool
-    segment: int
-    author: Author = field(default_factory=lambda: Author(2))
-    known: set[int] = field(default_factory=set)
-    closed: set[int] = field(default_factory=set)
-    owed: dict[int, int] = field(default_factory=dict)
-    allowed: int = 1 << 31
-    ended: bool = False
-    wire: ClientConnection = field(init=False)
-    frames: FrameDecoder = field(init=False)
+    Attributes:
+        known: Streams of requests and of promises.
+    """
 
-    def __post_init__(self) -> None:
-        self.wire = ClientConnection(self.limits, self.push, 0.0)
-        self.frames = FrameDecoder(Direction.SENT, preface=True)
+    preface = True
+    may_keep = frozenset({"refused_promises"})
 
-    def hear(self, data: bytes) -> None:
-        """Bytes from the server."""
-        for part in segmented(data, self.segment):
-            self._note(self.wire.receive(part, 0.0))
-
-    def speak(self) -> None:
-        """Write what there is to write; it must be frames."""
-        while data := self.wire.output():
-            for frame in self.frames.feed(data, 0.0):
-                assert not frame.problem, frame
-            self._note(self.wire.after_output(0.0))
-        self._note(self.wire.after_output(0.0))
+    def __init__(self, limits: ClientLimits, push: bool, segment: int) -> None:
+        self.wire = ClientConnection(limits, push, 0.0)
+        super().__init__(self.wire, Author(2), segment)
+        self.known: set[int] = set()
+        self._push = push
+        self._allowed = 1 << 31
 
     def ask(self, method: str, end: bool) -> None:
         """A request, where the server lets us have one more stream, as `client.slots` sees to it.
 
         The engine would hold it back, and would not let go of it before there is room.
         """
-        if len({known for known in self.known - self.closed if known % 2}) >= self.allowed:
+        if len({known for known in self.known - self.closed if known % 2}) >= self._allowed:
             return
         stream_id = self.wire.request(method, b"http", b"example.test", b"/", [], end)
         self.known.add(stream_id)
         self.author.streams.append(stream_id)
         self.speak()
 
-    def _note(self, events: list[ClientEvent]) -> None:
-        for event in events:
-            match event:
-                case PromiseReceived(promised_stream_id=promised):
-                    assert self.push
-                    assert promised % 2 == 0
-                    assert promised not in self.known
-                    self.known.add(promised)
-                case ResponseReceived(stream_id=stream_id, status=status):
-                    assert stream_id in self.known - self.closed
-                    assert 200 <= status <= 999
-                case DataReceived(stream_id=stream_id, data=data):
-                    assert stream_id not in self.closed
-                    self.owed[stream_id] = self.owed.get(stream_id, 0) + len(data)
-                case StreamClosed(stream_id=stream_id):
-                    assert stream_id not in self.closed
-                    self.closed.add(stream_id)
-                    self.wire.take_problem(stream_id)
-                case SettingsReceived(settings=settings):
-                    self.allowed = settings.get(3, self.allowed)
-                case ConnectionEnded():
-                    assert not self.ended, "it ended twice"
-                    self.ended = True
-                case _:
-                    pass
+    def note(self, event: ClientEvent) -> None:
+        match event:
+            case PromiseReceived(promised_stream_id=promised):
+                assert self._push
+                assert promised % 2 == 0
+                assert promised not in self.known
+                self.known.add(promised)
+            case ResponseReceived(stream_id=stream_id, status=status):
+                assert stream_id in self.known - self.closed
+                assert 200 <= status <= 999
+            case StreamClosed(stream_id=stream_id):
+                self.wire.take_problem(stream_id)
+            case SettingsReceived(settings=settings):
+                self._allowed = settings.get(3, self._allowed)
+            case _:
+                pass
 
-    def pay(self) -> None:
-        """Acknowledge all that came."""
-        for stream_id, amount in self.owed.items():
-            self.wire.acknowledge(amount, stream_id)
-        self.owed.clear()
+    def reset(self, stream_id: int) -> None:
+        self.wire.reset(stream_id)
 
 
 Step: TypeAlias = Callable[[Client], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """The server says something."""
-
-    move: Move
-
-    def __call__(self, client: Client) -> None:
-        client.hear(self.move.write(client.author))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +167,8 @@ def test_whatever_a_server_says_the_client_answers_in_frames_and_keeps_nothing(
 
     for step in steps:
         step(client)
-    for stream_id in client.known:
-        client.wire.reset(stream_id)
-    client.speak()
-    client.pay()
-    client.speak()
 
-    # Of a connection that has ended nothing is kept at all.
-    assert client.wire.ended is not None or leftovers(client.wire, but={"refused_promises"}) == {}
-    assert not client.wire.wants_output
+    client.end(client.known)
 
 
 @given(st.lists(st.binary(max_size=60), max_size=6), segments)
@@ -231,7 +181,5 @@ def test_whatever_bytes_a_server_sends_the_client_answers_in_frames(
     for part in parts:
         client.hear(part)
         client.speak()
-    client.speak()
 
-    assert client.wire.ended is not None or leftovers(client.wire, but={"refused_promises"}) == {}
-    assert not client.wire.wants_output
+    client.end(client.known)

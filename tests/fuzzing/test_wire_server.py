@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import pytest
@@ -13,31 +13,25 @@ from hypothesis import strategies as st
 
 from headstart.config import WireLimits
 from headstart.errors import LocalProtocolError
-from headstart.wire.connection import OUTPUT_CHUNK
 from headstart.wire.events import (
-    ConnectionEnded,
     DataReceived,
     Fields,
     RequestReceived,
     RequestRefused,
     ServerEvent,
-    StreamClosed,
 )
 from headstart.wire.fields import response_fields
-from headstart.wire.frames import Direction, FrameDecoder
 from headstart.wire.server import ServerConnection
 from tests.fuzzing.frames import (
     Author,
-    Move,
     client_moves,
     greeting,
-    segmented,
     segments,
     stories,
     weighted,
 )
-from tests.fuzzing.leaks import leftovers
 from tests.fuzzing.profile import fuzzing
+from tests.fuzzing.sides import Heard, Side
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -53,82 +47,38 @@ _TIGHT = WireLimits(
 )
 
 
-@dataclass(slots=True)
-class Server:
-    """The server's side under test, and what must hold of it after every step."""
+class Server(Side[ServerEvent]):
+    """The server's side.
 
-    limits: WireLimits
-    segment: int
-    now: float = 0.0
-    author: Author = field(default_factory=lambda: Author(1))
-    requested: list[int] = field(default_factory=list)
-    promised: list[int] = field(default_factory=list)
-    closed: set[int] = field(default_factory=set)
-    owed: dict[int, int] = field(default_factory=dict)
-    ended: bool = False
-    wire: ServerConnection = field(init=False)
-    frames: FrameDecoder = field(init=False)
+    Attributes:
+        requested, promised: Streams, in their order.
+    """
 
-    def __post_init__(self) -> None:
-        self.wire = ServerConnection(self.limits, self.now)
-        self.frames = FrameDecoder(Direction.SENT, preface=False)
+    preface = False
 
-    def hear(self, data: bytes) -> None:
-        """Bytes from the client."""
-        for part in segmented(data, self.segment):
-            self._note(self.wire.receive(part, self.now))
+    def __init__(self, limits: WireLimits, segment: int) -> None:
+        self.wire = ServerConnection(limits, 0.0)
+        super().__init__(self.wire, Author(1), segment)
+        self.requested: list[int] = []
+        self.promised: list[int] = []
 
-    def speak(self) -> bytes:
-        """Write what there is to write; it must be frames."""
-        written = b""
-        while data := self.wire.output():
-            assert len(data) <= OUTPUT_CHUNK
-            written += data
-            self._note(self.wire.after_output(self.now))
-        self._note(self.wire.after_output(self.now))
-        for frame in self.frames.feed(written, self.now):
-            assert not frame.problem, frame
-        return written
+    def note(self, event: ServerEvent) -> None:
+        match event:
+            case RequestReceived(stream_id=stream_id) | RequestRefused(stream_id=stream_id):
+                assert not self.ended
+                assert stream_id % 2
+                assert stream_id > max(self.requested, default=0)
+                self.requested.append(stream_id)
+            case DataReceived(stream_id=stream_id):
+                assert stream_id in self.requested
+            case _:
+                pass
 
-    def _note(self, events: list[ServerEvent]) -> None:
-        for event in events:
-            match event:
-                case RequestReceived(stream_id=stream_id) | RequestRefused(stream_id=stream_id):
-                    assert not self.ended
-                    assert stream_id % 2
-                    assert stream_id > max(self.requested, default=0)
-                    self.requested.append(stream_id)
-                case DataReceived(stream_id=stream_id, data=data):
-                    assert stream_id in self.requested
-                    assert stream_id not in self.closed
-                    self.owed[stream_id] = self.owed.get(stream_id, 0) + len(data)
-                case StreamClosed(stream_id=stream_id):
-                    assert stream_id not in self.closed
-                    self.closed.add(stream_id)
-                case ConnectionEnded():
-                    assert not self.ended, "it ended twice"
-                    self.ended = True
-                case _:
-                    pass
-
-    def pay(self) -> None:
-        """Acknowledge all that came."""
-        for stream_id, amount in self.owed.items():
-            self.wire.acknowledge(amount, stream_id)
-        self.owed.clear()
+    def reset(self, stream_id: int) -> None:
+        self.wire.reset(stream_id)
 
 
 Step: TypeAlias = Callable[[Server], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """The client says something."""
-
-    move: Move
-
-    def __call__(self, server: Server) -> None:
-        server.hear(self.move.write(server.author))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,20 +166,8 @@ def test_whatever_a_client_says_the_server_answers_in_frames_and_keeps_nothing(
 
     for step in steps:
         step(server)
-    _end_all_streams(server)
 
-    # Of a connection that has ended nothing is kept at all.
-    assert server.wire.ended is not None or leftovers(server.wire) == {}
-    assert not server.wire.wants_output
-
-
-def _end_all_streams(server: Server) -> None:
-    """Both sides give up every stream, and the server says all that it still has to say."""
-    for stream_id in [*server.requested, *server.promised]:
-        server.wire.reset(stream_id)
-    server.speak()
-    server.pay()
-    server.speak()
+    server.end([*server.requested, *server.promised])
 
 
 @given(st.lists(st.binary(max_size=60), max_size=6), segments)
@@ -242,7 +180,5 @@ def test_whatever_bytes_a_client_sends_the_server_answers_in_frames(
     for part in parts:
         server.hear(part)
         server.speak()
-    _end_all_streams(server)
 
-    assert server.wire.ended is not None or leftovers(server.wire) == {}
-    assert not server.wire.wants_output
+    server.end([*server.requested, *server.promised])

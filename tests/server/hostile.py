@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -23,7 +22,7 @@ import hpack
 
 from headstart.wire.connection import ErrorCode
 from tests.server.live import PATIENCE, environment
-from tests.server.raw import tls_socket
+from tests.server.raw import Connected
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY = range(8)
@@ -84,7 +83,7 @@ class Heard:
     payload: bytes
 
 
-class Hostile:
+class Hostile(Connected):
     """One connection.
 
     Args:
@@ -108,12 +107,7 @@ class Hostile:
         ack: bool = True,
         tls: bool = False,
     ) -> None:
-        self.socket: socket.socket = (
-            tls_socket(port, "h2")
-            if tls
-            else socket.create_connection(("127.0.0.1", port), PATIENCE)
-        )
-        self.socket.settimeout(PATIENCE)
+        super().__init__(port, tls=tls)
         self.heard: list[Heard] = []
         self.closed = False
         self._rest = b""
@@ -127,17 +121,6 @@ class Hostile:
             self.send(PREFACE + frame(SETTINGS, 0, 0, payload))
             if ack:
                 self.send(frame(SETTINGS, ACK))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.socket.close()
 
     def send(self, data: bytes) -> bool:
         """Write; False where the server has closed the connection meanwhile."""

@@ -57,7 +57,36 @@ def tls_socket(port: int, *protocols: str, address: str = HERE) -> ssl.SSLSocket
     return context.wrap_socket(plain, server_hostname="localhost")
 
 
-class RawClient:
+class Connected:
+    """A socket that is connected to a server of ours, and closed with the block.
+
+    Args:
+        port: Of 127.0.0.1.
+        tls: With ALPN h2; else cleartext.
+        address: To connect from; every one of 127.0.0.0/8 is this machine's.
+    """
+
+    def __init__(self, port: int, *, tls: bool = False, address: str = HERE) -> None:
+        self.socket: socket.socket = (
+            tls_socket(port, "h2", address=address)
+            if tls
+            else socket.create_connection((HERE, port), PATIENCE, (address, 0))
+        )
+        self.socket.settimeout(PATIENCE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.socket.close()
+
+
+class RawClient(Connected):
     """One HTTP/2 connection.
 
     Args:
@@ -78,12 +107,7 @@ class RawClient:
         address: str = HERE,
     ) -> None:
         self.scheme = b"https" if tls else b"http"
-        self.socket: socket.socket = (
-            tls_socket(port, "h2", address=address)
-            if tls
-            else socket.create_connection((HERE, port), PATIENCE, (address, 0))
-        )
-        self.socket.settimeout(PATIENCE)
+        super().__init__(port, tls=tls, address=address)
         self.engine = ngh2.Connection(
             ngh2.Role.CLIENT,
             ngh2.Configuration(auto_window_update=windows, max_outbound_ack=100_000),
@@ -96,17 +120,6 @@ class RawClient:
         """Promised stream -> the promised request."""
         self.closed = False
         """The server closed the connection."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.socket.close()
 
     # Out.
 
