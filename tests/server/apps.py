@@ -6,6 +6,8 @@ import queue
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
+from ngh2 import Setting
+
 from tests.server.live import PATIENCE, Gate
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -15,6 +17,13 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 PUSHED_BODY = b"body { color: teal }" * 500
+NO_CORS: Headers = [(b"sec-fetch-mode", b"no-cors"), (b"sec-fetch-dest", b"style")]
+NO_PUSH: dict[int, int] = {Setting.ENABLE_PUSH: 0}
+STYLE: Message = {"type": "http.response.push", "path": "/style.css", "headers": []}
+LINKS: Message = {
+    "type": "http.response.early_hint",
+    "links": [b"</style.css>; rel=preload; as=style"],
+}
 
 
 def start(status: int = 200, headers: Headers | None = None, **more: object) -> Message:
@@ -131,6 +140,20 @@ class Recorder:
     def empty(self) -> bool:
         """Whether the test has taken all of them."""
         return self._seen.empty()
+
+
+def sending_first(*messages: Message) -> Recorder:
+    """Sends `messages` with the page; answers every other path with itself."""
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/":
+            return await answer(send, scope["path"].encode())
+        for message in messages:
+            await send(message)
+        await answer(send, b"page")
+        return None
+
+    return Recorder(act)
 
 
 class Held:

@@ -1,17 +1,47 @@
-"""Pushes and hints of one connection; what reaches the wire is in test_http2.py."""
+"""Pushes and hints of one connection: what is promised, what goes out and when, what is refused."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
 
+from headstart.config import ServerOptions
+from headstart.deliver.outcome import Hint, Push, PushState
 from headstart.errors import LocalProtocolError
+from headstart.reasons import Refusal
 from headstart.server.ahead import push_target
 from headstart.server.cycle import Application
-from tests.server.apps import Receive, Scope, Send, answer
-from tests.server.live import running
+from headstart.wire.frames import Frame
+from tests.server.apps import (
+    LINKS,
+    NO_CORS,
+    NO_PUSH,
+    PUSHED_BODY,
+    STYLE,
+    Message,
+    Receive,
+    Recorder,
+    Scope,
+    Send,
+    answer,
+    body,
+    pushing,
+    read_all,
+    sending_first,
+    start,
+)
+from tests.server.live import Gate, running, until
 from tests.server.raw import RawClient
+
+
+def kinds(frames: list[Frame]) -> list[str]:
+    return [frame.kind for frame in frames]
+
+
+# What is promised.
 
 
 @pytest.mark.parametrize(
@@ -59,3 +89,307 @@ def test_fields_that_an_application_changes_between_two_pushes_are_each_pushes_o
         assert (b"x-number", b"one") in promised[b"/a"]
         assert (b"x-number", b"two") in promised[b"/b"]
         assert [client.response(number).body for number in (2, 4)] == [b"one", b"two"]
+
+
+# Server Push.
+
+
+def test_push_is_a_request_of_its_own_and_its_promise_comes_before_the_page() -> None:
+    with running(pushing) as server, RawClient(server.port) as client:
+        page = client.get(b"/page?x=1")
+        pushed = client.response(2)
+
+        assert (page.status, page.body) == (200, b"page")
+        assert (pushed.status, pushed.body) == (200, PUSHED_BODY)
+        assert client.promises[2] == [
+            (b":method", b"GET"),
+            (b":scheme", b"http"),
+            (b":authority", b"localhost"),
+            (b":path", b"/style.css"),
+            (b"referer", b"http://localhost/page?x=1"),
+        ]
+        order = kinds([f for f in client.frames if f.stream_id == 1 and f.status != 103])
+        assert order == ["HEADERS", "PUSH_PROMISE", "HEADERS", "DATA"]
+
+
+def test_application_of_a_push_sees_the_promised_request() -> None:
+    message = {**STYLE, "path": "/a b?q=ä#part", "headers": [(b"X-Own", b"1")]}
+    recorder = sending_first(message)
+    with running(recorder) as server, RawClient(server.port) as client:
+        client.get()
+        client.response(2)
+        recorder.next()
+        scope = recorder.next()
+
+    assert (scope["method"], scope["path"], scope["query_string"]) == ("GET", "/a b", b"q=%C3%A4")
+    assert scope["headers"] == [
+        (b"host", b"localhost"),
+        (b"x-own", b"1"),
+        (b"referer", b"http://localhost/"),
+    ]
+
+
+def test_requests_with_the_same_fields_share_what_is_kept_of_them() -> None:
+    recorder = Recorder()
+    kept = []
+    with running(recorder) as server, RawClient(server.port) as client:
+        for value in (b"1", b"1", b"1", b"2"):
+            client.get(b"/", headers=[(b"x-a", value)])
+            kept.append(recorder.next()["extensions"]["headstart"]["kept"])
+
+    # The first is not known to be the first of several.
+    assert kept[1] is kept[2]
+    assert kept[3] is not kept[2]
+
+
+def test_what_became_of_a_push_can_be_read() -> None:
+    sent, refused = Push("/style.css"), Push("/style.css")
+    recorder = sending_first({**STYLE, "headstart": sent}, {**STYLE, "headstart": refused})
+    with running(recorder) as server, RawClient(server.port) as client:
+        client.get()
+        client.response(2)
+        until(lambda: sent.state is PushState.FINISHED, "the push's end")
+        pushes = recorder.next()["extensions"]["headstart"]["pushes"]
+
+        assert pushes == [sent, refused]
+        assert refused.refusal is Refusal.ALREADY_PUSHED
+        assert len(client.promises) == 1
+
+
+def test_push_that_the_client_resets_is_seen_and_the_page_goes_on() -> None:
+    push, gate, gone = Push("/style.css"), Gate(), threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/style.css":
+            await read_all(receive)
+            assert (await receive())["type"] == "http.disconnect"
+            gone.set()
+            return
+        await send({**STYLE, "headstart": push})
+        await send(start())
+        await send(body(b"first", True))
+        await gate.passed()
+        await send(body(b" second"))
+
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        stream_id = client.request()
+        client.until(lambda: client.promises)
+        client.reset(2)
+        assert gone.wait(20)
+        gate.open()
+
+        assert client.response(stream_id).body == b"first second"
+        assert push.state is PushState.RESET
+
+
+def test_push_to_a_client_that_refuses_pushes_is_refused_and_the_page_unharmed() -> None:
+    push = Push("/style.css")
+    with (
+        running(sending_first({**STYLE, "headstart": push})) as server,
+        RawClient(server.port, NO_PUSH) as client,
+    ):
+        assert client.get().body == b"page"
+        client.settle()
+
+        assert push.refusal is Refusal.PUSH_DISABLED
+        assert client.received("PUSH_PROMISE") == []
+
+
+def test_push_is_refused_where_the_operator_switched_pushes_off() -> None:
+    push = Push("/style.css")
+    options = ServerOptions(push=False)
+    app = sending_first({**STYLE, "headstart": push})
+    with running(app, options) as server, RawClient(server.port) as client:
+        assert client.get().body == b"page"
+        client.settle()
+
+        assert push.refusal is Refusal.UNSUPPORTED
+        assert client.promises == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ({"path": "relative.css"}, Refusal.BAD_PATH),
+        ({"path": "https://elsewhere/x"}, Refusal.BAD_PATH),
+        ({"method": "POST"}, Refusal.METHOD),
+        ({"headers": [(b"if-none-match", b'"x"')]}, Refusal.FORBIDDEN_FIELD),
+    ],
+)
+def test_push_that_the_rules_forbid_is_refused(change: Message, refusal: Refusal) -> None:
+    push = Push("")
+    app = sending_first({**STYLE, **change, "headstart": push})
+    with running(app) as server, RawClient(server.port) as client:
+        assert client.get().body == b"page"
+        client.settle()
+
+        assert push.refusal is refusal
+        assert client.promises == {}
+
+
+def test_credentials_that_the_application_gives_a_push_are_carried() -> None:
+    headers = [(b"cookie", b"a=1"), (b"authorization", b"Basic x")]
+    with (
+        running(sending_first({**STYLE, "headers": headers})) as server,
+        RawClient(server.port) as client,
+    ):
+        client.get()
+        client.response(2)
+
+        assert set(headers) < set(client.promises[2])
+
+
+def test_page_is_written_before_what_is_pushed_with_it() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/style.css":
+            return await answer(send, bytes(30_000))
+        await send(STYLE)
+        return await answer(send, bytes(30_000))
+
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        client.get()
+        client.response(2)
+        streams = [frame.stream_id for frame in client.received("DATA")]
+
+        assert streams == sorted(streams)
+
+
+def test_connection_lost_with_a_push_under_way_is_a_reset_push() -> None:
+    push, gate = Push("/style.css"), Gate()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/":
+            await send({**STYLE, "headstart": push})
+            return await answer(send)
+        await gate.passed()
+        return None
+
+    with running(Recorder(act)) as server:
+        with RawClient(server.port) as client:
+            client.get()
+        until(lambda: push.state is PushState.RESET, "the reset")
+        gate.open()
+
+
+# 103 Early Hints.
+
+
+def test_103_comes_before_the_response_and_without_end_stream() -> None:
+    with running(sending_first(LINKS)) as server, RawClient(server.port, NO_PUSH) as client:
+        response = client.get()
+
+        assert response.informational == [
+            [(b":status", b"103"), (b"link", b"</style.css>; rel=preload; as=style")]
+        ]
+        assert (response.status, response.body) == (200, b"page")
+        hint, final = client.received("HEADERS")
+        assert (hint.status, final.status) == (103, 200)
+        assert ("END_STREAM", True) not in hint.flags
+
+
+def test_103_goes_out_while_the_application_still_thinks() -> None:
+    gate = Gate()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(LINKS)
+        await gate.passed()
+        await answer(send, b"page")
+
+    with running(Recorder(act)) as server, RawClient(server.port) as client:
+        stream_id = client.request()
+        client.until(lambda: client.responses[stream_id].informational)
+        gate.open()
+
+        assert client.response(stream_id).body == b"page"
+
+
+def test_hints_of_one_turn_are_one_103() -> None:
+    font: Message = {**LINKS, "links": [b"</a.woff2>; rel=preload; as=font; crossorigin"]}
+    with running(sending_first(LINKS, font)) as server, RawClient(server.port) as client:
+        response = client.get()
+
+        assert [len(fields) for fields in response.informational] == [3]
+
+
+def test_second_103_is_refused() -> None:
+    late = Hint()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(LINKS)
+        await asyncio.sleep(0.01)
+        await send({**LINKS, "headstart": late})
+        await answer(send, b"page")
+
+    with running(Recorder(act)) as server, RawClient(server.port) as client:
+        response = client.get()
+
+        assert len(response.informational) == 1
+        assert late.refusal is Refusal.ALREADY_HINTED
+        assert response.body == b"page"
+
+
+@pytest.mark.parametrize(
+    ("messages", "headers", "refusal"),
+    [
+        ([{**LINKS, "links": []}], [], Refusal.NO_LINKS),
+        ([{**LINKS, "links": [b"<" + b"x" * 9000 + b">"]}], [], Refusal.TOO_LARGE),
+        ([LINKS], NO_CORS, Refusal.NOT_NAVIGATION),
+    ],
+    ids=["no links", "too large", "not a navigation"],
+)
+def test_hint_that_would_not_work_is_refused(
+    messages: list[Message], headers: list[tuple[bytes, bytes]], refusal: Refusal
+) -> None:
+    hint = Hint()
+    app = sending_first(*({**message, "headstart": hint} for message in messages))
+    with running(app) as server, RawClient(server.port) as client:
+        response = client.get(headers=headers)
+
+        assert (hint.refusal, bool(hint)) == (refusal, False)
+        assert (response.informational, response.body) == ([], b"page")
+
+
+def test_hint_is_refused_where_the_operator_switched_hints_off() -> None:
+    hint = Hint()
+    options = ServerOptions(early_hints=False)
+    app = sending_first({**LINKS, "headstart": hint})
+    with running(app, options) as server, RawClient(server.port) as client:
+        assert client.get().informational == []
+        assert hint.refusal is Refusal.UNSUPPORTED
+
+
+def test_hint_after_the_start_is_refused() -> None:
+    hint = Hint()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        await send({**LINKS, "headstart": hint})
+        await send(body(b"page"))
+
+    with running(Recorder(act)) as server, RawClient(server.port) as client:
+        response = client.get()
+
+        assert hint.refusal is Refusal.RESPONSE_STARTED
+        assert (response.informational, response.body) == ([], b"page")
+
+
+def test_pushed_request_sends_no_hint() -> None:
+    hint = Hint()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(STYLE if scope["path"] == "/" else {**LINKS, "headstart": hint})
+        await answer(send, b"x")
+
+    with running(Recorder(act)) as server, RawClient(server.port) as client:
+        client.get()
+
+        assert client.response(2).informational == []
+        assert hint.refusal is Refusal.UNSUPPORTED
+
+
+def test_link_with_a_line_break_is_an_error_in_the_application() -> None:
+    bad: Message = {**LINKS, "links": [b"</x>\r\nset-cookie: a=b"]}
+    with running(sending_first(bad)) as server, RawClient(server.port) as client:
+        response = client.get()
+
+        assert (response.status, response.informational) == (500, [])
