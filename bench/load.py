@@ -98,7 +98,8 @@ def _run(
     body = ["-d", str(server.upload)] if scenario.upload else []
     url = f"{scheme}://127.0.0.1:{server.port}{scenario.path}"
     with subprocess.Popen(
-        ["h2load", *only_http2, *amount, *shape, *body, url],
+        # Newer ones write what they print when a buffer is full, unless told otherwise.
+        ["stdbuf", "-oL", "h2load", *only_http2, *amount, *shape, *body, url],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
