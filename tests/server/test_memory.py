@@ -16,6 +16,7 @@ from headstart.server.memory import (
     Pressure,
     available_memory,
     default_most,
+    keep_free_pages,
     trim,
     used_blocks,
     used_memory,
@@ -122,6 +123,36 @@ def test_system_without_malloc_trim_is_left_alone(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
 
     trim()
+    keep_free_pages()
+
+
+# In a process of its own: how much free memory libc keeps is set for good.
+KEEPING = """
+import resource
+from headstart.server.memory import keep_free_pages
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        parts = [bytes(64 * 1024) for _ in range(60)]
+        del parts
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+before = faults()
+keep_free_pages()
+faults()
+print(before, faults())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="only glibc has mallopt")
+def test_pages_that_are_free_are_used_again() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", KEEPING], capture_output=True, check=True, env=environment()
+    )
+    returned, kept = map(int, told.stdout.split())
+
+    assert kept < 1000 < returned
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from headstart.config import ServerOptions
 from headstart.errors import ConfigurationError
 from headstart.learn import LearnOptions
 from headstart.middleware import HeadstartMiddleware
+from headstart.server.memory import keep_free_pages
 from headstart.server.protocol import HeadstartProtocol
 from headstart.server.worker import Worker
 from headstart.store import MemoryStore, open_store
@@ -177,6 +178,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, once there is a worker to count who comes."""
+        keep_free_pages()
         Worker.of(self.server_state, self.config, asyncio.get_running_loop())
         await super().startup(sockets)
 

@@ -22,8 +22,8 @@ from headstart.wire.guard import TokenBucket
 
 # RFC 8446, 5.1: type, version, length.
 _HEADER: Final = 5
-# What OpenSSL takes at once is a record. So many are sent on together, for one copy and one write.
-_CHUNK: Final = 4 * 16 * 1024
+# What is encrypted at once, so that the buffer stays small. It is four records.
+_PIECE: Final = 64 * 1024
 # Records without content: a key update costs ten times what it costs to send. An honest client
 # sends one in many gigabytes.
 _FREE_EMPTY: Final = 32
@@ -260,24 +260,22 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if self._outgoing.pending:
             raise RuntimeError("written amid another connection's turn, by a finalizer")
         try:
-            written = self._tls.write(data)
-            if written < len(data):
-                self._write_on(memoryview(data).cast("B"), written)
+            if len(data) <= _PIECE and type(data) is bytes:
+                self._tls.write(data)
+                self._raw.write(self._outgoing.read())
+            else:
+                self._write_pieces(memoryview(data).cast("B"))
         except ssl.SSLError as error:
             self._fail(TlsFailed(Closing.TLS_ERROR, error.reason or ""))
-            return
         except BaseException:
             self._give_up()
             raise
-        self._raw.write(self._outgoing.read())
 
-    def _write_on(self, data: memoryview, written: int) -> None:
-        """What is behind the first record, which OpenSSL takes record by record."""
-        write, outgoing = self._tls.write, self._outgoing
-        while written < len(data):
-            written += write(data[written:])
-            if outgoing.pending >= _CHUNK:
-                self._raw.write(outgoing.read())
+    def _write_pieces(self, data: memoryview) -> None:
+        # Not `writelines`: asyncio's of Python 3.13.0 never says that it holds too much.
+        while data and not self._closing:
+            data = data[self._tls.write(data[:_PIECE]) :]
+            self._raw.write(self._outgoing.read())
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         """Encrypt all of it, and give it to TCP."""
