@@ -18,7 +18,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
     How many are alive, were at most at once since it was last asked, and were made in all; beside
     that the server's own counters. `/hang` waits for ever and never asks whether its client is
-    there, `/large` sends 1 MB, `/read` reads the body, and waits for ever where its client leaves.
+    there, `/large` sends 1 MB, `/pushing` pushes ten that never answer, `/read` reads the body, and
+    waits for ever where its client leaves.
     """
     if scope["type"] == "lifespan":
         return await lifespan(receive, send)
@@ -45,6 +46,10 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
             await asyncio.Event().wait()
         case "/large":
             await answer(send, LARGE)
+        case "/pushing":
+            for number in range(10):
+                await send({"type": "http.response.push", "path": f"/hang/{number}", "headers": []})
+            await answer(send, b"page")
         case "/read":
             while (message := await receive()).get("more_body"):
                 pass
@@ -52,5 +57,7 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
                 await answer(send, b"read")
             else:
                 await asyncio.Event().wait()  # as careless as an application can be
+        case path if path.startswith("/hang/"):
+            await asyncio.Event().wait()
         case path:
             await answer(send, path.encode())

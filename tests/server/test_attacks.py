@@ -30,6 +30,7 @@ from tests.server.hostile import (
     PREFACE,
     PRIORITY,
     PRIORITY_UPDATE,
+    PUSH_PROMISE,
     RST_STREAM,
     SETTINGS,
     UNKNOWN,
@@ -55,6 +56,8 @@ RESETS = 200
 ROUNDS = 5
 CROWD = 40
 REQUESTS = 10_000
+ANSWERS = 2000
+"""Frames that a flood of ten times as many may cause at the most."""
 NOISE = 0.02
 """Seconds by which a page may be late because the machine is shared, whatever is attacked."""
 INITIAL_WINDOW, CALM = 4, ErrorCode.ENHANCE_YOUR_CALM
@@ -179,9 +182,11 @@ def cancel(turn: int) -> bytes:
     return frame(RST_STREAM, 0, stream(turn), number(ErrorCode.CANCEL))
 
 
-def ask(turn: int, more: bytes, flags: int = WHOLE, path: bytes = b"/") -> bytes:
-    """A request with more behind its pseudo-header fields, as HPACK."""
-    return frame(HEADERS, flags, stream(turn), block(path) + more)
+def ask(
+    turn: int, more: bytes, flags: int = WHOLE, path: bytes = b"/", before: bytes = b""
+) -> bytes:
+    """A request with more behind its pseudo-header fields, or before them, as HPACK."""
+    return frame(HEADERS, flags, stream(turn), before + block(path) + more)
 
 
 def literal_kept(name: bytes, value: bytes) -> bytes:
@@ -300,6 +305,7 @@ def test_flood_ends_with_a_goaway_and_harms_nobody_else(name: str, target: Targe
                 pour(client, flood.segments())
                 watch.look()
                 assert client.goaways == [flood.error]
+                assert len(client.heard) <= ANSWERS
     after = target.counts
 
     assert after.closed_for(flood.reasons) == before.closed_for(flood.reasons) + ROUNDS
@@ -487,6 +493,17 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a lower-case method": {"method": b"get"},
     "another scheme": {"scheme": b"ftp"},
     "a field that shadows another": {"fields": [(b"content_length", b"1")]},
+    "Host in other letters": {"fields": [(b"host", b"LOCALHOST")]},
+    "Connection": {"fields": [(b"connection", b"close")]},
+    "Transfer-Encoding": {"fields": [(b"transfer-encoding", b"chunked")]},
+    "Upgrade": {"fields": [(b"upgrade", b"websocket")]},
+    "TE with a coding": {"fields": [(b"te", b"gzip")]},
+    "extended CONNECT": {"method": b"CONNECT", "fields": [(b":protocol", b"websocket")]},
+    "an unknown pseudo-header field": {"fields": [(b":other", b"x")]},
+    "a length with a sign": {"fields": [(b"content-length", b"-1")]},
+    "two lengths in one": {"fields": [(b"content-length", b"0, 0")]},
+    "a control character": {"fields": [(b"a", b"\x7f")]},
+    "white space around a value": {"fields": [(b"a", b" b ")]},
 }
 
 
@@ -533,6 +550,69 @@ def spelled(
     if authority:
         pairs.append((b":authority", authority))
     return b"".join(literal(*pair) for pair in [*pairs, *fields])
+
+
+TABLE_SIZE = (1).to_bytes(2, "big")
+CHANGES = b"\x20" * 16_000
+"""Of the header table's size, to 0 (RFC 7541, 6.3)."""
+COSTLY: dict[str, Callable[[int], bytes]] = {
+    "the size of the header table, back and forth": lambda turn: (
+        frame(SETTINGS, 0, 0, TABLE_SIZE + number(turn % 2 * 4096)) + get(stream(turn))
+    ),
+    "16,000 changes of the table's size in a request": lambda turn: ask(turn, b"", before=CHANGES),
+    "99 cookie crumbs": lambda turn: ask(turn, literal(b"cookie", b"a=b") * 99),
+    "16 KB of trailers": lambda turn: (
+        post(turn) + frame(HEADERS, WHOLE, stream(turn), literal(b"a", b"x" * 150) * 90)
+    ),
+    "Expect: 100-continue": lambda turn: (
+        post(turn, (b"expect", b"100-continue")) + frame(DATA, END_STREAM, stream(turn), b"x")
+    ),
+    "8 KB of path": lambda turn: ask(turn, b"", path=b"/?" + b"%07d" % turn * 1100),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_what_is_allowed_and_costs_the_most_harms_nobody_else(name: str, target: Target) -> None:
+    make = COSTLY[name]
+
+    with target.under(name), Hostile(target.port) as client:
+        for turn in range(150):
+            client.send(make(turn))
+            client.until(HEADERS, stream(turn))
+        client.settle()
+
+    assert client.goaways == []
+    assert client.resets() == []
+
+
+def test_pushes_that_the_client_resets_pile_up_no_calls(target: Target) -> None:
+    """Each page promises ten of what never answers; clients cancel freely (RFC 9113, 8.4.2)."""
+    promised = 0
+    with target.under("pages whose pushes are reset") as watch, Hostile(target.port) as client:
+        for turn in range(100):
+            client.send(get(stream(turn), b"/pushing"))
+            client.until(DATA, stream(turn))
+            pushed = [f.payload[:4] for f in client.frames(PUSH_PROMISE, stream(turn))]
+            resets = (frame(RST_STREAM, 0, int.from_bytes(n, "big"), number(8)) for n in pushed)
+            client.send(b"".join(resets))
+            promised += len(pushed)
+            watch.look()
+    most = target.counts.most
+    until(lambda: target.counts.alive == 0, "the end of what was left behind")
+
+    assert 0 < promised <= 1000
+    assert client.goaways == []
+    assert most <= STREAMS + 2 * ABANDONED
+
+
+def test_first_settings_say_what_is_allowed(target: Target) -> None:
+    with Hostile(target.port) as client:
+        said = client.until(SETTINGS, 0).payload
+
+    found = {
+        said[at + 1]: int.from_bytes(said[at + 2 : at + 6], "big") for at in range(0, len(said), 6)
+    }
+    assert found == {3: STREAMS, 4: 64 * 1024, 6: 16 * 1024, 9: 1}
 
 
 FORBIDDEN = {

@@ -16,6 +16,7 @@ from headstart.config import ServerOptions, WireLimits
 from headstart.deliver.outcome import Push
 from headstart.reasons import Refusal
 from headstart.server.http2 import Http2Connection
+from headstart.wire.server import ServerConnection
 from tests.server.apps import (
     STYLE,
     Held,
@@ -432,3 +433,36 @@ def test_response_that_is_too_large_to_be_sent_is_an_error_in_the_log(
         assert client.get().reset == ErrorCode.INTERNAL_ERROR
 
     assert "The response could not be sent: outbound header block exceeds" in caplog.text
+
+
+def test_streams_that_wait_for_room_are_asked_only_when_there_may_be_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else each PING of a client with a hundred such streams costs eight times as much."""
+    asked = 0
+    queued_on = ServerConnection.queued_on
+
+    def counted(wire: ServerConnection, stream_id: int) -> int:
+        nonlocal asked
+        asked += 1
+        return queued_on(wire, stream_id)
+
+    monkeypatch.setattr(ServerConnection, "queued_on", counted)
+    with (
+        running(Recorder(_megabyte)) as server,
+        RawClient(server.port, {Setting.INITIAL_WINDOW_SIZE: 0}) as client,
+    ):
+        streams = [client.request() for _ in range(50)]
+        client.until(lambda: all(client.responses[number].status for number in streams))
+        client.settle()
+        before = asked
+        for _ in range(50):
+            client.settle()
+
+        assert asked - before <= 50
+        client.update_settings({Setting.INITIAL_WINDOW_SIZE: 1 << 20})
+        assert [len(client.response(number).body) for number in streams] == [1_000_000] * 50
+
+
+async def _megabyte(scope: Scope, receive: Receive, send: Send) -> None:
+    await answer(send, bytes(1_000_000))

@@ -107,6 +107,7 @@ class Http2Connection(asyncio.Protocol):
         "_max_queued_stream",
         "_options",
         "_promised",
+        "_queued_then",
         "_scopes",
         "_shared_room",
         "_starting",
@@ -170,6 +171,8 @@ class Http2Connection(asyncio.Protocol):
         """Calls of the application for the client's own requests: tasks, not streams."""
         self._blocked: dict[Cycle, None] = {}
         """Cycles that wait for room, in the order in which they came."""
+        self._queued_then = 0
+        """Bytes that all streams had queued when one of them last found no room, at the most."""
         self._promised: list[tuple[Cycle, Application]] = []
         """Promised requests whose calls start in the next turn of the loop."""
         self._gathering = False
@@ -177,8 +180,7 @@ class Http2Connection(asyncio.Protocol):
         self._flush_due = False
         self._write_paused = False
         self._draining = False
-        self._last_goaway_sent = False
-        self._leaving = False
+        self._last_goaway_sent = self._leaving = False
         self._finished = False
         """Nothing is left to do but to write what is queued."""
         self._last_active = self.loop.time()
@@ -491,6 +493,7 @@ class Http2Connection(asyncio.Protocol):
     def wait_for_room(self, cycle: Cycle) -> None:
         """`cycle.writable` will be called when `room` may have grown."""
         self._blocked[cycle] = None
+        self._queued_then = max(self._queued_then, self._wire.queued())
         self._flush_soon()
 
     def consumed(self, stream_id: int, amount: int) -> None:
@@ -564,6 +567,7 @@ class Http2Connection(asyncio.Protocol):
         if self._ahead.links:
             for stream_id in list(self._ahead.links):
                 self._ahead.send_links(stream_id)
+        before = self._wire.queued() if self._blocked else 0
         while not self._write_paused:
             data = self._wire.output()
             if data:
@@ -579,7 +583,7 @@ class Http2Connection(asyncio.Protocol):
             else:
                 self._handle(event)
         if self._blocked:
-            self._wake_blocked()
+            self._wake_blocked(before)
         if self._draining:
             self._close_if_drained()
         if self._finished or self._wire.ended is not None:
@@ -593,7 +597,11 @@ class Http2Connection(asyncio.Protocol):
         if not self._wire.wants_output:
             self._transport.close()
 
-    def _wake_blocked(self) -> None:
+    def _wake_blocked(self, before: int) -> None:
+        queued = self._wire.queued()
+        if queued >= before >= self._queued_then:
+            return  # nothing went out or was dropped; else each PING would ask a hundred streams
+        self._queued_then = queued
         low_water = self._options.limits.max_queued_stream // 2
         for cycle in list(self._blocked):
             stream_id = cycle.request.stream_id
