@@ -108,7 +108,7 @@ class Memories:
     """The memory of each connection; those not used for longest are forgotten first.
 
     Nobody says when a connection has ended on servers other than ours, hence the bounds: about
-    1 MB in all.
+    0.5 MB in all.
 
     Args:
         max_connections: How many are kept.
@@ -117,7 +117,7 @@ class Memories:
     """
 
     def __init__(
-        self, max_connections: int = 1000, max_urls: int = 256, max_in_all: int = 10_000
+        self, max_connections: int = 500, max_urls: int = 256, max_in_all: int = 5_000
     ) -> None:
         self._memories: OrderedDict[Hashable, Memory] = OrderedDict()
         self._tally = _Tally()

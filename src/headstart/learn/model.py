@@ -25,9 +25,9 @@ from headstart.learn.urls import path_of, pattern_of
 
 # The map's part of the bytes that the learner may take; the rest is for clients and live views, for
 # the paths below, and for what the middleware remembers of each connection.
-_PART = 0.7
+_PART = 0.77
 # Paths that are kept as no page's: so many, of so many octets.
-_REMEMBERED = 1024
+_REMEMBERED = 512
 _REMEMBERED_LENGTH = 128
 
 
