@@ -161,8 +161,8 @@ def test_a_dump_names_what_has_a_name_and_numbers_the_rest(room: Room) -> None:
         connection.send(
             HeadersFrame(stream_id, block[:1]),
             ContinuationFrame(stream_id, block[1:], flags=["END_HEADERS"]),
-            DataFrame(stream_id, b"ok", flags=["END_STREAM"]),
             GoAwayFrame(0, last_stream_id=stream_id, error_code=0xB, additional_data=b"calm\x1b"),
+            DataFrame(stream_id, b"ok", flags=["END_STREAM"]),
         )
 
     room.ok("start", "--detach", "--dump=frames.txt")
