@@ -304,6 +304,23 @@ def test_a_push_outlives_its_connection(room: Room, server: PushServer) -> None:
     assert room.h2c("get", "-v", "/data").err == "h2c: 200, pushed on stream 2\n"
 
 
+def test_a_push_outlives_the_next_connection_too_until_there_is_a_newer_one(
+    room: Room, server: PushServer
+) -> None:
+    room.ok("connect", server.origin)
+    room.ok("post", "--data", "x", "/data")
+    room.h2c("get", "/close")
+    room.ok("get", "/other")
+
+    assert room.ok("push-list") == "/data\n"
+    looked = room.h2c("get", "-v", "--keep", "/data")
+    assert (looked.err, looked.out) == ("h2c: 200, pushed on stream 2\n", RECEIVED + b"x")
+    room.ok("post", "--data", "y", "/data")
+    assert room.ok("push-list") == "/data\n"
+    assert room.h2c("get", "/data").out == RECEIVED + b"y"
+    assert room.ok("push-list") == ""
+
+
 def test_a_certificate_that_nobody_vouches_for_is_refused(
     room: Room, tls_server: PushServer
 ) -> None:

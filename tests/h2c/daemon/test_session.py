@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from headstart.client.connection import H2Connection
 from headstart.client.origin import Origin
-from headstart.h2c.daemon.session import Session, Tap
+from headstart.h2c.daemon.session import Link, Session, Tap
 from headstart.h2c.failures import NotConnected
 from headstart.h2c.options.connections import Trust
 from headstart.wire.frames import Direction
@@ -61,17 +62,61 @@ async def test_another_trust_is_another_connection_and_the_old_one_ends(
 
 
 async def test_a_connection_that_takes_no_requests_is_replaced_but_not_ended(
-    session: Session, server: PushServer
+    session: Session, server: PushServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     origin = Origin.parse(server.origin)
     first = await session.connect(origin, Trust(), 5.0)
 
-    second = await session.use_current(5.0, usable=lambda connection: False)
+    monkeypatch.setattr(type(first.connection), "available", False)
+    second = await session.use_current(5.0)
 
     assert second is not first
     assert not first.connection.closed
     await session.close()
     assert first.connection.closed
+
+
+async def test_what_was_pushed_outlives_two_connections_until_it_is_pushed_again(
+    session: Session, server: PushServer
+) -> None:
+    origin = Origin.parse(server.origin)
+
+    async def push_and_lose() -> Link:
+        link = await session.connect(origin, Trust(), 5.0)
+        response = await link.connection.request("POST", "/data", [], b"x")
+        await response.read()
+        await link.connection.aclose()
+        return link
+
+    def holds(connection: H2Connection) -> bool:
+        return bool(connection.pushes.listing(connection.now()))
+
+    first = await push_and_lose()
+    second = await session.connect(origin, Trust(), 5.0)
+    assert session.waiting(origin, Trust(), holds) is first
+    assert session.waiting(origin, Trust(insecure=True), holds) is None
+    assert [pushed.target for pushed in session.pushes()] == [b"/data"]
+    await second.connection.aclose()
+
+    third = await push_and_lose()
+    assert session.waiting(origin, Trust(), holds) is third
+    third.connection.pushes.take(2)
+    assert session.waiting(origin, Trust(), holds) is None
+
+
+async def test_a_server_that_is_disconnected_from_leaves_nothing(
+    session: Session, server: PushServer
+) -> None:
+    origin = Origin.parse(server.origin)
+    first = await session.connect(origin, Trust(), 5.0)
+    await (await first.connection.request("POST", "/data", [], b"x")).read()
+    await first.connection.aclose()
+    await session.connect(origin, Trust(), 5.0)
+
+    await session.disconnect()
+    await session.connect(origin, Trust(), 5.0)
+
+    assert session.pushes() == []
 
 
 async def test_the_one_before_is_current_after_disconnect(

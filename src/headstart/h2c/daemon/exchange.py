@@ -174,14 +174,18 @@ class _Asking:
     async def link(self) -> Link:
         """The connection for it."""
         command = self.command
-        usable = partial(_can_answer, command, self.target, self.fields)
+        origin = self._origin or self.session.current().connection.origin
+        if command.content is None and command.use_pushes:
+            holds = partial(_holds, command, self.target, self.fields)
+            waiting = self.session.waiting(origin, command.trust, holds)
+            if waiting is not None:
+                return waiting
         first = None
         if command.content is None:
             first = FirstRequest(command.method, self.target, self.fields)
         if self._origin is None and command.trust == Trust():
-            return await self.session.use_current(command.timeout, usable, first)
-        origin = self._origin or self.session.current().connection.origin
-        return await self.session.use(origin, command.trust, command.timeout, usable, first=first)
+            return await self.session.use_current(command.timeout, first)
+        return await self.session.use(origin, command.trust, command.timeout, first=first)
 
     async def ask(
         self,
@@ -318,14 +322,10 @@ class _Moving:
         return Progress(self._conversation, self._request, what, total, clock)
 
 
-def _can_answer(
+def _holds(
     command: Exchange, target: str, fields: list[tuple[bytes, bytes]], connection: H2Connection
 ) -> bool:
-    """Whether the request can be made there; a push that waits outlives its connection."""
-    if connection.available:
-        return True
-    if command.content is not None or not command.use_pushes:
-        return False
+    """Whether a pushed response that answers the request waits there."""
     scheme, authority = connection.origin.scheme.encode(), connection.origin.authority
     now = connection.now()
     pushed = connection.pushes.find(command.method, scheme, authority, target.encode(), fields, now)

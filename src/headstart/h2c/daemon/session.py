@@ -18,6 +18,7 @@ from typing import Protocol, TypeAlias
 from headstart.client.connect import connect
 from headstart.client.connection import H2Connection
 from headstart.client.origin import Origin
+from headstart.client.pushes import Pushed
 from headstart.client.upgrade import FirstRequest
 from headstart.h2c import exits
 from headstart.h2c.daemon.hinted import Hinted
@@ -28,7 +29,8 @@ from headstart.wire.frames import Direction
 Tap: TypeAlias = Callable[[Direction, bytes, float], None]
 
 
-Usable: TypeAlias = Callable[[H2Connection], bool]
+Holds: TypeAlias = Callable[[H2Connection], bool]
+"""Whether a pushed response that is wanted waits there."""
 
 
 class Taps(Protocol):
@@ -48,11 +50,6 @@ class Link:
     upgrade: bool = False
 
 
-def is_available(connection: H2Connection) -> bool:
-    """Whether the connection takes new requests."""
-    return connection.available
-
-
 class Session:
     """Connections by origin.
 
@@ -64,6 +61,8 @@ class Session:
         self._taps = taps
         self._links: dict[Origin, Link] = {}
         self._retired: list[Link] = []
+        self._left: dict[Origin, Link] = {}
+        """Connections that others took the place of, and whose pushed responses still wait."""
         self._locks: defaultdict[Origin, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._current: Origin | None = None
         self._series: list[tuple[H2Connection, asyncio.Event]] = []
@@ -90,23 +89,48 @@ class Session:
             raise NotConnected(exits.NO_CONNECTION)
         return self._links[self._current]
 
-    async def use_current(
-        self, timeout: float, usable: Usable = is_available, first: FirstRequest | None = None
-    ) -> Link:
+    def waiting(self, origin: Origin, trust: Trust, holds: Holds) -> Link | None:
+        """The connection where a pushed response waits, lost perhaps; it becomes the current one.
+
+        What was pushed on a newer connection takes the place of what was on an older one.
+        """
+        newer, older = self._links.get(origin), self._left.get(origin)
+        for link in (newer, older):
+            if link is None or trust not in (Trust(), link.trust) or not holds(link.connection):
+                continue
+            if link is newer and older is not None and holds(older.connection):
+                del self._left[origin]
+            self._current = origin
+            return link
+        return None
+
+    def pushes(self) -> list[Pushed]:
+        """What was pushed by the current connection's server and waits, the oldest first.
+
+        Raises:
+            NotConnected: There is no current connection.
+        """
+        link = self.current()
+        left = self._left.get(link.connection.origin)
+        newer = _pushes(link)
+        keys = {pushed.key for pushed in newer}
+        older = [] if left is None else _pushes(left)
+        return [*(pushed for pushed in older if pushed.key not in keys), *newer]
+
+    async def use_current(self, timeout: float, first: FirstRequest | None = None) -> Link:
         """The current connection, made again if it was lost; see `connect`.
 
         Raises:
             NotConnected: There is none.
         """
         link = self.current()
-        return await self.connect(link.connection.origin, link.trust, timeout, usable, first=first)
+        return await self.connect(link.connection.origin, link.trust, timeout, first=first)
 
     async def use(
         self,
         origin: Origin,
         trust: Trust,
         timeout: float,
-        usable: Usable = is_available,
         *,
         make_current: bool = True,
         first: FirstRequest | None = None,
@@ -118,16 +142,13 @@ class Session:
         link = self._links.get(origin)
         if link is not None and trust == Trust():
             trust = link.trust
-        return await self.connect(
-            origin, trust, timeout, usable, make_current=make_current, first=first
-        )
+        return await self.connect(origin, trust, timeout, make_current=make_current, first=first)
 
     async def connect(
         self,
         origin: Origin,
         trust: Trust,
         timeout: float,
-        usable: Usable = is_available,
         *,
         make_current: bool = True,
         upgrade: bool | None = None,
@@ -139,14 +160,13 @@ class Session:
             upgrade: Whether it began with HTTP/1.1; None for as the one before.
             first: What asks for the upgrade where one is made: the request that comes next, since
                 Apache closes such a connection as soon as it idles.
-            usable: Says whether one that is there can do what it is wanted for.
             make_current: Whether it becomes the current one, where there is one already.
         """
         async with self._locks[origin]:
             link = self._links.get(origin)
             if upgrade is None:
                 upgrade = link is not None and link.upgrade
-            if link is None or not _is_as(link, trust, upgrade) or not usable(link.connection):
+            if link is None or not _is_as(link, trust, upgrade) or not link.connection.available:
                 connection = await self._connected(origin, trust, timeout, upgrade, first)
                 made = Link(connection, trust, upgrade)
                 await self._replace(link, made)
@@ -159,7 +179,11 @@ class Session:
         origin = new.connection.origin
         self._links.pop(origin, None)
         self._links[origin] = new
-        if old is None or old.connection.closed:
+        if old is None:
+            return
+        if _pushes(old) and old.trust == new.trust:
+            self._left[origin] = old
+        if old.connection.closed:
             return
         if _is_as(old, new.trust, new.upgrade):
             # The server said GOAWAY: other commands may still wait for their responses.
@@ -211,6 +235,7 @@ class Session:
         """
         link = self.current()
         del self._links[link.connection.origin]
+        self._left.pop(link.connection.origin, None)
         self._current = next(reversed(self._links), None)
         await link.connection.aclose()
 
@@ -219,8 +244,13 @@ class Session:
         links = [*self._links.values(), *self._retired]
         self._links.clear()
         self._retired.clear()
+        self._left.clear()
         self._current = None
         await asyncio.gather(*(link.connection.aclose() for link in links))
+
+
+def _pushes(link: Link) -> list[Pushed]:
+    return link.connection.pushes.listing(link.connection.now())
 
 
 def _is_as(link: Link, trust: Trust, upgrade: bool) -> bool:

@@ -146,7 +146,7 @@ async def _list(
 def _pushes(command: PushList, session: Session) -> Iterable[str]:
     connection = session.current().connection
     now = connection.now()
-    pushes = connection.pushes.listing(now)
+    pushes = session.pushes()
     if command.json:
         return [reports.push_json(pushes, now)]
     if command.long:
