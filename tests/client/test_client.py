@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hyperframe.frame import GoAwayFrame, SettingsFrame
@@ -704,3 +704,21 @@ async def test_text_as_content_is_a_mistake_that_is_told() -> None:
     async with Client("http://localhost:1") as client:
         with pytest.raises(TypeError, match="content must be bytes, not str"):
             await client.post("/", content=cast(bytes, "text"))
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "told"),
+    [
+        ("/", {"headers": {"x-count": 1}}, "a field is str or bytes, not int: 1"),
+        ("/", {"headers": {"x-none": None}}, "a field is str or bytes, not NoneType"),
+        (None, {}, "a URL is str, not NoneType"),
+        (b"/", {}, "a URL is str, not bytes"),
+        ("/", {"timeout": "5"}, "a time-out is seconds, or None for no end; not '5'"),
+    ],
+)
+async def test_argument_of_a_wrong_type_is_told_by_its_name(
+    url: Any, options: dict[str, Any], told: str
+) -> None:
+    async with Client("http://localhost:1") as client:
+        with pytest.raises(TypeError, match=told):
+            await client.get(url, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -124,3 +125,13 @@ async def test_no_end_is_no_time_out() -> None:
 
     assert timers() == 0
     patience.end(waiter)
+
+
+@timeless
+async def test_time_out_that_is_no_number_holds_up_nobody_else() -> None:
+    patience, loop = patience_of_this_loop(), asyncio.get_running_loop()
+    wrong: Any = "5"
+    with pytest.raises(TypeError):
+        patience.begin(loop.create_future(), Asked(), wrong)
+
+    assert await wait(patience, Asked(), 0.05) == pytest.approx(0.05)

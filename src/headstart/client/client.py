@@ -134,6 +134,7 @@ class Client:
         self._certfile = _path(certfile)
         self._keyfile = _path(keyfile)
         self._upgrade = upgrade
+        _require_seconds(timeout)
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._total_timeout = total_timeout
@@ -266,9 +267,12 @@ class Client:
         # An iterator would have nothing left where the request is sent once more.
         trailing = trailers if callable(trailers) else _fields(trailers)
         informed, timeout = options.get("informed"), options.get("timeout", self._timeout)
+        _require_seconds(timeout)
         return _Order(origin, method, target, fields, content, trailing, informed, timeout)
 
     def _resolve(self, url: str) -> tuple[Origin, str]:
+        if not isinstance(url, str):
+            raise TypeError(f"a URL is str, not {type(url).__name__}: {url!r}")
         origin, target = _split(url)
         if origin is not None:
             return origin, target
@@ -389,6 +393,11 @@ def _base(url: str) -> tuple[Origin | None, str]:
     return origin, path.rstrip("/")
 
 
+def _require_seconds(timeout: object) -> None:
+    if not (timeout is None or isinstance(timeout, int | float)):
+        raise TypeError(f"a time-out is seconds, or None for no end; not {timeout!r}")
+
+
 def _path(path: Path | str | None) -> Path | None:
     return None if path is None else Path(path)
 
@@ -399,6 +408,8 @@ def _fields(headers: Headers) -> Fields:
 
 
 def _octets(text: str | bytes) -> bytes:
+    if not isinstance(text, str | bytes):
+        raise TypeError(f"a field is str or bytes, not {type(text).__name__}: {text!r}")
     try:
         return text if isinstance(text, bytes) else text.encode("latin-1")
     except UnicodeEncodeError:

@@ -47,9 +47,10 @@ class Patience:
         `end` must follow, whatever happens.
         """
         now = self._loop.time()
+        end = now + timeout
         self._waits[waiter] = what, timeout, now
-        if now + timeout < self._due:
-            self._set(now + timeout)
+        if end < self._due:
+            self._set(end)
 
     def end(self, waiter: asyncio.Future[None]) -> None:
         """It waits no more."""
