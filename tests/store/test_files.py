@@ -102,7 +102,11 @@ def test_who_comes_while_another_makes_it_waits_and_opens_that(
     made[0].close()
 
 
-@pytest.mark.parametrize("content", [os.urandom(20_000), b"SQLite format 3\0" + bytes(5000)])
+@pytest.mark.parametrize(
+    "content",
+    [os.urandom(20_000), b"SQLite format 3\0" + bytes(5000)],
+    ids=["random", "half of it"],
+)
 def test_damaged_file_is_moved_aside_in_one_line(path: Path, content: bytes) -> None:
     operator = Operator()
     path.parent.mkdir()

@@ -28,7 +28,7 @@ def test_other_codings_are_left(coding: bytes) -> None:
     assert undone(gzip.compress(b"content"), coding) is None
 
 
-@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"content")[:-3]])
+@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"content", mtime=0)[:-3]])
 def test_what_is_not_in_its_coding_is_left(body: bytes) -> None:
     assert undone(body, b"gzip") is None
 

@@ -145,7 +145,7 @@ async def test_octets_that_come_bit_by_bit_are_waited_for_and_stay(
     assert accepted.recv(10_000) == _HELLO
 
 
-@pytest.mark.parametrize("sent", [b"", _HELLO[:100]])
+@pytest.mark.parametrize("sent", [b"", _HELLO[:100]], ids=["nothing", "half a hello"])
 async def test_a_client_that_ends_before_it_has_said_it_offers_none(
     sent: bytes, ends: tuple[socket.socket, socket.socket]
 ) -> None:
