@@ -25,6 +25,7 @@ from headstart.server.admission import Seat
 from headstart.server.ahead import Ahead
 from headstart.server.cycle import Application, Cycle, Message
 from headstart.server.deadlines import Deadlines, seconds_between_looks
+from headstart.server.drain import NOTICE_GRACE, Drain
 from headstart.server.scope import Scopes, expects_continue
 from headstart.server.tls import TlsFailed
 from headstart.server.worker import Worker, call_size
@@ -49,10 +50,6 @@ from headstart.wire.responses import ResponseHeads
 from headstart.wire.server import ServerConnection
 
 logger = logging.getLogger("headstart.server")
-
-_DRAIN_PING = b"draining"
-# How long a client may take to answer that PING before the last GOAWAY goes out all the same.
-_DRAIN_GRACE = 1.0
 
 # Seconds.
 _SHORTEST_DELAY = 0.001
@@ -94,12 +91,10 @@ class Http2Connection(asyncio.Protocol):
         "_connections",
         "_cycles",
         "_deadlines",
-        "_draining",
-        "_finished",
+        "_drain",
         "_flush_due",
         "_gathering",
         "_last_active",
-        "_last_goaway_sent",
         "_last_stream",
         "_leaving",
         "_limits_concurrency",
@@ -160,6 +155,7 @@ class Http2Connection(asyncio.Protocol):
         """Ids of streams go up by two, so this one is the last request that is served."""
         self.heads = ResponseHeads()
         self._wire = ServerConnection(self._options.limits, self.loop.time())
+        self._drain = Drain(self._wire)
         self._abandoned = Abandoned.of(server_state, self._options, self.loop)
         self._deadlines = Deadlines(self._options, self._wire, self.loop.time())
         self._transport: asyncio.Transport
@@ -179,10 +175,7 @@ class Http2Connection(asyncio.Protocol):
         """Several things happen, and one write at their end serves them all."""
         self._flush_due = False
         self._write_paused = False
-        self._draining = False
-        self._last_goaway_sent = self._leaving = False
-        self._finished = False
-        """Nothing is left to do but to write what is queued."""
+        self._leaving = False
         self._last_active = self.loop.time()
         self._timers: list[asyncio.TimerHandle] = []
 
@@ -214,7 +207,7 @@ class Http2Connection(asyncio.Protocol):
         finally:
             self._gathering = False
         if self._wire.last_opened >= self._last_stream:
-            self._drain()
+            self._begin_drain()
         self._flush()
 
     def eof_received(self) -> bool:
@@ -251,7 +244,7 @@ class Http2Connection(asyncio.Protocol):
     def _how_it_ended(self) -> Closing:
         if self._wire.ended is not None:
             return self._wire.ended.reason
-        if not self._draining:
+        if not self._drain.begun:
             return Closing.PEER_LEFT
         return Closing.DRAINED if self._worker.draining else Closing.REQUESTS_USED_UP
 
@@ -273,33 +266,21 @@ class Http2Connection(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server stops."""
         self._worker.draining = True
-        self._drain()
+        self._begin_drain()
 
-    def _drain(self) -> None:
-        """Finish what is under way, take nothing new (RFC 9113, 6.8)."""
-        if self._draining or self._wire.ended is not None:
-            return
-        self._draining = True
-        self._wire.shutdown_notice()
-        # Its answer proves that the client saw the notice: streams it opened before are known.
-        self._wire.ping(_DRAIN_PING)
-        self._later(_DRAIN_GRACE, self._last_goaway)
-        self._later(self._options.drain_timeout, self._drained_too_long)
-        self._flush()
+    def _begin_drain(self) -> None:
+        """Finish what is under way, take nothing new."""
+        if self._drain.begin():
+            self._later(NOTICE_GRACE, self._last_goaway)
+            self._later(self._options.drain_timeout, self._drained_too_long)
+            self._flush()
 
     def _last_goaway(self) -> None:
-        if self._last_goaway_sent or self._wire.ended is not None:
-            return
-        self._last_goaway_sent = True
-        self._wire.last_goaway()
-        self._flush()
+        if self._drain.say_last():
+            self._flush()
 
     def _drained_too_long(self) -> None:
         self._close(Closing.DRAIN_TIMEOUT)
-
-    def _close_if_drained(self) -> None:
-        if self._last_goaway_sent and not self._cycles and not self._wire.queued():
-            self._finished = True
 
     def _close(self, reason: Closing) -> None:
         self._wire.close(ErrorCode.NO_ERROR, reason)
@@ -341,7 +322,7 @@ class Http2Connection(asyncio.Protocol):
                 self._disconnect(self._cycles[stream_id])
             case PromiseFailed(stream_id=stream_id, refusal=refusal):
                 self._ahead.promise_failed(stream_id, refusal)
-            case PingAcknowledged(opaque_data=data) if data == _DRAIN_PING:
+            case PingAcknowledged(opaque_data=data) if self._drain.is_answer(data):
                 self._last_goaway()
             case RequestReceived():
                 self._request_received(event)
@@ -584,9 +565,8 @@ class Http2Connection(asyncio.Protocol):
                 self._handle(event)
         if self._blocked:
             self._wake_blocked(before)
-        if self._draining:
-            self._close_if_drained()
-        if self._finished or self._wire.ended is not None:
+        drain = self._drain
+        if self._wire.ended is not None or (drain.begun and drain.is_over(bool(self._cycles))):
             self._leave()
 
     def _leave(self) -> None:

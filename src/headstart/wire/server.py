@@ -66,10 +66,12 @@ class ServerConnection(Connection):
 
     __slots__ = (
         "_accounted",
+        "_behind",
         "_guard",
         "_is_new",
         "_known",
         "_limits",
+        "_page",
         "_peer_streams",
         "_promised",
         "_promises",
@@ -100,6 +102,8 @@ class ServerConnection(Connection):
         """Such a stream -> the targets promised on it."""
         self._pushed: set[int] = set()
         """Promised streams that have not closed."""
+        self._page = self._behind = 0
+        """The page that was last asked for its urgency, and the highest one behind it."""
         self._accounted: set[int] = set()
         """Streams reset, by either side, whose closing is still to come."""
         self._is_new = True
@@ -134,6 +138,7 @@ class ServerConnection(Connection):
     def receive(self, data: bytes, now: float) -> list[ServerEvent]:
         """Take bytes from the client; never raises on them."""
         events: list[ServerEvent] = []
+        self._page = 0
         walker = self._walker
         offence = walker.walk(data)
         if offence is not None or walker.due:
@@ -402,7 +407,7 @@ class ServerConnection(Connection):
             return Refusal.FOREIGN_AUTHORITY
         if not promisable_target(target) or len(target) > self._limits.max_target_size:
             return Refusal.BAD_PATH
-        targets = self._promised.get(parent_id, set())
+        targets = self._promised.get(parent_id) or set()
         if target in targets:
             return Refusal.ALREADY_PUSHED
         if len(targets) >= self._limits.max_pushes_per_request or not self._room_for_push():
@@ -411,9 +416,14 @@ class ServerConnection(Connection):
             promised_id = self._engine.send_push_promise(parent_id, self._promises.section(target))
         except ngh2.NGH2Error:
             return Refusal.PARENT_CLOSED
-        self._promised.setdefault(parent_id, set()).add(target)
+        if not targets:
+            self._promised[parent_id] = targets
+        targets.add(target)
         self._pushed.add(promised_id)
-        self._yield_to(parent_id, promised_id, urgency)
+        # The pushed response waits behind the page's own (RFC 9218, 10).
+        behind = self._behind if parent_id == self._page else self._urgency_behind(parent_id)
+        urgency = min(max(urgency, behind), _LOWEST_URGENCY)
+        self._engine.set_stream_priority(promised_id, _PRIORITIES[urgency])
         return promised_id
 
     def _parent_refusal(self, parent_id: int) -> Refusal | None:
@@ -432,12 +442,12 @@ class ServerConnection(Connection):
         # server could promise without end; counting them as open bounds that too.
         return len(self._pushed) < min(self._peer_streams, self._limits.max_concurrent_streams)
 
-    def _yield_to(self, parent_id: int, promised_id: int, urgency: int) -> None:
-        """Make the pushed response wait behind the page's own (RFC 9218, 10)."""
+    def _urgency_behind(self, parent_id: int) -> int:
+        """The highest urgency behind the page's own; noted until the client says more."""
         page = self._engine.get_stream_priority(parent_id)
-        behind = _LOWEST_URGENCY if page is None else page.urgency + 1
-        urgency = min(max(urgency, behind), _LOWEST_URGENCY)
-        self._engine.set_stream_priority(promised_id, _PRIORITIES[urgency])
+        self._page = parent_id
+        self._behind = _LOWEST_URGENCY if page is None else min(page.urgency + 1, _LOWEST_URGENCY)
+        return self._behind
 
     def shutdown_notice(self) -> None:
         """First step of a graceful end: GOAWAY with the largest id (RFC 9113, 6.8)."""
