@@ -156,7 +156,7 @@ def test_reader_that_stops_stops_the_application_at_a_bound(writes: list[bytes])
 
 def test_client_may_not_leave_more_calls_behind_than_streams() -> None:
     held = Held()
-    options = ServerOptions(limits=WireLimits(max_concurrent_streams=5))
+    options = ServerOptions(limits=WireLimits(max_concurrent_streams=5), call_grace=1000)
     with running(held, options) as server, RawClient(server.port) as client:
         client.settle()
         for _ in range(5):
