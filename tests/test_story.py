@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from headstart import middleware
 from headstart.config import DeliverOptions, ServerOptions, WireLimits
 from headstart.demo.app import app as demo_app
 from headstart.demo.site import ASSETS
+from headstart.middleware import keeper
 from headstart.store.base import StoreError
 from headstart.store.offline import saved
 from tests.peers import peer
@@ -47,7 +47,7 @@ EVERYTHING = {SITE + name for name in ASSETS}
 BY_STYLE = ("blocks.woff2", "paper.svg")
 OF_PAGE = {SITE + name for name in ASSETS if name not in BY_STYLE}
 
-TURN = middleware._SYNC_SECONDS
+TURN = keeper._SYNC_SECONDS
 """Between two exchanges of a worker with its store, as it is where no test has changed it."""
 
 

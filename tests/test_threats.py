@@ -279,8 +279,8 @@ def test_distinct_pages_assets_and_clients_stay_within_the_bounds() -> None:
 
     assert len(pages) <= 20 + 10 + 1
     assert max(sum(row.page == page for row in rows) for page in pages) <= 5
-    assert len(middleware.memories) <= 1_000
-    assert middleware.under_way == []
+    assert len(middleware.shared.memories) <= 1_000
+    assert middleware.shared.under_way == []
 
 
 def flood(site: Visited, number: int) -> None:

@@ -16,10 +16,9 @@ from typing import Any
 import pytest
 from ngh2 import Setting
 
-from headstart import middleware as module
 from headstart.config import DeliverOptions
 from headstart.learn import LearnOptions
-from headstart.middleware import HeadstartMiddleware
+from headstart.middleware import HeadstartMiddleware, keeper
 from headstart.wire.links import ParsedLink, parse
 from tests.server.apps import Headers, Receive, Scope, Send, body, lifespan, start
 from tests.server.live import PATIENCE, LiveServer, running
@@ -158,7 +157,7 @@ def visited(
     clock = Clock()
     middleware = HeadstartMiddleware(app, learn=learn, deliver=deliver, clock=clock, **more)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_SYNC_SECONDS", 3600.0)
+        patch.setattr(keeper, "_SYNC_SECONDS", 3600.0)
         with running(middleware, tls=tls, **(server or {})) as live:
             yield Visited(live, middleware, clock)
 

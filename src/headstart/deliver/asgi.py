@@ -1,6 +1,6 @@
-"""The ASGI that an application's own pushes and hints speak: types, and what a request offers.
+"""The ASGI that pushes and hints speak: types, and what a request offers.
 
-Read by `push` and `hint`.
+Changes nothing. Read by `push`, `hint` and `request`, and by the middleware.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
 
 
 class RequestLike(Protocol):

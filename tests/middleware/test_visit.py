@@ -1,0 +1,258 @@
+"""A view of a page: what goes out ahead of it, by what the server offers, and with its answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headstart.config import DeliverOptions
+from headstart.deliver.decide import Decision, Way
+from headstart.learn import LearnOptions
+from headstart.reasons import Refusal
+from tests.middleware.served import (
+    GRANIAN,
+    H2CORN,
+    HINT,
+    HYPERCORN_1,
+    HYPERCORN_2,
+    NAVIGATION,
+    PAGE,
+    PROGRAM,
+    PUSH,
+    UVICORN_1,
+    UVICORN_2,
+    Late,
+    Served,
+    Wire,
+    as_seen_by,
+    ours,
+    scope_of,
+    site,
+)
+from tests.server.apps import Message, Receive, Scope, Send
+from tests.visits import Found, Site, answer_head
+
+
+async def test_server_with_pushes_is_given_a_push_for_each_asset(served: Served) -> None:
+    wire = await as_seen_by(served, HYPERCORN_2, PROGRAM)
+
+    assert wire.pushed == ["/site.css", "/app.js"]
+    assert [m["type"] for m in wire.messages[:3]] == ["http.response.push"] * 2 + [
+        "http.response.start"
+    ]
+    assert (wire.hinted, wire.links) == ([], [])
+
+
+@pytest.mark.parametrize("server", [UVICORN_2, HYPERCORN_2], ids=["uvicorn and zttp", "hypercorn"])
+async def test_server_that_gives_a_browser_103_alone_is_given_one_with_all_links(
+    served: Served, server: dict[str, Any]
+) -> None:
+    wire = await as_seen_by(served, server)
+
+    assert wire.hinted == [
+        [
+            b'</site.css>; rel=preload; as=style; type="text/css"',
+            b'</app.js>; rel=preload; as=script; type="text/javascript"',
+        ]
+    ]
+    assert (wire.pushed, wire.links) == ([], [])
+    assert wire.messages[0]["type"] == "http.response.early_hint"
+
+
+async def test_server_that_takes_no_103_before_the_response_gets_links_and_is_asked_once(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = RuntimeError("must follow http.response.start")
+    loads = [
+        await as_seen_by(served, {**UVICORN_2, "client": ("192.0.2.1", port)}, wire=Late(error))
+        for port in (50001, 50002)
+    ]
+
+    assert [len(wire.hinted) for wire in loads] == [1, 0]
+    assert [len(wire.links) for wire in loads] == [2, 2]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert served.middleware.counters.sent == {Way.LINK: 4}
+
+
+async def test_client_that_has_left_ends_the_request_and_nothing_else(served: Served) -> None:
+    with pytest.raises(BrokenPipeError):
+        await as_seen_by(served, UVICORN_2, wire=Late(BrokenPipeError()))
+    wire = await as_seen_by(served, {**UVICORN_2, "client": ("192.0.2.1", 50002)})
+
+    assert len(wire.hinted) == 1
+
+
+@pytest.mark.parametrize(
+    "server",
+    [UVICORN_1, HYPERCORN_1, GRANIAN, H2CORN],
+    ids=["uvicorn over HTTP/1.1", "hypercorn over HTTP/1.1", "granian", "h2corn"],
+)
+async def test_server_with_neither_gets_links_in_the_response(
+    served: Served, server: dict[str, Any]
+) -> None:
+    wire = await as_seen_by(served, server)
+
+    assert [m["type"] for m in wire.messages] == ["http.response.start", "http.response.body"]
+    assert [link.split(b">")[0] for link in wire.links] == [b"</site.css", b"</app.js"]
+
+
+async def test_links_are_added_behind_the_applications_own_which_stay_as_they_are() -> None:
+    own = [(b"link", b"</own.css>; rel=preload; as=style"), (b"Link", b"</>; rel=canonical")]
+
+    class Linked(Site):
+        def _other(self, scope: Scope) -> Found:
+            return Found([*answer_head("text/html"), *own], 200)
+
+    app = Linked()
+    app.found = site().found
+    made = Served(app)
+    await made.teach()
+    wire = await made.get()
+
+    assert wire.headers[2:4] == own
+    assert len(wire.links) == 3
+    assert wire.links[1].startswith(b"</site.css>")
+    await made.middleware.stop()
+
+
+async def test_learned_push_carries_nothing_of_who_asks(served: Served) -> None:
+    wire = await served.get(extensions={**ours(), **PUSH})
+
+    for message in wire.of("http.response.push"):
+        assert message["headers"] == [(b"user-agent", b"test"), (b"accept-language", b"de")]
+        assert message["learned"] is True
+    assert [m["urgency"] for m in wire.of("http.response.push")] == [4, 4]
+
+
+async def test_control_views_get_nothing_and_the_next_view_does() -> None:
+    made = Served(learn=LearnOptions(control_share=2))
+    await made.teach()
+    loads = [await made.get(extensions={**ours(n), **PUSH}) for n in range(8)]
+
+    silent = [wire for wire in loads if not wire.pushed]
+    assert 3 <= len(silent) <= 5
+    assert all(wire.messages[0]["type"] == "http.response.start" for wire in silent)
+    await made.middleware.stop()
+
+
+async def test_page_that_answers_at_once_gets_no_103() -> None:
+    made = Served(deliver=DeliverOptions(min_think_time=3600.0))
+    await made.teach()
+    wire = await made.get(extensions={**ours(), **HINT})
+
+    assert wire.hinted == []
+    assert len(wire.links) == 2
+    await made.middleware.stop()
+
+
+# Counters, and what the application is shown.
+
+
+async def test_decisions_are_in_the_scope_before_the_application_runs() -> None:
+    seen: list[object] = []
+    inner = site()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope.get("headstart.decisions"))
+        await inner(scope, receive, send)
+
+    made = Served(app)
+    await made.teach()
+    seen.clear()
+    await made.get(extensions={**ours(), **PUSH})
+
+    [decisions] = seen
+    assert isinstance(decisions, list)
+    assert all(isinstance(decision, Decision) for decision in decisions)
+    assert [(d.candidate.target, d.way) for d in decisions] == [
+        ("/site.css", Way.PUSH),
+        ("/app.js", Way.PUSH),
+    ]
+    await made.middleware.stop()
+
+
+async def test_counters_tell_ways_and_reasons(served: Served) -> None:
+    counters = served.middleware.counters
+    await served.get(extensions={**ours(1), **PUSH})
+    await served.get(extensions={**ours(2), **HINT})
+    await served.get(extensions={**ours(2), **HINT})
+    await served.get(extensions=None)
+
+    assert counters.sent == {Way.PUSH: 2, Way.HINT: 2, Way.LINK: 2}
+    assert counters.refused == {Refusal.ALREADY_SENT: 2}
+
+
+@pytest.mark.parametrize("way", [PUSH, HINT], ids=["push", "103"])
+async def test_what_the_server_refuses_is_counted_shown_and_not_remembered_as_sent(
+    served: Served, way: dict[str, Any]
+) -> None:
+    wire = Wire(Refusal.CONNECTION_CLOSING)
+    scope = scope_of(PAGE, NAVIGATION, {**ours(1), **way})
+    await served.middleware(scope, wire.receive, wire.send)
+    again = await served.get(extensions={**ours(1), **way})
+
+    assert [d.refusal for d in scope["headstart.decisions"]] == [Refusal.CONNECTION_CLOSING] * 2
+    assert [d.way for d in scope["headstart.decisions"]] == [Way.NOTHING] * 2
+    assert served.middleware.counters.refused[Refusal.CONNECTION_CLOSING] == 2
+    assert len(again.pushed) + sum(map(len, again.hinted)) == 2
+
+
+# The cookie.
+
+
+async def test_cookie_remembers_across_connections_what_was_sent() -> None:
+    options = DeliverOptions(min_think_time=0.0, cookie="had")
+    app = site()
+    for found in app.found.values():
+        found.headers[1] = (b"cache-control", b"max-age=86400")
+
+    async def private(scope: Scope, receive: Receive, send: Send) -> None:
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start" and scope["path"] == PAGE:
+                message["headers"] = answer_head("text/html", cache=b"private, no-cache")
+            await send(message)
+
+        await app(scope, receive, marked)
+
+    made = Served(private, deliver=options)
+    await made.teach()
+    first = await made.get(extensions={**ours(1), **PUSH})
+    [cookie] = [value for name, value in first.headers if name == b"set-cookie"]
+    kept = (b"cookie", b"other=1; " + cookie.split(b";")[0])
+    second = await made.get(PAGE, [*NAVIGATION, kept], {**ours(2), **PUSH})
+
+    assert cookie.startswith(b"had=")
+    assert second.pushed == []
+    assert made.middleware.counters.refused == {Refusal.IN_COOKIE: 2}
+    assert not any(name == b"set-cookie" for name, _ in second.headers)
+    await made.middleware.stop()
+
+
+async def test_no_cookie_without_a_name_or_on_a_page_that_others_may_be_given() -> None:
+    named = Served(deliver=DeliverOptions(min_think_time=0.0, cookie="had"))
+    for made in (named, Served()):
+        await made.teach()
+        wire = await made.get(extensions={**ours(1), **PUSH})
+
+        assert wire.pushed
+        assert not any(name == b"set-cookie" for name, _ in wire.headers)
+        await made.middleware.stop()
+
+
+# What only seemed to be a page.
+
+
+async def test_what_a_client_opened_by_itself_is_as_it_was_and_not_sent_to_it(
+    served: Served,
+) -> None:
+    await served.get(extensions={**ours(2), **PUSH})
+    await served.get("/other/", extensions=ours(1))
+    opened = await served.get("/app.js", NAVIGATION, {**ours(1), **PUSH})
+    missing = await served.get("/missing", NAVIGATION, {**ours(1), **PUSH})
+    page = await served.get(extensions={**ours(1), **PUSH})
+
+    for wire in (opened, missing):
+        assert [m["type"] for m in wire.messages] == ["http.response.start", "http.response.body"]
+        assert wire.links == []
+    assert page.pushed == ["/site.css"]
