@@ -19,6 +19,8 @@ A pushed request that re-enters the server is none of the learner's business: te
     urls       a page's path and pattern, a file name's stem
     counts     shares that decay, votes that cannot be repeated, assets and associations
     nodes      pages, patterns and origins, and the bounds on them
+    rules      the operator's word: what is pinned, what is never sent
+    tallies    what is known of a node as a record, and back
     model      the map: page → pattern → origin; candidates out
     views      which request belongs to whose view; what a client has; which clients fetch
     records    votes and pages as plain records, for a store

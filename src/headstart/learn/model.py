@@ -15,12 +15,13 @@ from collections.abc import Iterator, KeysView
 from dataclasses import dataclass
 from zlib import crc32
 
-from headstart.errors import ConfigurationError
-from headstart.learn.counts import Asset, Association, Share, Sighting
+from headstart.learn.counts import Asset, Association, Sighting
 from headstart.learn.nodes import ASSOCIATION_BYTES, Candidate, Node, Shelf, Standing
 from headstart.learn.options import LearnOptions
-from headstart.learn.records import PageRecord, Removal, Rule, Tally, Verdict, Vote
+from headstart.learn.records import PageRecord, Removal, Rule, Tally, Vote
+from headstart.learn.rules import Rules
 from headstart.learn.safety import bad_target, kind_of_path
+from headstart.learn.tallies import record_of, take_record, take_tally
 from headstart.learn.urls import path_of, pattern_of
 
 # The map's part of the bytes that the learner may take; the rest is for clients and live views, for
@@ -52,8 +53,9 @@ class Map:
         self._patterns = Shelf(Standing.PATTERN, options.max_patterns)
         self._sites = Shelf(Standing.SITE, options.max_sites)
         self._assets: dict[int, Asset] = {}
-        self._pins: dict[str, dict[str, None]] = {}
-        self._never: set[str] = set()
+        self._rules = Rules(options.max_url)
+        # The same dict: it is looked into for each page.
+        self._pins = self._rules.pins
         self._budget = int(options.max_bytes * _PART)
         # What holds while the map stays as it is: what each node says, the paths of its nodes and
         # pins, and some that are of no page and like none, as they came.
@@ -89,7 +91,7 @@ class Map:
         """Whether a page of any origin has this path, or one like it."""
         if self._paths is None:
             self._paths = {node.path for node in (*self._pages, *self._patterns)}
-            self._paths.update(map(_path_alone, self._pins))
+            self._paths.update(self._rules.paths())
         text = str(path, "latin-1")
         if text in self._paths or pattern_of(text) in self._paths:
             return True
@@ -152,17 +154,11 @@ class Map:
             chain = self._chain(node)
             for association in node.assets.values():
                 yield self._row(node, chain, association)
-        for page, assets in self._pins.items():
-            origin = page[: -len(path)] if (path := _path_alone(page)) != page else ""
-            for asset in assets:
-                if self._is_barred(origin, asset):
-                    yield Row(page, asset, 0.0, 0.0, False, Standing.BARRED)
-                else:
-                    yield Row(page, asset, 1.0, 0.0, True, Standing.PINNED)
-
-    def _is_barred(self, origin: str, target: str) -> bool:
-        """Whether the operator said never."""
-        return target in self._never or origin + target in self._never
+        for page, asset, barred in self._rules.pinned():
+            if barred:
+                yield Row(page, asset, 0.0, 0.0, False, Standing.BARRED)
+            else:
+                yield Row(page, asset, 1.0, 0.0, True, Standing.PINNED)
 
     def _row(self, node: Node, chain: list[Node], association: Association) -> Row:
         target = association.asset.seen.target
@@ -199,7 +195,7 @@ class Map:
 
     def _standing(self, chain: list[Node], origin: str, target: str) -> tuple[float, Standing]:
         """How likely the asset is, and whether it is sent, judged from these nodes."""
-        if self._is_barred(origin, target):
+        if self._rules.is_barred(origin, target):
             return 0.0, Standing.BARRED
         likely = self._options.likely
         why = Standing.UNLIKELY
@@ -232,7 +228,7 @@ class Map:
         found = [
             _candidate(self.asset(origin, target) or _unseen(target), 1.0, Standing.PINNED)
             for target in pinned
-            if not self._is_barred(origin, target)
+            if not self._rules.is_barred(origin, target)
         ]
         return (*found, *(candidate for candidate in plan if candidate.target not in pinned))
 
@@ -420,13 +416,9 @@ class Map:
         known = [n for n in self._pages if wanted in (n.path, n.origin + n.path)]
         for node in known:
             self._forget(self._pages, node)
-        # A pin may have been made with the path alone and be forgotten by the whole URL.
-        pinned = [key for key in self._pins if wanted in (key, _path_alone(key))]
-        pinned += [key for key in self._pins if key == _path_alone(wanted) and key not in pinned]
-        for key in pinned:
-            del self._pins[key]
+        pinned = self._rules.forget(wanted)
         self._changed()
-        return bool(known) or bool(pinned)
+        return bool(known) or pinned
 
     # The operator
 
@@ -436,20 +428,7 @@ class Map:
         Raises:
             ConfigurationError: The asset is no URL that can be sent ahead.
         """
-        target = "/" + rule.asset.split("/", 3)[-1] if "://" in rule.asset else rule.asset
-        if bad := bad_target(target, self._options.max_url):
-            raise ConfigurationError(
-                f"{rule.asset} cannot be sent ahead: {bad}", hint="Give a path such as /site.css."
-            )
-        if rule.verdict is Verdict.NEVER:
-            self._never.add(rule.asset)
-        elif kind_of_path(target) is None:
-            raise ConfigurationError(
-                f"{rule.asset} is no stylesheet, script, font or image by its name",
-                hint="Only these can be sent ahead.",
-            )
-        else:
-            self._pins.setdefault(path_of(rule.page), {})[target] = None
+        self._rules.obey(rule)
         self._changed()
 
     # Records
@@ -457,12 +436,8 @@ class Map:
     def export(self) -> Iterator[PageRecord | Rule]:
         """All that is known, for a restart or another machine."""
         for node in self._nodes():
-            yield _record(node)
-        for page, assets in self._pins.items():
-            for asset in assets:
-                yield Rule(Verdict.PIN, page, asset)
-        for asset in sorted(self._never):
-            yield Rule(Verdict.NEVER, "", asset)
+            yield record_of(node)
+        yield from self._rules.export()
 
     def load(self, record: PageRecord) -> None:
         """Adds a page's counts to what is known of it. What may not be learned is left out."""
@@ -471,11 +446,7 @@ class Map:
         if node is None:
             node = Node(record.origin, record.path, shelf.level)
             self.bytes += node.bytes
-        for voter in record.voters:
-            node.voters.admit(voter, record.last)
-        node.views += record.views
-        node.fresh.tries = min(node.fresh.tries + record.fresh, float(self._options.memory))
-        _merge(node.used, record.sent, record.useful, self._options.memory)
+        take_record(node, record, self._options.memory)
         for tally in record.assets:
             self._load_tally(node, tally)
         shelf.touch(node)
@@ -489,15 +460,8 @@ class Map:
         association = node.assets.get(target) or self._associate(
             node, tally.asset, tally.first, 0.0
         )
-        if association is None:
-            return
-        _merge(association, tally.views, tally.asked, self._options.memory)
-        if tally.sent:
-            association.used = association.used or Share()
-            _merge(association.used, tally.sent, tally.useful, self._options.memory)
-        association.confirmed |= tally.confirmed or tally.first != association.first
-        association.run = max(association.run, tally.run)
-        association.asset.see(tally.asset)
+        if association is not None:
+            take_tally(association, tally, self._options.memory)
 
     def _nodes(self) -> list[Node]:
         return [*self._pages, *self._patterns, *self._sites]
@@ -518,11 +482,6 @@ def _by_probability(candidate: Candidate) -> float:
 def _strength(association: Association) -> float:
     strength = association.estimate(0.0)
     return strength if association.confirmed else strength / 2
-
-
-def _path_alone(page: str) -> str:
-    """A page's path, whether it was given so or as a whole URL."""
-    return "/" + page.split("/", 3)[-1] if "://" in page else page
 
 
 def _unseen(target: str) -> Asset:
@@ -550,41 +509,3 @@ def _doubt(node: Node, vote: Vote) -> float:
     """
     before = node.views - 1.0 if vote.continues else node.views
     return 1.0 if before > 0.0 or node.level is not Standing.PAGE else 0.0
-
-
-def _merge(share: Share, tries: float, hits: float, memory: int) -> None:
-    """Adds another worker's share; together they weigh no more than `memory` views."""
-    share.tries += tries
-    share.hits += hits
-    if share.tries > memory:
-        share.hits *= memory / share.tries
-        share.tries = float(memory)
-
-
-def _record(node: Node) -> PageRecord:
-    return PageRecord(
-        level=node.level,
-        origin=node.origin,
-        path=node.path,
-        views=node.views,
-        fresh=node.fresh.tries,
-        sent=node.used.tries,
-        useful=node.used.hits,
-        voters=tuple(node.voters.recent),
-        last=node.voters.last,
-        assets=tuple(_tally(association) for association in node.assets.values()),
-    )
-
-
-def _tally(association: Association) -> Tally:
-    used = association.used or Share()
-    return Tally(
-        asset=association.asset.seen,
-        views=association.tries,
-        asked=association.hits,
-        confirmed=association.confirmed,
-        first=association.first,
-        run=association.run,
-        sent=used.tries,
-        useful=used.hits,
-    )
