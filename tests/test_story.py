@@ -343,6 +343,7 @@ def teach(port: int, page: str) -> None:
 
 def test_workers_learn_from_each_other_within_two_seconds(tmp_path: Path) -> None:
     store = ["--workers", "2", "--store", str(tmp_path / "map.db")]
+    store += ["--timeout-worker-healthcheck", "60"]
     with serving(APP, *store, "--learn-control-share", "0") as server:
         teacher, first = client_of(server, lambda _: True)
         with teacher:

@@ -308,7 +308,7 @@ def test_sigterm_ends_in_time_though_a_stream_does_not() -> None:
 
 
 def test_two_workers_serve_and_end_together() -> None:
-    with serving(SLOW, "--workers", "2") as server:
+    with serving(SLOW, "--workers", "2", "--timeout-worker-healthcheck", "60") as server:
         pids: set[bytes] = set()
 
         def ask() -> bool:
