@@ -4,7 +4,7 @@ A `Vote` is one view as it counts, and a `Removal` an asset that is gone; worker
 about once a second, and fold each other's into their own map. A `PageRecord` is a page (or a
 pattern, or an origin) with all that is known of it; a `Rule` is what the operator said. Those two
 are written for a restart. All are frozen, hold only numbers, strings and tuples, and survive JSON
-(`to_plain`, `from_plain`). Made and read by `learner` and `model`.
+(`to_plain`, `from_plain`). Made and read by `learner`, `model`, `rules` and `tallies`.
 """
 
 from __future__ import annotations
