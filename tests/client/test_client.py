@@ -382,7 +382,9 @@ async def test_informed_caller_sees_a_103_of_node(servers: Servers) -> None:
     assert b"</style.css>" in dict(hint.headers)[b"link"]
 
 
-@pytest.mark.parametrize("name", ["node", "nghttpd", "apache", "h2o"])
+# Not of Apache 2.4.68: once in many thousand times that a promised stream is reset it drops the
+# connection without a GOAWAY, whoever the client is (a bare socket sees it, too).
+@pytest.mark.parametrize("name", ["node", "nghttpd", "h2o"])
 async def test_pushes_of_real_servers_are_taken_or_rejected(servers: Servers, name: str) -> None:
     async with Client(servers(name).clear, push=True) as client:
         async with client.stream("GET", PAGE) as page:
@@ -398,6 +400,19 @@ async def test_pushes_of_real_servers_are_taken_or_rejected(servers: Servers, na
     assert taken[STYLE].request.method == "GET"
     assert (style.from_push, body) == (True, FILES[STYLE])
     assert (script.from_push, script.content) == (False, FILES[SCRIPT])
+
+
+async def test_pushes_of_apache_are_taken(servers: Servers) -> None:
+    async with (
+        Client(servers("apache").clear, push=True) as client,
+        client.stream("GET", PAGE) as page,
+    ):
+        await page.read()
+        taken = {push.request.target: await push.response() async for push in page.pushes}
+        bodies = {target: await response.read() for target, response in taken.items()}
+
+    assert bodies == {STYLE: FILES[STYLE], SCRIPT: FILES[SCRIPT]}
+    assert all(response.from_push for response in taken.values())
 
 
 async def test_content_and_trailers_go_from_iterators(servers: Servers) -> None:
