@@ -7,16 +7,15 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from hyperframe.frame import GoAwayFrame, SettingsFrame
 from ngh2 import ErrorCode
 
 from headstart.client import Client, ClientError, NotHttp2, Origin, RequestFailed, TimedOut
-from headstart.client.client import Options
 from headstart.config import WireLimits
-from headstart.errors import ConfigurationError, LocalProtocolError
+from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields, RequestReceived, StreamReset, TrailersReceived
 from headstart.wire.fields import response_fields
 from headstart.wire.server import ServerConnection
@@ -274,25 +273,6 @@ async def test_request_has_a_timeout_of_its_own() -> None:
                 pass
     async with serving(act) as (url, _), Client(url, timeout=0) as client:
         assert (await client.get("/answered", timeout=None)).status == 200
-
-
-async def test_option_that_no_request_has_is_named() -> None:
-    async with Client("http://localhost:1") as client:
-        with pytest.raises(TypeError, match=r"a request does not take: verify; see Client.request"):
-            await client.get("/", **cast(Options, {"verify": None}))
-
-
-async def test_path_without_a_base_gets_a_clear_error() -> None:
-    async with Client() as client:
-        with pytest.raises(ConfigurationError, match="names no host") as caught:
-            await client.get("/path")
-
-    assert caught.value.hint
-
-
-def test_base_that_is_no_url_gets_a_clear_error() -> None:
-    with pytest.raises(ConfigurationError):
-        Client("/path")
 
 
 async def test_pushes_answer_requests_where_they_are_wanted(tmp_path: Path) -> None:
@@ -696,12 +676,6 @@ async def test_server_that_leaves_before_it_was_asked_is_given_up() -> None:
     assert len(made) == 3
 
 
-async def test_field_that_cannot_be_sent_gets_a_clear_error() -> None:
-    async with Client("http://localhost") as client:
-        with pytest.raises(LocalProtocolError, match="Latin-1"):
-            await client.get("/", headers={"price": "1 \N{EURO SIGN}"})
-
-
 async def test_content_that_may_change_goes_as_it_was_with_its_length() -> None:
     def act(server: Scripted, request: RequestReceived) -> None:
         server.answer(request)
@@ -713,27 +687,3 @@ async def test_content_that_may_change_goes_as_it_was_with_its_length() -> None:
 
     for request in connections[0].requests:
         assert (b"content-length", b"7") in request.headers
-
-
-async def test_text_as_content_is_a_mistake_that_is_told() -> None:
-    async with Client("http://localhost:1") as client:
-        with pytest.raises(TypeError, match="content must be bytes, not str"):
-            await client.post("/", content=cast(bytes, "text"))
-
-
-@pytest.mark.parametrize(
-    ("url", "options", "told"),
-    [
-        ("/", {"headers": {"x-count": 1}}, "a field is str or bytes, not int: 1"),
-        ("/", {"headers": {"x-none": None}}, "a field is str or bytes, not NoneType"),
-        (None, {}, "a URL is str, not NoneType"),
-        (b"/", {}, "a URL is str, not bytes"),
-        ("/", {"timeout": "5"}, "a time-out is seconds, or None for no end; not '5'"),
-    ],
-)
-async def test_argument_of_a_wrong_type_is_told_by_its_name(
-    url: Any, options: dict[str, Any], told: str
-) -> None:
-    async with Client("http://localhost:1") as client:
-        with pytest.raises(TypeError, match=told):
-            await client.get(url, **options)

@@ -139,13 +139,14 @@ class World:
     def left(self) -> dict[str, object]:
         """What is held of a connection that is over."""
         connection = self.connection
-        kept = {"_closed_streams", "server_settings", "_exchanges"}
-        assert connection._exchanges == {}
+        kept = {"server_settings"}
+        assert len(connection._streams) == 0
         return {
             **leftovers(connection, but=kept),
             **leftovers(connection._uploads),
             **leftovers(connection._pings),
             **leftovers(connection._slots),
+            **leftovers(connection._streams, but={"_closed"}),
             **leftovers(connection.patience),
         }
 

@@ -1,84 +1,36 @@
 """Requests by URL, over as many connections as there are origins.
 
 `Client` makes connections when they are needed (`client.connect`), uses them again, and sends again
-what a server has not processed. It is `headstart.Client`.
+what a server has not processed; `client.order` is what it is asked. It is `headstart.Client`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias, TypedDict, Unpack
+from typing import Any, Unpack
 
-from headstart import __version__
 from headstart.client.connect import connect
 from headstart.client.connection import H2Connection
-from headstart.client.errors import IDEMPOTENT, RequestFailed, TimedOut
-from headstart.client.exchange import Informed
-from headstart.client.origin import Origin, split_url
+from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.order import Headers, Options, Order, Orders
+from headstart.client.origin import Origin
 from headstart.client.response import Response
 from headstart.client.upgrade import FirstRequest
 from headstart.client.uploads import Content
 from headstart.config import ClientLimits
-from headstart.errors import ConfigurationError, LocalProtocolError
-from headstart.wire.events import Fields
-
-Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+from headstart.errors import LocalProtocolError
 
 # A server may close a connection at any moment, so the first retry is common, a third is a fault.
 _ATTEMPTS = 3
 # A server that takes a few requests a connection leaves the others out, which is no fault; but one
 # that never takes ours must not be asked for ever.
 _SMALLEST_STEP = 1 / 128
-_USER_AGENT = (b"user-agent", f"headstart/{__version__}".encode())
 _LIMITS = ClientLimits()
-
-# Programs ask for the same few URLs again and again, and to take one apart costs as much as the
-# rest of a request.
-_split = lru_cache(maxsize=512)(split_url)
-
-
-class Options(TypedDict, total=False):
-    """What every request takes; see `Client.request`."""
-
-    headers: Headers
-    trailers: Headers | Callable[[], Headers]
-    informed: Informed | None
-    timeout: float | None
-
-
-_OPTIONS = Options.__annotations__.keys()
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """A request as it goes to a connection, perhaps more than once."""
-
-    origin: Origin
-    method: str
-    target: str
-    headers: Fields
-    content: Content
-    trailers: Fields | Callable[[], Headers]
-    informed: Informed | None
-    timeout: float | None
-
-    def may_repeat(self, error: RequestFailed, connection: H2Connection) -> bool:
-        """Whether it may be sent once more after an error (RFC 9113, 8.7)."""
-        if not error.sent:
-            return True
-        if not (self.content is None or isinstance(self.content, bytes)):
-            return False
-        return not error.processed or (connection.closed and self.method in IDEMPOTENT)
-
-    def send_trailers(self) -> Fields:
-        return self.trailers if isinstance(self.trailers, list) else _fields(self.trailers())
 
 
 class Client:
@@ -124,18 +76,13 @@ class Client:
         total_timeout: float | None = None,
         limits: ClientLimits = _LIMITS,
     ) -> None:
-        self._base, self._base_path = _base(base_url)
+        self._orders = Orders(base_url, headers, timeout)
         self._push = push
-        self._headers = _fields(headers)
-        if not any(name == b"user-agent" for name, _ in self._headers):
-            self._headers.append(_USER_AGENT)
         self._cafile = _path(cafile)
         self._insecure = insecure
         self._certfile = _path(certfile)
         self._keyfile = _path(keyfile)
         self._upgrade = upgrade
-        _require_seconds(timeout)
-        self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._total_timeout = total_timeout
         self._limits = limits
@@ -224,7 +171,7 @@ class Client:
             ConfigurationError: The URL cannot be used.
             LocalProtocolError: HTTP forbids something in the request.
         """
-        order = self._order(method, url, content, options)
+        order = self._orders.make(method, url, content, options)
         if self._total_timeout is None:
             return await self._ask(order, read=True)
         return await self._within(self._ask(order, read=True), order)
@@ -240,49 +187,14 @@ class Client:
 
         Args and errors: As for `request`.
         """
-        order = self._order(method, url, content, options)
+        order = self._orders.make(method, url, content, options)
         response = await self._within(self._ask(order, read=False), order)
         try:
             yield response
         finally:
             await response.aclose()
 
-    def _order(self, method: str, url: str, content: Content, options: Options) -> _Order:
-        if isinstance(content, str):
-            raise TypeError("content must be bytes, not str: encode it")
-        if isinstance(content, bytearray | memoryview):
-            content = bytes(content)  # it may change before the request is sent once more
-        if not options:  # as most requests
-            origin, target = self._resolve(url)
-            fields, timeout = self._headers, self._timeout
-            return _Order(origin, method, target, fields, content, [], None, timeout)
-        if not options.keys() <= _OPTIONS:
-            unknown = ", ".join(sorted(options.keys() - _OPTIONS))
-            raise TypeError(f"a request does not take: {unknown}; see Client.request")
-        origin, target = self._resolve(url)
-        fields = _fields(options.get("headers", ()))
-        named = {name for name, _ in fields}
-        fields += [field for field in self._headers if field[0] not in named]
-        trailers = options.get("trailers", ())
-        # An iterator would have nothing left where the request is sent once more.
-        trailing = trailers if callable(trailers) else _fields(trailers)
-        informed, timeout = options.get("informed"), options.get("timeout", self._timeout)
-        _require_seconds(timeout)
-        return _Order(origin, method, target, fields, content, trailing, informed, timeout)
-
-    def _resolve(self, url: str) -> tuple[Origin, str]:
-        if not isinstance(url, str):
-            raise TypeError(f"a URL is str, not {type(url).__name__}: {url!r}")
-        origin, target = _split(url)
-        if origin is not None:
-            return origin, target
-        if self._base is None:
-            raise ConfigurationError(
-                f"{url!r} names no host", hint="Give a whole URL, or the client a base_url."
-            )
-        return self._base, self._base_path + target
-
-    async def _within(self, asking: Coroutine[Any, Any, Response], order: _Order) -> Response:
+    async def _within(self, asking: Coroutine[Any, Any, Response], order: Order) -> Response:
         try:
             async with asyncio.timeout(self._total_timeout):
                 return await asking
@@ -292,7 +204,7 @@ class Client:
                 hint="Give the client a larger total_timeout.",
             ) from None
 
-    async def _ask(self, order: _Order, read: bool) -> Response:
+    async def _ask(self, order: Order, read: bool) -> Response:
         attempt = 1.0
         use_pushes = True
         while True:
@@ -317,13 +229,13 @@ class Client:
                     continue
                 if self._is_closed or attempt >= _ATTEMPTS:
                     raise
-                if not order.may_repeat(error, connection):
+                if not order.may_repeat(error, connection.closed):
                     raise
                 attempt += _SMALLEST_STEP if _left_out(error, connection) else 1
             else:
                 return response
 
-    async def _connection(self, order: _Order) -> H2Connection:
+    async def _connection(self, order: Order) -> H2Connection:
         self._require_open()
         connection = self._connections.get(order.origin)
         if connection is not None and connection.available:
@@ -358,7 +270,7 @@ class Client:
                 self._refused_promises.update(one.refused_promises)
         self._leaving = [one for one in self._leaving if not one.closed or one.pushes]
 
-    async def _connect(self, order: _Order) -> H2Connection:
+    async def _connect(self, order: Order) -> H2Connection:
         first = None
         if order.content is None and not order.trailers:
             first = FirstRequest(order.method, order.target, order.headers)
@@ -384,36 +296,5 @@ def _left_out(error: RequestFailed, connection: H2Connection) -> bool:
     return not error.processed and bool(connection.last_stream_id) and connection.was_asked
 
 
-def _base(url: str) -> tuple[Origin | None, str]:
-    if not url:
-        return None, ""
-    origin, path = split_url(url)
-    if origin is None:
-        raise ConfigurationError(f"{url!r} is no URL", hint="For instance https://localhost:8443")
-    return origin, path.rstrip("/")
-
-
-def _require_seconds(timeout: object) -> None:
-    if not (timeout is None or isinstance(timeout, int | float)):
-        raise TypeError(f"a time-out is seconds, or None for no end; not {timeout!r}")
-
-
 def _path(path: Path | str | None) -> Path | None:
     return None if path is None else Path(path)
-
-
-def _fields(headers: Headers) -> Fields:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return [(_octets(name).lower(), _octets(value)) for name, value in pairs]
-
-
-def _octets(text: str | bytes) -> bytes:
-    if not isinstance(text, str | bytes):
-        raise TypeError(f"a field is str or bytes, not {type(text).__name__}: {text!r}")
-    try:
-        return text if isinstance(text, bytes) else text.encode("latin-1")
-    except UnicodeEncodeError:
-        raise LocalProtocolError(
-            f"{text!a} cannot be sent in a field as Latin-1",
-            hint="Encode it, and give bytes.",
-        ) from None

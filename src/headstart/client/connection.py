@@ -1,14 +1,14 @@
 """One HTTP/2 connection to a server, under asyncio.
 
-Acts on what happens on the wire (`client.channel`). Each stream is an `Exchange`; what the server
-pushes is kept for the next request that it answers (`client.pushed`). Made by `client.connect`;
-used by `client.Client` and by the background process of `h2c`.
+Acts on what happens on the wire (`client.channel`). What happens on a stream goes on to
+`client.streams`; what the server pushes is kept for the next request that it answers
+(`client.pushed`). Made by `client.connect`; used by `client.Client` and by the background process
+of `h2c`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable
 from typing import TypeAlias, assert_never
 
@@ -23,6 +23,7 @@ from headstart.client.pushed import PushedResponses
 from headstart.client.pushes import Pushed, PushStore
 from headstart.client.response import Response
 from headstart.client.slots import Slots
+from headstart.client.streams import Streams
 from headstart.client.upgrade import FirstRequest, upgrade_request
 from headstart.client.uploads import Content, Trailers, Uploads
 from headstart.config import ClientLimits
@@ -55,7 +56,6 @@ _OfConnection: TypeAlias = (
 )
 
 _LIMITS = ClientLimits()
-_CLOSED_STREAMS_KEPT = 100
 
 
 class H2Connection(Channel):
@@ -85,21 +85,19 @@ class H2Connection(Channel):
         self.closed_reason = ""
         self.upgrade: bytes | None = None
         self.was_asked = False
-        self._has_answered = False
-        """A response came, to whatever request."""
         self._limits = limits
         self._push = push
-        self._exchanges: dict[int, Exchange] = {}
-        """Streams that are not closed."""
         self._slots = Slots()
         self._first: tuple[_Words, Exchange] | None = None
         """What the connection began with, while nobody has asked for its response."""
-        upgraded = None if first is None else self._expect(first)
+        upgraded, begun = (None, None) if first is None else self._expect(first)
         self._wire = ClientConnection(limits, push, self.connected_at, upgraded)
         self._ready: asyncio.Future[None] = self._loop.create_future()
-        self._closed_streams: deque[StreamInfo] = deque(maxlen=_CLOSED_STREAMS_KEPT)
         self._uploads = Uploads(self._wire, limits, self._schedule_flush)
         self._pushed = PushedResponses(self, limits, self.now)
+        self._streams = Streams(self, self._wire, self._slots, self._uploads, self._pushed)
+        if begun is not None:
+            self._streams.opened(begun)
         self._pings = Pings(self._wire, self._schedule_flush)
 
     # What it is.
@@ -126,11 +124,7 @@ class H2Connection(Channel):
 
     def streams(self, closed: bool = False) -> list[StreamInfo]:
         """Open streams, and pushed ones whose response waits; with `closed` the last 100 too."""
-        shown = {**self._pushed.exchanges, **self._exchanges}
-        infos = [exchange.info(exchange.stream_id in self._pushed) for exchange in shown.values()]
-        if closed:
-            infos += [info for info in self._closed_streams if info.id not in shown]
-        return sorted(infos, key=lambda info: info.id)
+        return self._streams.infos(closed)
 
     def windows(self, stream_id: int = 0) -> tuple[int, int] | None:
         """Bytes that may still be sent and received on a stream, 0 for the whole connection.
@@ -305,11 +299,10 @@ class H2Connection(Channel):
             self._slots.give_back()
             raise
         exchange = Exchange(self, stream_id, method, target, self._loop.time(), push=self._push)
-        exchange.reuses = self._has_answered
-        self._exchanges[stream_id] = exchange
+        self._streams.opened(exchange)
         self.was_asked = True
         self._uploads.begin(exchange, content, trailers)
-        if len(self._exchanges) == 1 and not self._flush_scheduled:
+        if len(self._streams) == 1 and not self._flush_scheduled:
             self._flush()  # there is nobody whose words could go with it
         else:
             self._schedule_flush()
@@ -358,19 +351,18 @@ class H2Connection(Channel):
 
     # What an upgrade from HTTP/1.1 began with.
 
-    def _expect(self, first: FirstRequest) -> Upgraded:
+    def _expect(self, first: FirstRequest) -> tuple[Upgraded, Exchange]:
         authority, fields = self._complete(first.headers)
         settings = settings_payload(self._limits, self._push)
         self.upgrade = upgrade_request(first.method, authority, first.target, fields, settings)
         exchange = Exchange(self, 1, first.method, first.target, self.connected_at, push=self._push)
-        self._exchanges[1] = exchange
         self._slots.take_at_once()
         self.was_asked = first.is_wanted
         if first.is_wanted:
             self._first = (first.method, authority, first.target, fields), exchange
         else:
             exchange.abandoned = True
-        return Upgraded(first.method, self.origin.scheme.encode(), authority)
+        return Upgraded(first.method, self.origin.scheme.encode(), authority), exchange
 
     def _first_exchange(self, words: _Words, content: Content) -> Exchange | None:
         """The stream on which this request is answered already, or None."""
@@ -393,21 +385,19 @@ class H2Connection(Channel):
     def _act(self, event: ClientEvent, now: float) -> None:
         match event:
             case DataReceived():
-                self._data(event, now)
-            case ResponseReceived(stream_id, status, headers, end_stream):
-                self._respond(stream_id, status, headers, end_stream, now)
-            case InformationalResponseReceived(stream_id, status, headers):
-                self._inform(stream_id, status, headers, now)
+                self._streams.received(event, now)
+            case ResponseReceived():
+                self._streams.responded(event, now)
+            case InformationalResponseReceived():
+                self._streams.informed(event, now)
             case TrailersReceived():
-                self._trailers(event, now)
+                self._streams.trailed(event, now)
             case PromiseReceived():
-                parent = self._exchanges.get(event.stream_id)
-                exchange = self._pushed.promised(event, parent, now)
-                self._exchanges[exchange.stream_id] = exchange
+                self._streams.promised(event, now)
             case StreamReset(stream_id=stream_id, error_code=error_code):
-                self._reset(stream_id, error_code, now)
+                self._streams.reset(stream_id, error_code, now)
             case StreamClosed(stream_id=stream_id, error_code=error_code):
-                self._stream_closed(stream_id, error_code, now)
+                self._streams.closed(stream_id, error_code, now)
             case _:
                 self._act_on_connection(event)
 
@@ -425,88 +415,13 @@ class H2Connection(Channel):
                 self._pings.answered(payload)
             case GoAwayReceived(last_stream_id=last_stream_id):
                 self._slots.close(self._unavailable())
-                self._refused_above(last_stream_id)
+                self._streams.refused_above(last_stream_id, self._loop.time())
             case ConnectionEnded():
                 by_server = event.reason is Closing.PEER_LEFT
                 self._over(failures.connection_ended(event), by_server=by_server)
                 self._leave()
             case _:
                 assert_never(event)
-
-    def _refused_above(self, last_stream_id: int) -> None:
-        # RFC 9113, 6.8. The engine tells of those on the wire by itself, but of those that it
-        # holds back for MAX_CONCURRENT_STREAMS only when another stream ends.
-        now = self._loop.time()
-        for stream_id in [stream_id for stream_id in self._exchanges if stream_id % 2]:
-            if stream_id > last_stream_id:
-                self._stream_closed(stream_id, ErrorCode.REFUSED_STREAM, now)
-
-    def _inform(self, stream_id: int, status: int, headers: Fields, now: float) -> None:
-        exchange = self._exchanges.get(stream_id)
-        if exchange is None:
-            return
-        try:
-            exchange.inform(status, headers, now)
-        except Exception as error:
-            # The caller's own function failed: the caller gets its own error back.
-            exchange.fail(error, now)
-
-    def _respond(
-        self, stream_id: int, status: int, headers: Fields, end_stream: bool, now: float
-    ) -> None:
-        exchange = self._exchanges.get(stream_id)
-        if exchange is None:
-            return
-        self._has_answered = True
-        self.pushes.responded(stream_id, status, headers)
-        exchange.respond(status, headers, now)
-        if end_stream:
-            self._ended(exchange, now)
-
-    def _data(self, event: DataReceived, now: float) -> None:
-        exchange = self._exchanges.get(event.stream_id)
-        if exchange is None or exchange.abandoned:
-            # What nobody reads must not shrink the connection's window for good.
-            self.give_back(event.stream_id, len(event.data))
-            return
-        exchange.feed(event.data, now)
-        if event.end_stream:
-            self._ended(exchange, now)
-        if event.stream_id in self._pushed:
-            self._pushed.grew(exchange, len(event.data))
-
-    def _trailers(self, event: TrailersReceived, now: float) -> None:
-        exchange = self._exchanges.get(event.stream_id)
-        if exchange is not None:
-            exchange.trailers = list(event.headers)
-            self._ended(exchange, now)
-
-    def _ended(self, exchange: Exchange, now: float) -> None:
-        exchange.end(now)
-        self.pushes.completed(exchange.stream_id)
-
-    def _reset(self, stream_id: int, error_code: int, now: float) -> None:
-        exchange = self._exchanges.get(stream_id)
-        if exchange is None:
-            return
-        begun = exchange.status is not None
-        exchange.fail(failures.stream_reset(stream_id, error_code, begun=begun), now)
-        self._uploads.stop(exchange)
-
-    def _stream_closed(self, stream_id: int, error_code: int, now: float) -> None:
-        problem = self._wire.take_problem(stream_id)
-        exchange = self._exchanges.pop(stream_id, None)
-        if exchange is None:
-            return
-        exchange.closed = True
-        if not exchange.parent:
-            self._slots.give_back()
-        self._uploads.closed(exchange)
-        if not exchange.ended:
-            begun = exchange.status is not None
-            exchange.fail(failures.stream_closed(error_code, problem, begun=begun), now)
-            self._pushed.take(stream_id)
-        self._closed_streams.append(exchange.info())
 
     # The end.
 
@@ -529,12 +444,8 @@ class H2Connection(Channel):
             self._ready.set_exception(before_ready)
             # Whoever made the connection may have stopped to wait for it.
             self._ready.exception()
-        now = self._loop.time()
-        for exchange in list(self._exchanges.values()):
-            why = f"the connection is over: {self.closed_reason}"
-            stale = by_server and exchange.reuses and exchange.is_unanswered
-            exchange.fail(RequestFailed(why, stale=stale), now)
-            self._stream_closed(exchange.stream_id, ErrorCode.NO_ERROR, now)
+        why = f"the connection is over: {self.closed_reason}"
+        self._streams.lost(why, by_server, self._loop.time())
         self.patience.stop()
         self._slots.close(self._unavailable())
-        self._pings.fail(RequestFailed(f"the connection is over: {self.closed_reason}"))
+        self._pings.fail(RequestFailed(why))

@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
-from headstart.client.client import Client, Options
+from headstart.client.client import Client
 from headstart.client.errors import RequestFailed
 from headstart.client.exchange import Informational, PromisedRequest
+from headstart.client.order import Options
 from headstart.client.response import Push, Response
 from headstart.client.uploads import Content
 from headstart.errors import LocalProtocolError

@@ -1,0 +1,170 @@
+"""The streams of one connection, and what becomes of them as events come.
+
+Each open stream is an `Exchange`, into which is written what the server sends; what nobody reads is
+given back to the server at once. Used by `client.connection`, one for each connection, which tells
+it of events and of the time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from headstart.client import failures
+from headstart.client.errors import RequestFailed
+from headstart.client.exchange import Exchange, Owner, StreamInfo
+from headstart.client.pushed import PushedResponses
+from headstart.client.slots import Slots
+from headstart.client.uploads import Uploads
+from headstart.wire.client import ClientConnection
+from headstart.wire.connection import ErrorCode
+from headstart.wire.events import (
+    DataReceived,
+    InformationalResponseReceived,
+    PromiseReceived,
+    ResponseReceived,
+    TrailersReceived,
+)
+
+_CLOSED_KEPT = 100
+
+
+class Streams:
+    """Streams that are open, and the last ones that were.
+
+    Args:
+        owner: Gives window back.
+        slots: Gets back the place of a request whose stream closes.
+    """
+
+    def __init__(
+        self,
+        owner: Owner,
+        wire: ClientConnection,
+        slots: Slots,
+        uploads: Uploads,
+        pushed: PushedResponses,
+    ) -> None:
+        self._owner = owner
+        self._wire = wire
+        self._slots = slots
+        self._uploads = uploads
+        self._pushed = pushed
+        self._has_answered = False
+        """A response came, to whatever request."""
+        self._open: dict[int, Exchange] = {}
+        self._closed: deque[StreamInfo] = deque(maxlen=_CLOSED_KEPT)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def infos(self, closed: bool) -> list[StreamInfo]:
+        """Open streams, and pushed ones whose response waits; with `closed` the last 100 too."""
+        shown = {**self._pushed.exchanges, **self._open}
+        infos = [exchange.info(exchange.stream_id in self._pushed) for exchange in shown.values()]
+        if closed:
+            infos += [info for info in self._closed if info.id not in shown]
+        return sorted(infos, key=lambda info: info.id)
+
+    def opened(self, exchange: Exchange) -> None:
+        """A request was made."""
+        exchange.reuses = self._has_answered
+        self._open[exchange.stream_id] = exchange
+
+    # What comes from the server; `now` is of the event loop's clock.
+
+    def promised(self, promise: PromiseReceived, now: float) -> None:
+        """A response was promised: its stream is reserved."""
+        parent = self._open.get(promise.stream_id)
+        exchange = self._pushed.promised(promise, parent, now)
+        self._open[exchange.stream_id] = exchange
+
+    def informed(self, event: InformationalResponseReceived, now: float) -> None:
+        """A 1xx response came."""
+        exchange = self._open.get(event.stream_id)
+        if exchange is None:
+            return
+        try:
+            exchange.inform(event.status, event.headers, now)
+        except Exception as error:
+            # The caller's own function failed: the caller gets its own error back.
+            exchange.fail(error, now)
+
+    def responded(self, event: ResponseReceived, now: float) -> None:
+        """The header section of the final response came."""
+        stream_id = event.stream_id
+        exchange = self._open.get(stream_id)
+        if exchange is None:
+            return
+        self._has_answered = True
+        self._pushed.store.responded(stream_id, event.status, event.headers)
+        exchange.respond(event.status, event.headers, now)
+        if event.end_stream:
+            self._ended(exchange, now)
+
+    def received(self, event: DataReceived, now: float) -> None:
+        """A part of a body came."""
+        exchange = self._open.get(event.stream_id)
+        if exchange is None or exchange.abandoned:
+            # What nobody reads must not shrink the connection's window for good.
+            self._owner.give_back(event.stream_id, len(event.data))
+            return
+        exchange.feed(event.data, now)
+        if event.end_stream:
+            self._ended(exchange, now)
+        if event.stream_id in self._pushed:
+            self._pushed.grew(exchange, len(event.data))
+
+    def trailed(self, event: TrailersReceived, now: float) -> None:
+        """The fields behind a body came."""
+        exchange = self._open.get(event.stream_id)
+        if exchange is not None:
+            exchange.trailers = list(event.headers)
+            self._ended(exchange, now)
+
+    def _ended(self, exchange: Exchange, now: float) -> None:
+        exchange.end(now)
+        self._pushed.store.completed(exchange.stream_id)
+
+    def reset(self, stream_id: int, error_code: int, now: float) -> None:
+        """The server ended a stream before its time."""
+        exchange = self._open.get(stream_id)
+        if exchange is None:
+            return
+        begun = exchange.status is not None
+        exchange.fail(failures.stream_reset(stream_id, error_code, begun=begun), now)
+        self._uploads.stop(exchange)
+
+    def closed(self, stream_id: int, error_code: int, now: float) -> None:
+        """Nothing more is sent or received on a stream."""
+        problem = self._wire.take_problem(stream_id)
+        exchange = self._open.pop(stream_id, None)
+        if exchange is None:
+            return
+        exchange.closed = True
+        if not exchange.parent:
+            self._slots.give_back()
+        self._uploads.closed(exchange)
+        if not exchange.ended:
+            begun = exchange.status is not None
+            exchange.fail(failures.stream_closed(error_code, problem, begun=begun), now)
+            self._pushed.take(stream_id)
+        self._closed.append(exchange.info())
+
+    def refused_above(self, last_stream_id: int, now: float) -> None:
+        """A GOAWAY left out the requests above a stream (RFC 9113, 6.8)."""
+        # The engine tells of those on the wire by itself, but of those that it holds back for
+        # MAX_CONCURRENT_STREAMS only when another stream ends.
+        for stream_id in [stream_id for stream_id in self._open if stream_id % 2]:
+            if stream_id > last_stream_id:
+                self.closed(stream_id, ErrorCode.REFUSED_STREAM, now)
+
+    def lost(self, why: str, by_server: bool, now: float) -> None:
+        """The connection is over: all that is open fails at once.
+
+        Args:
+            by_server: Without a mistake of either side: the server, or the network, left.
+        """
+        for exchange in list(self._open.values()):
+            stale = by_server and exchange.reuses and exchange.is_unanswered
+            exchange.fail(RequestFailed(why, stale=stale), now)
+            self.closed(exchange.stream_id, ErrorCode.NO_ERROR, now)
