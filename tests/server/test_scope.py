@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from typing import Any
 
@@ -53,6 +54,16 @@ def test_scope_says_what_was_asked_and_by_whom() -> None:
         "state": {},
     }
     assert scope["asgi"]["version"] == "3.0"
+
+
+def test_application_may_make_a_deep_copy() -> None:
+    recorder = Recorder()
+    with running(recorder) as server, RawClient(server.port) as client:
+        for _ in range(2):  # the second one's is put together from the first one's
+            client.get(b"/")
+        scopes = [recorder.next(), recorder.next()]
+
+    assert [copy.deepcopy(scope)["path"] for scope in scopes] == ["/", "/"]
 
 
 def test_scheme_is_the_connections_own() -> None:

@@ -8,7 +8,6 @@ for a promised request and tells when streams close.
 from __future__ import annotations
 
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -218,7 +217,7 @@ def _note(push: Push, extensions: Scope) -> None:
     if ours["pushes"]:
         ours["pushes"].append(push)
     else:
-        extensions["headstart"] = MappingProxyType({**ours, "pushes": [push]})
+        extensions["headstart"] = {**ours, "pushes": [push]}
 
 
 @lru_cache(_REMEMBERED)

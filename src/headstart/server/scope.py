@@ -10,7 +10,6 @@ import asyncio
 import itertools
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
@@ -163,18 +162,17 @@ class Scopes:
         push = self._options.push and push_enabled and not pushed
         extensions: Scope = {
             "http.response.pathsend": {},
-            "headstart": MappingProxyType(
-                {
-                    "connection": self._id,
-                    "push_enabled": push,
-                    "pushed": pushed,
-                    "pushes": (),
-                    "counters": self.counters,
-                    # Shared by the connection's requests with the same fields, for what is worked
-                    # out from those.
-                    "kept": {},
-                }
-            ),
+            # One for all of the connection's requests with the same fields. A read-only view of it
+            # would break applications that make deep copies of their scopes.
+            "headstart": {
+                "connection": self._id,
+                "push_enabled": push,
+                "pushed": pushed,
+                "pushes": (),
+                "counters": self.counters,
+                # For what is worked out from those fields.
+                "kept": {},
+            },
         }
         if push:
             extensions["http.response.push"] = {}
