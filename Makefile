@@ -1,11 +1,16 @@
 # One command per verb, the same on a desk and in CI.
 #
 #   make setup    .venv with the newest CPython found (PYTHON=... overrides), pinned packages
+#   make peers    the programs that the tests talk to, from Debian's packages (ARGS=all: Java and Go, too)
 #   make demo     the push echo on https://localhost:8443 (ARGS="--port 9000" and so on)
-#   make test     pytest with branch coverage (ARGS="-k push -x" and so on)
+#   make test     the tests that need no peer, in a few minutes (ARGS="tests/wire -x": those, all of them)
+#   make test-all all tests, with branch coverage
 #   make test-others  pytest on every other CPython that is supported and found (ARGS as above)
+#   make test-sites  Chromium visits ten sites of other people, and WordPress: eight minutes
 #   make lint     ruff, mypy, the import contracts
 #   make fuzz     random peers (RUNS of each test), then each target of fuzz/ for SECONDS
+#   make mutants  small faults put into wire/, learn/ and parts of server/, and which no test notices:
+#                 hours; goes on where it stopped (ARGS="headstart.wire.fields.*")
 #   make soak     mixed load for ten minutes, and whether memory stays flat (ARGS="--minutes 1")
 #   make pictures the README's pictures, from a real session
 #   make bench    comparison with other servers and clients (ARGS=... goes to `python -m bench`)
@@ -17,7 +22,10 @@ SECONDS ?= 60
 
 export PYTHON
 
-.PHONY: help setup demo test test-others lint fuzz soak pictures bench clean
+# Tests run side by side, each file in one process; see tests/conftest.py.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+
+.PHONY: help setup peers demo test test-all test-others test-sites lint fuzz mutants soak pictures bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -25,14 +33,25 @@ help:
 setup:
 	@tools/setup
 
+peers:
+	@tools/peers $(ARGS)
+
 demo: setup
 	@$(BIN)/headstart demo $(ARGS)
 
 test: setup
-	@$(BIN)/python -m pytest --cov $(ARGS)
+	@$(BIN)/python -m pytest $(if $(ARGS),--cov=headstart $(ARGS),--quick $(PARALLEL))
+
+test-all: setup
+	@$(BIN)/python -m pytest --cov=headstart $(PARALLEL) $(ARGS)
 
 test-others: setup
 	@tools/test-others $(ARGS)
+
+test-sites:
+	@tools/setup sites
+	@tools/peers sites || :
+	@$(BIN)/python -m pytest sites --timeout=900 $(ARGS)
 
 lint: setup
 	@tools/lint
@@ -41,6 +60,10 @@ fuzz:
 	@tools/setup fuzz
 	@[ "$(RUNS)" = 0 ] || FUZZ_RUNS="$(RUNS)" $(BIN)/python -m pytest tests/fuzzing --timeout=3600 $(ARGS)
 	@$(BIN)/python -m fuzz --seconds $(SECONDS)
+
+mutants:
+	@tools/setup mutants
+	@$(BIN)/python tools/mutants.py $(ARGS)
 
 soak: setup
 	@$(BIN)/python -m bench.soak $(ARGS)
@@ -53,4 +76,4 @@ bench:
 	@$(BIN)/python -m bench $(ARGS)
 
 clean:
-	rm -rf .venv .venv-* .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-* .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache mutants

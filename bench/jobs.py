@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from bench import middleware, pageload
+from bench import middleware, pageload, proxies
 from bench.clients import contest
 from bench.clients.contest import Contest
 from bench.rounds import Plan, Progress, Result, measure
 from bench.sample import LoadFailed
 from bench.scenarios import Part, Scenario
-from bench.servers import Peer, ServerFailed
+from bench.servers import BASELINE, Peer, ServerFailed
 
 Done = Callable[[Result], None]
 """Told each result as soon as it is whole."""
@@ -102,6 +102,35 @@ class ClientsJob:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyJob:
+    """Reverse proxies that take turns in front of one upstream, and pushes from a cache."""
+
+    scenarios: Sequence[Scenario]
+    rounds: int
+    seconds: float
+
+    @property
+    def steps(self) -> int:
+        return sum(plan.steps for plan in self._plans(upstream=0))
+
+    @property
+    def expected_seconds(self) -> float:
+        return sum(plan.expected_seconds for plan in self._plans(upstream=0))
+
+    def _plans(self, upstream: int) -> list[Plan]:
+        return proxies.plans(self.scenarios, self.rounds, self.seconds, upstream)
+
+    def run(self, folder: Path, progress: Progress, done: Done) -> None:
+        try:
+            with proxies.upstream(folder) as server:
+                for number, plan in enumerate(self._plans(server.port)):
+                    measure(plan, folder / str(number), progress, done)
+        except ServerFailed as failure:
+            for scenario in self.scenarios:
+                done(Result(scenario, failures={BASELINE: f"no upstream: {failure}"}))
+
+
+@dataclass(frozen=True, slots=True)
 class Effort:
     """How much is done for a figure.
 
@@ -131,6 +160,10 @@ def jobs(scenarios: Sequence[Scenario], peers: Sequence[Peer], effort: Effort) -
     if parts[Part.LEARNING]:
         found.append(RoundsJob(middleware.plan(parts[Part.LEARNING], effort.quick)))
     found += [PageJob(scenario, 7 if effort.quick else 15) for scenario in parts[Part.PAGE]]
+    if parts[Part.PROXY]:
+        found.append(
+            ProxyJob(parts[Part.PROXY], effort.rounds or rounds, effort.seconds or seconds)
+        )
     if parts[Part.CLIENTS]:
         found.append(ClientsJob(Contest(parts[Part.CLIENTS], 1 if effort.quick else 3)))
     return found

@@ -15,6 +15,7 @@ from shutil import which
 
 from bench.clients.contest import PACKAGES
 from bench.cores import CORES
+from bench.proxies import NGHTTPX, NGINX
 from bench.servers import ROOT, Peer, package_version, peer_version, program_version
 
 
@@ -63,7 +64,9 @@ def describe(peers: list[Peer]) -> Machine:
         cores_used=str(CORES),
         load=round(os.getloadavg()[0], 2),
         stamp=f"{date.today().isoformat()}, commit {revision()}",
-        versions={peer.name: peer_version(peer) for peer in peers} | _clients(),
+        versions={peer.name: peer_version(peer) for peer in peers}
+        | {name: program_version(name) for name in (NGHTTPX, NGINX)}
+        | _clients(),
     )
 
 

@@ -8,6 +8,8 @@ back: measure on connections that are open. Called by `pageload`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from itertools import cycle
 from types import TracebackType
 
 _CHUNK = 256 * 1024
@@ -19,15 +21,18 @@ class DelayingRelay:
     Args:
         target: Port that it leads to, on 127.0.0.1.
         delay: Seconds from one side to the other; half a round trip.
+        sources: Addresses of loopback that the target sees as its clients', one connection each, in
+            turn.
 
     Attributes:
         port: Where it listens.
     """
 
-    def __init__(self, target: int, delay: float) -> None:
+    def __init__(self, target: int, delay: float, sources: Sequence[str] = ("127.0.0.1",)) -> None:
         self.port = 0
         self._target = target
         self._delay = delay
+        self._sources = cycle(sources)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -56,7 +61,9 @@ class DelayingRelay:
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            onward = await asyncio.open_connection("127.0.0.1", self._target)
+            onward = await asyncio.open_connection(
+                "127.0.0.1", self._target, local_addr=(next(self._sources), 0)
+            )
         except OSError:
             writer.close()  # as a host that nothing listens on would
             return

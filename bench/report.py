@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from bench import middleware, pageload, targets
+from bench import middleware, pageload, proxies, targets
 from bench.clients.contest import CLIENTS, PYTHON
 from bench.machine import Machine
 from bench.rounds import Result
@@ -54,6 +54,12 @@ DOWNLOAD: Final = (
     "One response of 1 GiB from nghttpd, read in parts that are not kept: the median of the "
     "rounds, and the most memory that the process had."
 )
+PROXY: Final = (
+    "Processor time of the proxy's processes for each response, or of the server's for each push; "
+    "at rest, the median time to a response and that of 99 of 100, as the client sees it. The "
+    "upstream is one nginx on the load's cores. Its own column says what it costs to ask an nginx "
+    "without a proxy, on the server's core."
+)
 START: Final = (
     "From the start of a process to its end, the median of the rounds. `h2c get` finds its "
     "background process connected."
@@ -78,6 +84,7 @@ def markdown(machine: Machine, results: Sequence[Result]) -> str:
         _section("Start of a process", _own(results, [Kind.START], _start, START, notes)),
         _section("Learning", _learning(results)),
         _section("A page's load", _page(results)),
+        _section("Reverse proxies", _proxies(results, notes)),
         _section("What went wrong", _listed(notes)),
         _section("Measured on", _described(machine, results)),
     ]
@@ -95,7 +102,7 @@ def _listed(notes: Sequence[str]) -> str:
 def _names(results: Sequence[Result]) -> list[str]:
     """Servers or clients that the results know, in the order in which they are declared."""
     known = {name for r in results for name in (*r.samples, *r.failures, *r.left_out)}
-    ordered = [*(peer.name for peer in PEERS), *CLIENTS, PYTHON]
+    ordered = [*(peer.name for peer in PEERS), *proxies.NAMES, *CLIENTS, PYTHON]
     return [name for name in dict.fromkeys(ordered) if name in known]
 
 
@@ -179,6 +186,16 @@ def _start(samples: Sequence[Sample]) -> str:
 def _learning(results: Sequence[Result]) -> str:
     rows = [result for result in results if result.scenario.part is Part.LEARNING]
     return middleware.markdown(rows) if rows else ""
+
+
+def _proxies(results: Sequence[Result], notes: list[str]) -> str:
+    rows = [result for result in results if result.scenario.part is Part.PROXY]
+    return _own(rows, [*_RATES, Kind.REST], _cost_or_times, PROXY, notes)
+
+
+def _cost_or_times(samples: Sequence[Sample]) -> str:
+    half, most = (middle(samples, figure) * 1000 for figure in (by_p50, by_p99))
+    return f"{half:.2f} / {most:.2f} ms" if half else _cost(samples)
 
 
 def _page(results: Sequence[Result]) -> str:

@@ -19,6 +19,7 @@ from bench.idle import run_idle
 from bench.latency import run_latency
 from bench.load import check_answer, run_h2load
 from bench.pushes import run_pushes
+from bench.rest import run_rest
 from bench.sample import LoadFailed, Sample
 from bench.scenarios import Kind, Scenario
 from bench.servers import Certificate, Peer, RunningServer, ServerFailed, Site, write_files
@@ -34,6 +35,7 @@ TOOLS: Final[dict[Kind, Tool]] = {
     Kind.PUSHES: run_pushes,
     Kind.LATENCY: run_latency,
     Kind.MEMORY: run_idle,
+    Kind.REST: run_rest,
 }
 # Memory is the same each time, within a percent, and each time takes a new start.
 _MEMORY_ROUNDS: Final = 2

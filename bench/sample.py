@@ -45,7 +45,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One's figure : another's, over rounds: the median, the lowest and the highest."""
+    """One's figure against another's, over rounds: the median, the lowest and the highest."""
 
     middle: float
     lowest: float
@@ -94,6 +94,15 @@ def ratio(
     """Round by round, as far as both have samples; None where they share no round."""
     pairs = [(figure(a), figure(b)) for a, b in zip(ours, theirs, strict=False)]
     each = [a / b for a, b in pairs if b]
+    return Ratio(median(each), min(each), max(each)) if each else None
+
+
+def added_milliseconds(
+    ours: Sequence[Sample], theirs: Sequence[Sample], figure: Figure
+) -> Ratio | None:
+    """Return how much more ours is, round by round, of figures in seconds; see `ratio`."""
+    pairs = [(figure(a), figure(b)) for a, b in zip(ours, theirs, strict=False)]
+    each = [(a - b) * 1000 for a, b in pairs if b]
     return Ratio(median(each), min(each), max(each)) if each else None
 
 

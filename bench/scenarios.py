@@ -24,6 +24,8 @@ class Part(StrEnum):
     """headstart with its learner on and off (`middleware`)."""
     PAGE = "page"
     """Ways for a page's assets to come (`pageload`)."""
+    PROXY = "proxy"
+    """headstart as a reverse proxy, or with its cache, and others beside it (`proxies`)."""
     CLIENTS = "clients"
     """headstart.Client, `h2c` and the clients beside them (`clients`)."""
 
@@ -37,6 +39,8 @@ class Kind(StrEnum):
     """Pushed responses that arrived whole, by `bench.pushes`."""
     LATENCY = "ms"
     """Time to answer at half of the peak load, by `bench.latency`."""
+    REST = "ms at rest"
+    """Time to answer one request after the other, by `bench.rest`."""
     MEMORY = "KiB a connection"
     """Growth of the server's memory with idle connections, by `bench.idle`."""
     GETS = "GETs/s"
@@ -193,6 +197,44 @@ def _clients() -> list[Scenario]:
     ]
 
 
+def _proxy() -> list[Scenario]:
+    """The reverse proxy: browsers' shapes, a large body, one client, and pushes from a cache."""
+    shapes = (("", 10, 100, "/"), ("-100x1", 100, 1, "/"), ("-100k", 10, 10, "/100k"))
+    return [
+        *[
+            Scenario(
+                name=f"proxy{suffix}",
+                title=f"proxy, {connections} x {streams}{', 100 KB' * (path == '/100k')}",
+                part=Part.PROXY,
+                connections=connections,
+                streams=streams,
+                path=path,
+                quick=path == "/",
+            )
+            for suffix, connections, streams, path in shapes
+        ],
+        Scenario(
+            name="proxy-rest",
+            title="proxy, one request at a time",
+            part=Part.PROXY,
+            kind=Kind.REST,
+            connections=1,
+            streams=1,
+            quick=True,
+        ),
+        Scenario(
+            name="pushes-cached",
+            title="page with ten 1 KB pushes, from the cache, 4 x 8",
+            part=Part.PROXY,
+            kind=Kind.PUSHES,
+            connections=4,
+            streams=8,
+            path="/page",
+            quick=True,
+        ),
+    ]
+
+
 SCENARIOS: Final = (
     *_throughput(),
     Scenario(name="bare-1k", title="bare, 10 x 100, 1 KB", path="/1k"),
@@ -220,6 +262,7 @@ SCENARIOS: Final = (
     ),
     Scenario(name="learning-bare", title="bare, 10 x 100", part=Part.LEARNING, quick=True),
     Scenario(name="page-load", title="the demo's site", part=Part.PAGE, kind=Kind.LOAD, quick=True),
+    *_proxy(),
     *_clients(),
 )
 

@@ -108,21 +108,26 @@ def _tls(site: Site, certfile: str, keyfile: str) -> list[str]:
 
 def _headstart(site: Site, port: int) -> list[str]:
     # The server alone, as the others: what it learns is measured in a column of its own.
-    return [*_headstart_command(site, port), "--no-learn"]
+    return [*headstart_command(site, port, "serve", site.app), "--no-learn"]
 
 
 def _headstart_learning(site: Site, port: int) -> list[str]:
     store = site.files.parent / f"learned-{port}.sqlite"
-    return [*_headstart_command(site, port), "--learn", "--store", str(store)]
+    return [*headstart_command(site, port, "serve", site.app), "--learn", "--store", str(store)]
 
 
-def _headstart_command(site: Site, port: int) -> list[str]:
+def headstart_command(site: Site, port: int, *what: str) -> list[str]:
+    """Return the command line of `headstart` with one worker, but for what it learns.
+
+    Args:
+        what: Its command, and the application or the upstream.
+    """
     tls = _tls(site, "--ssl-certfile", "--ssl-keyfile")
     quiet = ["--no-access-log", "--log-level", "warning"]
     where = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--loop", "uvloop"]
     # h2load does not connect again after a GOAWAY, it gives up.
     for_ever = ["--max-requests", str(2**31 - 1)]
-    return [*_python("headstart.cli", "serve"), site.app, *where, *quiet, *for_ever, *tls]
+    return [*_python("headstart.cli"), *what, *where, *quiet, *for_ever, *tls]
 
 
 def _uvicorn(site: Site, port: int) -> list[str]:
@@ -176,9 +181,9 @@ PEERS: Final = (
 
 
 def peer_version(peer: Peer) -> str:
-    """Names and versions, as they are installed; nghttpd says its own."""
+    """Names and versions, as they are installed; a program says its own."""
     if not peer.is_asgi:
-        return program_version("nghttpd")
+        return program_version(peer.name)
     return ", ".join(f"{name} {package_version(name)}" for name in peer.packages)
 
 
@@ -196,10 +201,9 @@ def program_version(name: str) -> str:
     """What a program answers to --version."""
     if which(name) is None:
         return f"{name} (not installed)"
-    said = subprocess.run(
-        [name, "--version"], capture_output=True, text=True, timeout=10, check=False
-    )
-    return said.stdout.strip()
+    option = "-v" if name == "nginx" else "--version"
+    said = subprocess.run([name, option], capture_output=True, text=True, timeout=10, check=False)
+    return (said.stdout or said.stderr).strip()
 
 
 def write_files(folder: Path) -> None:

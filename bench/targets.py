@@ -8,8 +8,19 @@ from typing import Final
 
 from bench import middleware, pageload
 from bench.clients import contest
+from bench.proxies import CACHED, DIRECT, NGHTTPX, NGINX
 from bench.rounds import Result
-from bench.sample import Figure, Ratio, Sample, by_p50, by_p99, by_processor, by_rate, ratio
+from bench.sample import (
+    Figure,
+    Ratio,
+    Sample,
+    added_milliseconds,
+    by_p50,
+    by_p99,
+    by_processor,
+    by_rate,
+    ratio,
+)
 from bench.servers import BASELINE, LEARNING
 
 FAST: Final = ("h2corn", "granian")
@@ -28,6 +39,7 @@ class Target:
         figure: What of a sample is compared.
         less: Whether less is better.
         ours: Whose figure it is.
+        added: Whether the difference of the figures counts, in milliseconds, and not their ratio.
     """
 
     scenario: str
@@ -36,11 +48,13 @@ class Target:
     figure: Figure = by_rate
     less: bool = False
     ours: str = BASELINE
+    added: bool = False
 
     @property
     def wanted(self) -> str:
         """The bound in words."""
-        return f"{'at most' if self.less else 'at least'} {self.bound:g}"
+        unit = " ms" * self.added
+        return f"{'at most' if self.less else 'at least'} {self.bound:g}{unit}"
 
     def measured(self, result: Result) -> Ratio | None:
         """Against the best of the rivals that were measured; None where a side is missing."""
@@ -61,7 +75,8 @@ class Target:
 
     def _against_best(self, result: Result, figure: Figure, *, less: bool) -> Ratio | None:
         ours = result.samples.get(self.ours, [])
-        each = [ratio(ours, result.samples.get(rival, []), figure) for rival in self.rivals]
+        compared = added_milliseconds if self.added else ratio
+        each = [compared(ours, result.samples.get(rival, []), figure) for rival in self.rivals]
         found = [one for one in each if one is not None]
         if not found:
             return None
@@ -92,12 +107,31 @@ TARGETS: Final = (
         less=True,
         ours=pageload.Way.PUSH,
     ),
+    *[
+        Target(name, (rival,), bound, figure=_per_processor_second)
+        for name, rival, bound in (
+            ("proxy", NGHTTPX, 0.4),
+            ("proxy", NGINX, 0.6),
+            ("proxy-100x1", NGHTTPX, 0.5),
+            ("proxy-100x1", NGINX, 0.5),
+        )
+    ],
+    *[
+        Target(name, (BASELINE,), 2.0, figure=_per_processor_second, ours=CACHED)
+        for name in ("proxy", "proxy-100x1", "proxy-100k")
+    ],
+    Target("proxy-rest", (DIRECT,), 1.0, figure=by_p50, less=True, added=True),
+    Target("pushes-cached", ("nghttpd",), 0.4, figure=_per_processor_second, ours=CACHED),
     Target("client-gets", ("httpx",), 5.0),
     Target("client-gets-serial", ("httpx",), 5.0),
     *[Target(name, ("curl",), 0.5) for name in ("client-download", "client-download-tls")],
     Target("h2c-start", (contest.PYTHON,), 2.0, figure=by_p50, less=True, ours=contest.H2C),
 )
-_WORDS: Final[dict[Figure, str]] = {by_p99: "p99", by_p50: "time"}
+_WORDS: Final[dict[Figure, str]] = {
+    by_p99: "p99",
+    by_p50: "time",
+    _per_processor_second: "by processor time",
+}
 
 
 def markdown(results: Sequence[Result]) -> str:

@@ -17,7 +17,17 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 CORPUS: Final = ROOT / "fuzz" / "corpus"
 FOUND: Final = ROOT / ".fuzz"
-NAMES: Final = ("frames", "server", "client", "links", "push", "http1")
+NAMES: Final = (
+    "frames",
+    "server",
+    "client",
+    "links",
+    "push",
+    "http1",
+    "upstream",
+    "upstream_http2",
+    "page",
+)
 
 _MAX_INPUT: Final = 4096
 _MAX_SECONDS_EACH: Final = 10

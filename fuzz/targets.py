@@ -12,9 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fuzz.http1 import talk
+from fuzz.upstream import hear, hear_http2
 from headstart.config import ClientLimits, WireLimits
+from headstart.deliver.preload import link_value
 from headstart.deliver.push import PushBuilder
 from headstart.errors import LocalProtocolError, StreamGone
+from headstart.learn import Sighting
+from headstart.learn.safety import bad_target
+from headstart.pages.codings import KNOWN, undo
+from headstart.pages.markup import read_markup
 from headstart.server.ahead import push_target
 from headstart.wire import links
 from headstart.wire.client import ClientConnection
@@ -24,6 +30,7 @@ from headstart.wire.events import (
     PromiseReceived,
     RequestReceived,
     ResponseReceived,
+    WebSocketRequested,
 )
 from headstart.wire.fields import response_fields, valid_target
 from headstart.wire.frames import PREFACE, ConnectionFrames, Direction, Frame, FrameDecoder
@@ -80,15 +87,25 @@ def _decoded(parts: list[bytes]) -> list[Frame]:
 
 def server(data: bytes) -> None:
     """`wire.server`: never raises, and answers in frames whatever comes."""
-    wire = ServerConnection(WireLimits(), 0.0)
+    wire = ServerConnection(WireLimits(), 0.0, websockets=True)
     seen = FrameDecoder(Direction.SENT, preface=False)
     for now, part in enumerate([PREFACE, *_split(data)]):
         for event in wire.receive(part, float(now)):
             if isinstance(event, RequestReceived):
                 _answer(wire, event)
+            elif isinstance(event, WebSocketRequested):
+                _accept(wire, event)
             elif isinstance(event, DataReceived):
                 wire.acknowledge(len(event.data), event.stream_id)
         _write(wire, seen)
+
+
+def _accept(wire: ServerConnection, request: WebSocketRequested) -> None:
+    assert valid_target(request.target)
+    try:
+        wire.respond(request.stream_id, response_fields(200, []), False)
+    except StreamGone:
+        return
 
 
 def _answer(wire: ServerConnection, request: RequestReceived) -> None:
@@ -139,21 +156,26 @@ def link(data: bytes) -> None:
     assert len(found) <= data.count(b"<")
     target, _, uses = data.decode("utf-8", "surrogateescape").partition("\n")
     crossorigin, _, rest = uses.partition("\n")
-    kind, _, integrity = rest.partition("\n")
+    kind, integrity, nonce, media, candidates, sizes = [*rest.split("\n"), *[""] * 6][:6]
     made: Any = Link
     written = made(
         target,
-        as_="style",
+        as_="image",
         crossorigin=crossorigin or None,
         type=kind,
         integrity=integrity,
+        nonce=nonce,
+        media=media,
+        imagesrcset=candidates,
+        imagesizes=sizes,
     ).field_value()
 
     (read,) = links.parse(written)
     assert written.isascii()
     assert written.decode().isprintable()
     assert read.target == links.escape_target(target)
-    assert read.as_ == "style"
+    assert read.as_ == "image"
+    assert (read.get("media") or "") == media
 
 
 def push(data: bytes) -> None:
@@ -207,6 +229,36 @@ def http1(data: bytes) -> None:
     talk(_split(data))
 
 
+def upstream(data: bytes) -> None:
+    """`proxy.http1` and `proxy.forwarding`: any bytes from an upstream that was asked."""
+    hear(data[0] if data else 0, _split(data))
+
+
+def upstream_http2(data: bytes) -> None:
+    """`proxy.http2` and `client`: any frames from an upstream that was asked."""
+    hear_http2(_split(data))
+
+
+def page(data: bytes) -> None:
+    """`pages`: any bytes as a page, after a line that says its coding and encoding."""
+    first, _, body = data.partition(b"\n")
+    coding, _, charset = first.decode("latin-1").partition(" ")
+    undone = undo(body, coding if coding in KNOWN else "", 65_536)
+    if undone is None:
+        return
+    content, _ = undone
+    assert len(content) <= 65_536
+    markup = read_markup(content, "https://localhost/a/b?c", charset)
+    targets = [*(each.target for each in markup.named), *markup.alternatives]
+    assert len(targets) <= 128
+    for target in targets:
+        assert bad_target(target, 2048) is None
+    for each in markup.named:
+        link = link_value(Sighting(each.target, each.kind), each)
+        assert link.isascii()
+        assert link.decode().isprintable()
+
+
 TARGETS: Final = {
     "frames": Target(frames),
     "server": Target(server),
@@ -214,4 +266,7 @@ TARGETS: Final = {
     "links": Target(link, (LinkError,)),
     "push": Target(push, (LocalProtocolError,)),
     "http1": Target(http1),
+    "upstream": Target(upstream),
+    "upstream_http2": Target(upstream_http2),
+    "page": Target(page),
 }

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import selectors
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -77,13 +78,18 @@ class SkippingLoop(asyncio.SelectorEventLoop):
         return super().time() + self._skipped
 
     async def skip(self, seconds: float, steps: int) -> None:
-        """Let so much time pass, in equal steps; what becomes due is done after each."""
+        """Let so much time pass, in equal steps; what becomes due is done after each.
+
+        There are more steps where they would be as long as what a server takes for a standstill.
+        """
+        steps = max(steps, math.ceil(seconds / _LONGEST_STEP))
         for _ in range(steps):
             self._skipped += seconds / steps
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
 
 
+_LONGEST_STEP = 0.4
 SKIPPING = f"{__name__}:{SkippingLoop.__name__}"
 _TURNS = 3
 """After so many the loop has called what was due."""

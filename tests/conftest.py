@@ -1,5 +1,8 @@
 """What every test gets: its own data folder, Ctrl-C, a count of what was skipped for want of peers.
 
+Also which tests `make test` leaves to `make test-all` (`--quick`), and the order in which files go
+to the processes that run tests side by side.
+
 Changes the environment of the whole run: HEADSTART_DATA points into a temporary folder, so that no
 test reads or writes the user's development CA. A shell starts what runs in the background with
 Ctrl-C ignored, and so would be every program that a test starts and interrupts.
@@ -8,13 +11,35 @@ Ctrl-C ignored, and so would be every program that a test starts and interrupts.
 from __future__ import annotations
 
 import os
+import pwd
+import resource
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import peers
 from tests.peers import SKIP_PREFIX
+
+_OPEN_FILES = 4096
+_TESTS = Path(__file__).parent
+# What `--quick` leaves out by its place: benchmarks, real servers, random peers. Tests that call
+# `tests.peers.peer` leave themselves out, and so do those that are marked slow.
+_LEFT_TO_ALL = ("bench", "fuzz", "fuzzing", "servers")
+# Files that take longest, so that none of them is begun when all others are done.
+_LONGEST = (
+    "fuzzing/test_http2.py",
+    "h2c/command/test_init.py",
+    "servers/test_h2c.py",
+    "h2c/test_rows.py",
+    "fuzzing/test_transcripts.py",
+    "cli/test_map.py",
+    "servers/test_large.py",
+    "bench/test_soak.py",
+    "server/test_attacks.py",
+)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -24,10 +49,47 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
-def pytest_configure() -> None:
-    """Say what is wrong before anything is collected, and be patient with slow machines."""
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this process one of a user without an entry in the password database, and without HOME.
+
+    As in a container that runs with a user id of its own.
+    """
+
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("HEADSTART_DATA", "HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of `make test`."""
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="leave out benchmarks, random peers, and whatever needs a peer or takes minutes",
+    )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes run tests with `-n auto`: one more than cores, since tests wait."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say what is wrong before anything is collected, and be patient with slow machines.
+
+    Some tests are a thousand clients, and an ordinary user often has 1,024 open files at first.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < _OPEN_FILES:
+        most = hard if 0 <= hard < _OPEN_FILES else _OPEN_FILES
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     from tests.fuzzing import profile
 
+    peers.left_out = config.getoption("quick")
     assert profile.WANTED >= 0
     # An example that takes long, or is long in the making, is no failure.
     settings.register_profile(
@@ -38,12 +100,27 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave what takes minutes to CI."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what takes minutes to CI, and begin with what takes longest."""
+    if config.getoption("quick"):
+        left_out = [item for item in items if _is_left_to_all(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _is_left_to_all(item)]
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        items.sort(key=lambda item: _rank(item.path))
     if not os.environ.get("CI"):
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="slow: runs in CI, or with CI=1"))
+
+
+def _is_left_to_all(item: pytest.Item) -> bool:
+    return "slow" in item.keywords or item.path.relative_to(_TESTS).parts[0] in _LEFT_TO_ALL
+
+
+def _rank(path: Path) -> int:
+    name = path.relative_to(_TESTS).as_posix()
+    return _LONGEST.index(name) if name in _LONGEST else len(_LONGEST)
 
 
 def _missing_peer(report: pytest.TestReport) -> str | None:
@@ -54,12 +131,21 @@ def _missing_peer(report: pytest.TestReport) -> str | None:
     return reason.removeprefix(SKIP_PREFIX).split()[0] if reason.startswith(SKIP_PREFIX) else None
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     """Say how many tests did not run because a peer is not installed, and which."""
     missed = [_missing_peer(report) for report in terminalreporter.getreports("skipped")]
     names = [name for name in missed if name]
-    if names:
+    if config.getoption("quick"):
+        terminalreporter.write_line(
+            f"{len(names)} tests that need a peer were left to `make test-all`, and so were "
+            "benchmarks, real servers, random peers, and what takes minutes."
+        )
+    elif names:
         distinct = ", ".join(sorted(set(names)))
         terminalreporter.write_line(
-            f"{len(names)} tests skipped for want of a peer, not installed: {distinct}", yellow=True
+            f"{len(names)} tests skipped for want of a peer, not installed: {distinct}. "
+            "On Debian, `make peers` installs them.",
+            yellow=True,
         )

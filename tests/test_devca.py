@@ -18,7 +18,7 @@ import pytest
 from cryptography import x509
 
 from headstart import certificates, devca
-from headstart.devca import DevCaError, DevCertificate
+from headstart.devca import DevCaError, DevCertificate, trust_command
 from tests.peers import peer
 
 NOW = datetime.now(UTC)
@@ -423,3 +423,32 @@ def test_java_accepts_the_certificate(home: Path, tmp_path: Path) -> None:
         )  # fmt: skip
 
     assert answer.stdout == "trusted", answer.stderr
+
+
+def test_command_adds_the_ca_to_the_database_that_browsers_read(home: Path, tmp_path: Path) -> None:
+    certutil = peer("certutil")
+    made = devca.ensure()
+    own = {"HOME": str(tmp_path), "PATH": f"{Path(certutil).parent}:/usr/bin:/bin"}
+
+    for _ in range(2):
+        subprocess.run(
+            ["sh", "-c", trust_command(made.ca_certfile)],
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=True,
+            env=own,
+        )
+
+    listed = subprocess.run(
+        [certutil, "-d", f"sql:{tmp_path}/.pki/nssdb", "-L", "-n", "headstart", "-a"],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert x509.load_pem_x509_certificate(listed.stdout) == x509.load_pem_x509_certificate(
+        made.ca_certfile.read_bytes()
+    )
+
+
+def test_command_quotes_a_folder_with_spaces() -> None:
+    assert trust_command(Path("/my data/ca.pem")).endswith(" -i '/my data/ca.pem'")

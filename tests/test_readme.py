@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent, indent
 
+from headstart.devca import trust_command
 from tests.h2c.room import room, wait_until
 from tests.ports import free_port
 from tests.server.live import environment, serving
@@ -199,3 +200,9 @@ def test_client_example_takes_the_push(tmp_path: Path) -> None:
 
     said = done.stdout.strip()
     assert f"prints `{said}`" in README
+
+
+def test_command_for_browsers_is_the_one_that_the_demo_prints() -> None:
+    command = trust_command(Path("~/.local/share/headstart/dev-ca/ca.pem")).replace("'", "")
+
+    assert f"```\n{command}\n```" in README

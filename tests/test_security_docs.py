@@ -56,11 +56,30 @@ def test_reasons_are_there() -> None:
     assert len(words) > 10
 
 
+HONEST = "honest traffic that comes closest, and passes"
+FUNCTION = re.compile(r"^(?:async )?def (test_\w+)\(", flags=re.MULTILINE)
+
+
 def test_tests_are_there() -> None:
-    section = DOCUMENT.partition("## Which test holds which limit")[2]
-    named = re.findall(r"`((?:[a-z_/0-9]+\.py)?(?:::)?(?:test_\w+)?)`", section)
-    assert len(named) > 20
-    for name in filter(None, named):
-        path, _, function = name.partition("::") if ".py" in name else ("", "", name)
-        text = (TESTS / (path or "server/test_attacks.py")).read_text()
-        assert not function or f"def {function}(" in text, name
+    """By file and name, by name where no two files have it, or whole files."""
+    defined = {
+        str(path.relative_to(TESTS)): set(FUNCTION.findall(path.read_text()))
+        for path in TESTS.rglob("test_*.py")
+    }
+    pattern = r"`(?:tests/)?((?:[a-z_0-9]+/)*test_\w+\.py)?(?:::)?(test_\w+)?`"
+    named = [pair for pair in re.findall(pattern, DOCUMENT) if any(pair)]
+    assert len(named) > 100
+    for path, function in named:
+        within = [path] if path else defined
+        found = [one for one in within if not function or function in defined.get(one, ())]
+        assert len(found) == 1, (path, function, found)
+
+
+def test_each_attack_stands_beside_honest_traffic_that_passes() -> None:
+    heads = r"^\| (?:attack|client) \| (.*?) \|.*\n\|[-|]+\|\n((?:\|.*\n)+)"
+    tables = re.findall(heads, DOCUMENT, re.MULTILINE)
+
+    assert [head for head, _ in tables] == [HONEST] * 7
+    for _, rows in tables:
+        for row in rows.splitlines():
+            assert re.search(r"`\S*test_\w+`", row.split(" | ")[1]), row

@@ -7,6 +7,7 @@ applications are in it too.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from headstart.store.base import StoreError
 from headstart.store.offline import saved
 from tests.peers import peer
 from tests.ports import free_port
-from tests.server.apps import Headers
+from tests.server.apps import Headers, Receive, Scope, Send, body, lifespan, start
 from tests.server.live import PATIENCE, ServerProcess, certificate, serving, until
 from tests.server.raw import RawClient
 from tests.visits import (
@@ -130,6 +131,38 @@ def test_demo_pushes_all_to_nghttps_second_load_and_nothing_to_a_conditional_one
     assert conditional[0] == set()
 
 
+# A page that nobody knows yet.
+
+
+def test_nghttps_first_load_is_pushed_what_the_html_names_while_the_rest_is_made() -> None:
+    asked: set[str] = set()
+    arrived = asyncio.Condition()
+    assets = {SITE + "a.css": "text/css", SITE + "b.js": "text/javascript"}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        path = scope["path"]
+        await send(start(200, answer_head(assets.get(path, "text/html"))))
+        if path in assets:
+            async with arrived:
+                asked.add(path)
+                arrived.notify_all()
+            await send(body(b"/* */"))
+            return None
+        names = f"<link rel=stylesheet href={SITE}a.css><script src={SITE}b.js></script>"
+        await send(body(names.encode(), more_body=True))
+        async with arrived, asyncio.timeout(PATIENCE):
+            await arrived.wait_for(lambda: asked == set(assets))
+        await send(body(b"<p>the end"))
+        return None
+
+    with visited(app, tls=True) as site:
+        first = nghttp(site.live.url, "-H", "accept: text/html")
+
+    assert first == (set(assets), set())
+
+
 # The demo, frame by frame.
 
 SECURE = {"tls": True}
@@ -140,7 +173,10 @@ def taught() -> Iterator[Visited]:
     """The demo's site, after its first visitor."""
     options = ServerOptions(limits=WireLimits(max_pushes_per_request=12))
     with visited(
-        demo_app, deliver=DeliverOptions(max_assets=12), tls=True, server={"options": options}
+        demo_app,
+        deliver=DeliverOptions(max_assets=12, push_named=False),
+        tls=True,
+        server={"options": options},
     ) as site:
         first = site.visit(SITE, sorted(EVERYTHING))
         assert (first.ahead, set(first.asked)) == ([], EVERYTHING)
@@ -402,9 +438,9 @@ def kept(path: Path) -> bool:
 # WSGI.
 
 
-def test_wsgi_application_gets_all_of_it() -> None:
+def test_wsgi_application_gets_all_of_it(tmp_path: Path) -> None:
     site = ["tests.visited_wsgi:app", "--interface", "wsgi", "--learn-control-share", "0"]
-    with serving(*site, "--store", os.devnull) as server:
+    with serving(*site, "--store", str(tmp_path / "learned.sqlite3")) as server:
         port = server.port
         first = wsgi_load(port)
         loads_until_pushed(lambda: set(wsgi_load(port).promised))

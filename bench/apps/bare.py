@@ -15,9 +15,15 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
+# With `--cache` only assets are stored, and pushed from there.
+_CACHEABLE = [(b"cache-control", b"max-age=3600")]
 _ANSWERS = {
     path: (
-        [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())],
+        [
+            (b"content-type", b"text/plain"),
+            (b"content-length", str(len(body)).encode()),
+            *(_CACHEABLE if path in ASSETS else ()),
+        ],
         body,
     )
     for path, body in BODIES.items()

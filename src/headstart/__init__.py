@@ -1,9 +1,10 @@
 """Headstart sends a page's assets before the client asks for them.
 
-    PushBuilder, push   an application pushes what a page needs (HTTP/2 Server Push)
-    hint, Link          an application hints what a page needs (103 Early Hints)
-    HeadstartMiddleware learns what pages need and sends it ahead, in any ASGI server
+    PushBuilder, push   an application pushes the assets of a page (HTTP/2 Server Push)
+    hint, Link          an application hints the assets of a page (103 Early Hints)
+    HeadstartMiddleware learns the assets of pages and sends them ahead, in any ASGI server
     Client, SyncClient  an HTTP/2 client that takes pushes
+    Proxy               an ASGI application that asks an upstream server
 
 Names are imported when they are first used: `import headstart` alone loads nothing, so that the
 `h2c` command starts quickly.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from headstart.deliver.push import push as push
     from headstart.errors import HeadstartError as HeadstartError
     from headstart.middleware import HeadstartMiddleware as HeadstartMiddleware
+    from headstart.proxy import Proxy as Proxy
     from headstart.reasons import Refusal as Refusal
     from headstart.wire.links import Link as Link
 
@@ -34,6 +36,7 @@ _HOMES = {
     "HeadstartMiddleware": "headstart.middleware",
     "Hint": "headstart.deliver.outcome",
     "Link": "headstart.wire.links",
+    "Proxy": "headstart.proxy",
     "Push": "headstart.deliver.outcome",
     "PushBuilder": "headstart.deliver.push",
     "PushState": "headstart.deliver.outcome",
@@ -49,6 +52,7 @@ __all__ = [
     "HeadstartMiddleware",
     "Hint",
     "Link",
+    "Proxy",
     "Push",
     "PushBuilder",
     "PushState",
@@ -65,3 +69,7 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

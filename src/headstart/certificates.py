@@ -1,12 +1,11 @@
-"""X.509 for the development CA: what `devca` stores, made and judged here.
+"""X.509 for the development CA: make and check the certificates that `devca` stores.
 
-Pure: certificates, keys and a time in, certificates or a yes or no out; reads and changes nothing.
-Called by `devca` only, and only when a certificate has to be looked at, because `cryptography` is
-slow to load.
+Pure: takes certificates, keys and a time, and returns certificates or a verdict. Called by `devca`
+only when a certificate has to be checked, because `cryptography` is slow to load.
 
-The CA is limited (RFC 5280, 4.2.1.10) to loopback names, so that a stolen CA key signs nothing that
-anybody else would be fooled by. Python 3.13 verifies strictly by default, hence the key identifiers
-and the criticality of each extension (RFC 5280, 4.2).
+The CA is limited (RFC 5280, 4.2.1.10) to loopback names, so that a stolen CA key can impersonate
+no other host. Python 3.13 verifies strictly by default, hence the key identifiers and the
+criticality of each extension (RFC 5280, 4.2).
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class KeyPair:
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """The private key as PEM (PKCS #8), not encrypted."""
+    """Return the private key as PEM (PKCS #8), not encrypted."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -51,17 +50,17 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:
-    """The certificate as PEM."""
+    """Return the certificate as PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
-    """A private key on P-256, the one curve that every TLS client takes."""
+    """Make a private key on P-256, the one curve that every TLS client supports."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the CA may vouch for `host`: localhost, a name below it, 127.0.0.0/8 or ::1."""
+    """Return true if the CA may sign for `host`: localhost, a name below it, 127.0.0.0/8, ::1."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -70,7 +69,7 @@ def is_loopback(host: str) -> bool:
 
 
 def load_certificate(pem: bytes) -> x509.Certificate | None:
-    """The certificate, or None where `pem` is not one."""
+    """Parse a certificate; return None if `pem` is not one."""
     try:
         return x509.load_pem_x509_certificate(pem)
     except ValueError:
@@ -78,7 +77,7 @@ def load_certificate(pem: bytes) -> x509.Certificate | None:
 
 
 def load_key(pem: bytes) -> ec.EllipticCurvePrivateKey | None:
-    """The private key, or None where `pem` is not one that we could have written."""
+    """Parse a private key; return None if `pem` is not a key of the kind that we write."""
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError):
@@ -87,12 +86,12 @@ def load_key(pem: bytes) -> ec.EllipticCurvePrivateKey | None:
 
 
 def belong_together(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> bool:
-    """Whether `key` is the private half of what `certificate` certifies."""
+    """Return true if `key` is the private key of `certificate`."""
     return certificate.public_key() == key.public_key()
 
 
 def is_current(certificate: x509.Certificate, now: datetime) -> bool:
-    """Whether `certificate` is valid at `now` (aware), and for RENEW_BEFORE more."""
+    """Return true if `certificate` is valid at `now` (aware), and for RENEW_BEFORE more."""
     starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return starts <= now and now + RENEW_BEFORE < ends
 
@@ -100,7 +99,7 @@ def is_current(certificate: x509.Certificate, now: datetime) -> bool:
 def vouches_for(
     authority: x509.Certificate, leaf: x509.Certificate, hosts: Iterable[str], now: datetime
 ) -> bool:
-    """Whether `leaf` is current, names exactly `hosts`, and is signed by `authority`."""
+    """Return true if `leaf` is current, names exactly `hosts`, and is signed by `authority`."""
     try:
         leaf.verify_directly_issued_by(authority)
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -110,7 +109,7 @@ def vouches_for(
 
 
 def make_authority(now: datetime) -> KeyPair:
-    """A CA of its own, which can sign server certificates for loopback names and nothing else."""
+    """Make a CA that can sign server certificates for loopback names only."""
     key = new_key()
     # The name carries the year and a number, so that a browser's list tells two of them apart.
     serial = x509.random_serial_number()
@@ -129,7 +128,7 @@ def make_authority(now: datetime) -> KeyPair:
 def issue(
     authority: KeyPair, key: ec.EllipticCurvePrivateKey, hosts: Iterable[str], now: datetime
 ) -> x509.Certificate:
-    """A server certificate for `key` and `hosts` that ends no later than its authority."""
+    """Issue a server certificate for `key` and `hosts` that ends no later than its authority."""
     issuer = authority.certificate
     issuer_id = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     ends = min(now - _CLOCK_SKEW + LEAF_LIFETIME, issuer.not_valid_after_utc)
@@ -151,7 +150,7 @@ def issue(
 def _builder(
     subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, now: datetime
 ) -> x509.CertificateBuilder:
-    """What the CA and a leaf have in common."""
+    """Return a builder with the fields that the CA and a leaf share."""
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

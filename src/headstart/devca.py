@@ -1,8 +1,8 @@
 """The development CA: TLS for loopback names without a warning and without a flag.
 
-`headstart demo` calls `ensure` and serves with what it returns; `h2c` and `headstart.Client` call
-`ca_certificate` and trust it for loopback names only. That call loads nothing but this module, so
-that the command starts quickly.
+`headstart demo` calls `ensure`, serves with its result, and prints `trust_command`; `h2c` and
+`headstart.Client` call `ca_certificate` and trust it for loopback names only. That call loads
+nothing but this module and `folders`, so that the command starts quickly.
 
 Reads and changes one folder, `dev-ca` (0700) in the user's data folder, or in $HEADSTART_DATA:
 
@@ -11,14 +11,15 @@ Reads and changes one folder, `dev-ca` (0700) in the user's data folder, or in $
     lock                                held while any of them is written
 
 Keys are readable by nobody else (0600) from the moment that they exist. A file is replaced as a
-whole, and the server's key outlives its certificates, so that whoever reads the pair at any moment
-reads two halves that belong together.
+whole, and the server's key outlives its certificates, so that a process that reads the pair at any
+time gets matching halves.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.errors import HeadstartError
+from headstart.errors import ConfigurationError, HeadstartError
+from headstart.folders import data_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -53,22 +55,21 @@ class DevCertificate:
 
 
 def folder() -> Path:
-    """Where the development CA is kept, whether it exists yet or not."""
-    named = os.environ.get("HEADSTART_DATA")
-    if named:
-        return Path(named).absolute() / "dev-ca"
-    import platformdirs
+    """Return where the development CA is kept, whether it exists yet or not.
 
-    return Path(platformdirs.user_data_dir("headstart", appauthor=False)) / "dev-ca"
+    Raises:
+        ConfigurationError: This user has no home folder.
+    """
+    return data_folder() / "dev-ca"
 
 
 def ca_certificate() -> Path | None:
-    """The development CA's certificate (PEM), or None where there is none that can be trusted."""
-    home = folder()
-    certificate = home / "ca.pem"
+    """Return the development CA's certificate (PEM), or None if none can be trusted."""
     try:
+        home = folder()
+        certificate = home / "ca.pem"
         trusted = certificate.is_file() and _nobody_else_writes(home)
-    except OSError:
+    except (OSError, ConfigurationError):
         return None
     return certificate if trusted else None
 
@@ -82,6 +83,7 @@ def ensure(hosts: Sequence[str] = LOOPBACK_HOSTS, *, now: datetime | None = None
 
     Raises:
         DevCaError: A host is not a loopback name, or the folder cannot be used.
+        ConfigurationError: This user has no home folder.
     """
     wanted = tuple(dict.fromkeys(host.lower() for host in hosts))
     _refuse_other_names(wanted)
@@ -98,6 +100,18 @@ def ensure(hosts: Sequence[str] = LOOPBACK_HOSTS, *, now: datetime | None = None
             hint="Make the folder writable, or name another one in HEADSTART_DATA.",
         ) from error
     return DevCertificate(home / "localhost.pem", home / "localhost-key.pem", home / "ca.pem")
+
+
+def trust_command(ca_certfile: Path) -> str:
+    """Return the shell command that makes Chromium and Chrome on Linux trust the CA, for this user.
+
+    They read the user's NSS database. `certutil` makes it where there is none, but not its folder.
+    """
+    certificate = shlex.quote(str(ca_certfile))
+    return (
+        'mkdir -p "$HOME/.pki/nssdb" && '
+        f'certutil -d sql:"$HOME/.pki/nssdb" -A -t C,, -n headstart -i {certificate}'
+    )
 
 
 def _refuse_other_names(hosts: Sequence[str]) -> None:
@@ -123,7 +137,7 @@ def _make_folder(home: Path) -> None:
 
 
 def _nobody_else_writes(home: Path) -> bool:
-    """Whoever can write the CA's certificate decides what this user's clients trust."""
+    """Refuse a folder that others can write to: the CA decides which servers clients trust."""
     status = home.stat()
     return status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
@@ -140,7 +154,7 @@ def _locked(home: Path) -> Iterator[None]:
 
 
 def _is_complete(home: Path, hosts: Sequence[str], now: datetime) -> bool:
-    """Whether all that a server and its clients need is there, valid, and belongs together."""
+    """Return true if the files for a server and its clients exist, are valid, and match."""
     from headstart import certificates
 
     authority = certificates.load_certificate(_read(home / "ca.pem"))
@@ -156,7 +170,7 @@ def _is_complete(home: Path, hosts: Sequence[str], now: datetime) -> bool:
 
 
 def _complete(home: Path, hosts: Sequence[str], now: datetime) -> None:
-    """Make what is missing. The caller holds the lock."""
+    """Make the missing files. The caller holds the lock."""
     from headstart import certificates
 
     # Another process may have done it while this one waited for the lock.
@@ -168,7 +182,7 @@ def _complete(home: Path, hosts: Sequence[str], now: datetime) -> None:
 
 
 def _authority(home: Path, now: datetime) -> KeyPair:
-    """The CA that is there, or a new one where it is missing, damaged or about to end."""
+    """Return the CA, a new one if it is missing, damaged or about to end."""
     from headstart import certificates
 
     certificate = certificates.load_certificate(_read(home / "ca.pem"))
@@ -187,7 +201,7 @@ def _authority(home: Path, now: datetime) -> KeyPair:
 
 
 def _server_key(home: Path) -> ec.EllipticCurvePrivateKey:
-    """The server's key, made once: a certificate that is renewed certifies the same one."""
+    """Return the server's key, made once: a renewed certificate certifies the same key."""
     from headstart import certificates
 
     path = home / "localhost-key.pem"
@@ -199,7 +213,7 @@ def _server_key(home: Path) -> ec.EllipticCurvePrivateKey:
 
 
 def _read(path: Path) -> bytes:
-    """The file's content, b"" where there is no such file."""
+    """Return the file's content, b"" if it does not exist."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -209,7 +223,7 @@ def _read(path: Path) -> bytes:
 def _replace(path: Path, content: bytes, mode: int) -> None:
     """Write `content` beside `path`, then rename it: a reader sees the old file or the new one.
 
-    The caller holds the lock, so a file of the temporary name is what a killed process left.
+    The caller holds the lock, so a file with the temporary name is from a killed process.
     """
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)

@@ -15,15 +15,18 @@ from __future__ import annotations
 
 
 class HeadstartError(Exception):
-    """Base of the tree.
+    """Base of all errors.
 
     Attributes:
-        hint: What the user can do next, one sentence, or "" where there is nothing to say.
+        hint: Advice for the user in one sentence, or "". It is also a note (PEP 678), so a
+            traceback shows it; `str(error)` does not include it.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            self.add_note(hint)
 
 
 class ConfigurationError(HeadstartError):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bench import jobs as module
 from bench import pageload
 from bench.clients.contest import Contest
-from bench.jobs import ClientsJob, Effort, PageJob, RoundsJob, jobs
+from bench.jobs import ClientsJob, Effort, PageJob, ProxyJob, RoundsJob, jobs
 from bench.pageload import FLOOR, Load, Table, Way
 from bench.rounds import Plan, Result
 from bench.sample import LoadFailed
 from bench.scenarios import SCENARIOS, Scenario, named
-from bench.servers import PEERS
+from bench.servers import PEERS, ServerFailed
 
 USUAL = Effort(None, None, quick=False)
 
@@ -121,3 +123,47 @@ def test_page_loads_that_fail_are_a_result_too(
     monkeypatch.setattr(pageload, "measure_loads", loads)
 
     assert run_page(tmp_path).failures == {"push": "the server hung up"}
+
+
+def test_proxies_are_measured_in_front_of_one_upstream(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    upstreams: list[Path] = []
+    measured: list[tuple[int, Path]] = []
+
+    @contextmanager
+    def upstream(folder: Path) -> Iterator[SimpleNamespace]:
+        upstreams.append(folder)
+        yield SimpleNamespace(port=1234)
+
+    def measure(plan: Plan, folder: Path, _: object, done: Callable[[Result], None]) -> None:
+        measured.append((len(plan.peers), folder))
+        for each in plan.scenarios:
+            done(Result(each))
+
+    monkeypatch.setattr("bench.proxies.upstream", upstream)
+    monkeypatch.setattr(module, "measure", measure)
+    found: list[Result] = []
+
+    (job,) = jobs([scenario("proxy"), scenario("pushes-cached")], PEERS, USUAL)
+    job.run(tmp_path, lambda *_: None, found.append)
+
+    assert isinstance(job, ProxyJob)
+    assert upstreams == [tmp_path]
+    assert measured == [(5, tmp_path / "0"), (3, tmp_path / "1")]
+    assert [result.scenario.name for result in found] == ["proxy", "pushes-cached"]
+    assert job.steps == (5 + 3) * 6
+
+
+def test_upstream_that_does_not_start_is_a_result_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def upstream(_: Path) -> None:
+        raise ServerFailed("nginx is not installed")
+
+    monkeypatch.setattr("bench.proxies.upstream", upstream)
+    found: list[Result] = []
+
+    ProxyJob([scenario("proxy")], 1, 0.1).run(tmp_path, lambda *_: None, found.append)
+
+    assert found[0].failures == {"headstart": "no upstream: nginx is not installed"}

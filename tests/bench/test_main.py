@@ -84,6 +84,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(jobs, "measure", measure)
     monkeypatch.setattr(jobs.ClientsJob, "run", lambda *_: None)
     monkeypatch.setattr(command, "describe", lambda _peers: MACHINE)
+    monkeypatch.setattr(command, "which", lambda name: f"/usr/bin/{name}")
     return asked
 
 

@@ -1,4 +1,4 @@
-"""The frame walker that counts pushes, fed with hand-made frames."""
+"""The frame checker that counts pushes, fed with hand-made frames."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ def page_with_pushes(page: int, first: int) -> bytes:
 
 
 def started(pages: int = 1) -> Walker:
-    walker = Walker(FIELDS)
-    walker.start(pages)
-    return walker
+    checker = Walker(FIELDS)
+    checker.start(pages)
+    return checker
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000, 10**6])
 def test_pushes_are_counted_however_the_bytes_are_cut(size: int) -> None:
-    walker, answer = started(), page_with_pushes(1, 2)
+    checker, answer = started(), page_with_pushes(1, 2)
 
     for at in range(0, len(answer), size):
-        walker.feed(answer[at : at + size])
+        checker.feed(answer[at : at + size])
 
-    assert (walker.done, walker.errors, walker.data) == (10, 0, 10 * len(ASSET))
+    assert (checker.done, checker.errors, checker.data) == (10, 0, 10 * len(ASSET))
 
 
 def test_next_page_is_asked_for_with_the_last_push_and_not_before() -> None:
-    walker, answer = started(), page_with_pushes(1, 2)
+    checker, answer = started(), page_with_pushes(1, 2)
     last = len(frame(DATA, END_STREAM, 20, ASSET))
 
-    walker.feed(answer[:-last])
-    before = walker.take()
-    walker.feed(answer[-last:])
+    checker.feed(answer[:-last])
+    before = checker.take()
+    checker.feed(answer[-last:])
 
     assert before == b""
-    assert walker.take() == frame(HEADERS, 5, 3, FIELDS)
+    assert checker.take() == frame(HEADERS, 5, 3, FIELDS)
 
 
 def test_start_asks_for_as_many_pages_as_told() -> None:
@@ -63,50 +63,50 @@ def test_start_asks_for_as_many_pages_as_told() -> None:
 
 
 def test_a_push_that_was_reset_is_an_error() -> None:
-    walker = started()
+    checker = started()
 
-    walker.feed(promise(1, 2) + frame(RST_STREAM, 0, 2, bytes(4)))
+    checker.feed(promise(1, 2) + frame(RST_STREAM, 0, 2, bytes(4)))
 
-    assert (walker.done, walker.errors) == (0, 1)
+    assert (checker.done, checker.errors) == (0, 1)
 
 
 def test_pushes_that_were_never_promised_are_errors() -> None:
-    walker = started()
+    checker = started()
 
-    walker.feed(frame(HEADERS, 5, 1, b"\x88"))
+    checker.feed(frame(HEADERS, 5, 1, b"\x88"))
 
-    assert walker.errors == len(ASSETS)
+    assert checker.errors == len(ASSETS)
 
 
 def test_reset_behind_the_end_of_a_stream_changes_nothing() -> None:
-    walker = started()
-    walker.feed(page_with_pushes(1, 2))
+    checker = started()
+    checker.feed(page_with_pushes(1, 2))
 
-    walker.feed(frame(RST_STREAM, 0, 1, bytes(4)))
+    checker.feed(frame(RST_STREAM, 0, 1, bytes(4)))
 
-    assert (walker.done, walker.errors) == (10, 0)
+    assert (checker.done, checker.errors) == (10, 0)
 
 
 def test_settings_and_ping_are_acknowledged_but_not_acknowledgements() -> None:
-    walker = started()
+    checker = started()
 
-    walker.feed(frame(SETTINGS, 0, 0) + frame(SETTINGS, 1, 0) + frame(PING, 0, 0, b"12345678"))
+    checker.feed(frame(SETTINGS, 0, 0) + frame(SETTINGS, 1, 0) + frame(PING, 0, 0, b"12345678"))
 
-    assert walker.take() == frame(SETTINGS, 1, 0) + frame(PING, 1, 0, b"12345678")
+    assert checker.take() == frame(SETTINGS, 1, 0) + frame(PING, 1, 0, b"12345678")
 
 
 def test_goaway_ends_the_run_with_its_error_code() -> None:
-    walker = started()
+    checker = started()
 
-    walker.feed(frame(GOAWAY, 0, 0, bytes(4) + (11).to_bytes(4, "big")))
+    checker.feed(frame(GOAWAY, 0, 0, bytes(4) + (11).to_bytes(4, "big")))
 
-    assert walker.goaway == 11
+    assert checker.goaway == 11
 
 
 def test_window_is_given_back_before_it_runs_dry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.pushes._TOP_UP", 1000)
-    walker = started()
+    checker = started()
 
-    walker.feed(promise(1, 2) + frame(DATA, 0, 2, bytes(1024)))
+    checker.feed(promise(1, 2) + frame(DATA, 0, 2, bytes(1024)))
 
-    assert walker.take() == window_update(1024)
+    assert checker.take() == window_update(1024)

@@ -127,3 +127,21 @@ def test_machine_and_time_are_described() -> None:
 
     assert "- A processor, 2 cores, 4 GiB; Linux" in text
     assert "- 2026-01-01, commit abc" in text
+
+
+def test_proxies_have_a_table_of_processor_time_and_of_times_at_rest() -> None:
+    load, rest = (scenario(Part.PROXY, kind) for kind in (Kind.REQUESTS, Kind.REST))
+    slow = Sample(1.0, 1, 0, 0, processor=1e-3, p50=2e-4, p99=5e-4)
+    found = [
+        Result(load, {"headstart": samples(100), "nginx": samples(200)}),
+        Result(rest, {"headstart": [slow], "upstream": [slow]}, failures={"nginx": "gone"}),
+    ]
+
+    text = markdown(MACHINE, found)
+
+    assert row(text, "Reverse proxies", 0) == ["", "headstart", "nginx", "upstream"]
+    assert row(text, "Reverse proxies", 2) == [load.title, "20.0 µs", "20.0 µs", "-"]
+    assert row(text, "Reverse proxies", 3)[1:] == [
+        "0.20 / 0.50 ms", "failed [1]", "0.20 / 0.50 ms",
+    ]  # fmt: skip
+    assert "Answers and pushes" not in text

@@ -100,3 +100,33 @@ def test_what_is_met_or_was_not_measured_is_not_missed() -> None:
     assert missed([rates(headstart=[100.0], uvicorn=[50.0])]) == [
         "bare against uvicorn: 2.00, wanted at least 5"
     ]
+
+
+def test_time_that_is_added_is_a_difference_in_milliseconds() -> None:
+    rest = next(target for target in TARGETS if target.added)
+    scenario = named(rest.scenario)
+    assert scenario is not None
+    took = {rest.ours: 0.0032, rest.rivals[0]: 0.0025}
+    result = Result(scenario, {name: [Sample(1, 1, 0, 0, p50=p50)] for name, p50 in took.items()})
+
+    found = rest.measured(result)
+
+    assert found is not None
+    assert found.middle == pytest.approx(0.7)
+    assert rest.is_met(result)
+    assert rest.wanted == "at most 1 ms"
+    assert rest.measured(Result(scenario)) is None
+
+
+def test_processor_time_can_be_what_is_wanted() -> None:
+    target = next(each for each in TARGETS if each.scenario == "proxy")
+    scenario = named("proxy")
+    assert scenario is not None
+    used = {target.ours: 4e-3, target.rivals[0]: 1e-3}
+    made = {name: [Sample(100, 100, 0, 0, processor=each)] for name, each in used.items()}
+
+    found = target.measured(Result(scenario, made))
+
+    assert found is not None
+    assert found.middle == pytest.approx(0.25)
+    assert target.by_processor_time(Result(scenario, made)) is None

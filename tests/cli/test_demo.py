@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from headstart import devca
+from headstart.devca import trust_command
 from tests.cli.command import assert_one_line, headstart_says, said_in_process
 from tests.ports import free_port
 from tests.server.live import ServerProcess, certificate, running
@@ -69,6 +70,7 @@ def test_demo_serves_the_echo_with_a_certificate_that_the_development_ca_vouches
         assert post(client) == b"I received the following data: hello"
         assert f"https://localhost:{port}" in server.log
         assert f"h2c connect localhost:{port}\n" in server.log
+        assert trust_command(devca.folder() / "ca.pem") in server.log
         assert os.stat(devca.folder() / "localhost-key.pem").st_mode & 0o777 == 0o600
 
 
@@ -76,6 +78,7 @@ def test_demo_in_cleartext_says_how_to_connect() -> None:
     with demo("--cleartext") as (server, port), RawClient(port) as client:
         assert post(client) == b"I received the following data: hello"
         assert f"h2c connect http://localhost:{port}\n" in server.log
+        assert "certutil" not in server.log
 
 
 def test_demo_takes_a_certificate_of_the_users_own() -> None:

@@ -54,6 +54,37 @@ def test_error_of_the_tree_becomes_one_line_with_its_hint() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["serv", "main:app"], "No such command 'serv'. Did you mean serve?"),
+        (["xyz"], "No such command 'xyz'. Commands are serve, proxy, map, cache, replay, demo."),
+        (["map", "exprot"], "No such command 'exprot'. Did you mean export?"),
+        (["--verson"], "--version"),
+    ],
+)
+def test_command_that_there_is_not_is_told_which_there_are(
+    arguments: list[str], message: str
+) -> None:
+    result = CliRunner().invoke(cli.main, arguments)
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["map"], ["map", "never", "/a.css"], ["demo"]])
+def test_user_without_a_home_folder_is_told_in_one_line(
+    homeless: None, arguments: list[str]
+) -> None:
+    result = CliRunner().invoke(cli.main, arguments)
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: this user has no home folder to keep data in. "
+        "Set HEADSTART_DATA to a folder of yours, or HOME.\n"
+    )
+
+
+@pytest.mark.parametrize(
     ("arguments", "spared"),
     [
         (["--help"], ("uvicorn", "headstart.learn", "headstart.store", "asyncio")),

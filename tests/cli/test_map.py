@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from headstart.cli.rows import all_rows
-from headstart.learn import Kind, Row, Sighting, Standing, Tally
+from headstart.learn import Cause, Finding, Kind, Row, Sighting, Standing, Tally
 from headstart.learn.records import PageRecord
 from headstart.store import offline
 from tests.cli.command import assert_one_line, headstart_says, on_a_terminal
 from tests.learn.site import ASSETS, ORIGIN, STYLE, Site
 from tests.server.live import environment, serving, until
 from tests.server.raw import RawClient
+from tests.visits import NO_PUSH
 
 BOLD, DIM = "\x1b[1m", "\x1b[2m"
 
@@ -52,6 +53,21 @@ def known(store: Path) -> dict[tuple[str, str], Row]:
 # Shown.
 
 
+def test_why_says_in_words_what_a_page_is_sent_and_what_keeps_its_site_back(store: Path) -> None:
+    found = Finding(ORIGIN, Cause.NO_STORE, "/static/*", time.time())
+    offline.tell([found], store, warn=print)
+
+    before = said("--store", store, "--why", "/about").splitlines()
+    behind = said("--store", store, "/about", "--why").splitlines()
+    everything = said("--store", store, "--why").splitlines()
+
+    assert before == behind
+    assert before[0] == f"{ORIGIN}/about"
+    assert f"  {STYLE}: sent by push, 103 or Link: this page's clients ask for it" in before
+    told = f"  {ORIGIN}: Assets under /static/* are not learned: their responses say Cache-Control"
+    assert before[-1] == everything[-1] == f"{told}: no-store."
+
+
 def test_table_has_each_page_with_its_assets(store: Path) -> None:
     lines = said("--store", store).splitlines()
 
@@ -80,6 +96,29 @@ def test_terminal_has_colour_and_its_width_is_kept_to(store: Path, columns: int)
     table = plain.partition("\n\n")[0].splitlines()
     assert len(table) > 8
     assert max(map(len, table)) <= columns
+
+
+@pytest.mark.parametrize(
+    ("columns", "asset", "lines"),
+    [(80, "/style.css", 1), (80, "/assets/" + "a" * 40 + ".css", 2), (40, "/style.css", 2)],
+)
+def test_narrow_terminal_cuts_neither_the_asset_nor_why(
+    tmp_path: Path, columns: int, asset: str, lines: int
+) -> None:
+    site = Site()
+    for _ in range(3):
+        site.visit("/about/the/people", [asset])
+    store = tmp_path / "learned.sqlite3"
+    offline.tell(list(site.learner.export()), store, warn=print)
+
+    _, shown = on_a_terminal("map", "--store", str(store), columns=columns, NO_COLOR="1")
+
+    table = shown.partition("\n\n")[0].splitlines()
+    assert table[1].split() == ["likely", "views", "send?", "asset"]
+    page = table.index("/about/the/people")
+    found = " ".join(table[page + 1 : page + 1 + lines]).split(maxsplit=4)
+    assert found[2:4] == ["send", asset]
+    assert found[4] == "this page's clients ask for it"
 
 
 def test_one_page_is_shown_by_path_by_url_and_with_the_options_behind(store: Path) -> None:
@@ -186,13 +225,15 @@ def test_reader_that_leaves_is_no_error(store: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["forgte", "/"], "neither a page"),
+        (["forgte", "/"], "Did you mean forget?"),
+        (["xyz", "/"], "neither a page"),
         (["example.org/about"], "neither a page"),
         (["/about", "/more"], "unexpected extra argument"),
-        (["forget", "about"], "is no page"),
-        (["pin", "about", "/a.css"], "is no page"),
+        (["forget", "about"], "is not a page"),
+        (["pin", "about", "/a.css"], "is not a page"),
         (["pin", "/about"], "Missing argument 'ASSET'"),
         (["--learn-likely", "0"], "--learn-likely"),
+        (["--learn-likely", "2"], "--learn-likely"),
     ],
 )
 def test_wrong_call_is_exit_status_2(arguments: list[str], word: str) -> None:
@@ -241,6 +282,21 @@ def test_asset_is_pinned_before_any_server_ran(tmp_path: Path) -> None:
     assert "you pinned it" in said("--store", new)
 
 
+@pytest.mark.parametrize("asset", [STYLE, ORIGIN + STYLE])
+def test_bar_of_a_known_asset_says_no_more(store: Path, asset: str) -> None:
+    for _ in range(2):
+        assert said("never", asset, "--store", store) == f"{asset} is never sent.\n"
+
+
+@pytest.mark.parametrize("asset", ["/typo.css", "https://other.example" + STYLE])
+def test_bar_of_an_asset_that_no_page_has_is_kept_and_says_so(store: Path, asset: str) -> None:
+    said("pin", "/about", "/typo.css", "--store", store)
+    for _ in range(2):
+        printed = said("never", asset, "--store", store)
+
+        assert printed.startswith(f"{asset} is never sent.\nNo known page has it so far; ")
+
+
 def test_asset_is_barred(store: Path) -> None:
     said("never", STYLE, "--store", store)
 
@@ -251,7 +307,7 @@ def test_asset_is_barred(store: Path) -> None:
 @pytest.mark.parametrize(
     ("order", "word"),
     [
-        (["pin", "/", "/data.json"], "no stylesheet"),
+        (["pin", "/", "/data.json"], "not a stylesheet"),
         (["pin", "/", "no-slash.css"], "cannot be sent ahead"),
         (["pin", "/", "https://cdn.example/a.css"], "not on the origin"),
         (["never", "//cdn.example/a.css"], "cannot be sent ahead"),
@@ -271,6 +327,19 @@ def test_file_of_another_program_is_one_line(tmp_path: Path) -> None:
     connection.close()
 
     assert_one_line(headstart_says("map", "--store", str(other)), str(other), "not written by")
+
+
+@pytest.mark.parametrize("order", [[], ["/"], ["pin", "/", "/a.css"], ["export"]])
+def test_file_of_the_users_own_is_left_as_it_is(tmp_path: Path, order: list[str]) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("A letter.")
+
+    for _ in range(2):
+        done = headstart_says("map", "--store", str(notes), *order)
+        assert_one_line(done, f"{notes} is not a file of headstart", "Name another file")
+
+    assert notes.read_text() == "A letter."
+    assert list(tmp_path.iterdir()) == [notes]
 
 
 # Moved.
@@ -326,6 +395,68 @@ def test_file_that_is_no_map_is_one_line_and_changes_nothing(
     assert not new.exists()
 
 
+def test_configuration_of_another_server_is_written_and_its_size_is_told(
+    store: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "headstart.conf"
+    order = ["map", "export", "--format", "nginx", "--store", str(store)]
+
+    status, shown, told = headstart_says(*order)
+    headstart_says(*order, str(file))
+
+    assert status == 0
+    assert file.read_text() == shown
+    assert f"</{STYLE[1:]}>; rel=preload; as=style" in shown
+    assert told == "2 pages with 8 links.\n"
+
+
+def test_configuration_says_how_much_is_left_out(tmp_path: Path) -> None:
+    site = Site()
+    for page in ("/", "/p/1", "/p/2"):
+        for _ in range(3):
+            site.visit(page, ASSETS)
+    store = tmp_path / "learned.sqlite3"
+    offline.tell(list(site.learner.export()), store, warn=print)
+
+    _, _, told = headstart_says("map", "export", "--format", "haproxy", "--store", str(store))
+
+    assert told == "3 pages with 12 links; the comments say why 2 entries are left out.\n"
+
+
+def test_configuration_takes_the_options_of_learning(store: Path) -> None:
+    order = ["map", "--store", str(store), "--learn-likely", "1", "export", "--format", "caddy"]
+
+    said_so = headstart_says(*order)
+
+    assert_one_line(said_so, "there is nothing to export", "`headstart map` shows what is known")
+
+
+def test_nothing_to_export_is_said_with_a_reason(tmp_path: Path) -> None:
+    site = Site()
+    for _ in range(3):
+        site.visit("/a b", ASSETS)
+    store = tmp_path / "learned.sqlite3"
+    offline.tell(list(site.learner.export()), store, warn=print)
+
+    said_so = headstart_says("map", "export", "--format", "apache", "--store", str(store))
+
+    assert_one_line(said_so, "there is nothing to export; /a b: servers refuse such a path")
+
+
+def test_configuration_is_for_one_origin(store: Path) -> None:
+    order = ["map", "export", "--format", "h2o", "--store", str(store)]
+
+    right = headstart_says(*order, "--origin", ORIGIN + "/")
+    wrong = headstart_says(*order, "--origin", "https://www.example.net")
+
+    assert right == headstart_says(*order)
+    assert_one_line(wrong, "nothing is known of https://www.example.net", f"Known are {ORIGIN}")
+
+
+def test_export_is_written_to_standard_output_of_any_name(store: Path) -> None:
+    assert said("export", "--store", store, "/dev/stdout") == said("export", "--store", store)
+
+
 @pytest.mark.parametrize("order", [["import", "none.jsonl"], ["export", "none/map.jsonl"]])
 def test_file_that_is_not_there_is_one_line(store: Path, tmp_path: Path, order: list[str]) -> None:
     path = tmp_path / order[1]
@@ -355,7 +486,8 @@ def promised(client: RawClient) -> set[bytes]:
 
 def visit(port: int) -> None:
     """Load the demo's page and two of its assets as a browser would."""
-    with RawClient(port, address="127.0.0.2") as client:
+    # With pushes it would be sent what the page names.
+    with RawClient(port, NO_PUSH, address="127.0.0.2") as client:
         assert promised(client) == set()
         for target, kind in ((b"/site/style.css", b"style"), (b"/site/timing.js", b"script")):
             referer = b"http://localhost/site/"
@@ -381,5 +513,6 @@ def test_running_server_is_shown_and_obeys(tmp_path: Path) -> None:
                 return promised(client) == {b"/site/style.css", b"/site/paper.svg"}
 
         until(obeys, "what was ordered")
+        # The views of these visits go on, and end as the server does.
         said("forget", page, "--store", store)
-        assert page not in {row["page"] for row in json.loads(said("--json", "--store", store))}
+    assert page not in {row["page"] for row in json.loads(said("--json", "--store", store))}

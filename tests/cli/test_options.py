@@ -51,6 +51,7 @@ def test_no_control_views_can_be_asked_for() -> None:
         ("max-connections-per-address", 0),
         ("max-unused-connections", 0),
         ("max-memory", 0),
+        ("wsgi-gather", 0),
         ("max-memory", 64_000_000_000),
     ],
 )
@@ -79,3 +80,20 @@ def test_some_can_be_left_out_or_not_shown() -> None:
 
     assert "window" not in [option.name for option in options]
     assert all(option.hidden for option in options)
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong", "message"),
+    [
+        ("redirect-http", "x", "'x' is not a valid integer."),
+        ("max-connections", "1.5", "'1.5' is not a valid integer."),
+        ("idle-timeout", "soon", "'soon' is not a valid number."),
+        ("wsgi-gather", "much", "'much' is not a size: give bytes"),
+    ],
+)
+def test_value_of_another_kind_is_told_in_plain_words(
+    option: str, wrong: str, message: str
+) -> None:
+    command = click.Command("command", params=[*derived(ServerOptions)])
+
+    assert message in CliRunner().invoke(command, [f"--{option}", wrong]).output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,13 +18,21 @@ import pytest
 from headstart.learn.records import PageRecord
 from headstart.store import offline
 from tests.cli.command import PATIENCE, assert_one_line, headstart_says, on_a_terminal
-from tests.learn import traces
+from tests.learn.logs.test_balancers import APPLICATION
 from tests.server.live import environment, serving, until
 from tests.server.raw import RawClient
 
 SITE = "https://www.shop.example"
 ASSETS = ("/style.css", "/app.js", "/logo.svg")
-NAMES = ["Headstart", "Jetty's filter, 2 s", "Jetty's filter, 4 s", "everything ever seen"]
+NAMES = [
+    "Headstart",
+    "the map alone",
+    "Jetty's filter, 2 s",
+    "Jetty's filter, 4 s",
+    "Jetty's filter, 2 s, query in key",
+    "Jetty's filter, 4 s, query in key",
+    "everything ever seen",
+]
 NAVIGATION = [(b"sec-fetch-dest", b"document"), (b"sec-fetch-mode", b"navigate")]
 
 Request = tuple[int, str, str, str]
@@ -144,9 +153,9 @@ def test_table_has_a_line_for_each_way_and_what_the_words_mean(tmp_path: Path) -
     assert lines[0] == f"{log}: 13 lines, 1 could not be read"
     assert lines[1] == "3 page views, 3 of them with sub-requests; 9 sub-requests to foresee"
     assert lines[3].split() == ["recall", "precision", "rendering", "sent", "wasted", "of", "bytes"]
-    assert [line[: len(name)] for line, name in zip(lines[4:8], NAMES, strict=True)] == NAMES
+    assert [line[: len(name)] for line, name in zip(lines[4:11], NAMES, strict=True)] == NAMES
     assert lines[4].split()[1:] == ["66.7%", "100.0%", "100.0%", "6", "0", "B", "0.0%"]
-    assert len({len(line) for line in lines[3:8]}) == 1
+    assert len({len(line) for line in lines[3:11]}) == 1
     assert any(line.startswith("recall:") for line in lines)
 
 
@@ -177,20 +186,6 @@ def test_options_of_learning_are_taken(tmp_path: Path) -> None:
     assert scores(log, "--learn-max-assets", "1")["Headstart"]["sent"] == 2
 
 
-def test_trace_of_real_traffic_comes_to_what_is_wanted() -> None:
-    path = traces.folder() / traces.SEMICOMPLETE
-    if not path.exists():
-        pytest.skip(f"the trace {path.name} is not in {path.parent}")
-
-    found = scores(str(path))
-
-    assert list(found) == NAMES
-    ours, jetty = found["Headstart"], found["Jetty's filter, 2 s"]
-    assert ours["recall"] >= 0.70
-    assert ours["rendering_precision"] >= 0.90
-    assert ours["recall"] > jetty["recall"]
-
-
 def test_terminal_has_a_bar_that_comes_to_its_end(tmp_path: Path) -> None:
     log = written(tmp_path / "access.log", json_lines(visits(*range(250))))
 
@@ -204,7 +199,120 @@ def test_terminal_has_a_bar_that_comes_to_its_end(tmp_path: Path) -> None:
     assert "\x1b[1m" not in plain
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_standard_input_is_read(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "headstart.cli", "replay", name],
+        input=combined(visits(1, 2, 3)),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env=environment(),
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{name}: 12 lines, 0 could not be read\n3 page views")
+
+
+def test_pipe_of_the_shell_is_read(tmp_path: Path) -> None:
+    log = written(tmp_path / "a.log.gz", combined(visits(1, 2, 3)))
+
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f'"$1" -m headstart.cli replay <(zcat "$2") {log}',
+            "-",
+            sys.executable,
+            log,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env=environment(),
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "12 lines, 0 could not be read\n" + log in done.stdout
+
+
 # What goes wrong.
+
+
+def test_standard_input_twice_is_one_line() -> None:
+    assert_one_line(headstart_says("replay", "-", "-"), "standard input can be read once")
+
+
+def test_common_log_is_said_to_teach_nothing(tmp_path: Path) -> None:
+    lines = combined(visits(1, 2)).splitlines()
+    log = written(tmp_path / "a.log", "".join(f"{' '.join(line.split()[:10])}\n" for line in lines))
+
+    assert_one_line(headstart_says("replay", log), f"{log} have no Referer", "combined format")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "hint"),
+    [
+        (APPLICATION, [], "behind them"),
+        (
+            "#Fields: date time cs-uri-stem sc-status\n2026-03-02 12:00 /a 200\n",
+            [],
+            "cs(Referer)",
+        ),
+        ('{"time": 1, "uri": "/", "status": 200}\n', [], "add the request's Referer"),
+        ("1 / 200\n", ["--format", "$msec $request_uri $status"], "$http_referer"),
+    ],
+    ids=["alb", "iis", "json", "given"],
+)
+def test_log_without_referers_is_told_how_to_have_them(
+    tmp_path: Path, text: str, options: list[str], hint: str
+) -> None:
+    log = written(tmp_path / "a.log", text)
+
+    assert_one_line(headstart_says("replay", *options, log), f"{log} have no Referer", hint)
+
+
+def test_lines_of_any_format_are_read_as_the_server_says_that_it_writes_them(
+    tmp_path: Path,
+) -> None:
+    form = "log_format own '$remote_addr|$time_local|$request|$status|$http_referer';"
+    parts = re.compile(r'(\S+) - - \[(.*?)\] "(.*?)" (\d+) \d+ "(.*?)" .*')
+    lines = parts.sub(r"\1|\2|\3|\4|\5", combined(visits(1, 4)))
+    log = written(tmp_path / "own.log", lines)
+
+    status, shown, err = headstart_says("replay", "--format", form, log)
+
+    assert status == 0, err
+    assert f"{log}: 8 lines, 0 could not be read" in shown
+
+
+def test_format_that_is_not_the_logs_is_told(tmp_path: Path) -> None:
+    log = written(tmp_path / "a.log", combined(visits(1, 2)))
+
+    other = headstart_says("replay", "--format", "$msec|$request|$status|x", log)
+    none = headstart_says("replay", "--format", "combined", log)
+
+    assert_one_line(other, "nothing in", "Give --format as the server wrote this file.")
+    assert_one_line(none, "'combined' has no variable such as $remote_addr or %h")
+
+
+@pytest.mark.parametrize("start", ["", "{", "192.0.2.1 - - ["])
+def test_one_long_line_costs_no_memory(tmp_path: Path, start: str) -> None:
+    log = written(tmp_path / "a.log", start + "a" * 20_000_000)
+    limited = 'ulimit -v 1000000 && exec "$0" -m headstart.cli replay "$1"'
+
+    done = subprocess.run(
+        ["sh", "-c", limited, sys.executable, log],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env=environment(),
+    )
+
+    assert_one_line((done.returncode, done.stdout, done.stderr), f"nothing in {log}")
 
 
 def test_missing_file_is_one_line() -> None:
@@ -237,6 +345,8 @@ def test_unknown_format_is_one_line_and_saves_nothing(tmp_path: Path, text: str)
     said = headstart_says("replay", good, log, "--save", str(store))
 
     assert_one_line(said, f"nothing in {log}", "JSON lines, HAR")
+    line = text.splitlines()[0]
+    assert (f"begins with {line}." in said[2]) is (line.isprintable() and '"log"' not in line)
     assert not store.exists()
 
 
@@ -312,6 +422,7 @@ def test_what_was_learned_starts_a_server_warm(tmp_path: Path) -> None:
         ([], "https://shop.example"),
         (["--origin", SITE], SITE),
         (["--origin", "HTTP://LOCALHOST:8000/"], "http://localhost:8000"),
+        (["--origin", "https://straße.test"], "https://xn--strae-oqa.test"),
     ],
 )
 def test_origin_is_the_log_s_or_the_one_that_is_given(
@@ -343,7 +454,7 @@ def test_origin_that_is_none_is_one_line(tmp_path: Path, origin: str) -> None:
 
     done = headstart_says("replay", log, "--save", str(store), "--origin", origin)
 
-    assert_one_line(done, f"{origin} is no origin")
+    assert_one_line(done, f"{origin} is not an origin")
     assert not store.exists()
 
 
@@ -359,3 +470,14 @@ def test_store_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     done = headstart_says("replay", log, "--save", f"{log}/learned.sqlite3")
 
     assert_one_line(done, "cannot be used")
+
+
+def test_log_that_is_named_as_the_store_is_left_as_it_is(tmp_path: Path) -> None:
+    log = written(tmp_path / "access.log", combined(visits(1)))
+    older = written(tmp_path / "access.log.1", combined(visits(2)))
+
+    done = headstart_says("replay", "--save", older, log)
+
+    assert_one_line(done, f"{older} is not a file of headstart", "Name another file")
+    assert Path(older).read_text() == combined(visits(2))
+    assert len(list(tmp_path.iterdir())) == 2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.cli.rows import all_rows, because, is_waste, rows_of, split
-from headstart.learn import How, Learner, LearnOptions, Row, Standing
+from headstart.cli.rows import all_rows, because, is_waste, reasons_of, rows_of, split
+from headstart.learn import Cause, Finding, How, Learner, LearnOptions, Row, Standing
 from tests.learn.site import ASSETS, IMAGE, ORIGIN, SCRIPT, STYLE, Site
 
 
@@ -108,8 +108,33 @@ def test_page_that_wastes_what_it_is_sent_says_so() -> None:
     assert not any(one.sent for one in rows)
 
 
+def test_icon_is_asked_for_and_not_sent() -> None:
+    site = Site()
+    for _ in range(2):
+        site.visit("/", [STYLE, "/favicon-32x32.png"])
+
+    rows = {one.asset: one for one in rows_of(site.learner, "/")}
+
+    assert rows[STYLE].sent
+    assert not rows["/favicon-32x32.png"].sent
+    assert because(rows["/favicon-32x32.png"]).startswith("an icon")
+    assert not is_waste(rows["/favicon-32x32.png"])
+
+
+def test_page_that_borrows_an_icon_is_not_sent_it() -> None:
+    site = Site()
+    for page in ("/a", "/b", "/c"):
+        site.visit(page, [STYLE, "/favicon-32x32.png"])
+
+    rows = {one.asset: one.sent for one in rows_of(site.learner, "/never-seen")}
+
+    assert rows == {STYLE: True, "/favicon-32x32.png": False}
+
+
 def test_each_reason_has_words_of_its_own() -> None:
-    words = {because(row(why, sent=why in ("page", "pattern", "site"))) for why in Standing}
+    words = {
+        because(row(why, sent=why in ("named", "page", "pattern", "site"))) for why in Standing
+    }
 
     assert len(words) == len(Standing)
     assert because(row(Standing.PAGE)) not in words
@@ -125,3 +150,44 @@ def test_options_of_the_server_decide() -> None:
 
     assert any(one.sent for one in all_rows(site.learner))
     assert not any(one.sent for one in all_rows(strict))
+
+
+def test_reasons_say_how_each_asset_is_sent_and_what_keeps_the_site_from_learning() -> None:
+    learner = visited("/", "/about")
+    learner.note(Finding(ORIGIN, Cause.HTTP_1, "", 100.0))
+    learner.note(Finding("https://other.example", Cause.NO_REFERER, "", 100.0))
+
+    lines = list(reasons_of(learner, "/about", 200.0))
+
+    assert lines[0] == f"{ORIGIN}/about"
+    assert f"  {STYLE}: sent by push, 103 or Link: this page's clients ask for it" in lines
+    assert lines[-2] == "What keeps Headstart from learning more:"
+    assert lines[-1].startswith(f"  {ORIGIN}: All requests come over HTTP/1.1")
+
+
+@pytest.mark.parametrize(
+    ("cache_control", "words"),
+    [("no-cache", "must not use it again"), ("", "nothing says how long"), (None, "never seen")],
+)
+def test_reasons_say_why_a_103_does_not_name_an_asset(
+    cache_control: str | None, words: str
+) -> None:
+    site = Site()
+    for _ in range(2):
+        view = site.open()
+        site.fetch(view, STYLE, cache_control=cache_control)
+        site.learner.sync(site.now + 60)
+
+    [line] = [line for line in reasons_of(site.learner, "/", 0.0) if STYLE in line and "by" in line]
+    assert words in line
+
+
+def test_reasons_of_all_sites_are_what_was_found_in_the_last_day() -> None:
+    learner = visited("/")
+    learner.note(Finding(ORIGIN, Cause.HTTP_1, "", 100.0))
+
+    assert len(list(reasons_of(learner, "", 200.0))) == 2
+    assert list(reasons_of(learner, "", 1e6)) == [
+        "Nothing is known that keeps Headstart from learning."
+    ]
+    assert "nothing is known of this page" in next(reasons_of(Learner(), "/x", 0.0))

@@ -9,13 +9,19 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from uvicorn.config import STARTUP_FAILURE
 
 from headstart import cli
 from headstart.cli import serve
 from headstart.config import DeliverOptions, ServerOptions, WireLimits
 from headstart.learn import LearnOptions
 from headstart.server.run import Learning
-from tests.cli.command import assert_one_line, headstart_says, said_in_process
+from tests.cli.command import (
+    assert_one_line,
+    headstart_says,
+    on_a_terminal,
+    said_in_process,
+)
 from tests.server.live import certificate, serving
 from tests.server.raw import RawClient
 
@@ -78,6 +84,48 @@ def test_key_without_a_certificate_is_one_line() -> None:
     said = headstart_says("serve", APP, "--ssl-keyfile", str(certificate().keyfile))
 
     assert_one_line(said, "--ssl-certfile")
+
+
+def test_user_without_a_home_folder_is_served_from_memory_and_told_so(
+    homeless: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Learning | None] = []
+    monkeypatch.setattr(
+        serve, "run_server", lambda _app, _options, learning, **_: taken.append(learning)
+    )
+
+    result = CliRunner().invoke(cli.main, ["serve", APP])
+
+    assert result.exit_code == 0
+    assert "kept in memory" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert [learning and learning.store for learning in taken] == [None]
+    assert taken[0] is not None
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_log_on_a_terminal_has_colour_unless_its_user_wants_none(
+    no_color: str, coloured: bool
+) -> None:
+    app = "tests.server.apps:fails_to_start"
+
+    status, shown = on_a_terminal("serve", app, "--port", "0", "--no-learn", NO_COLOR=no_color)
+
+    assert status == STARTUP_FAILURE
+    assert "Application startup failed" in shown
+    assert ("\x1b[" in shown) is coloured
+
+
+def test_folder_of_the_application_that_is_none_is_one_line() -> None:
+    assert_one_line(headstart_says("serve", APP, "--app-dir", "nowhere"), "--app-dir nowhere")
+
+
+def test_store_that_is_a_file_of_the_users_own_is_one_line(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("A letter.")
+
+    assert_one_line(headstart_says("serve", APP, "--store", str(notes)), str(notes), "another file")
+    assert notes.read_text() == "A letter."
 
 
 @pytest.mark.parametrize(
@@ -172,3 +220,20 @@ def test_application_is_found_in_app_dir_and_in_the_working_folder(tmp_path: Pat
             RawClient(server.port) as client,
         ):
             assert client.get(b"/x").body == b"/x over 2"
+
+
+def test_app_dir_comes_before_the_working_folder(tmp_path: Path) -> None:
+    named, current = tmp_path / "named", tmp_path / "current"
+    for folder in (named, current):
+        folder.mkdir()
+        (folder / "twice_app.py").write_text(
+            "from tests.server.apps import answer\n"
+            "async def app(scope, receive, send):\n"
+            f"    await answer(send, {folder.name.encode()!r})\n"
+        )
+    arguments = ["--app-dir", str(named), "--lifespan", "off"]
+    with (
+        serving("twice_app:app", *arguments, folder=current) as server,
+        RawClient(server.port) as client,
+    ):
+        assert client.get(b"/").body == b"named"

@@ -63,6 +63,7 @@ def test_one_is_singular_and_thousands_have_a_comma() -> None:
         "1 page",
         "2,000 pages",
     ]
+    assert [count(number, "entry", "entries") for number in (1, 2)] == ["1 entry", "2 entries"]
 
 
 def test_what_the_store_says_is_one_line_on_standard_error(

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from headstart.client.connection import H2Connection
+from headstart.client.connection import Http2ClientConnection
 from headstart.client.origin import Origin
 from headstart.client.response import Response
 from headstart.config import ClientLimits, WireLimits
@@ -83,7 +83,7 @@ class Peer:
         self.events: list[ServerEvent] = []
         self._decoder = ConnectionFrames(client=Direction.SENT)
         self.server = ServerConnection(wire_limits or WireLimits(), 0.0)
-        self.connection = H2Connection(
+        self.connection = Http2ClientConnection(
             ORIGIN, push=push, limits=limits or ClientLimits(), tap=self._tap
         )
         self.socket = FakeSocket(self.connection)
@@ -122,9 +122,10 @@ class Peer:
         quiet = 0
         while quiet < _TURNS:
             await asyncio.sleep(0)
-            quiet = 0 if self._carry() else quiet + 1
+            quiet = 0 if self.carry() else quiet + 1
 
-    def _carry(self) -> bool:
+    def carry(self) -> bool:
+        """Carry what both sides have to say now; whether there was anything."""
         written, self.socket.written = self.socket.written, []
         for data in written:
             self.events += self.server.receive(data, 0.0)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from headstart.client.connect import connect
-from headstart.client.connection import H2Connection
+from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import NotHttp2
 from headstart.client.origin import Origin
 from headstart.wire.frames import Direction
@@ -47,7 +47,7 @@ async def test_tap_is_told_of_bytes_and_of_the_end() -> None:
 
 
 async def test_tls_without_h2_ends_before_a_byte_is_written() -> None:
-    connection = H2Connection(Origin("https", "a.test", 443))
+    connection = Http2ClientConnection(Origin("https", "a.test", 443))
     socket = FakeSocket(connection)
 
     connection.connection_made(socket)
@@ -70,7 +70,7 @@ async def test_connection_knows_its_ends(servers: Servers) -> None:
 
 
 async def test_connection_that_was_never_made_has_no_ends() -> None:
-    connection = H2Connection(Origin("http", "a.test", 80))
+    connection = Http2ClientConnection(Origin("http", "a.test", 80))
 
     assert (connection.peername, connection.alpn) == (("", 0), None)
     await asyncio.wait_for(connection.aclose(), 1)

@@ -435,6 +435,19 @@ async def test_upgrade_carries_the_first_request(servers: Servers, name: str) ->
     assert posted.header("content-length") == "5000000"
 
 
+async def test_content_goes_to_apache_after_an_upgrade(servers: Servers) -> None:
+    # Apache closes an upgraded connection as soon as it idles.
+    url, path = servers("apache").clear, "/stored/upgraded.txt"
+    async with Client(url, upgrade=True) as client:
+        statuses = [(await client.put(path, b"content")).status]
+    async with Client(url, upgrade=True) as client:
+        stored = await client.get(path)
+        statuses += [(await client.put(path, b"more")).status for _ in range(20)]
+
+    assert stored.content == b"content"
+    assert set(statuses) <= {201, 204}
+
+
 async def test_waiting_content_goes_to_the_next_connection_after_a_goaway() -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield b"untouched"

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import AsyncIterator
+import ssl
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headstart import Client
 from headstart.client.connect import connect
-from headstart.client.connection import H2Connection
+from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import (
     ConnectFailed,
     NotHttp2,
@@ -21,6 +25,7 @@ from headstart.client.errors import (
     TlsFailed,
 )
 from headstart.client.origin import Origin
+from headstart.errors import ConfigurationError
 from tests.client.live import Nghttpd, certificates, nghttpd, raw_server
 from tests.h2c.push_server import push_server
 from tests.ports import closed_port
@@ -104,6 +109,77 @@ async def test_localhost_is_both_addresses_though_the_resolver_knows_one(
         await connection.aclose()
 
 
+async def test_zone_of_an_address_chooses_the_link_and_is_not_sent() -> None:
+    with push_server(host="::1") as running:
+        async with Client(f"http://[::1%251]:{running.port}") as client:
+            response = await client.get("/x")
+            number = socket.if_nametoindex("lo")
+            with pytest.raises(ConnectFailed, match="there is no host"):
+                await client.get(f"http://[fe80::1%25none{number}]:{running.port}/")
+
+    assert response.status == 200
+    assert running.fields[":authority"] == f"[::1]:{running.port}"
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost.", "LOCALHOST."])
+async def test_name_with_a_final_dot_is_verified_without_it(host: str, tmp_path: Path) -> None:
+    files = certificates(tmp_path)
+    names: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certfile, files.keyfile)
+    context.set_alpn_protocols(["h2"])
+    context.sni_callback = lambda _, name, __: names.append(name)
+    with push_server(context, host="127.0.0.1") as running:
+        async with Client(f"https://{host}:{running.port}", cafile=files.cafile) as client:
+            response = await client.get("/x")
+
+    assert response.status == 200
+    assert names == ["localhost"]
+    assert running.fields[":authority"] == f"{host.lower()}:{running.port}"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks begin eagerly since Python 3.12")
+def test_tasks_may_begin_eagerly() -> None:
+    def parts() -> Iterator[bytes]:
+        yield from [b"a"] * 9
+        raise LookupError("mine")
+
+    async def ask(origin: str) -> list[bytes]:
+        if sys.version_info >= (3, 12):  # mypy does not know the marker
+            asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        async with Client(origin) as client:
+            posted = await client.post("/data", b"x" * 300_000)
+            others = await asyncio.gather(*[client.get(f"/{number}") for number in range(50)])
+            async with client.stream("GET", "/x") as left:
+                assert left.status == 200
+            with pytest.raises(LookupError, match="mine"):
+                await client.post("/data", parts())
+            return [posted.content, *(other.content for other in others)]
+
+    with push_server() as running:
+        contents = asyncio.run(ask(running.origin.replace("127.0.0.1", "localhost")))
+
+    assert len(contents) == 51
+
+
+async def test_certificates_are_read_on_another_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = []
+
+    def context(*arguments: object, **options: object) -> ssl.SSLContext:
+        threads.append(threading.current_thread())
+        raise ConfigurationError("enough")
+
+    module = sys.modules["headstart.client.connect"]  # the package has a function of that name
+    monkeypatch.setattr(module, "client_context", context)
+
+    with pytest.raises(ConfigurationError, match="enough"):
+        await connect(Origin("https", "example.test", 443))
+
+    assert threads != [threading.main_thread()]
+
+
 async def test_unknown_host_is_told() -> None:
     with pytest.raises(ConnectFailed, match="no host"):
         await connect(Origin("https", "no-such-host.invalid", 443))
@@ -172,7 +248,9 @@ async def test_server_that_is_killed_fails_its_requests_at_once(tmp_path: Path) 
 
 
 async def test_nothing_is_left_behind(server: Nghttpd) -> None:
-    connection: H2Connection | None = await connect(Origin("http", "localhost", server.port))
+    connection: Http2ClientConnection | None = await connect(
+        Origin("http", "localhost", server.port)
+    )
     assert connection is not None
     await (await connection.request("POST", "/page.html", content=b"x" * 100_000)).read()
     await connection.aclose()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ngh2 import ErrorCode
 
-from headstart.client.connection import H2Connection
+from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import (
     RequestFailed,
     TimedOut,
@@ -204,7 +204,7 @@ async def test_tap_sees_all_bytes_in_both_directions() -> None:
 
 async def test_the_tap_is_told_of_the_end_by_no_bytes() -> None:
     told: list[bytes] = []
-    connection = H2Connection(ORIGIN, tap=lambda direction, data, at: told.append(data))
+    connection = Http2ClientConnection(ORIGIN, tap=lambda direction, data, at: told.append(data))
 
     connection.connection_lost(None)
 

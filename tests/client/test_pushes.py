@@ -111,7 +111,11 @@ def test_vary_decides_with_the_promised_requests_fields(
     ("field", "answers"),
     [
         ((b"range", b"bytes=0-1"), False),
+        ((b"if-match", b'"a"'), False),
         ((b"if-none-match", b'"a"'), False),
+        ((b"if-range", b'"a"'), False),
+        ((b"if-modified-since", b"Thu, 01 Jan 2026 00:00:00 GMT"), False),
+        ((b"if-unmodified-since", b"Thu, 01 Jan 2026 00:00:00 GMT"), False),
         ((b"cache-control", b"no-cache"), False),
         ((b"cache-control", b"max-age=0, No-Store"), False),
         ((b"cache-control", b"no-transform"), True),

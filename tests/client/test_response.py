@@ -8,9 +8,9 @@ import pytest
 from ngh2 import ErrorCode
 
 from headstart.client.errors import RequestFailed, TimedOut
-from headstart.client.exchange import Exchange
-from headstart.client.patience import Patience
 from headstart.client.response import Push, Response
+from headstart.client.response_stream import ResponseStream
+from headstart.client.stalls import StallTimeouts
 from headstart.config import ClientLimits
 from headstart.errors import LocalProtocolError
 from tests.client.peer import Peer
@@ -20,20 +20,20 @@ class Owner:
     """Remembers what an exchange asks of its connection."""
 
     def __init__(self) -> None:
-        self.patience = Patience(asyncio.get_running_loop())
+        self.stall_timeouts = StallTimeouts(asyncio.get_running_loop())
         self.given_back: list[tuple[int, int]] = []
         self.cancelled = 0
 
     def give_back(self, stream_id: int, amount: int) -> None:
         self.given_back.append((stream_id, amount))
 
-    def cancel(self, exchange: Exchange) -> None:
+    def cancel(self, exchange: ResponseStream) -> None:
         del exchange
         self.cancelled += 1
 
 
-def exchange(owner: Owner, parent: int = 0) -> Exchange:
-    return Exchange(owner, 1, "GET", "/", asyncio.get_running_loop().time(), parent)
+def exchange(owner: Owner, parent: int = 0) -> ResponseStream:
+    return ResponseStream(owner, 1, "GET", "/", asyncio.get_running_loop().time(), parent)
 
 
 async def test_copy_is_read_without_touching_the_original() -> None:

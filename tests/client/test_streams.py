@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 from ngh2 import ErrorCode
 
-from headstart.client.errors import RequestFailed
+from headstart.client.errors import RequestFailed, TimedOut
 from headstart.config import ClientLimits, WireLimits
 from headstart.wire.events import Fields
+from tests.client import hostile
 from tests.client.peer import Peer
 
 
@@ -169,6 +170,55 @@ async def test_goaway_fails_what_is_above_it_and_lets_the_others_finish() -> Non
     assert await (await other).read() == b"page"
     assert peer.connection.closed
     assert "GOAWAY" in peer.connection.closed_reason
+
+
+_CALM = hostile.number(2**31 - 1, ErrorCode.ENHANCE_YOUR_CALM) + b"too_many_pings\n"
+_SHUT = hostile.number(0, ErrorCode.NO_ERROR) + b'{"reason":"BadCertificate"}'
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (
+            _CALM,
+            r"the server closed the connection \(after GOAWAY ENHANCE_YOUR_CALM: too_many_pings",
+        ),
+        (_SHUT, r'did not process the request \(GOAWAY NO_ERROR: {"reason":"BadCertificate"}\)'),
+        (hostile.number(1, ErrorCode.NO_ERROR), r"closed the connection \(after GOAWAY NO_ERROR\)"),
+    ],
+)
+async def test_error_repeats_what_the_server_said_in_its_goaway(
+    payload: bytes, message: str
+) -> None:
+    peer = await Peer.connected()
+    task, _ = await peer.asked()
+
+    peer.connection.data_received(hostile.frame(hostile.GOAWAY, 0, 0, payload))
+    peer.connection.connection_lost(None)
+
+    with pytest.raises(RequestFailed, match=message) as caught:
+        await task
+    assert str(caught.value).isprintable()
+
+
+async def test_connection_that_takes_no_requests_says_what_the_server_said() -> None:
+    peer = await Peer.connected()
+    await peer.asked()
+
+    peer.connection.data_received(hostile.frame(hostile.GOAWAY, 0, 0, _CALM))
+
+    with pytest.raises(RequestFailed, match="GOAWAY ENHANCE_YOUR_CALM: too_many_pings"):
+        await peer.connection.request("GET", "/late")
+
+
+async def test_time_out_after_a_goaway_says_what_the_server_said() -> None:
+    peer = await Peer.connected()
+    task, _ = await peer.asked(timeout=0.01)
+
+    peer.connection.data_received(hostile.frame(hostile.GOAWAY, 0, 0, _CALM))
+
+    with pytest.raises(TimedOut, match="after GOAWAY ENHANCE_YOUR_CALM: too_many_pings"):
+        await task
 
 
 async def test_lost_connection_fails_all_requests_at_once() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import inspect
 import socket
 import subprocess
 import sys
@@ -10,9 +12,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hyperframe.frame import HeadersFrame
 
-from headstart import SyncClient
+from headstart import Client, SyncClient
 from headstart.client.errors import ConnectFailed, RequestFailed, TimedOut
+from headstart.client.response import Push, Response
+from headstart.client.sync import SyncPush, SyncResponse
 from headstart.errors import ConfigurationError, LocalProtocolError
 from tests.h2c.frame_server import frame_server
 from tests.ports import closed_port
@@ -123,6 +128,82 @@ def test_nothing_is_left_of_a_client_that_is_closed(servers: Servers) -> None:
     assert during.isdisjoint(threading.enumerate())
     with pytest.raises(LocalProtocolError, match="closed"):
         client.get("/small.txt")
+
+
+_SAME_NAMES = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
+
+
+def members(cls: type) -> dict[str, object]:
+    """What users call or read, by the name that a class without an event loop has for it."""
+    names = [name for name in dir(cls) if not name.startswith("_") or name in _SAME_NAMES]
+    names += ["__init__"] if cls is Client else []
+    return {_SAME_NAMES.get(name, name): inspect.getattr_static(cls, name) for name in names}
+
+
+def parameters(member: object) -> list[tuple[str, object, object]]:
+    assert callable(member)
+    signature = inspect.signature(member)
+    return [(one.name, one.kind, one.default) for one in signature.parameters.values()]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(Client, SyncClient), (Response, SyncResponse), (Push, SyncPush)]
+)
+def test_everything_is_there_that_the_other_client_has(one: type, other: type) -> None:
+    with frame_server() as server, SyncClient(server.origin) as client:
+        server.on_request = lambda connection, stream_id, _: connection.answer(stream_id, b"ok")
+        response = client.get("/")
+    shown = {SyncResponse: set(dir(response)), SyncPush: {*dir(SyncPush), "request", "stream_id"}}
+
+    for name, member in members(one).items():
+        if inspect.isfunction(member):
+            assert parameters(getattr(other, name)) == parameters(member), name
+        else:
+            assert name in shown.get(other, dir(other)), name
+
+
+def test_response_may_be_closed_before_its_end() -> None:
+    with frame_server() as server, SyncClient(server.origin) as client:
+        server.on_request = lambda connection, stream_id, _: connection.send(
+            HeadersFrame(stream_id, connection.block(200), flags=["END_HEADERS"])
+        )
+
+        with client.stream("GET", "/") as page, page:
+            assert page.times.responded is not None
+
+        assert page.times.ended is None
+        assert client.refused_promises == {}
+        with pytest.raises(RequestFailed, match="cancelled"):
+            page.read()
+
+
+def test_client_that_was_not_closed_is_told_and_leaves_nothing() -> None:
+    with frame_server() as server:
+        server.on_request = lambda connection, stream_id, _: connection.answer(stream_id, b"ok")
+        before = set(threading.enumerate())
+        clients = [SyncClient(server.origin)]
+        clients[0].get("/")
+        (thread,) = set(threading.enumerate()) - before - set(server.threads)
+
+        with pytest.warns(ResourceWarning, match="a SyncClient was not closed"):
+            clients.clear()
+
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_response_of_a_client_that_is_forgotten_keeps_it() -> None:
+    with frame_server() as server:
+        server.on_request = lambda connection, stream_id, _: connection.answer(stream_id, b"ok")
+        client = SyncClient(server.origin)
+        response = client.get("/")
+        close = client.close
+
+        del client
+        gc.collect()
+
+        assert response.read() == b"ok"
+        close()
 
 
 def test_client_that_was_never_used_needs_no_thread() -> None:

@@ -65,6 +65,28 @@ def test_names_are_verified_and_tls_is_recent() -> None:
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
 
 
+@pytest.mark.parametrize("insecure", [False, True])
+def test_context_with_the_systems_roots_is_made_once(insecure: bool) -> None:
+    first = client_context(None, insecure, "a.example")
+
+    assert client_context(None, insecure, "b.example") is first
+    assert client_context(None, not insecure, "b.example") is not first
+    assert client_context(None, insecure, "b.example", protocols=("h2", "http/1.1")) is not first
+
+
+def test_context_is_made_anew_where_the_roots_or_the_key_log_are_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first = client_context(None, False, "a.example")
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    other = client_context(None, False, "a.example")
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    logging = client_context(None, False, "a.example")
+
+    assert len({id(context) for context in (first, other, logging)}) == 3
+
+
 def test_insecure_verifies_nothing() -> None:
     context = client_context(None, True, "example.test")
 

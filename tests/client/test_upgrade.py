@@ -8,7 +8,7 @@ from base64 import urlsafe_b64decode
 import pytest
 
 from headstart.client.connect import connect
-from headstart.client.connection import H2Connection
+from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import ClientError, NotHttp2, TimedOut
 from headstart.client.origin import Origin
 from headstart.client.upgrade import FirstRequest, Upgrading, upgrade_request
@@ -158,7 +158,7 @@ async def test_upgrade_over_tls_is_refused() -> None:
         await connect(Origin("https", "localhost", 1), upgrade=True)
 
 
-class Successor(H2Connection):
+class Successor(Http2ClientConnection):
     """Remembers what it is given."""
 
     def __init__(self) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import cast
 
 import pytest
 from ngh2 import ErrorCode
 
-from headstart.client.uploads import Content
+from headstart.client.contents import Content
 from headstart.config import ClientLimits, WireLimits
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import TrailersReceived
+from headstart.wire.fields import response_fields
 from tests.client.peer import Peer
 from tests.clock import timeless
 
@@ -190,12 +191,95 @@ async def test_closing_a_response_that_came_early_ends_the_upload() -> None:
     peer = await Peer.connected(wire_limits=WireLimits(stream_window=1000))
     task = peer.request("POST", "/", content=bytes(100_000))
     await peer.settle()
-    await peer.answer(1, b"enough")
+    await peer.answer(1, b"enough", end=False)
     response = await task
-    assert await response.read() == b"enough"
 
     await response.aclose()
     await peer.settle()
 
     assert peer.resets() == [(1, ErrorCode.CANCEL)]
     assert peer.connection.streams() == []
+
+
+async def test_upload_stops_when_the_response_is_complete() -> None:
+    peer = await Peer.connected()
+    taken: list[bytes] = []
+    is_closed = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                taken.append(b"part")
+                yield taken[-1]
+                await asyncio.sleep(0)
+        finally:
+            is_closed.set()
+
+    task = peer.request("POST", "/", content=endless())
+    while not peer.requests:
+        await asyncio.sleep(0)
+        peer.carry()
+    peer.server.respond(1, response_fields(413, []), end_stream=True)
+    await peer.settle()
+    response = await task
+
+    assert response.status == 413
+    assert await response.read() == b""
+    assert is_closed.is_set()
+    assert peer.resets() == [(1, ErrorCode.NO_ERROR)]
+    assert peer.connection.streams() == []
+
+
+def one_by_one(closed: list[str]) -> Iterator[bytes]:
+    try:
+        while True:
+            yield b"x" * 50_000
+    finally:
+        closed.append("generator")
+
+
+async def test_generator_is_closed_when_the_response_comes_before_its_end() -> None:
+    peer = await Peer.connected()
+    closed: list[str] = []
+    task = peer.request("POST", "/", content=one_by_one(closed))
+    await peer.settle()
+    assert not closed
+
+    await peer.answer(1, b"enough")
+
+    assert await (await task).read() == b"enough"
+    assert closed == ["generator"]
+    assert peer.connection.streams() == []
+
+
+@pytest.mark.parametrize("size", [60_000, 100_000])
+async def test_content_that_the_window_holds_back_ends_with_the_response(size: int) -> None:
+    peer = await Peer.connected(wire_limits=WireLimits(stream_window=1000))
+    task = peer.request("POST", "/", content=bytes(size))
+    await peer.settle()
+
+    await peer.answer(1, b"enough")
+
+    assert await (await task).read() == b"enough"
+    assert peer.resets() == [(1, ErrorCode.NO_ERROR)]
+    assert peer.connection.streams() == []
+
+
+async def test_content_that_is_on_its_way_is_sent_whole_after_an_early_response() -> None:
+    peer = await Peer.connected()
+    body = asyncio.Queue[bytes]()
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"first"
+        yield await body.get()
+
+    task = peer.request("POST", "/", content=parts())
+    await peer.settle()
+    body.put_nowait(b"last")
+    for _ in range(3):
+        await asyncio.sleep(0)  # it is all queued, and not written yet
+
+    await peer.answer(1, b"enough")
+
+    assert await (await task).read() == b"enough"
+    assert (peer.body(1), peer.resets()) == (b"firstlast", [])

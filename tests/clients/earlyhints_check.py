@@ -1,8 +1,8 @@
 """Headless Chromium loads a page; its own net-log says what was on the wire.
 
-Called by tests/test_chromium.py. Needs chromium and openssl; no browser automation, so it works
-against any server. The page's own resource timing would show when a resource was used, not when it
-was fetched, so the net-log is what counts.
+Called by tests/test_chromium.py, which also reads the page. Needs chromium and openssl; no browser
+automation, so it works against any server. The page's own resource timing would show when a
+resource was used, not when it was fetched, so the net-log is what counts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import ssl
 import subprocess
 import tempfile
@@ -89,6 +90,20 @@ def load(chromium: str, openssl: str, url: str) -> Facts:
             check=False,
         )
         return _facts(_read(log), parts.path or "/")
+
+
+def read(chromium: str, url: str, home: Path, *flags: str) -> str:
+    """The page as HTML once its scripts have run, for a user with this home and a new profile."""
+    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as folder:
+        done = subprocess.run(
+            [chromium, *_FLAGS, *flags, f"--user-data-dir={folder}", "--dump-dom", url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE,
+            check=False,
+            env=os.environ | {"HOME": str(home)},
+        )
+        return done.stdout.decode()
 
 
 def _read(log: Path) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Server:
         self.messages.append(message)
         offer = message.get("headstart")
         if self._answers and isinstance(offer, Push):
-            offer.sent(2)
+            offer.mark_sent(2)
         if self._answers and isinstance(offer, Hint):
             offer.sent = True
 

@@ -12,13 +12,13 @@ from headstart.reasons import Refusal
 def test_push_is_true_from_when_it_was_sent(state: PushState) -> None:
     sent = {PushState.SENT, PushState.RESET, PushState.FINISHED}
 
-    assert bool(Push("/x", state)) is (state in sent)
+    assert bool(Push("/x", state)) is Push("/x", state).sent is (state in sent)
 
 
 def test_push_keeps_why_it_was_refused_or_where_it_went() -> None:
     refused, sent = Push("/x"), Push("/x")
     refused.refuse(Refusal.TOO_MANY)
-    sent.sent(4)
+    sent.mark_sent(4)
 
     assert (refused.state, refused.refusal) == (PushState.REFUSED, Refusal.TOO_MANY)
     assert (sent.state, sent.stream_id, sent.refusal) == (PushState.SENT, 4, None)

@@ -102,7 +102,7 @@ async def test_page_with_eight_bit_characters_over_http_1_1_is_no_error() -> Non
 
 
 async def test_path_that_is_no_url_is_an_error() -> None:
-    with pytest.raises(LocalProtocolError, match="is no path"):
+    with pytest.raises(LocalProtocolError, match="is not a valid path"):
         await builder_for(Server()).path("https://[x/").push()
 
 

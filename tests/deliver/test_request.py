@@ -113,6 +113,10 @@ def test_a_push_needs_the_extension_and_its_lack_has_a_reason(
         ([(b"sec-fetch-mode", b"cors")], HINT, Refusal.NOT_NAVIGATION),
         ([(b"sec-fetch-dest", b"document")], HINT, Refusal.NOT_NAVIGATION),
         ([(b"sec-fetch-site", b"none")], HINT, Refusal.NOT_NAVIGATION),
+        ([(b"te", b"trailers")], HINT, Refusal.TAKES_NO_HINTS),
+        ([*NAVIGATION, (b"te", b"trailers")], HINT, None),  # Firefox
+        ([*NAVIGATION, (b"content-type", b"application/grpc")], HINT, Refusal.TAKES_NO_HINTS),
+        ([(b"content-type", b"application/grpc")], HINT, Refusal.TAKES_NO_HINTS),
         (NAVIGATION, OURS, Refusal.NOT_NAVIGATION),
         (NAVIGATION, {}, Refusal.UNSUPPORTED),
     ],
@@ -121,6 +125,50 @@ def test_a_103_needs_the_extension_and_a_navigation(
     headers: list[tuple[bytes, bytes]], extensions: dict[str, Any], refusal: Refusal | None
 ) -> None:
     assert read(headers, extensions).hint_refusal is refusal
+
+
+SAFARI = (
+    b"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    b"Version/17.4 Safari/605.1.15"
+)
+CHROME_ON_IOS = (
+    b"Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like "
+    b"Gecko) CriOS/123.0.6312.52 Mobile/15E148 Safari/604.1"
+)
+CHROME = (
+    b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/123.0.0.0 "
+    b"Safari/537.36"
+)
+FIREFOX = b"Mozilla/5.0 (X11; Linux x86_64; rv:124.0) Gecko/20100101 Firefox/124.0"
+
+
+@pytest.mark.parametrize(
+    ("headers", "takes"),
+    [
+        ([(b"user-agent", SAFARI), *NAVIGATION], False),
+        ([(b"user-agent", SAFARI)], False),
+        ([(b"user-agent", CHROME_ON_IOS), *NAVIGATION], False),
+        ([(b"user-agent", CHROME), *NAVIGATION], True),
+        ([(b"user-agent", FIREFOX), *NAVIGATION], True),
+        ([(b"sec-fetch-mode", b"navigate"), (b"sec-fetch-dest", b"iframe")], False),
+        ([(b"sec-fetch-mode", b"navigate"), (b"sec-fetch-dest", b"frame")], False),
+        ([(b"sec-fetch-mode", b"navigate")], True),
+    ],
+)
+def test_browser_or_frame_that_makes_no_use_of_a_103_gets_none(
+    headers: list[tuple[bytes, bytes]], takes: bool
+) -> None:
+    refusal = read(headers, HINT).hint_refusal
+
+    assert refusal is (None if takes else Refusal.TAKES_NO_HINTS)
+
+
+@pytest.mark.parametrize(
+    ("value", "asks"), [(b"on", True), (b" On ", True), (b"off", False), (b"", False)]
+)
+def test_client_that_saves_data_is_known(value: bytes, asks: bool) -> None:
+    assert read([(b"save-data", value)]).save_data is asks
+    assert not read().save_data
 
 
 def test_clients_without_sec_fetch_get_a_103_only_if_the_operator_allows_it() -> None:

@@ -86,5 +86,22 @@ async def test_table_says_what_was_sent_how_and_why_and_trusts_no_path() -> None
     decision = SimpleNamespace(candidate=candidate, way="push", reason="page")
     page = await page_for([decision])
 
-    assert "<tr><td>/site/&lt;b&gt;.css<td>push<td>0.88<td>page" in page
+    row = '<tr data-asset="/site/&lt;b&gt;.css" data-way="push">'
+    assert row + "<td>/site/&lt;b&gt;.css<td>push<td>0.88<td>page" in page
     assert "<b>.css" not in page
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("already-sent", "A private window is a new visitor."),
+        ("no-subresources", "this browser loaded no assets"),
+        ("<control>", "Nothing: &lt;control&gt;"),
+    ],
+)
+async def test_page_says_why_nothing_was_sent_ahead(reason: str, said: str) -> None:
+    decision = SimpleNamespace(way="nothing", reason=reason)
+    page = await page_for([decision, decision])
+
+    assert page.count(said) == 1
+    assert "<table" not in page

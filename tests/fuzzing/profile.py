@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 def _wanted(text: str) -> int:
     """Runs that the user asks for; 0 for as many as each test says."""
     if not text.isdecimal():
-        raise pytest.UsageError(f"FUZZ_RUNS={text} is no number of runs, such as 20000")
+        raise pytest.UsageError(f"FUZZ_RUNS={text} is not a number of runs, such as 20000")
     return int(text)
 
 
@@ -30,7 +30,7 @@ def fuzzing(runs: int) -> settings:
         max_examples=WANTED or runs,
         derandomize=not WANTED,
         print_blob=True,
-        # A slow machine is no failure; a loop without end is ended by pytest-timeout.
+        # A slow machine is not a failure; a loop without end is ended by pytest-timeout.
         deadline=timedelta(seconds=20),
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )

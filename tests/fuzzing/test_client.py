@@ -1,4 +1,4 @@
-"""Random servers against `client.H2Connection`, and callers that cancel, stop reading, and fail.
+"""Random servers against `Http2ClientConnection`, and callers that cancel, stop reading, and fail.
 
 The socket is in memory and the clock stands still while there is something to do, so that a server
 that hangs costs no time. Whatever it says, callers get responses or errors of our own tree, and
@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.client.connection import H2Connection
-from headstart.client.exchange import Exchange
+from headstart.client.connection import Http2ClientConnection
+from headstart.client.contents import Content
 from headstart.client.response import Response
-from headstart.client.uploads import Content
+from headstart.client.response_stream import ResponseStream
 from headstart.config import ClientLimits
 from headstart.errors import HeadstartError
 from headstart.wire.client import ClientConnection
@@ -57,7 +57,7 @@ _TIGHT = ClientLimits(
     max_push_age=5.0,
     max_control_rate=5,
 )
-_KINDS = (H2Connection, ClientConnection, Exchange, Response)
+_KINDS = (Http2ClientConnection, ClientConnection, ResponseStream, Response)
 # Beyond every time-out of the client's.
 _LONG = 400.0
 
@@ -102,11 +102,11 @@ class World:
     segment: int = 1 << 20
     author: Author = field(default_factory=lambda: Author(2))
     calls: list[asyncio.Task[object]] = field(default_factory=list)
-    connection: H2Connection = field(init=False)
+    connection: Http2ClientConnection = field(init=False)
     socket: Socket = field(init=False)
 
     def __post_init__(self) -> None:
-        self.connection = H2Connection(ORIGIN, push=self.push, limits=self.limits)
+        self.connection = Http2ClientConnection(ORIGIN, push=self.push, limits=self.limits)
         self.socket = Socket(cast(asyncio.Protocol, self.connection), self.loop)
         self.connection.connection_made(self.socket)
 
@@ -147,7 +147,7 @@ class World:
             **leftovers(connection._pings),
             **leftovers(connection._slots),
             **leftovers(connection._streams, but={"_closed"}),
-            **leftovers(connection.patience),
+            **leftovers(connection.stall_timeouts),
         }
 
 
@@ -184,7 +184,7 @@ class Calls:
     def __call__(self, world: World) -> None:
         world.call(self._ask(world.connection))
 
-    async def _ask(self, connection: H2Connection) -> object:
+    async def _ask(self, connection: Http2ClientConnection) -> object:
         content = _content(self.content)
         response = await connection.request(
             "GET" if content is None else "POST",

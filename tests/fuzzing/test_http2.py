@@ -23,7 +23,7 @@ from uvicorn.server import ServerState
 from headstart.config import ServerOptions, WireLimits
 from headstart.errors import HeadstartError
 from headstart.server.cycle import Cycle
-from headstart.server.http2 import Http2Connection
+from headstart.server.http2 import Http2ServerConnection
 from headstart.server.run import Config
 from headstart.wire.server import ServerConnection
 from tests.clock import ClockLoop
@@ -53,7 +53,7 @@ _TIGHT = WireLimits(
     max_resets=6,
     max_control_rate=5,
 )
-_KINDS = (Http2Connection, Cycle, ServerConnection)
+_KINDS = (Http2ServerConnection, Cycle, ServerConnection)
 # Beyond every time-out of the server, and of the applications.
 _LONG = 400.0
 
@@ -103,7 +103,7 @@ class World:
     state: ServerState = field(default_factory=ServerState)
     author: Author = field(default_factory=lambda: Author(1))
     client: ngh2.Connection = field(init=False)
-    connection: Http2Connection = field(init=False)
+    connection: Http2ServerConnection = field(init=False)
     socket: Socket = field(init=False)
     streams: list[int] = field(default_factory=list)
     uploading: set[int] = field(default_factory=set)
@@ -121,10 +121,10 @@ class World:
     """What the last of them said is served."""
 
     def __post_init__(self) -> None:
-        options = ServerOptions(limits=self.limits)
+        options = ServerOptions(call_grace=5.0, limits=self.limits)
         config = Config(application, options, log_config=None, interface="asgi3")
         config.load()
-        self.connection = Http2Connection(config, self.state, {}, self.loop)
+        self.connection = Http2ServerConnection(config, self.state, {}, self.loop)
         self.socket = Socket(self.connection, self.loop)
         self.connection.connection_made(self.socket)
 

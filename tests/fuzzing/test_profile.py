@@ -20,7 +20,7 @@ def test_number_of_runs_is_the_users() -> None:
 
 @pytest.mark.parametrize("text", ["x", "", "-1", "1.5"])
 def test_anything_else_is_a_mistake(text: str) -> None:
-    with pytest.raises(pytest.UsageError, match=f"FUZZ_RUNS={text} is no number of runs"):
+    with pytest.raises(pytest.UsageError, match=f"FUZZ_RUNS={text} is not a number of runs"):
         _wanted(text)
 
 
@@ -35,5 +35,5 @@ def test_mistake_is_told_in_one_line() -> None:
     )
 
     assert said.returncode == pytest.ExitCode.USAGE_ERROR
-    assert said.stderr.strip() == "ERROR: FUZZ_RUNS=x is no number of runs, such as 20000"
+    assert said.stderr.strip() == "ERROR: FUZZ_RUNS=x is not a number of runs, such as 20000"
     assert said.stdout == ""

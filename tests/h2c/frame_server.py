@@ -18,6 +18,7 @@ from hyperframe.frame import (
     DataFrame,
     Frame,
     HeadersFrame,
+    PingFrame,
     PushPromiseFrame,
     RstStreamFrame,
     SettingsFrame,
@@ -36,6 +37,7 @@ class Connection:
         sizes: Payloads of the DATA frames that came.
         bodies: Content of each request.
         resets: Streams that the client reset, and their error codes.
+        pings: PING frames that `probe` sent.
     """
 
     def __init__(self, server: FrameServer, sock: socket.socket) -> None:
@@ -47,6 +49,8 @@ class Connection:
         self.sizes: list[int] = []
         self.bodies: dict[int, bytes] = {}
         self.resets: dict[int, int] = {}
+        self.pings = 0
+        self._is_probing = False
 
     def send(self, *frames: Frame) -> None:
         """Write frames in one segment."""
@@ -56,6 +60,13 @@ class Connection:
         """Write a frame of any type."""
         head = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream_id.to_bytes(4, "big")
         self._sock.sendall(head + payload)
+
+    def probe(self) -> None:
+        """Send a PING unless one is under way, as gRPC does for each DATA frame."""
+        if not self._is_probing:
+            self._is_probing = True
+            self.pings += 1
+            self.send(PingFrame(0, b"bdpprobe"))
 
     def block(self, status: int, *fields: tuple[str, str]) -> bytes:
         """A header section."""
@@ -108,6 +119,8 @@ class Connection:
                 self.sizes.append(len(frame.data))
                 self.bodies[frame.stream_id] += frame.data
                 self._server.on_data(self, frame.stream_id)
+            case PingFrame() if "ACK" in frame.flags:
+                self._is_probing = False
             case RstStreamFrame():
                 self.resets[frame.stream_id] = frame.error_code
             case _:
@@ -149,6 +162,11 @@ class FrameServer:
     def origin(self) -> str:
         """Scheme, host and port."""
         return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """Those that serve."""
+        return list(self._threads)
 
     def close(self) -> None:
         """End all threads."""

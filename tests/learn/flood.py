@@ -1,7 +1,7 @@
 """A flood of distinct URLs and Referers, and what the learner takes in it.
 
 `python -m tests.learn.flood REQUESTS` prints by how many bytes the process grew: a process of its
-own, without a tracer, because a million requests take a minute as it is.
+own, without a tracer. A million requests take minutes.
 """
 
 from __future__ import annotations

@@ -32,6 +32,16 @@ def test_a_share_forgets_what_was_long_ago() -> None:
     assert share.estimate(0.0) < 0.05
 
 
+def test_a_full_share_makes_room_for_each_try_by_a_part_of_what_it_holds() -> None:
+    share = Share()
+    counted = []
+    for hit in (1.0, 1.0, 1.0, 1.0, 0.0, 0.0):
+        share.add(hit, 4)
+        counted.append((share.tries, share.hits))
+
+    assert counted == [(1, 1), (2, 2), (3, 3), (4, 4), (4, 3), (4, 2.25)]
+
+
 def test_one_voter_alone_counts_each_time() -> None:
     voters = Voters()
 
@@ -47,6 +57,18 @@ def test_one_voter_among_others_has_a_fifth_of_the_votes_at_most() -> None:
         counted += sum(voters.admit(1, 0.0) for _ in range(10))
 
     assert counted <= 1000 / 4 + VOTERS
+
+
+@pytest.mark.parametrize(("others", "counts"), [(1, False), (3, False), (4, True), (7, True)])
+def test_a_voter_counts_again_once_half_of_seven_others_have(others: int, counts: bool) -> None:
+    voters = Voters()
+    for voter in range(8):
+        voters.admit(voter, 0.0)
+    voters.admit(0, 0.0)
+    for other in range(1, 1 + others):
+        voters.admit(other, 0.0)
+
+    assert voters.admit(0, 0.0) is counts
 
 
 def test_a_voter_has_no_vote_while_the_others_are_silent() -> None:
@@ -65,6 +87,22 @@ def test_after_a_day_a_voter_that_never_came_back_holds_up_nobody() -> None:
     assert voters.admit(1, DAY + 1.0)
 
 
+@pytest.mark.parametrize(("later", "counts"), [(DAY, False), (DAY + 1.0, True)])
+def test_voters_are_remembered_for_a_day_since_the_last_of_them(later: float, counts: bool) -> None:
+    now, voters = 1e9, Voters()
+    voters.admit(2, now)
+    voters.admit(1, now)
+
+    assert voters.admit(1, now + later) is counts
+
+
+def test_ninth_voter_takes_the_place_of_the_first() -> None:
+    voters = Voters()
+
+    assert all(voters.admit(voter, 0.0) for voter in range(VOTERS + 1))
+    assert voters.recent == list(range(1, VOTERS + 1))
+
+
 def test_two_regular_clients_both_count() -> None:
     voters = Voters()
 
@@ -79,9 +117,44 @@ def test_misses_in_a_row_unmake_a_long_history() -> None:
         association.wanted(voter, 32)
 
     for _ in range(4):
-        association.missed(32, 4)
+        association.missed(1, 32, 4)
 
     assert association.estimate(1.0) < 0.5
+
+
+def test_as_many_misses_in_a_row_as_are_allowed_and_no_fewer_start_an_asset_anew() -> None:
+    association = Association(Asset(1, Sighting("/a.css", Kind.STYLE)), 1, 0.0)
+    for _ in range(8):
+        association.wanted(1, 32)
+    counted = []
+    for miss in (True, True, False, True, True, True):
+        if miss:
+            association.missed(1, 32, 3)
+        else:
+            association.wanted(1, 32)
+        counted.append((association.tries, association.hits))
+
+    assert counted == [(9, 8), (10, 8), (11, 9), (12, 9), (13, 9), (3, 0)]
+
+
+def test_first_misses_in_a_row_start_an_asset_anew() -> None:
+    association = Association(Asset(1, Sighting("/a.css", Kind.STYLE)), 1, 0.0)
+    counted = []
+    for _ in range(3):
+        association.missed(1, 32, 3)
+        counted.append((association.tries, association.run))
+
+    assert counted == [(1, 1), (2, 2), (3, 3)]
+
+
+def test_two_good_deliveries_are_taken_for_granted() -> None:
+    association = Association(Asset(1, Sighting("/a.css", Kind.STYLE)), 1, 0.0)
+    worth = [association.usefulness()]
+    for used in (False, False, True):
+        association.delivered(used, 32)
+        worth.append(association.usefulness())
+
+    assert worth == [1.0, pytest.approx(2 / 3), 0.5, pytest.approx(3 / 5)]
 
 
 def test_only_another_voter_confirms_an_association() -> None:
@@ -100,6 +173,41 @@ def test_what_a_log_leaves_open_does_not_unsay_what_was_seen() -> None:
     asset.see(Sighting("/a.css", Kind.STYLE, size=20))
 
     assert asset.seen == Sighting("/a.css", Kind.STYLE, "text/css", False, 20, 60, True)
+
+
+def test_log_without_a_size_leaves_the_size_that_was_seen() -> None:
+    known = Sighting("/a.css", Kind.STYLE, "text/css", False, 10, 60, True)
+    asset = Asset(1, known)
+
+    asset.see(Sighting("/a.css", Kind.STYLE))
+
+    assert asset.seen is known
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_what_was_seen_last_holds_with_one_copy_of_its_url(verified: bool) -> None:
+    asset = Asset(1, Sighting("/a.css", Kind.STYLE, "text/css", False, 10, 60, verified))
+    target = asset.seen.target
+    last = Sighting("".join(["/a", ".css"]), Kind.STYLE, "text/css", True, 30, 90, verified)
+
+    asset.see(last)
+
+    assert asset.seen == last
+    assert asset.seen.target is target
+
+
+def test_log_is_believed_where_nothing_better_is_known() -> None:
+    asset = Asset(1, Sighting("/a.css", Kind.STYLE))
+
+    asset.see(Sighting("/a.css", Kind.STYLE, "text/css", False, 10, 60, True))
+
+    assert asset.seen.lifetime == 60
+
+
+def test_new_asset_has_been_judged_by_nobody_and_is_asked_for_by_all() -> None:
+    asset = Asset(1, Sighting("/a.css", Kind.STYLE))
+
+    assert (asset.checked, asset.asker, asset.doubter, asset.uses) == (0, 0, 0, 0)
 
 
 def test_two_refused_clients_unmake_what_one_cannot() -> None:

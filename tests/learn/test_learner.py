@@ -118,6 +118,17 @@ def test_a_view_that_is_counted_while_it_goes_on_is_counted_once() -> None:
     assert {row.views for row in site.learner.rows() if row.page == ORIGIN + "/"} == {1.0}
 
 
+def test_an_image_that_is_chosen_by_accept_has_no_type_that_keeps_others_from_it() -> None:
+    site = Site()
+    view = site.open()
+    site.fetch(view, IMAGE, vary="Accept-Encoding, Accept", content_type="image/avif")
+    site.fetch(view, STYLE, vary="Accept-Encoding")
+    site.wait()
+
+    types = {c.target: c.asset.media_type for c in site.open().candidates}
+    assert types == {IMAGE: "", STYLE: "text/css"}
+
+
 def test_a_candidate_says_how_a_link_to_it_is_written() -> None:
     site = Site()
     site.visit()
@@ -211,13 +222,61 @@ def test_a_client_that_never_fetches_assets_is_sent_nothing() -> None:
     site = Site()
     for _ in range(10):
         site.visit()
-    for _ in range(4):
+    for _ in range(12):
         site.visit(assets=(), address="192.0.2.200", user_agent="Feed/1.0")
 
     view = site.open(address="192.0.2.200", user_agent="Feed/1.0")
 
     assert view.silence is Silence.NOT_RENDERING
     assert not view.candidates
+
+
+def test_new_visitors_are_served_where_four_of_five_have_everything_in_their_caches() -> None:
+    site = Site()
+    served = []
+    for number in range(200):
+        if number % 5:
+            site.visit(assets=(), connection=number)
+        else:
+            served.append(bool(site.visit(deliver=How.HINTED, connection=number).candidates))
+
+    assert all(served[1:])
+
+
+def test_where_assets_have_a_referer_one_without_is_no_view_s() -> None:
+    site = Site()
+    for number in range(8):
+        site.visit(connection=number)
+    robot = site.open("/other", connection="robot")
+    request = asset_request(IMAGE, address=robot.client[0], referer="", connection="robot")
+
+    site.learner.complete(request, asset_answer(IMAGE), None, site.now)
+
+    assert not robot.asked
+    assert not robot.rendered
+
+
+def test_prefetched_pages_that_nobody_looks_at_silence_nobody() -> None:
+    site = Site()
+    for _ in range(8):
+        site.visit()
+    for _ in range(160):
+        site.visit(assets=(), prefetched=True)
+
+    assert _targets(site.open()) == set(ASSETS)
+
+
+def test_a_prefetched_page_is_a_view_once_its_first_asset_comes() -> None:
+    site = Site()
+    view = site.open(connection=1, prefetched=True)
+    site.now += 120.0
+
+    for asset in ASSETS:
+        site.fetch(view, asset)
+        site.now += 0.5
+    site.wait()
+
+    assert site.sent() == set(ASSETS)
 
 
 # Forgetting and feedback
@@ -258,6 +317,20 @@ def test_a_ban_of_one_client_does_not_unmake_what_others_get() -> None:
     assert STYLE not in site.sent()
 
 
+def test_pushed_request_with_an_applications_credentials_teaches_nothing() -> None:
+    site = Site()
+    site.visit()
+    before = site.learner.candidates(ORIGIN, "/")
+    private = asset_answer(STYLE, cache_control="private")
+
+    site.learner.pushed(asset_request(STYLE, authorized=True), private)
+    with_credentials = site.learner.candidates(ORIGIN, "/")
+    site.learner.pushed(asset_request(STYLE), private)
+
+    assert with_credentials == before
+    assert STYLE not in site.sent()
+
+
 def test_a_push_answered_404_is_not_pushed_again() -> None:
     site = Site()
     site.visit()
@@ -292,20 +365,89 @@ def test_pushes_that_clients_reset_stop() -> None:
     assert IMAGE not in site.sent()
 
 
-def test_a_page_whose_hints_nobody_follows_stops_by_itself() -> None:
+def hinted_in_vain(site: Site) -> None:
+    """A view of a browser that has everything, or of a robot: it follows no hint."""
+    view = site.open()
+    for candidate in view.candidates:
+        site.learner.delivered(view, candidate.target, How.HINTED)
+    site.wait()
+
+
+def test_hints_that_browsers_with_caches_do_not_follow_are_no_waste() -> None:
     site = Site()
     site.visit()
     site.visit()
-    silences = []
-    for _ in range(30):
+
+    for _ in range(60):
+        hinted_in_vain(site)
+
+    assert site.sent() == set(ASSETS)
+
+
+def test_a_page_that_needs_its_assets_no_more_is_found_out_by_its_control_views() -> None:
+    site = Site(control_share=4)
+    site.visit()
+    site.visit()
+
+    for _ in range(200):
         view = site.open()
-        silences.append(view.silence)
         for candidate in view.candidates:
             site.learner.delivered(view, candidate.target, How.HINTED)
         site.fetch(view, "/other.css", cache_control="no-store")
         site.wait()
 
-    assert silences[-1] in (Silence.MOSTLY_WASTE, Silence.NOTHING_KNOWN)
+    assert not site.sent()
+
+
+def test_assets_that_were_judged_wasted_come_back_when_views_ask_for_them_again() -> None:
+    site = Site()
+    site.visit()
+    site.visit()
+    for _ in range(30):
+        view = site.open()
+        for candidate in view.candidates:
+            site.learner.delivered(view, candidate.target, How.PUSHED)
+            site.learner.feedback(view, candidate.target)
+        site.wait()
+    wasted = site.sent()
+
+    for _ in range(40):
+        site.visit()
+
+    assert not wasted
+    assert site.sent() == set(ASSETS)
+
+
+def test_a_robot_that_is_hinted_and_fetches_nothing_does_not_vote() -> None:
+    site = Site()
+    for _ in range(4):
+        site.visit()
+    before = {c.target: c.probability for c in site.learner.candidates(ORIGIN, "/")}
+
+    for _ in range(50):
+        hinted_in_vain(site)
+
+    assert {c.target: c.probability for c in site.learner.candidates(ORIGIN, "/")} == before
+
+
+@pytest.mark.parametrize("how", [How.HINTED, How.PUSHED])
+def test_what_is_delivered_for_a_pattern_or_the_site_stays_at_the_page(how: How) -> None:
+    site = Site()
+    for number in range(12):
+        site.visit(path=f"/p{number}")
+
+    delivered = []
+    for _ in range(8):
+        view = site.open("/new")
+        delivered.append(len(view.candidates))
+        for candidate in view.candidates:
+            site.learner.delivered(view, candidate.target, how)
+            if how is How.HINTED:
+                site.fetch(view, candidate.target)
+        site.wait()
+
+    assert len(set(delivered)) == 1
+    assert delivered[0] > 0
 
 
 def test_a_hint_that_is_followed_is_of_use_though_it_does_not_count() -> None:
@@ -369,6 +511,7 @@ def test_an_asset_no_longer_needed_is_dropped_though_every_hint_for_it_is_obeyed
     assert site.sent() == {STYLE, SCRIPT, FONT}
 
 
+@pytest.mark.cost
 def test_the_measured_gain_is_the_true_gain_within_a_tenth() -> None:
     """A page of 200 ms and a round trip of 100 ms on a network that jitters: what is sent ahead
     saves one round trip."""
@@ -418,7 +561,7 @@ def test_a_removal_and_the_operator_s_word_reach_the_other_worker() -> None:
 
     assert {c.target for c in other.candidates(ORIGIN, "/")} == {FONT, IMAGE, "/print.css"}
 
-    one.learner.forget("/")
+    one.learner.forget("/", one.now)
     other.absorb(one.learner.sync(one.now))
     assert other.candidates(ORIGIN, "/") == ()
 
@@ -450,6 +593,7 @@ def test_a_log_teaches_the_same_as_live_requests() -> None:
 # The threats of a server that learns
 
 
+@pytest.mark.cost
 def test_ten_thousand_forged_requests_change_no_other_client_s_deliveries() -> None:
     site = Site()
     for _ in range(12):
@@ -569,3 +713,107 @@ def test_no_input_makes_it_learn_what_may_not_be_learned(
     for row in learner.rows():
         origin = "/".join(row.page.split("/")[:3])
         assert (origin, row.asset) in allowed
+
+
+def cancelled(site: Site, target: str, address: str | None = None) -> View:
+    """A view of a browser that has everything in its cache, and cancels what it is pushed."""
+    view = site.open(address=address, connection=site.now)
+    site.learner.delivered(view, target, How.PUSHED)
+    site.learner.feedback(view, target)
+    site.wait()
+    return view
+
+
+def test_who_cancels_a_push_and_asks_for_nothing_does_not_speak_against_other_assets() -> None:
+    site = Site()
+    site.visit()
+    site.visit()
+
+    for _ in range(8):
+        cancelled(site, STYLE)
+
+    assert site.sent() == set(ASSETS) - {STYLE}
+
+
+def test_a_returning_browser_that_cancels_a_push_does_not_speak_for_new_ones() -> None:
+    site = Site()
+    visitors = [site.somebody() for _ in range(8)]
+    for visitor in visitors:
+        site.visit(address=visitor, connection=visitor)
+
+    for visitor in visitors:
+        cancelled(site, STYLE, visitor)
+
+    assert site.sent() == set(ASSETS)
+
+
+def test_a_client_that_cancelled_what_it_was_pushed_is_known_to_lack_little() -> None:
+    site = Site()
+    site.visit(assets=[STYLE])
+    site.visit(assets=[STYLE])
+    site.visit(assets=[], address="192.0.2.7", connection=1)
+
+    first = cancelled(site, STYLE, "192.0.2.7")
+    second = site.open(address="192.0.2.7", connection=2)
+
+    assert (first.returning, first.lacking) == (True, 1.0)
+    assert second.lacking <= 0.5
+    assert site.open().lacking == 1.0
+
+
+def test_a_view_that_shows_nothing_does_not_say_that_its_client_has_everything() -> None:
+    site = Site()
+    site.visit(address="192.0.2.7", connection=1)
+    for number in range(2, 10):
+        site.open(address="192.0.2.7", connection=number)
+        site.wait()
+
+    assert site.open(address="192.0.2.7", connection=10).lacking == 1.0
+
+
+def test_what_a_returning_client_asks_for_again_it_lacks() -> None:
+    site = Site()
+    site.visit(address="192.0.2.7", connection=1)
+    cancelled(site, STYLE, "192.0.2.7")
+    for number in range(2, 6):
+        site.visit(address="192.0.2.7", connection=number)
+
+    assert site.open(address="192.0.2.7", connection=9).lacking > 0.75
+
+
+def test_a_robot_that_takes_pushes_and_asks_for_nothing_else_is_found_out() -> None:
+    site = Site()
+    for _ in range(4):
+        site.visit(user_agent="Browser")
+
+    for _ in range(12):
+        view = site.open(user_agent="Crawler", address=site.somebody())
+        site.learner.delivered(view, STYLE, How.PUSHED)
+        site.wait()
+
+    assert site.open(user_agent="Crawler").fetching < 0.5
+
+
+def test_where_robots_come_a_client_is_proven_by_its_own_or_its_kind_s_fetching() -> None:
+    site = Site()
+    for _ in range(4):
+        site.visit(user_agent="Browser")
+    assert site.open(user_agent="New").proven
+    for _ in range(8):
+        site.open(user_agent="Crawler", address=site.somebody())
+        site.wait()
+
+    assert not site.open(user_agent="New").proven
+    assert not site.open(user_agent="Crawler").proven
+    assert site.open(user_agent="Browser").proven
+
+
+def test_who_was_pushed_all_that_is_likely_is_no_robot_for_asking_for_nothing() -> None:
+    site = Site()
+    for _ in range(4):
+        site.visit(user_agent="Program")
+
+    for _ in range(12):
+        site.visit(user_agent="Program", deliver=How.PUSHED)
+
+    assert site.open(user_agent="Program").fetching == 1.0

@@ -1,4 +1,4 @@
-"""The learner's memory under a million distinct URLs and Referers, measured."""
+"""The learner's memory under a flood of distinct URLs and Referers, measured."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from headstart.learn import Learner, LearnOptions
 from tests.learn.flood import flood
 
+pytestmark = pytest.mark.cost
 LIMIT = 16 * 1024 * 1024
 
 
@@ -39,14 +40,14 @@ def test_a_flood_of_distinct_urls_and_referers_stays_within_the_bound(length: in
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_a_million_distinct_urls_and_referers_stay_within_the_bound() -> None:
+def test_process_that_learns_grows_by_no_more_than_the_bound() -> None:
+    """Of resident memory, in which the waste of the allocator counts too."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.learn.flood", "1000000"],
+        [sys.executable, "-m", "tests.learn.flood", "100000"],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,
     )
 
-    assert 0 < int(done.stdout) <= LIMIT
+    assert 2_000_000 < int(done.stdout) <= LIMIT

@@ -9,11 +9,14 @@ import pytest
 from headstart.learn import (
     Kind,
     LearnOptions,
+    Named,
     PageRecord,
+    Reading,
     Removal,
     Rule,
     Sighting,
     Standing,
+    Trust,
     Verdict,
     Vote,
 )
@@ -146,12 +149,78 @@ def test_one_client_alone_is_not_believed_once_others_were_here() -> None:
     known = folded(vote(1, "/evil.css"))
     assert sent(known) == ["/evil.css"]
 
-    known.fold(vote(2, held=("/evil.css",)))
+    known.fold(vote(2))
 
     assert sent(known) == []
     assert [row.why for row in known.rows() if row.page == ORIGIN + "/"] == [Standing.UNCONFIRMED]
 
 
+def test_a_view_that_was_sent_an_asset_takes_nothing_from_it() -> None:
+    known = folded(vote(1, "/a.css"), vote(2, held=("/a.css",)))
+
+    assert sent(known) == ["/a.css"]
+
+
+def test_clients_that_obey_hints_do_not_confirm_what_one_client_forged() -> None:
+    forged = [f"/evil{number}.css" for number in range(6)]
+    known = folded(*(vote(1, *forged) for _ in range(5)))
+
+    reached = []
+    for voter in range(2, 12):
+        sent_to_it = sent(known)
+        reached += sent_to_it
+        known.fold(vote(voter, held=tuple(sent_to_it), used=tuple(sent_to_it)))
+
+    assert max(map(reached.count, forged)) <= 5
+    assert sent(known) == []
+
+
+def test_a_url_with_a_query_is_sent_to_one_other_on_one_client_s_word() -> None:
+    known = folded(vote(1, "/a.css?user=1"))
+    assert sent(known) == ["/a.css?user=1"]
+
+    known.fold(vote(2, held=("/a.css?user=1",)))
+
+    assert sent(known) == []
+
+
+def test_what_was_sent_on_one_client_s_word_is_left_out_once_and_then_confirmed() -> None:
+    assets = [f"/{number}.css" for number in range(9)]
+    known = folded(vote(1, *assets))
+
+    missing = []
+    for voter in range(2, 12):
+        held = tuple(sent(known))
+        lacked = [target for target in assets if target not in held]
+        missing += lacked
+        known.fold(vote(voter, *lacked, held=held, used=held))
+
+    assert sorted(missing) == sorted(assets)
+    assert set(sent(known)) == set(assets)
+
+
+def test_an_asset_that_two_clients_of_the_site_asked_for_needs_no_second_one_at_the_page() -> None:
+    known = folded(*(vote(n, "/a.css", path=f"/{n}") for n in range(1, 5)))
+    known.fold(vote(7, path="/new"))
+    known.fold(vote(8, "/a.css", path="/new"))
+    known.fold(vote(8, "/a.css", path="/new"))
+
+    assert sent(known, "/new") == ["/a.css"]
+
+
+def test_doubts_about_an_asset_outlive_a_restart() -> None:
+    known = folded(vote(1, "/evil.css"), vote(2))
+    other = Map(OPTIONS)
+
+    for record in known.export():
+        assert isinstance(record, PageRecord)
+        other.load(record)
+
+    assert sent(other) == []
+    assert {row.why for row in other.rows() if row.page == ORIGIN + "/"} == {Standing.UNCONFIRMED}
+
+
+@pytest.mark.cost
 def test_ten_thousand_votes_of_one_client_change_nothing_for_others() -> None:
     known = folded(*(vote(n, "/a.css", "/b.css") for n in range(2, 12)))
     before = set(sent(known))
@@ -162,6 +231,7 @@ def test_ten_thousand_votes_of_one_client_change_nothing_for_others() -> None:
     assert set(sent(known)) == before
 
 
+@pytest.mark.cost
 def test_ten_thousand_pages_of_one_client_push_out_no_page_of_others() -> None:
     known = folded(*(vote(n % 9 + 2, "/a.css", path=f"/page{n // 3}") for n in range(300)))
     before = {n: sent(known, f"/page{n}") for n in range(100)}
@@ -265,7 +335,7 @@ def test_a_pin_is_forgotten_with_its_page_however_either_was_written(
     known = Map(OPTIONS)
     known.obey(Rule(Verdict.PIN, pinned, "/a.css"))
 
-    assert known.forget(forgotten)
+    assert known.forget(forgotten, 0.0)
     assert list(known.rows()) == []
 
 
@@ -280,12 +350,27 @@ def test_a_pinned_asset_that_nobody_asked_for_may_be_hinted() -> None:
 def test_a_forgotten_page_knows_nothing_and_learns_again() -> None:
     known = folded(vote(1, "/a.css"))
 
-    assert known.forget("/")
+    assert known.forget("/", 10.0)
     assert sent(known) == []
-    assert not known.forget("/")
+    assert not known.forget("/", 10.0)
 
-    known.fold(vote(1, "/a.css"))
+    known.fold(vote(1, "/a.css", time=11.0))
     assert sent(known) == ["/a.css"]
+
+
+@pytest.mark.parametrize("page", ["/", ORIGIN + "/"])
+def test_what_was_seen_before_a_page_was_forgotten_is_not_learned_afterwards(page: str) -> None:
+    named = (Named("/b.css", Kind.STYLE),)
+    known = folded(vote(1, "/a.css", time=1.0))
+    known.forget(page, 10.0)
+
+    assert not known.fold(vote(2, "/a.css", time=9.0, worth=1.0))
+    known.read(Reading(9.0, ORIGIN, "/", 1, Trust.SOLE, True, named))
+    assert not any(row.page == ORIGIN + "/" for row in known.rows())
+
+    assert known.fold(vote(2, "/a.css", path="/other", time=9.0))
+    known.read(Reading(11.0, ORIGIN, "/", 1, Trust.SOLE, True, named))
+    assert {row.page for row in known.rows()} >= {ORIGIN + "/other", ORIGIN + "/"}
 
 
 def test_what_is_exported_says_the_same_elsewhere() -> None:
@@ -327,6 +412,35 @@ def test_one_view_in_thirty_two_is_a_control_view_and_the_first_ones_are_none() 
 
     assert not any(control[:16])
     assert all(sum(control[block * 32 : block * 32 + 32]) == 1 for block in range(50))
+
+
+def test_no_page_has_a_control_view_in_its_first_half_block() -> None:
+    for page in range(50):
+        path = f"/p{page}"
+        known = folded(vote(1, "/a.css", path=path))
+
+        control = [known.is_control(ORIGIN, path) for _ in range(32)]
+
+        assert not any(control[:16])
+        assert sum(control) == 1
+
+
+def test_views_of_one_page_count_once_for_its_pattern_and_site() -> None:
+    known = folded(
+        *(vote(n, "/only.css", path="/product/1") for n in range(20)),
+        *(vote(100 + n, "/all.css", path=f"/product/{2 + n}") for n in range(4)),
+    )
+
+    assert sent(known, "/product/99") == ["/all.css"]
+
+
+def test_one_page_that_does_without_an_asset_speaks_once_against_it_for_pages_like_it() -> None:
+    known = folded(
+        *(vote(n, "/all.css", path=f"/product/{n}") for n in range(4)),
+        *(vote(10 + n, "/own.css", path="/product/plain") for n in range(20)),
+    )
+
+    assert sent(known, "/product/99") == ["/all.css"]
 
 
 def test_no_control_views_where_they_are_turned_off() -> None:

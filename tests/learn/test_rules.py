@@ -43,7 +43,7 @@ def test_what_cannot_be_sent_is_refused(asset: str, verdict: Verdict) -> None:
 
 
 def test_what_is_no_asset_by_its_name_cannot_be_pinned_but_can_be_barred() -> None:
-    with pytest.raises(ConfigurationError, match="no stylesheet"):
+    with pytest.raises(ConfigurationError, match="not a stylesheet"):
         ruled(pin("/", "/page"))
 
     assert ruled(never("/page")).is_barred(ORIGIN, "/page")
@@ -91,9 +91,19 @@ def test_pins_are_forgotten_with_their_page_however_either_was_written(
 ) -> None:
     rules = ruled(pin(pinned), pin("/other"))
 
-    assert rules.forget(forgotten)
+    assert rules.forget(forgotten, 0.0)
     assert list(rules.pins) == ["/other"]
-    assert not rules.forget(forgotten)
+    assert not rules.forget(forgotten, 0.0)
+
+
+def test_of_the_pages_that_were_forgotten_the_last_thousand_are_remembered() -> None:
+    rules = ruled()
+    for number in range(1001):
+        rules.forget(f"/{number}", 10.0)
+
+    assert not rules.is_forgotten(ORIGIN, "/0", 9.0)
+    assert rules.is_forgotten(ORIGIN, "/1", 10.0)
+    assert not rules.is_forgotten(ORIGIN, "/1", 10.1)
 
 
 def test_what_is_exported_makes_the_same_rules() -> None:

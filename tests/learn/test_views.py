@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from headstart.learn import LearnOptions
-from headstart.learn.views import Rendering, Views, voter_of
+from headstart.learn.clients import voter_of
+from headstart.learn.rendering import Rendering
+from headstart.learn.views import Views
 from tests.learn.site import ORIGIN, STYLE, Site, page_request
 
 
@@ -100,6 +102,7 @@ def test_live_views_and_viewers_are_bounded() -> None:
     assert views.viewer(page_request(address="192.0.2.99")) is not None
 
 
+@pytest.mark.cost
 def test_one_address_with_many_user_agents_pushes_out_only_its_own() -> None:
     views = Views(LearnOptions(max_clients=150))
     views.open(page_request(address="198.51.100.7"), 0.0)
@@ -175,6 +178,21 @@ def test_new_clients_are_judged_by_those_that_came_the_same_way() -> None:
     assert rendering.chance(arrived) > 0.9
 
 
+def test_a_new_minor_version_is_judged_by_its_major_version() -> None:
+    site = Site()
+    rendering = Rendering(LearnOptions())
+    for number in range(20):
+        robot = site.open(user_agent=f"Mozilla/5.0 Crawler/7.{number}")
+        rendering.learn(robot)
+        browser = site.open(user_agent=f"Mozilla/5.0 Browser/120.0.{number}")
+        browser.rendered = True
+        rendering.learn(browser)
+
+    assert rendering.chance(site.open(user_agent="Mozilla/5.0 Crawler/7.99")) < 0.1
+    assert rendering.chance(site.open(user_agent="Mozilla/5.0 Browser/120.0.99")) > 0.8
+
+
+@pytest.mark.cost
 def test_one_address_under_many_names_does_not_make_others_seem_idle() -> None:
     site = Site()
     rendering = Rendering(LearnOptions())

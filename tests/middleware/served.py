@@ -9,7 +9,7 @@ from typing import Any
 from headstart.config import DeliverOptions
 from headstart.deliver.outcome import Hint, Push
 from headstart.learn import LearnOptions
-from headstart.learn.records import PageRecord, Record, Rule
+from headstart.learn.records import Record
 from headstart.middleware import HeadstartMiddleware
 from headstart.reasons import Refusal
 from headstart.store import MemoryStore
@@ -54,13 +54,6 @@ def ours(connection: int = 1, *, pushed: bool = False) -> dict[str, Any]:
     return {"headstart": {"connection": connection, "pushed": pushed, "pushes": []}}
 
 
-def kept_by(connection: int, kept: dict[str, Any]) -> dict[str, Any]:
-    """As `ours`, with what the connection's requests with the same fields share."""
-    made = ours(connection)
-    made["headstart"]["kept"] = kept
-    return made
-
-
 def scope_of(
     target: str = PAGE,
     headers: Iterable[tuple[bytes, bytes]] = (),
@@ -100,7 +93,7 @@ class Wire:
         if self.refusal is not None:
             offer.refuse(self.refusal)
         elif isinstance(offer, Push):
-            offer.sent(2)
+            offer.mark_sent(2)
         else:
             offer.sent = True
 
@@ -215,7 +208,7 @@ class NotingStore(MemoryStore):
         return self.records
 
     def exchange(
-        self, outbox: Sequence[Record], image: Sequence[PageRecord | Rule] | None = None
+        self, outbox: Sequence[Record], image: Sequence[Record] | None = None
     ) -> list[Record]:
         self.calls.append("exchange")
         self.outbox += outbox

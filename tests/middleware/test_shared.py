@@ -38,6 +38,9 @@ async def test_what_a_connection_was_sent_it_is_not_sent_again(served: Served) -
 async def test_where_connections_cannot_be_told_apart_one_visitor_does_not_silence_the_next(
     served: Served, client: tuple[str, int] | None
 ) -> None:
+    await served.load(ASSETS, ours(998), client=("192.0.2.2", 1))
+    await served.later()
+
     loads = [await served.get(extensions=HINT, client=client) for _ in range(3)]
 
     assert [len(wire.hinted) for wire in loads] == [1, 1, 1]

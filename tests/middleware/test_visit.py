@@ -8,9 +8,11 @@ import pytest
 
 from headstart.config import DeliverOptions
 from headstart.deliver.decide import Decision, Way
-from headstart.learn import LearnOptions
+from headstart.learn import LearnOptions, Silence
+from headstart.middleware.visit import refusal_of
 from headstart.reasons import Refusal
 from tests.middleware.served import (
+    ASSETS,
     GRANIAN,
     H2CORN,
     HINT,
@@ -30,8 +32,8 @@ from tests.middleware.served import (
     scope_of,
     site,
 )
-from tests.server.apps import Message, Receive, Scope, Send
-from tests.visits import Found, Site, answer_head
+from tests.server.apps import Headers, Message, Receive, Scope, Send
+from tests.visits import NO_CONTROL, Found, Site, answer_head
 
 
 async def test_server_with_pushes_is_given_a_push_for_each_asset(served: Served) -> None:
@@ -97,6 +99,45 @@ async def test_server_with_neither_gets_links_in_the_response(
     assert [link.split(b">")[0] for link in wire.links] == [b"</site.css", b"</app.js"]
 
 
+async def test_links_over_http_1_1_leave_room_for_the_responses_own_fields() -> None:
+    large = (b"set-cookie", b"x" * 3700)
+
+    class Large(Site):
+        def _other(self, scope: Scope) -> Found:
+            return Found([*answer_head("text/html"), large], 200)
+
+    app = Large()
+    app.found = site().found
+    made = Served(app)
+    await made.teach()
+    made.middleware.counters.refused.clear()
+    scope, wire = scope_of(PAGE, NAVIGATION, None, http_version="1.1"), Wire()
+    await made.middleware(scope, wire.receive, wire.send)
+    roomy = await made.get(extensions={**ours(2), **HINT})
+
+    assert wire.links == []
+    assert [d.refusal for d in scope["headstart.decisions"]] == [Refusal.OVER_BUDGET] * 2
+    assert made.middleware.counters.refused == {Refusal.OVER_BUDGET: 2}
+    assert [len(links) for links in roomy.hinted] == [2]
+    await made.middleware.stop()
+
+
+async def test_what_may_not_be_kept_is_linked_beside_the_103_that_names_the_rest() -> None:
+    app = site()
+    app.found["/app.js"].headers = answer_head("text/javascript", cache=b"no-cache")
+    made = Served(app)
+    await made.teach()
+    wire = await made.get(extensions={**ours(1), **HINT})
+    program = await made.get(headers=PROGRAM, extensions={**ours(2), **PUSH})
+
+    [[hinted]], [linked] = wire.hinted, wire.links
+    assert hinted.startswith(b"</site.css>")
+    assert linked.startswith(b"</app.js>")
+    assert made.middleware.counters.sent == {Way.HINT: 1, Way.LINK: 1, Way.PUSH: 2}
+    assert sorted(program.pushed) == ["/app.js", "/site.css"]
+    await made.middleware.stop()
+
+
 async def test_links_are_added_behind_the_applications_own_which_stay_as_they_are() -> None:
     own = [(b"link", b"</own.css>; rel=preload; as=style"), (b"Link", b"</>; rel=canonical")]
 
@@ -146,7 +187,31 @@ async def test_page_that_answers_at_once_gets_no_103() -> None:
     await made.middleware.stop()
 
 
-# Counters, and what the application is shown.
+async def test_url_that_redirects_or_serves_a_file_gets_the_sites_assets_twice_at_most() -> None:
+    app = site()
+    made = Served(app, deliver=DeliverOptions(min_think_time=0.0, links=False))
+    for number in range(4):
+        visitor = (f"192.0.2.{number}", 1)
+        await made.load(ASSETS, ours(500 + number), page=f"/{number}/", client=visitor)
+        await made.later()
+    app.found["/old"] = Found([(b"location", PAGE.encode())], 302, b"")
+    app.found["/feed"] = Found(answer_head("application/rss+xml"))
+    for path, first in (("/old", 10), ("/feed", 20)):
+        loads = [await made.get(path, extensions={**ours(first + n), **PUSH}) for n in range(4)]
+
+        assert [len(wire.pushed) for wire in loads] == [2, 2, 0, 0]
+    scope, wire = scope_of("/old", NAVIGATION, {**ours(30), **PUSH}), Wire()
+    await made.middleware(scope, wire.receive, wire.send)
+    app.found["/old"] = Found(answer_head("text/html"))
+    await made.get("/old", extensions={**ours(31), **PUSH})
+    page = await made.get("/old", extensions={**ours(32), **PUSH})
+
+    assert [d.refusal for d in scope["headstart.decisions"]] == [Refusal.NOT_A_PAGE] * 2
+    assert len(page.pushed) == 2
+    await made.middleware.stop()
+
+
+# DeliveryCounters, and what the application is shown.
 
 
 async def test_decisions_are_in_the_scope_before_the_application_runs() -> None:
@@ -181,6 +246,73 @@ async def test_counters_tell_ways_and_reasons(served: Served) -> None:
 
     assert counters.sent == {Way.PUSH: 2, Way.HINT: 2, Way.LINK: 2}
     assert counters.refused == {Refusal.ALREADY_SENT: 2}
+
+
+@pytest.mark.parametrize(
+    ("learn", "headers", "refusal"),
+    [
+        (NO_CONTROL, [*NAVIGATION, (b"if-none-match", b'"1"')], Refusal.CONDITIONAL),
+        (LearnOptions(control_share=1), NAVIGATION, Refusal.CONTROL_VIEW),
+    ],
+)
+async def test_view_that_gets_nothing_is_counted_and_shown_with_its_reason(
+    learn: LearnOptions, headers: Headers, refusal: Refusal
+) -> None:
+    made = Served(learn=learn)
+    await made.teach()
+    made.middleware.counters.refused.clear()
+    scope = scope_of(PAGE, headers, {**ours(9), **PUSH})
+    wire = Wire()
+
+    await made.middleware(scope, wire.receive, wire.send)
+
+    assert wire.pushed == []
+    assert [(d.candidate.target, d.way, d.reason) for d in scope["headstart.decisions"]] == [
+        (asset, Way.NOTHING, refusal) for asset in ASSETS
+    ]
+    assert made.middleware.counters.refused == {refusal: 2}
+    await made.middleware.stop()
+
+
+async def test_client_that_loads_no_assets_is_counted_and_shown_as_such(served: Served) -> None:
+    robot = [(b"sec-fetch-dest", b"document"), (b"user-agent", b"robot")]
+    for number in range(12):
+        await served.get("/other/", robot, ours(number))
+        await served.later()
+    scope, wire = scope_of(PAGE, robot, {**ours(9), **PUSH}), Wire()
+
+    await served.middleware(scope, wire.receive, wire.send)
+
+    assert [d.refusal for d in scope["headstart.decisions"]] == [Refusal.NO_SUBRESOURCES] * 2
+
+
+async def test_client_that_has_everything_is_counted_and_shown_as_such(served: Served) -> None:
+    extensions = {**ours(9), **PUSH}
+    for target in (PAGE, *ASSETS):
+        await served.get(target, extensions=extensions)
+    scope = scope_of(PAGE, NAVIGATION, extensions)
+    wire = Wire()
+
+    await served.middleware(scope, wire.receive, wire.send)
+
+    assert [d.refusal for d in scope["headstart.decisions"]] == [Refusal.ALREADY_SENT] * 2
+
+
+async def test_page_of_which_nothing_is_known_has_no_decisions() -> None:
+    made = Served()
+    scope = scope_of(PAGE, NAVIGATION, {**ours(), **PUSH})
+    wire = Wire()
+
+    await made.middleware(scope, wire.receive, wire.send)
+
+    assert "headstart.decisions" not in scope
+    assert made.middleware.counters.refused == {}
+    await made.middleware.stop()
+
+
+@pytest.mark.parametrize("silence", Silence)
+def test_each_silence_has_a_word_for_the_application(silence: Silence) -> None:
+    assert (refusal_of(silence) is Refusal.MOSTLY_WASTE) is (silence is Silence.MOSTLY_WASTE)
 
 
 @pytest.mark.parametrize("way", [PUSH, HINT], ids=["push", "103"])

@@ -61,6 +61,13 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
     return None
 
 
+async def fails_to_start(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say in its lifespan that it cannot start."""
+    assert scope["type"] == "lifespan"
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+
 async def lifespan(receive: Receive, send: Send) -> None:
     """Nothing to set up, nothing to tear down."""
     while True:

@@ -10,22 +10,25 @@ import asyncio
 import concurrent.futures
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import uvicorn
+
 from headstart import devca
 from headstart.config import ServerOptions
-from headstart.server import run
 from headstart.server.run import Config
+from headstart.server.workers import Server
 from tests.clock import SKIPPING, SkippingLoop
 
 PATIENCE = 40.0
@@ -63,7 +66,9 @@ class Gate:
         await asyncio.shield(asyncio.wrap_future(self._opened))
 
 
-class _Server(run.Server):
+class _PlainServer(uvicorn.Server):
+    """uvicorn's own, in a thread."""
+
     loop: asyncio.AbstractEventLoop
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -76,19 +81,24 @@ class _Server(run.Server):
             await asyncio.sleep(0.01)
 
 
+class _Server(_PlainServer, Server):
+    """Ours, in a thread."""
+
+
 class LiveServer:
     """A server in a thread.
 
     Attributes:
         port: Where it listens.
-        server: uvicorn's.
+        server: Ours, or uvicorn's own where the configuration is.
         stopped: It was told to stop.
     """
 
-    def __init__(self, config: Config, listener: socket.socket) -> None:
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
         self.port: int = listener.getsockname()[1]
         self.scheme = "https" if config.is_ssl else "http"
-        self.server = _Server(config)
+        ours = isinstance(config, Config)
+        self.server = _Server(config) if ours else _PlainServer(config)
         self._thread = threading.Thread(target=self._run, args=[listener], daemon=True)
         self._thread.start()
         until(lambda: self.server.started or not self._thread.is_alive(), "the start")
@@ -140,6 +150,7 @@ def running(
     *,
     tls: bool = False,
     skipping: bool = False,
+    dual_stack: bool = False,
     **settings: Any,
 ) -> Iterator[LiveServer]:
     """Serve `app` in a thread.
@@ -148,12 +159,16 @@ def running(
         options: Ours.
         tls: With the development certificate.
         skipping: On a loop whose time the test can `skip`.
+        dual_stack: On one socket for IPv6 and IPv4.
         settings: uvicorn's.
     """
     if skipping:
         settings |= {"loop": SKIPPING}
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    if dual_stack:
+        listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    else:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
     if tls:
         made = certificate()
         settings |= {"ssl_certfile": str(made.certfile), "ssl_keyfile": str(made.keyfile)}
@@ -174,7 +189,9 @@ class ServerProcess:
         log: What it wrote so far.
     """
 
-    def __init__(self, *arguments: str, folder: Path | None = None) -> None:
+    def __init__(
+        self, *arguments: str, folder: Path | None = None, pass_fds: Sequence[int] = ()
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "headstart.cli", *arguments],
             stdout=subprocess.PIPE,
@@ -183,6 +200,7 @@ class ServerProcess:
             cwd=folder,
             env=environment(),
             start_new_session=True,
+            pass_fds=pass_fds,
         )
         self.port = 0
         self._lines: list[str] = []
@@ -243,9 +261,21 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def serving(app: str, *arguments: str, folder: Path | None = None) -> Iterator[ServerProcess]:
-    """Run `headstart serve app` with a port that the system chooses."""
-    server = ServerProcess("serve", app, "--port", "0", *arguments, folder=folder)
+def serving(
+    app: str, *arguments: str, folder: Path | None = None, open_files: int = 0
+) -> Iterator[ServerProcess]:
+    """Run `headstart serve app` with a port that the system chooses.
+
+    Args:
+        open_files: The limit of open files that it begins with; 0 for the one of this process.
+    """
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if open_files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, limits[1]))
+    try:
+        server = ServerProcess("serve", app, "--port", "0", *arguments, folder=folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     try:
         server.wait_until_started()
         yield server

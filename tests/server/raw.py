@@ -64,10 +64,18 @@ class Connected:
         port: Of 127.0.0.1.
         tls: With ALPN h2; else cleartext.
         address: To connect from; every one of 127.0.0.0/8 is this machine's.
+        connected: The connection, if there is one already.
     """
 
-    def __init__(self, port: int, *, tls: bool = False, address: str = HERE) -> None:
-        self.socket: socket.socket = (
+    def __init__(
+        self,
+        port: int,
+        *,
+        tls: bool = False,
+        address: str = HERE,
+        connected: socket.socket | None = None,
+    ) -> None:
+        self.socket: socket.socket = connected or (
             tls_socket(port, "h2", address=address)
             if tls
             else socket.create_connection((HERE, port), PATIENCE, (address, 0))
@@ -105,9 +113,10 @@ class RawClient(Connected):
         tls: bool = False,
         windows: bool = True,
         address: str = HERE,
+        connected: socket.socket | None = None,
     ) -> None:
         self.scheme = b"https" if tls else b"http"
-        super().__init__(port, tls=tls, address=address)
+        super().__init__(port, tls=tls, address=address, connected=connected)
         self.engine = ngh2.Connection(
             ngh2.Role.CLIENT,
             ngh2.Configuration(auto_window_update=windows, max_outbound_ack=100_000),
@@ -118,6 +127,8 @@ class RawClient(Connected):
         self.responses: dict[int, Response] = {}
         self.promises: dict[int, Fields] = {}
         """Promised stream -> the promised request."""
+        self.authority = AUTHORITY
+        """Of its requests."""
         self.closed = False
         """The server closed the connection."""
 
@@ -136,7 +147,7 @@ class RawClient(Connected):
         pseudo = [
             (b":method", method),
             (b":scheme", self.scheme),
-            (b":authority", AUTHORITY),
+            (b":authority", self.authority),
             (b":path", path),
         ]
         stream_id = self.engine.send_request(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging.handlers
+import math
 import socket
 
 from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
-from headstart.server.abandoned import Abandoned, has_left
+from headstart.server.abandoned import Abandoned, has_left, logger
 from tests.clock import timeless
 
 
@@ -54,6 +56,62 @@ async def test_oldest_is_cancelled_at_once_where_there_are_too_many() -> None:
     assert len(abandoned) == 2
     for task in tasks:
         task.cancel()
+
+
+@timeless
+async def test_call_that_has_its_whole_request_goes_on_as_long_as_it_takes() -> None:
+    abandoned = Abandoned(asyncio.get_running_loop(), grace=math.inf, most=10)
+    whole, cut = await calls(2)
+
+    abandoned.add(whole)
+    abandoned.add(cut, whole=False)
+    await asyncio.wait([cut])
+    await asyncio.sleep(3600)
+
+    assert cut.cancelled()
+    assert not whole.done()
+    whole.cancel()
+
+
+@timeless
+async def test_call_with_less_time_than_those_before_it_is_cancelled_in_time() -> None:
+    loop = asyncio.get_running_loop()
+    abandoned = Abandoned(loop, grace=100, most=10)
+    whole, cut = await calls(2)
+
+    abandoned.add(whole)
+    abandoned.add(cut, whole=False)
+    await asyncio.wait([cut])
+
+    assert loop.time() < 10
+    await asyncio.wait([whole])
+    assert loop.time() < 110
+
+
+@timeless
+async def test_each_that_is_cancelled_is_told_in_the_log_but_an_attack_does_not_fill_it() -> None:
+    handler = logging.handlers.MemoryHandler(1000)
+    logger.addHandler(handler)
+    try:
+        abandoned = Abandoned(asyncio.get_running_loop(), grace=math.inf, most=1)
+        for task in await calls(100):
+            abandoned.add(task)
+        abandoned.hurry()
+        await asyncio.sleep(60)
+        (last,) = await calls(1)
+        abandoned.add(last)
+        abandoned.hurry()
+    finally:
+        logger.removeHandler(handler)
+
+    lines = [record.getMessage() for record in handler.buffer]
+    assert lines[0] == (
+        "Cancelled 1 calls of the application whose clients had left; of the last: "
+        "it was the oldest of more than 1 such calls (--max-abandoned-calls)."
+    )
+    assert len(lines) == 11
+    assert lines[-1].startswith("Cancelled 91 calls")
+    assert lines[-1].endswith("memory is short.")
 
 
 async def test_call_that_ends_by_itself_is_forgotten() -> None:

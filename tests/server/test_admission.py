@@ -10,7 +10,7 @@ import pytest
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
 from headstart.server import admission as admission_module
-from headstart.server.admission import Admission, Seat
+from headstart.server.admission import Admission, ConnectionSlot
 from headstart.server.counters import Counters
 from headstart.server.worker import Worker
 from tests.server.apps import hello
@@ -43,19 +43,19 @@ def connections(asked: Admission, count: int, host: str = "10.0.0.1", used: bool
     """How many of them, one after the other, are let in."""
     let_in = 0
     for _ in range(count):
-        seat = asked.ask((host, 1))
-        if isinstance(seat, Seat):
-            seat.free(asked=used)
+        slot = asked.ask((host, 1))
+        if isinstance(slot, ConnectionSlot):
+            slot.free(asked=used)
             let_in += 1
         else:
-            assert seat is Closing.ADDRESS_RATE
+            assert slot is Closing.ADDRESS_RATE
     return let_in
 
 
 def outcomes(asked: Admission, *hosts: str) -> list[Closing | None]:
     """For each connection why it was refused, or None."""
-    seats = [asked.ask((host, 1)) for host in hosts]
-    return [seat if isinstance(seat, Closing) else None for seat in seats]
+    slots = [asked.ask((host, 1)) for host in hosts]
+    return [slot if isinstance(slot, Closing) else None for slot in slots]
 
 
 def test_worker_takes_no_more_than_its_number() -> None:
@@ -87,10 +87,10 @@ def test_network_of_ipv6_counts_as_one_address(one: str, other: str, same: bool)
 
 def test_seat_that_was_given_back_can_be_taken_again() -> None:
     asked = admission(per_address=1)
-    seat = asked.ask(("10.0.0.1", 1))
-    assert isinstance(seat, Seat)
-    seat.free()
-    seat.free()
+    slot = asked.ask(("10.0.0.1", 1))
+    assert isinstance(slot, ConnectionSlot)
+    slot.free()
+    slot.free()
 
     assert outcomes(asked, "10.0.0.1", "10.0.0.1") == [None, Closing.ADDRESS_CONNECTIONS]
 
@@ -99,7 +99,7 @@ def test_proxy_and_unix_socket_count_for_the_worker_only() -> None:
     asked = admission(4, 1, "10.0.0.1")
     unix = [asked.ask(peer) for peer in ("", None)]
 
-    assert all(isinstance(seat, Seat) for seat in unix)
+    assert all(isinstance(slot, ConnectionSlot) for slot in unix)
     assert outcomes(asked, *["10.0.0.1"] * 3) == [None, None, Closing.TOO_MANY_CONNECTIONS]
 
 
@@ -180,7 +180,7 @@ def test_connections_of_one_address_over_the_limit_are_closed_and_others_are_ser
         with RawClient(server.port, tls=tls, address="127.0.0.3") as other:
             assert other.get(b"/x").body == b"/x over 2"
         silent[0].close()
-        until(lambda: counted(server).open <= 99, "the seat")
+        until(lambda: counted(server).open <= 99, "the slot")
         with RawClient(server.port, tls=tls, address="127.0.0.2") as client:
             assert client.get(b"/x").status == 200
 

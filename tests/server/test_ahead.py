@@ -58,7 +58,7 @@ def test_promised_target_is_the_path_as_it_stands_in_a_url(path: str, target: by
 
 
 def test_path_that_is_no_text_is_the_applications_mistake() -> None:
-    with pytest.raises(LocalProtocolError, match="no valid text"):
+    with pytest.raises(LocalProtocolError, match="not valid text"):
         push_target("/\udc89", b"")
 
 
@@ -89,6 +89,24 @@ def test_fields_that_an_application_changes_between_two_pushes_are_each_pushes_o
         assert (b"x-number", b"one") in promised[b"/a"]
         assert (b"x-number", b"two") in promised[b"/b"]
         assert [client.response(number).body for number in (2, 4)] == [b"one", b"two"]
+
+
+def test_pushes_of_the_next_page_have_the_next_pages_fields() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/page"):
+            path = scope["path"].replace("page", "asset")
+            await send({"type": "http.response.push", "path": path, "headers": []})
+        await answer(send)
+
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        for number in range(4):
+            client.get(b"/page%d" % number)
+        promised = [dict(fields) for fields in client.promises.values()]
+
+    assert [fields[b":path"] for fields in promised] == [b"/asset%d" % n for n in range(4)]
+    assert [fields[b"referer"].rpartition(b"/")[2] for fields in promised] == [
+        b"page%d" % number for number in range(4)
+    ]
 
 
 # Server Push.
@@ -129,19 +147,6 @@ def test_application_of_a_push_sees_the_promised_request() -> None:
     ]
 
 
-def test_requests_with_the_same_fields_share_what_is_kept_of_them() -> None:
-    recorder = Recorder()
-    kept = []
-    with running(recorder) as server, RawClient(server.port) as client:
-        for value in (b"1", b"1", b"1", b"2"):
-            client.get(b"/", headers=[(b"x-a", value)])
-            kept.append(recorder.next()["extensions"]["headstart"]["kept"])
-
-    # The first is not known to be the first of several.
-    assert kept[1] is kept[2]
-    assert kept[3] is not kept[2]
-
-
 def test_what_became_of_a_push_can_be_read() -> None:
     sent, refused = Push("/style.css"), Push("/style.css")
     recorder = sending_first({**STYLE, "headstart": sent}, {**STYLE, "headstart": refused})
@@ -151,7 +156,10 @@ def test_what_became_of_a_push_can_be_read() -> None:
         until(lambda: sent.state is PushState.FINISHED, "the push's end")
         pushes = recorder.next()["extensions"]["headstart"]["pushes"]
 
-        assert pushes == [sent, refused]
+        assert pushes == [
+            {"path": "/style.css", "state": "finished", "refusal": None},
+            {"path": "/style.css", "state": "refused", "refusal": "already-pushed"},
+        ]
         assert refused.refusal is Refusal.ALREADY_PUSHED
         assert len(client.promises) == 1
 
@@ -333,9 +341,13 @@ def test_second_103_is_refused() -> None:
     [
         ([{**LINKS, "links": []}], [], Refusal.NO_LINKS),
         ([{**LINKS, "links": [b"<" + b"x" * 9000 + b">"]}], [], Refusal.TOO_LARGE),
+        # Each field counts for 32 octets besides its own, as in RFC 9113, 6.5.2.
+        ([{**LINKS, "links": [b"</a>;rel=preload"] * 200}], [], Refusal.TOO_LARGE),
         ([LINKS], NO_CORS, Refusal.NOT_NAVIGATION),
+        ([LINKS], [(b"te", b"trailers")], Refusal.TAKES_NO_HINTS),
+        ([LINKS], [(b"content-type", b"application/grpc")], Refusal.TAKES_NO_HINTS),
     ],
-    ids=["no links", "too large", "not a navigation"],
+    ids=["no links", "too large", "too many", "not a navigation", "te trailers", "gRPC"],
 )
 def test_hint_that_would_not_work_is_refused(
     messages: list[Message], headers: list[tuple[bytes, bytes]], refusal: Refusal

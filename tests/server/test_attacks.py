@@ -1,22 +1,26 @@
 """Rows of the tables in docs/security.md, attacked with raw frames over a real socket.
 
 The server is a process of its own. While an attack goes on, another client asks for a page on its
-own connection, and its usual time must not be more than doubled; the server's memory and the
-application's calls are counted. The times are printed (`pytest -s`), as the table shows them.
+own connection, and is answered; the server's memory and the application's calls are counted. How
+long the other client waits is a figure of `bench.attacks`, which prints it as the table shows it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.attacks import FILE, Attack
+from headstart.server import early
 from headstart.wire.connection import ErrorCode
 from tests.server.hostile import (
     ACK,
@@ -52,14 +56,13 @@ APP = "tests.server.attacked_app:app"
 MEGABYTE = 1_000_000
 STREAMS = 100
 ABANDONED = 100
-RESETS = 200
+RESETS, MISTAKES_ALLOWED = 1000, 200
 ROUNDS = 5
 CROWD = 40
 REQUESTS = 10_000
 ANSWERS = 2000
 """Frames that a flood of ten times as many may cause at the most."""
-NOISE = 0.02
-"""Seconds by which a page may be late because the machine is shared, whatever is attacked."""
+PART = 16_384
 INITIAL_WINDOW, CALM = 4, ErrorCode.ENHANCE_YOUR_CALM
 
 
@@ -69,17 +72,12 @@ class Watch:
 
     Attributes:
         grown: Bytes of memory at the most, more than before.
-        spent: Seconds of the server's processor time.
         took: Seconds that it went on.
-        usual, during: Seconds that the other client's page takes, median, without and with it.
     """
 
     process: Measured
     grown: int = 0
-    spent: float = 0.0
     took: float = 0.0
-    usual: float = 0.0
-    during: float = 0.0
 
     def look(self) -> None:
         """Note how large the server is now."""
@@ -124,9 +122,12 @@ class Target:
 
     @contextmanager
     def under(self, name: str, most: int = 5 * MEGABYTE) -> Iterator[Watch]:
-        """An attack: measures it, and asserts that the other client and the memory are unharmed."""
+        """An attack: measures it, and asserts that the other client and the memory are unharmed.
+
+        The other client's process fails where a page is not answered.
+        """
         usual = self.median()
-        watch = Watch(Measured(self.server.process.pid), usual=usual)
+        watch = Watch(Measured(self.server.process.pid))
         self._usual.begin()
         begun = time.monotonic()
         try:
@@ -135,16 +136,14 @@ class Target:
             times = self._usual.end()
         watch.took = time.monotonic() - begun
         watch.look()
-        watch.spent = watch.process.spent
-        watch.during = statistics.median(times)
-        if watch.during > 2 * usual + NOISE:
-            # It may be the machine that has become slower meanwhile.
-            watch.usual = usual = max(usual, self.median())
-        print(
-            f"\n{name}: {watch.spent:.2f} s of CPU, {watch.grown / MEGABYTE:+.1f} MB, "
-            f"page {usual * 1000:.2f} -> {watch.during * 1000:.2f} ms ({len(times)} asked)"
-        )
-        assert watch.during <= 2 * usual + NOISE
+        spent, during = watch.process.spent, statistics.median(times)
+        attack = Attack(name, spent, watch.grown, usual, during, len(times))
+        if FILE in os.environ:
+            if not attack.is_met:
+                # It may be the machine that has become slower meanwhile.
+                attack = replace(attack, usual=max(usual, self.median()))
+            with Path(os.environ[FILE]).open("a") as figures:
+                print(json.dumps(asdict(attack)), file=figures)
         assert watch.grown <= most
 
     @property
@@ -194,11 +193,13 @@ def literal_kept(name: bytes, value: bytes) -> bytes:
     return b"\x40" + literal(name, value)[1:]
 
 
-def resets_in(seconds: float, connections: int = 1) -> float:
-    """How many so many connections may have of each other's resets: a minute allows them anew."""
-    return connections * (RESETS + 1) + seconds * RESETS / 60
+def resets_in(seconds: float, connections: int = 1, most: int = RESETS) -> float:
+    """How many so many connections may have of each other's resets, some anew each second."""
+    return connections * (most + 1) + seconds * most / 30
 
 
+GRACEFUL = {"reset-flood"}
+"""Floods of requests: new ones are refused first, and calm follows where that was not heard."""
 Segments = Callable[[], Iterator[bytes]]
 
 
@@ -260,7 +261,7 @@ FLOODS = {
     ),
     "unknown frames": Flood(again(lambda turn: frame(UNKNOWN, 0, 0, b"x")), {"useless-frames"}),
     "RST_STREAM of what has ended": Flood(
-        again(lambda turn: cancel(0), get(1) + cancel(0)), {"useless-frames", "reset-flood"}
+        again(lambda turn: cancel(0), get(1) + cancel(0)), {"useless-frames"}
     ),
     "WINDOW_UPDATE": Flood(again(lambda turn: frame(WINDOW_UPDATE, 0, 0, ONE)), {"window-flood"}),
     "one-byte windows (CVE-2019-9511, CVE-2019-9517)": Flood(
@@ -268,7 +269,6 @@ FLOODS = {
         {"window-flood"},
         settings=HUNGRY,
     ),
-    "one-byte DATA": Flood(again(lambda turn: frame(DATA, 0, 1, b"x"), post(0)), {"small-data"}),
     "empty DATA (CVE-2019-9518)": Flood(
         again(lambda turn: frame(DATA, 0, 1), post(0)), {"useless-frames"}
     ),
@@ -285,10 +285,14 @@ FLOODS = {
     ),
     "1,000 references to a field (CVE-2026-49975)": Flood(
         again(lambda turn: ask(turn + 1, b"\xbe" * 1000), ask(0, literal_kept(b"a", b"b"))),
+        {"reset-flood"},
+    ),
+    "10,000 references to a field": Flood(
+        again(lambda turn: ask(turn + 1, b"\xbe" * 10_000), ask(0, literal_kept(b"a", b"b"))),
         {"engine-limit"},
     ),
-    "10 references to a large field": Flood(
-        again(lambda turn: ask(turn + 1, b"\xbe" * 10), ask(0, literal_kept(b"a", b"x" * 3900))),
+    "100 references to a large field": Flood(
+        again(lambda turn: ask(turn + 1, b"\xbe" * 100), ask(0, literal_kept(b"a", b"x" * 3900))),
         {"engine-limit"},
     ),
 }
@@ -304,13 +308,18 @@ def test_flood_ends_with_a_goaway_and_harms_nobody_else(name: str, target: Targe
             with Hostile(target.port, flood.settings) as client:
                 pour(client, flood.segments())
                 watch.look()
-                assert client.goaways == [flood.error]
+                if flood.reasons & GRACEFUL:
+                    first, *later = client.goaways
+                    assert first is ErrorCode.NO_ERROR
+                    assert later in ([], [flood.error])
+                else:
+                    assert client.goaways == [flood.error]
                 assert len(client.heard) <= ANSWERS
     after = target.counts
 
     assert after.closed_for(flood.reasons) == before.closed_for(flood.reasons) + ROUNDS
     assert after.alive <= ABANDONED
-    assert after.most <= STREAMS + ABANDONED
+    assert after.most <= STREAMS + 2 * ABANDONED
     assert after.calls - before.calls <= resets_in(watch.took, ROUNDS)
 
 
@@ -383,11 +392,12 @@ def test_mistakes_for_which_the_server_resets_are_counted_too(name: str, target:
                         break
                 client.until_closed()
             assert len(client.goaways) == 1
-            assert len(client.resets()) <= resets_in(time.monotonic() - begun)
+            took = time.monotonic() - begun
+            assert len(client.resets()) <= resets_in(took, most=MISTAKES_ALLOWED)
     counts = target.counts
 
     assert counts.alive <= ABANDONED
-    assert counts.most <= STREAMS + ABANDONED
+    assert counts.most <= STREAMS + 2 * ABANDONED
 
 
 def heard_of(client: Hostile, number: int) -> bool:
@@ -427,7 +437,7 @@ def test_streams_over_the_limit_reach_no_application(target: Target) -> None:
 
     assert set(client.resets()) == {ErrorCode.REFUSED_STREAM}
     assert client.goaways[0] is ErrorCode.NO_ERROR
-    assert after.most <= STREAMS + ABANDONED
+    assert after.most <= STREAMS + 2 * ABANDONED
     assert after.calls - before.calls <= STREAMS
 
 
@@ -445,6 +455,40 @@ def test_streams_over_a_limit_that_was_acknowledged_end_the_connection(target: T
     assert after.calls - before.calls <= ROUNDS * STREAMS
 
 
+def test_uploads_that_go_on_behind_their_responses_are_bounded(target: Target) -> None:
+    """Each has its response before it begins; the client sends all that its windows allow."""
+    streams = [stream(turn) for turn in range(STREAMS)]
+    before = target.counts.alive  # calls that clients of other attacks left, which may go on
+    with target.under("uploads behind their responses") as watch, Hostile(target.port) as client:
+        for number_ in streams:
+            client.send(frame(HEADERS, END_HEADERS, number_, block(b"/", b"POST")))
+        for number_ in streams:
+            client.until(DATA, number_)
+        sent = dict.fromkeys(streams, 0)
+        windows = dict.fromkeys([0, *streams], 65_535)
+        while len(client.resets()) < STREAMS:
+            for heard in client.frames(WINDOW_UPDATE):
+                if heard.stream in windows:
+                    windows[heard.stream] += int.from_bytes(heard.payload, "big")
+            client.heard = [heard for heard in client.heard if heard.kind != WINDOW_UPDATE]
+            for number_ in streams:
+                size = min(PART, windows[0], windows[number_])
+                if size > 0 and not client.resets(number_):
+                    client.send(frame(DATA, 0, number_, bytes(size)))
+                    sent[number_] += size
+                    windows[0] -= size
+                    windows[number_] -= size
+            open_windows = [one for one in streams if windows[one] > 0 and not client.resets(one)]
+            if open_windows and windows[0] > 0:
+                client.listen()  # it may go on, and the server may owe it nothing yet
+            else:
+                client.read()
+
+    allowed = early.BYTES + watch.took * early.BYTES_A_SECOND
+    assert sum(sent.values()) <= allowed + 2 * STREAMS * PART
+    until(lambda: target.counts.alive <= before, "the end of the calls")
+
+
 @pytest.mark.parametrize("read", [True, False], ids=["window 0", "TCP unread"])
 def test_responses_that_nobody_takes_are_bounded(read: bool, target: Target) -> None:
     """CVE-2019-9517 and slow reading: a hundred responses of 1 MB."""
@@ -459,16 +503,16 @@ def test_responses_that_nobody_takes_are_bounded(read: bool, target: Target) -> 
         until(lambda: target.counts.alive >= STREAMS - 10, "the calls")
         watch.look()
 
-    assert target.counts.most <= STREAMS + ABANDONED
+    assert target.counts.most <= STREAMS + 2 * ABANDONED
 
 
 def test_request_that_is_too_large_is_answered_and_its_neighbour_unharmed(target: Target) -> None:
-    """CVE-2026-49975 below the hard limit: 99 streams of 120 references each, and cookie crumbs."""
+    """CVE-2026-49975 below the hard limit: 99 streams of 120 references each."""
     with (
         target.under("99 header sections of 120 references") as watch,
         Hostile(target.port) as client,
     ):
-        client.send(ask(0, literal_kept(b"cookie", b"")) + post(1))
+        client.send(ask(0, literal_kept(b"a", b"")) + post(1))
         client.settle()
         for turn in range(2, STREAMS):
             client.send(ask(turn, b"\xbe" * 120, flags=END_HEADERS))
@@ -482,6 +526,24 @@ def test_request_that_is_too_large_is_answered_and_its_neighbour_unharmed(target
     assert client.goaways == []
 
 
+@pytest.mark.parametrize("path", [b"/read", b"/hang"], ids=["read", "unread"])
+def test_body_in_frames_of_a_byte_costs_what_it_says(path: bytes, target: Target) -> None:
+    """CVE-2019-9518: 60,000 of them, which would be 4 MB if each were kept by itself."""
+    with (
+        target.under(f"60,000 DATA frames of a byte, {path.decode()}", MEGABYTE) as watch,
+        Hostile(target.port) as client,
+    ):
+        client.send(frame(HEADERS, END_HEADERS, 1, block(path, b"POST")))
+        client.send(frame(DATA, 0, 1, b"x") * 60_000 + frame(DATA, END_STREAM, 1, b"x"))
+        client.settle()
+        watch.look()
+        client.send(cancel(0) if path == b"/hang" else b"")
+        client.settle()
+
+    assert client.goaways == []
+    assert path == b"/hang" or client.until(DATA, 1).payload == b"read"
+
+
 REFUSED: dict[str, dict[str, Any]] = {
     "Host contradicts :authority": {"fields": [(b"host", b"other.test")]},
     "a comma in the authority": {"authority": b"a.test,b.test"},
@@ -493,7 +555,9 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a lower-case method": {"method": b"get"},
     "another scheme": {"scheme": b"ftp"},
     "a field that shadows another": {"fields": [(b"content_length", b"1")]},
-    "Host in other letters": {"fields": [(b"host", b"LOCALHOST")]},
+    "Host with another port": {"fields": [(b"host", b"localhost:8080")]},
+    "Host with the port of https": {"fields": [(b"host", b"localhost:443")]},
+    "Host with a dot more": {"fields": [(b"host", b"localhost.")]},
     "Connection": {"fields": [(b"connection", b"close")]},
     "Transfer-Encoding": {"fields": [(b"transfer-encoding", b"chunked")]},
     "Upgrade": {"fields": [(b"upgrade", b"websocket")]},
@@ -560,7 +624,7 @@ COSTLY: dict[str, Callable[[int], bytes]] = {
         frame(SETTINGS, 0, 0, TABLE_SIZE + number(turn % 2 * 4096)) + get(stream(turn))
     ),
     "16,000 changes of the table's size in a request": lambda turn: ask(turn, b"", before=CHANGES),
-    "99 cookie crumbs": lambda turn: ask(turn, literal(b"cookie", b"a=b") * 99),
+    "3,200 cookie crumbs": lambda turn: ask(turn, literal_kept(b"cookie", b"a=b") + b"\xbe" * 3200),
     "16 KB of trailers": lambda turn: (
         post(turn) + frame(HEADERS, WHOLE, stream(turn), literal(b"a", b"x" * 150) * 90)
     ),
@@ -612,7 +676,7 @@ def test_first_settings_say_what_is_allowed(target: Target) -> None:
     found = {
         said[at + 1]: int.from_bytes(said[at + 2 : at + 6], "big") for at in range(0, len(said), 6)
     }
-    assert found == {3: STREAMS, 4: 64 * 1024, 6: 16 * 1024, 9: 1}
+    assert found == {3: STREAMS, 4: 64 * 1024, 6: 16 * 1024, 8: 1, 9: 1}
 
 
 FORBIDDEN = {

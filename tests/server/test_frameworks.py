@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict, cast
 
 import pytest
 import websockets.sync.client
+from a2wsgi import WSGIMiddleware
 from fastapi import FastAPI, UploadFile, WebSocket
 from ngh2 import Setting
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket as StarletteWebSocket
 
 import headstart
+from headstart.config import ServerOptions
 from headstart.deliver.outcome import PushState
 from headstart.reasons import Refusal
+from headstart.server.cycle import Application
 from tests.peers import peer
+from tests.server.apps import Message, Receive, Scope, Send
 from tests.server.live import PATIENCE, LiveServer, running, serving, until
 from tests.server.raw import RawClient
 from tests.server.upload_app import DOWNLOAD
@@ -184,7 +194,63 @@ def test_state_url_and_client_are_known(client: RawClient) -> None:
     assert client.get(b"/state?x=1").body == b"hello http://localhost/state?x=1 True"
 
 
-def test_file_response_goes_by_pathsend(client: RawClient) -> None:
+class _Buffered:
+    """Puts a body together, as middleware for ETags does, and knows no other message."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begin: list[Message] = []
+        content = bytearray()
+
+        async def gather(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                begin.append(message)
+            elif message["type"] == "http.response.body":
+                content.extend(message.get("body", b""))
+                if not message.get("more_body", False):
+                    await send(begin[0])
+                    await send({"type": "http.response.body", "body": bytes(content)})
+
+        await self._app(scope, receive, gather if scope["type"] == "http" else send)
+
+
+@pytest.mark.parametrize("pathsend", [False, True])
+def test_file_behind_compression_is_compressed_where_pathsend_is_not_offered(
+    pathsend: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "file.txt"
+    path.write_bytes(FILE)
+
+    async def file(request: Request) -> Response:
+        return FileResponse(path)
+
+    app = Starlette(routes=[Route("/file", file)], middleware=[Middleware(GZipMiddleware)])
+    options = ServerOptions(pathsend=pathsend)
+    with running(app, options) as server, RawClient(server.port) as client:
+        response = client.get(b"/file", headers=[(b"accept-encoding", b"gzip")])
+
+    if pathsend:
+        assert (response.body, response.header(b"content-encoding")) == (FILE, None)
+    else:
+        assert response.header(b"content-encoding") == b"gzip"
+        assert gzip.decompress(response.body) == FILE
+
+
+def test_file_behind_middleware_that_gathers_its_body_arrives(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    path.write_bytes(FILE)
+
+    async def file(request: Request) -> Response:
+        return FileResponse(path)
+
+    app = Starlette(routes=[Route("/file", file)], middleware=[Middleware(cast(Any, _Buffered))])
+    with running(app) as server, RawClient(server.port) as client:
+        assert client.get(b"/file").body == FILE
+
+
+def test_file_response_arrives_whole(client: RawClient) -> None:
     response = client.get(b"/file")
 
     assert response.body == FILE
@@ -309,6 +375,66 @@ def test_long_download_to_a_reader_that_stops_costs_less_than_20_mb() -> None:
         assert client.response(stream_id).received == DOWNLOAD
         assert stopped < 20 * MEBIBYTE
         assert resident(pid, "VmHWM") - before < 20 * MEBIBYTE
+
+
+# Applications of others inside.
+
+
+def test_clients_that_leave_do_not_silence_a_wsgi_application_that_is_mounted_in_fastapi() -> None:
+    streamed = threading.Event()
+
+    def wsgi(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] != "/s":
+            return [b"ok"]
+        streamed.set()
+        return (bytes(65536) for _ in range(100))
+
+    app = FastAPI()
+    # Types of its own for the messages of ASGI.
+    app.mount("/wsgi", cast(Any, WSGIMiddleware(wsgi, workers=3)))
+    with running(app) as server:
+        for _ in range(10):
+            with RawClient(server.port, windows=False) as client:
+                streamed.clear()
+                stream_id = client.request(b"/wsgi/s")
+                client.until(client.responses[stream_id].parts.__len__)
+
+        with RawClient(server.port) as client:
+            assert client.get(b"/wsgi/").body == b"ok"
+        server.stop()
+
+
+async def _endless(closed: threading.Event) -> AsyncIterator[bytes]:
+    try:
+        while True:
+            yield bytes(1000)
+            await asyncio.sleep(0.001)
+    finally:
+        closed.set()
+
+
+@pytest.mark.parametrize("middleware", [False, True])
+def test_starlettes_streams_end_when_their_clients_leave(middleware: bool) -> None:
+    closed = threading.Event()
+
+    async def endless(request: Request) -> Response:
+        return StreamingResponse(_endless(closed))
+
+    app = FastAPI()
+    app.add_route("/", endless)
+    if middleware:
+
+        @app.middleware("http")
+        async def passes(request: Request, call_next: RequestResponseEndpoint) -> Response:
+            return await call_next(request)
+
+    with running(app) as server, RawClient(server.port) as client:
+        stream_id = client.request(b"/")
+        client.until(lambda: client.responses[stream_id].received > 0)
+        client.reset(stream_id)
+
+        assert closed.wait(PATIENCE)
 
 
 class Rest:

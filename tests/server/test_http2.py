@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from ngh2 import ErrorCode, Setting
 from headstart.config import ServerOptions, WireLimits
 from headstart.deliver.outcome import Push
 from headstart.reasons import Refusal
-from headstart.server.http2 import Http2Connection
+from headstart.server.http2 import Http2ServerConnection
 from headstart.wire.server import ServerConnection
 from tests.server.apps import (
     STYLE,
@@ -60,12 +61,12 @@ class _CountingTransport:
 def writes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Every write of every HTTP/2 connection of this process."""
     written: list[bytes] = []
-    made = Http2Connection.connection_made
+    made = Http2ServerConnection.connection_made
 
-    def counting(self: Http2Connection, transport: Any) -> None:
+    def counting(self: Http2ServerConnection, transport: Any) -> None:
         made(self, cast(asyncio.Transport, _CountingTransport(transport, written)))
 
-    monkeypatch.setattr(Http2Connection, "connection_made", counting)
+    monkeypatch.setattr(Http2ServerConnection, "connection_made", counting)
     return written
 
 
@@ -154,19 +155,83 @@ def test_reader_that_stops_stops_the_application_at_a_bound(writes: list[bytes])
 # Limits.
 
 
-def test_client_may_not_leave_more_calls_behind_than_streams() -> None:
+class Obstinate:
+    """An application that does not end when it is cancelled; only `/answered` is answered."""
+
+    def __init__(self) -> None:
+        self.gate = Gate()
+        self.begun = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        if scope["path"] == "/answered":
+            return await answer(send, b"page")
+        self.begun += 1
+        passed = asyncio.ensure_future(self.gate.passed())
+        while not passed.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(passed)
+        return None
+
+
+def test_calls_that_do_not_end_when_they_are_cancelled_are_bounded() -> None:
+    app = Obstinate()
+    options = ServerOptions(limits=WireLimits(max_concurrent_streams=5), max_abandoned_calls=3)
+    with running(app, options) as server, RawClient(server.port) as client:
+        client.settle()
+        for _ in range(8):
+            stream_id = client.request()
+            client.settle()
+            client.reset(stream_id)
+        client.settle()
+
+        refused = client.response(client.request(b"/answered"))
+        app.gate.open()
+        until(lambda: client.response(client.request(b"/answered")).body == b"page", "the end")
+
+        assert refused.reset == ErrorCode.REFUSED_STREAM
+        assert app.begun == 8
+
+
+def test_calls_that_are_left_behind_hold_no_place_of_the_clients() -> None:
+    """Ten people behind a proxy give up search after search, of an application that is slow."""
     held = Held()
-    options = ServerOptions(limits=WireLimits(max_concurrent_streams=5), call_grace=1000)
+    options = ServerOptions(limits=WireLimits(max_concurrent_streams=5))
     with running(held, options) as server, RawClient(server.port) as client:
         client.settle()
-        for _ in range(5):
-            client.reset(client.request())
-        client.settle()
-        stream_id = client.request()
-
-        assert client.response(stream_id).reset == ErrorCode.REFUSED_STREAM
-        assert held.waiting == 5
+        waiting = client.request()
+        until(lambda: held.waiting == 1, "the first call")
+        for _ in range(50):
+            given_up = client.request()
+            client.settle()
+            client.reset(given_up)
         held.gate.open()
+
+        assert client.response(waiting).status == 200
+        assert held.waiting == 51
+
+
+def test_what_goes_on_behind_a_whole_answer_holds_no_place() -> None:
+    """Background tasks, as Starlette has them."""
+    gate, begun = Gate(), 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal begun
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        await answer(send, b"page")
+        begun += 1
+        return await gate.passed()
+
+    options = ServerOptions(limits=WireLimits(max_concurrent_streams=5))
+    with running(app, options) as server, RawClient(server.port) as client:
+        bodies = [client.response(client.request()).body for _ in range(50)]
+        assert begun == 50
+        gate.open()
+
+    assert bodies == [b"page"] * 50
 
 
 class Endless:
@@ -203,6 +268,42 @@ def test_call_whose_client_left_is_cancelled_after_its_grace(leave: str) -> None
             client.reset(stream_id)
         else:
             client.socket.close()
+        until(lambda: app.ends, "the end of the call")
+
+    assert app.ends == ["cancelled"]
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+@pytest.mark.parametrize("leave", ["reset", "close"])
+def test_call_with_its_whole_request_comes_to_its_end_without_its_client(
+    leave: str, method: bytes
+) -> None:
+    """A payment, for instance, that is debited and not yet credited."""
+    app = Endless()
+    with running(app, skipping=True) as server, RawClient(server.port) as client:
+        stream_id = client.request(b"/read", method=method)
+        until(lambda: app.begun == 1, "the call")
+        if leave == "reset":
+            client.reset(stream_id)
+            client.settle()
+        else:
+            client.socket.close()
+        server.skip(3600)
+        assert app.ends == []
+        app.gate.open()
+        until(lambda: app.ends, "the end of the call")
+
+    assert app.ends == ["returned"]
+
+
+def test_call_whose_request_never_came_whole_is_cancelled() -> None:
+    app = Endless()
+    with running(app, skipping=True) as server, RawClient(server.port) as client:
+        upload = client.request(method=b"POST", end_stream=False)
+        until(lambda: app.begun == 1, "the call")
+        client.reset(upload)
+        client.settle()
+        server.skip(10)
         until(lambda: app.ends, "the end of the call")
 
     assert app.ends == ["cancelled"]
@@ -286,8 +387,9 @@ def test_connection_with_a_request_under_way_is_not_idle() -> None:
     with running(held, skipping=True) as server, RawClient(server.port) as client:
         stream_id = client.request(b"/held")
         client.settle()
-        server.skip(5 * ServerOptions().idle_timeout, steps=40)
-        client.settle()
+        for _ in range(20):
+            server.skip(ServerOptions().idle_timeout / 4)
+            client.settle()
         held.gate.open()
 
         assert client.response(stream_id).body == b"/held"
@@ -422,17 +524,38 @@ def test_client_that_says_goaway_gets_its_answers_and_no_pushes() -> None:
         assert client.goaways == []
 
 
-def test_response_that_is_too_large_to_be_sent_is_an_error_in_the_log(
+def test_trailers_that_are_too_large_to_be_sent_are_an_error_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    large = [(b"x-large", b"a" * 110_000)]
+
     async def act(scope: Scope, receive: Receive, send: Send) -> None:
-        await send(start(200, [(b"x-large", b"a" * 70_000)]))
+        await send({**start(200), "trailers": True})
         await send(body(b"page"))
+        await send({"type": "http.response.trailers", "headers": large})
 
     with running(Recorder(act)) as server, RawClient(server.port) as client:
         assert client.get().reset == ErrorCode.INTERNAL_ERROR
 
     assert "The response could not be sent: outbound header block exceeds" in caplog.text
+
+
+def test_stream_has_its_part_of_the_room_however_much_others_have_queued() -> None:
+    closed: dict[int, int] = {Setting.INITIAL_WINDOW_SIZE: 0}
+    with running(Recorder(_megabyte)) as server, RawClient(server.port, closed) as client:
+        waiting = [client.request() for _ in range(9)]
+        client.until(lambda: all(client.responses[number].status for number in waiting))
+        client.settle()
+        last = client.request()
+        client.until(lambda: client.responses[last].status)
+        client.settle()
+        (protocol,) = server.server.server_state.connections
+        connection = cast(Http2ServerConnection, protocol)
+
+        scheduler = connection.scheduler
+        assert scheduler.own_room > 0
+        assert scheduler.room(last + 2) == scheduler.own_room
+        assert scheduler.room(waiting[0]) <= 0
 
 
 def test_streams_that_wait_for_room_are_asked_only_when_there_may_be_some(

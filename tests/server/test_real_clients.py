@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -123,6 +124,24 @@ def test_curl_verifies_us_and_speaks_http2_and_sees_the_103(tls_server: LiveServ
     assert "link: </style.css>; rel=preload; as=style" in head
     assert final.startswith("HTTP/2 200")
     assert final.endswith("\n\npage")
+
+
+@pytest.mark.parametrize(("fields", "status"), [(95, "200"), (110, "500")])
+def test_curl_gets_large_header_sections_and_is_told_of_those_it_would_not_take(
+    fields: int, status: str
+) -> None:
+    async def wordy(scope: Any, receive: Any, send: Any) -> None:
+        told = [(b"x-%d" % number, b"a" * 1000) for number in range(fields)]
+        await send({"type": "http.response.start", "status": 200, "headers": told})
+        await send({"type": "http.response.body", "body": b"page"})
+
+    with running(wordy) as server:
+        said = run(
+            *(peer("curl"), "-sS", "--http2-prior-knowledge", "-o", "/dev/null"),
+            *("-w", "%{http_code}", server.url),
+        )
+
+    assert said == status
 
 
 def test_curl_speaks_http2_by_prior_knowledge(server: LiveServer) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import resource
 import signal
 import socket
 import stat
@@ -12,15 +12,14 @@ from typing import Any
 
 import pytest
 import uvicorn
-from cryptography.hazmat.primitives import serialization as s
 
 from headstart.config import ServerOptions
 from headstart.errors import ConfigurationError
-from headstart.server import run
+from headstart.server.application import check_application
 from headstart.server.protocol import HeadstartProtocol
-from headstart.server.run import Config, check_address, check_application, check_certificate, serve
+from headstart.server.run import Config, Learning, allow_open_files, serve
 from tests.server.apps import hello
-from tests.server.live import ServerProcess, certificate, serving, until
+from tests.server.live import ServerProcess, serving, until
 from tests.server.raw import RawClient
 
 SLOW = "tests.server.slow_app:app"
@@ -68,6 +67,24 @@ def test_unknown_application_is_a_configuration_error(name: str) -> None:
     assert "module:attribute" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("main.py", "main:app"),
+        ("./main.py:site", "main:site --app-dir ."),
+        ("src/shop/main.py:app", "main:app --app-dir src/shop"),
+        ("http://127.0.0.1:80", "headstart proxy http://127.0.0.1:80"),
+    ],
+)
+def test_file_or_url_in_place_of_an_application_is_told_how_to_name_it(
+    name: str, hint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="is not the name of") as caught:
+        check_application(Config(name, log_config=None))
+
+    assert caught.value.hint.endswith(hint)
+
+
 def test_known_application_passes() -> None:
     check_application(Config("tests.server.apps:hello", log_config=None))
     check_application(Config(hello, log_config=None))
@@ -88,154 +105,47 @@ def test_workers_need_the_applications_name() -> None:
         check_application(Config(hello, workers=2, log_config=None))
 
 
-def certified(**files: Any) -> Config:
-    return Config(hello, log_config=None, **files)
-
-
-def test_certificate_and_its_key_pass() -> None:
-    made = certificate()
-
-    check_certificate(certified(ssl_certfile=made.certfile, ssl_keyfile=made.keyfile))
-
-
-def test_no_certificate_is_fine() -> None:
-    check_certificate(certified())
-
-
-def test_key_without_certificate_is_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="without a certificate"):
-        check_certificate(certified(ssl_keyfile=certificate().keyfile))
-
-
-def test_missing_key_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    missing = tmp_path / "none.pem"
-
-    with pytest.raises(ConfigurationError, match=r"none\.pem cannot be read: No such file"):
-        check_certificate(certified(ssl_certfile=certificate().certfile, ssl_keyfile=missing))
-
-
-def test_certificate_of_another_key_is_an_error() -> None:
-    made = certificate()
-
-    with pytest.raises(ConfigurationError, match="key values mismatch") as caught:
-        check_certificate(certified(ssl_certfile=made.ca_certfile, ssl_keyfile=made.keyfile))
-    assert "belong together" in caught.value.hint
-
-
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("soft", "hard", "expected"),
     [
-        ({"ssl_ciphers": "NONE-SUCH"}, "cipher"),
-        ({"ssl_version": 99}, "protocol version 99"),
-        ({"ssl_cert_reqs": 9}, "9 is not a valid VerifyMode"),
-        ({"ssl_ca_certs": "none.pem"}, r"none\.pem cannot be read"),
+        (1024, 500_000, 2256),
+        (1024, 2000, 2000),
+        (4096, 500_000, 4096),
+        (1024, resource.RLIM_INFINITY, 2256),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY),
     ],
 )
-def test_tls_that_cannot_be_set_up_is_an_error(settings: dict[str, Any], message: str) -> None:
-    made = certificate()
-    files = {"ssl_certfile": made.certfile, "ssl_keyfile": made.keyfile}
+def test_limit_of_open_files_is_raised_for_the_connections_that_are_taken(
+    soft: int, hard: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = [(soft, hard)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.append(pair))
 
-    with pytest.raises(ConfigurationError, match=message):
-        check_certificate(certified(**files, **settings))
+    allow_open_files(1000)
 
-
-def test_file_that_is_no_pem_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "x.pem").write_text("not a certificate")
-
-    with pytest.raises(ConfigurationError, match="cannot be used"):
-        check_certificate(certified(ssl_certfile=tmp_path / "x.pem"))
+    assert limits[-1] == (expected, hard)
 
 
-def test_encrypted_key_without_a_password_is_an_error_and_asks_nobody(tmp_path: Path) -> None:
-    made = certificate()
-    key = s.load_pem_private_key(made.keyfile.read_bytes(), None)
-    secret = s.BestAvailableEncryption(b"secret")
-    encrypted = tmp_path / "key.pem"
-    encrypted.write_bytes(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, secret))
-    files = {"ssl_certfile": made.certfile, "ssl_keyfile": encrypted}
+def test_server_of_an_ordinary_user_may_open_more_files_than_1024() -> None:
+    with serving("tests.server.apps:hello", "--no-learn", open_files=1024) as server:
+        soft, _ = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
 
-    with pytest.raises(ConfigurationError) as caught:
-        check_certificate(certified(**files))
-    assert "--ssl-keyfile-password" in caught.value.hint
-    check_certificate(certified(**files, ssl_keyfile_password="secret"))
-
-
-def test_port_in_use_is_an_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-
-        with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}") as caught:
-            check_address(Config(hello, port=port, log_config=None))
-    assert "another port" in caught.value.hint
-
-
-@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
-def test_address_that_is_not_ours_is_an_error(host: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"cannot listen on {host}") as caught:
-        check_address(Config(hello, host=host, port=0, log_config=None))
-    assert "of this machine" in caught.value.hint
-
-
-def test_free_port_and_a_unix_socket_pass(tmp_path: Path) -> None:
-    check_address(Config(hello, port=0, log_config=None))
-    check_address(Config(hello, host="", port=0, log_config=None))
-    check_address(Config(hello, uds=str(tmp_path / "s"), log_config=None))
-
-
-def test_file_where_the_unix_socket_would_be_is_an_error_and_stays(tmp_path: Path) -> None:
-    path = tmp_path / "main.py"
-    path.write_text("precious")
-
-    with pytest.raises(ConfigurationError, match="it is no socket"):
-        serve(hello, uds=str(path), log_config=None)
-    assert path.read_text() == "precious"
-
-
-def test_unix_socket_of_another_server_is_an_error_and_stays(tmp_path: Path) -> None:
-    path = tmp_path / "s"
-    with socket.socket(socket.AF_UNIX) as other:
-        other.bind(str(path))
-        other.listen()
-
-        with pytest.raises(ConfigurationError, match="already in use"):
-            serve(hello, uds=str(path), log_config=None)
-    assert path.exists()
-
-
-def test_unix_socket_that_a_dead_server_left_behind_passes(tmp_path: Path) -> None:
-    path = tmp_path / "s"
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(path))
-
-    check_address(Config(hello, uds=str(path), log_config=None))
-
-
-def test_unix_socket_in_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no such folder"):
-        check_address(Config(hello, uds=str(tmp_path / "none" / "s"), log_config=None))
-
-
-def test_descriptor_that_is_no_socket_is_an_error() -> None:
-    with socket.socket() as given, open(os.devnull) as file:
-        check_address(Config(hello, fd=given.fileno(), log_config=None))
-
-        with pytest.raises(ConfigurationError, match=f"descriptor {file.fileno()}: "):
-            check_address(Config(hello, fd=file.fileno(), log_config=None))
-
-
-def test_hint_for_a_port_that_needs_rights() -> None:
-    assert "below 1024" in run._address_hint(errno.EACCES)
+    assert soft == 2 * ServerOptions().max_connections + 256
 
 
 # Serving.
 
 
-def test_start_that_fails_in_the_lifespan_is_uvicorns_exit_status() -> None:
+@pytest.mark.parametrize("learning", [None, Learning()])
+def test_start_that_fails_in_the_lifespan_is_uvicorns_exit_status(
+    learning: Learning | None,
+) -> None:
     async def app(scope: object, receive: object, send: object) -> None:
         raise RuntimeError("cannot start")
 
     with pytest.raises(SystemExit) as caught:
-        serve(app, port=0, lifespan="on", log_config=None)
+        serve(app, None, learning, port=0, lifespan="on", log_config=None)
     assert caught.value.code == uvicorn.config.STARTUP_FAILURE
 
 

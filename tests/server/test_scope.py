@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
+import pickle
 from typing import Any
 
 import pytest
-from ngh2 import ErrorCode
+from ngh2 import ErrorCode, Setting
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from headstart.config import ServerOptions
+from headstart.middleware import HeadstartMiddleware
 from headstart.reasons import Closing
+from headstart.server.scope import expects_continue
 from tests.server.apps import (
     NO_CORS,
     NO_PUSH,
@@ -24,7 +30,7 @@ from tests.server.apps import (
 )
 from tests.server.live import running
 from tests.server.raw import RawClient
-from tests.server.test_http1 import counters
+from tests.server.test_http1 import LAST, counters, told
 
 NAVIGATION = [(b"sec-fetch-mode", b"navigate")]
 
@@ -56,6 +62,43 @@ def test_scope_says_what_was_asked_and_by_whom() -> None:
     assert scope["asgi"]["version"] == "3.0"
 
 
+@pytest.mark.parametrize(
+    ("target", "located"),
+    [
+        (b"/a?b?c=%41", ("/a", b"/a", b"b?c=%41")),
+        (b"/a%41%2f", ("/aA/", b"/a%41%2f", b"")),
+        (b"/%3f?", ("/?", b"/%3f", b"")),
+        (b"/plain", ("/plain", b"/plain", b"")),
+        (b"/" + b"long" * 100 + b"?q", ("/" + "long" * 100, b"/" + b"long" * 100, b"q")),
+    ],
+)
+def test_target_is_split_at_its_first_question_mark(
+    target: bytes, located: tuple[str, bytes, bytes]
+) -> None:
+    recorder = Recorder()
+    with running(recorder) as server, RawClient(server.port) as client:
+        client.get(target)
+        scope = recorder.next()
+
+    assert (scope["path"], scope["raw_path"], scope["query_string"]) == located
+
+
+@pytest.mark.parametrize(
+    ("watched", "expects"),
+    [
+        ([(b"expect", b"100-continue")], True),
+        ([(b"te", b"trailers"), (b"expect", b"100-Continue")], True),
+        ([(b"expect", b"200-ok")], False),
+        ([(b"te", b"100-continue")], False),
+        ([], False),
+    ],
+)
+def test_client_waits_for_a_100_where_it_says_so(
+    watched: list[tuple[bytes, bytes]], expects: bool
+) -> None:
+    assert expects_continue(watched) is expects
+
+
 def test_application_may_make_a_deep_copy() -> None:
     recorder = Recorder()
     with running(recorder) as server, RawClient(server.port) as client:
@@ -64,6 +107,43 @@ def test_application_may_make_a_deep_copy() -> None:
         scopes = [recorder.next(), recorder.next()]
 
     assert [copy.deepcopy(scope)["path"] for scope in scopes] == ["/", "/"]
+
+
+def test_extensions_are_plain_data_over_each_protocol() -> None:
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close"})
+            return
+        if "http.response.push" in scope["extensions"]:
+            await send(STYLE)
+            await send(STYLE)
+        await answer(send)
+
+    recorder = Recorder(page)
+    with running(HeadstartMiddleware(recorder)) as server:
+        with RawClient(server.port) as client:
+            for _ in range(2):  # the second one's is put together from the first one's
+                client.get(b"/", headers=NAVIGATION)
+            client.until(lambda: len(client.promises) == 2)
+            for stream_id in client.promises:
+                client.response(stream_id)
+        told(server, LAST)
+        with (
+            connect(f"ws://127.0.0.1:{server.port}/", proxy=None) as websocket,
+            pytest.raises(ConnectionClosed),
+        ):
+            websocket.recv()
+    extensions = []
+    while not recorder.empty:
+        extensions.append(recorder.next()["extensions"])
+
+    assert len(extensions) == 6  # two pages, what they push, and one each of the other two
+    for found in extensions:
+        assert set(json.loads(json.dumps(found))) == set(found)
+        assert pickle.loads(pickle.dumps(found)) == found
+    pushes = [found["headstart"]["pushes"] for found in extensions if "headstart" in found]
+    assert sorted(map(len, pushes)) == [0, 0, 2, 2]
 
 
 def test_scheme_is_the_connections_own() -> None:
@@ -98,11 +178,28 @@ def test_state_of_the_lifespan_is_there_and_each_request_has_its_own_copy() -> N
         return await answer(send)
 
     with running(app) as server, RawClient(server.port) as client:
-        client.get()
-        client.get()
+        for number in range(6):  # from the third on, scopes are copied from a model
+            client.get(b"/%d" % number)
 
-    assert seen == [{"shared": shared}, {"shared": shared}]
+    assert seen == [{"shared": shared}] * 6
     assert seen[0]["shared"] is shared
+
+
+def test_extensions_that_an_application_adds_are_in_no_other_requests_scope() -> None:
+    seen: list[bool] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        seen.append("own" in scope["extensions"])
+        scope["extensions"]["own"] = {}
+        return await answer(send)
+
+    with running(app) as server, RawClient(server.port) as client:
+        for number in range(6):
+            client.get(b"/%d" % number)
+
+    assert seen == [False] * 6
 
 
 def test_cookie_crumbs_are_one_field() -> None:
@@ -153,8 +250,13 @@ def test_stream_that_is_reset_for_the_clients_mistake_is_logged_and_counted(
 
 # Extensions.
 
-ALWAYS = {"headstart", "http.response.pathsend"}
+ALWAYS = {"headstart"}
 PUSH, HINT, TRAILERS = (f"http.response.{name}" for name in ("push", "early_hint", "trailers"))
+GRPC_PASS: dict[int, int] = {
+    Setting.HEADER_TABLE_SIZE: 0,
+    Setting.ENABLE_PUSH: 0,
+    Setting.INITIAL_WINDOW_SIZE: 2**31 - 1,
+}
 CASES: dict[str, tuple[dict[int, int], bytes, list[tuple[bytes, bytes]], ServerOptions, set[str]]]
 CASES = {
     "plain client": ({}, b"GET", [], ServerOptions(), {PUSH, HINT}),
@@ -179,8 +281,25 @@ CASES = {
         {HINT},
     ),
     "push off": ({}, b"GET", [], ServerOptions(push=False), {HINT}),
+    "pathsend": (NO_PUSH, b"POST", [], ServerOptions(pathsend=True), {"http.response.pathsend"}),
     "hints off": ({}, b"GET", [], ServerOptions(early_hints=False), {PUSH}),
     "te trailers": (NO_PUSH, b"POST", [(b"te", b"trailers")], ServerOptions(), {TRAILERS}),
+    "te trailers in a GET": (NO_PUSH, b"GET", [(b"te", b"trailers")], ServerOptions(), {TRAILERS}),
+    "Firefox": (
+        NO_PUSH,
+        b"GET",
+        [(b"te", b"trailers"), *NAVIGATION],
+        ServerOptions(),
+        {HINT, TRAILERS},
+    ),
+    "grpc_pass for a browser": (GRPC_PASS, b"GET", NAVIGATION, ServerOptions(), set()),
+    "gRPC": (
+        NO_PUSH,
+        b"GET",
+        [(b"content-type", b"application/grpc+proto"), *NAVIGATION],
+        ServerOptions(),
+        set(),
+    ),
 }
 
 
@@ -222,8 +341,11 @@ def test_pushed_request_is_offered_neither_push_nor_hint() -> None:
 def test_client_that_changes_its_mind_about_pushes_is_believed() -> None:
     recorder = Recorder()
     with running(recorder) as server, RawClient(server.port) as client:
-        client.get()
+        for _ in range(3):  # as many as it takes until scopes are copied from a model
+            client.get()
         client.update_settings(NO_PUSH)
-        client.get()
+        for _ in range(3):
+            client.get()
 
-    assert [PUSH in recorder.next()["extensions"] for _ in range(2)] == [True, False]
+    offered = [PUSH in recorder.next()["extensions"] for _ in range(6)]
+    assert offered == [True] * 3 + [False] * 3

@@ -26,7 +26,9 @@ from headstart.config import ServerOptions
 from headstart.reasons import Closing
 from headstart.server.counters import Counters
 from headstart.server.protocol import PREFACE
-from headstart.server.tls import Buffers, Handshake, TlsFailed, TlsTransport
+from headstart.server.run import Config
+from headstart.server.tls import Buffers, Handshake, TlsBroken, TlsTransport
+from headstart.server.turns import Turns
 from headstart.server.worker import Worker
 from tests.server import hostile
 from tests.server.apps import Receive, Scope, Send, answer, body, hello, lifespan, read_all, start
@@ -348,7 +350,9 @@ def test_client_cannot_renegotiate() -> None:
 
 def test_context_that_is_none_for_servers_fails_each_handshake() -> None:
     with running(hello, tls=True) as server:
-        server.server.config.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        config = server.server.config
+        assert isinstance(config, Config)
+        config.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
             assert client.recv(1) == b""
 
@@ -624,9 +628,17 @@ class Pair:
         self._in.write(self.wire.taken())
         self.client.do_handshake()
         assert handshake.step(self._out.read()) == b""
-        self.transport = TlsTransport(self.wire, handshake.tls, buffers, loop, shutdown_timeout)
+        self._turns = Turns(loop)
+        self.transport = TlsTransport(
+            self.wire, handshake.tls, buffers, loop, self._turns, shutdown_timeout
+        )
         self.transport.set_protocol(self.above)
         self._in.write(self.wire.taken())
+
+    def receive(self, data: bytes) -> None:
+        """Bring the server's transport bytes from TCP, in a turn of their own."""
+        self.transport.data_received(data)
+        self._turns.act()
 
     def records(self, data: bytes) -> bytes:
         """From the client."""
@@ -673,7 +685,7 @@ def test_content_is_the_same_however_tcp_cuts_it(parts: list[bytes], cuts: list[
     begin = turn = 0
     while begin < len(data):
         end = begin + cuts[turn % len(cuts)]
-        pair.transport.data_received(data[begin:end])
+        pair.receive(data[begin:end])
         begin, turn = end, turn + 1
     loop.close()
 
@@ -765,9 +777,9 @@ def test_after_close_reading_goes_on_until_the_client_closes_too(pair: Pair) -> 
     pair.transport.pause_reading()
     pair.transport.close()
     pair.transport.pause_reading()
-    pair.transport.data_received(pair.records(b"still here"))
+    pair.receive(pair.records(b"still here"))
     before = list(pair.wire.calls)
-    pair.transport.data_received(pair.goodbye())
+    pair.receive(pair.goodbye())
 
     assert before == ["pause", "resume"]
     assert pair.wire.calls == ["pause", "resume", "close"]
@@ -776,13 +788,27 @@ def test_after_close_reading_goes_on_until_the_client_closes_too(pair: Pair) -> 
 
 
 def test_clients_close_is_told_once_and_answered(pair: Pair) -> None:
-    pair.transport.data_received(pair.records(b"the last") + pair.goodbye())
+    pair.receive(pair.records(b"the last") + pair.goodbye())
     pair.transport.eof_received()
     pair.transport.close()
 
     assert pair.above.received == b"the last"
     assert pair.above.calls == ["eof"]
     assert pair.wire.calls == ["close", "close"]
+
+
+def test_bytes_behind_the_clients_close_reach_no_other_connection(buffers: Buffers) -> None:
+    loop = asyncio.new_event_loop()
+    closing, other = Pair(loop, buffers), Pair(loop, buffers)
+    record_of_nobody = b"\x17\x03\x03\x00\x14" + bytes(20)
+
+    closing.receive(closing.records(b"the last") + closing.goodbye() + record_of_nobody)
+    other.receive(other.records(b"the other's"))
+
+    assert closing.above.received == b"the last"
+    assert other.above.received == b"the other's"
+    assert other.wire.calls == []
+    loop.close()
 
 
 def test_client_that_reads_what_is_left_has_its_time_anew(buffers: Buffers) -> None:
@@ -807,12 +833,12 @@ def _turn(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def test_loss_of_tcp_is_told_with_what_went_wrong(pair: Pair) -> None:
-    pair.transport.data_received(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+    pair.receive(b"\x17\x03\x03\x00\x20" + b"x" * 32)
     pair.transport.connection_lost(None)
     pair.transport.connection_lost(None)
 
     (failure,) = pair.above.calls
-    assert isinstance(failure, TlsFailed)
+    assert isinstance(failure, TlsBroken)
     assert failure.reason is Closing.TLS_ERROR
     assert pair.wire.calls == ["close"]
 

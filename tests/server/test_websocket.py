@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import itertools
+import tracemalloc
+from collections import Counter
+from contextlib import suppress
 
 import pytest
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -17,101 +17,28 @@ from headstart.server import worker as worker_module
 from headstart.server.counters import Counters
 from headstart.server.websocket import WebSocketConnection
 from headstart.server.worker import Worker
-from tests.server.apps import Receive, Scope, Send, lifespan
+from tests.server.apps import Receive, Recorder, Scope, Send, lifespan
 from tests.server.live import PATIENCE, Gate, LiveServer, running, until
+from tests.server.websockets import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    Connect,
+    frame,
+    over_http1,
+    over_http2,
+    packed,
+)
 
 MB = 1_000_000
-CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 POLICY, TOO_BIG = (1008).to_bytes(2, "big"), (1009).to_bytes(2, "big")
 
 
-def frame(kind: int, payload: bytes = b"", *, end: bool = True, packed: bool = False) -> bytes:
-    """One frame of a client, masked with zeros (RFC 6455, 5.2)."""
-    first, size = end << 7 | packed << 6 | kind, len(payload)
-    if size < 126:
-        length = bytes([0x80 | size])
-    elif size < 1 << 16:
-        length = bytes([0xFE]) + size.to_bytes(2, "big")
-    else:
-        length = bytes([0xFF]) + size.to_bytes(8, "big")
-    return bytes([first]) + length + bytes(4) + payload
-
-
-def packed(size: int) -> bytes:
-    """A message of so many zeros, compressed (RFC 7692, 7.2.1)."""
-    deflate = zlib.compressobj(9, zlib.DEFLATED, -12)
-    data = deflate.compress(bytes(size)) + deflate.flush(zlib.Z_SYNC_FLUSH)
-    return frame(BINARY, data[:-4], packed=True)
-
-
-class Client:
-    """One WebSocket, without any state of its own."""
-
-    def __init__(self, server: LiveServer, path: str, deflate: bool) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", server.port), PATIENCE)
-        self.socket.settimeout(PATIENCE)
-        lines = [
-            f"GET {path} HTTP/1.1",
-            "Host: localhost",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: c2FtcGxlIG5vbmNlAAAAAA==",
-        ]
-        if deflate:
-            lines.append("Sec-WebSocket-Extensions: permessage-deflate")
-        self.send("\r\n".join([*lines, "", ""]).encode())
-        self._data = b""
-        while b"\r\n\r\n" not in self._data:
-            self._data += self.socket.recv(65536)
-        head, _, self._data = self._data.partition(b"\r\n\r\n")
-        assert b" 101 " in head
-
-    def send(self, data: bytes) -> bool:
-        """Write; False where the server has closed the connection meanwhile."""
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self.socket.sendall(data)
-            return True
-        return False
-
-    def _take(self, size: int) -> bytes:
-        while len(self._data) < size:
-            part = self.socket.recv(1 << 20)
-            if not part:
-                raise EOFError
-            self._data += part
-        taken, self._data = self._data[:size], self._data[size:]
-        return taken
-
-    def read(self) -> tuple[int, bytes]:
-        """The next frame of the server: kind, and payload.
-
-        Raises:
-            EOFError: It closed the connection.
-        """
-        first, size = self._take(2)
-        if size == 126:
-            size = int.from_bytes(self._take(2), "big")
-        elif size == 127:
-            size = int.from_bytes(self._take(8), "big")
-        return first & 0x0F, self._take(size)
-
-    def rest(self) -> list[tuple[int, bytes]]:
-        """All frames until the server closes the connection."""
-        frames = []
-        with suppress(EOFError, ConnectionResetError):
-            while True:
-                frames.append(self.read())
-        return frames
-
-
-@contextmanager
-def connected(server: LiveServer, path: str = "/", *, deflate: bool = False) -> Iterator[Client]:
-    client = Client(server, path, deflate)
-    try:
-        yield client
-    finally:
-        client.socket.close()
+@pytest.fixture(params=["HTTP/1.1", "HTTP/2"])
+def connected(request: pytest.FixtureRequest) -> Connect:
+    return over_http1 if request.param == "HTTP/1.1" else over_http2
 
 
 class Socket:
@@ -166,14 +93,38 @@ def counters(server: LiveServer) -> Counters:
     return worker_of(server).counters
 
 
+def websockets(server: LiveServer) -> list[WebSocketConnection]:
+    return [c for c in list(worker_of(server).watched) if isinstance(c, WebSocketConnection)]
+
+
+def ends(server: LiveServer) -> Counter[Closing]:
+    """Why WebSockets ended, over HTTP/1.1 with their connections."""
+    counted = counters(server)
+    return counted.connections + counted.requests
+
+
 def held(server: LiveServer) -> int:
     """What its only WebSocket holds."""
-    found = [c for c in list(worker_of(server).sheddable) if isinstance(c, WebSocketConnection)]
+    found = websockets(server)
     return found[0].held() if found else 0
 
 
-def test_messages_that_wait_arrive_whole_and_in_order(app: Socket) -> None:
-    messages = [b"%d" % number * 100 for number in range(1000)]
+def test_upgrade_may_have_a_target_in_absolute_form() -> None:
+    async def accept(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close"})
+
+    recorder = Recorder(accept)
+    with running(recorder) as server, over_http1(server, "http://a.test/chat%20room?q=1"):
+        scope = recorder.next()
+
+    assert (scope["type"], scope["path"]) == ("websocket", "/chat room")
+    assert (scope["raw_path"], scope["query_string"]) == (b"/chat%20room", b"q=1")
+    assert [value for name, value in scope["headers"] if name == b"host"] == [b"a.test"]
+
+
+def test_messages_that_wait_arrive_whole_and_in_order(app: Socket, connected: Connect) -> None:
+    messages = [b"%d" % number * 12 for number in range(1000)]
     with running(app) as server, connected(server) as client:
         client.send(b"".join(frame(BINARY, message) for message in messages))
         app.gate.open()
@@ -181,7 +132,7 @@ def test_messages_that_wait_arrive_whole_and_in_order(app: Socket) -> None:
         assert [client.read() for _ in messages] == [(BINARY, message) for message in messages]
 
 
-def test_messages_that_nobody_takes_are_not_unpacked(app: Socket) -> None:
+def test_messages_that_nobody_takes_are_not_unpacked(app: Socket, connected: Connect) -> None:
     """A segment of 24 KB that is 24 MB."""
     with running(app) as server, connected(server, deflate=True) as client:
         client.send(packed(2 * MB) * 12)
@@ -198,7 +149,7 @@ def test_messages_that_nobody_takes_are_not_unpacked(app: Socket) -> None:
 def test_client_that_sends_while_it_reads_nothing_is_served_when_it_reads(app: Socket) -> None:
     app.gate.open()
     message = bytes(range(256)) * 400
-    with running(app) as server, connected(server) as client:
+    with running(app) as server, over_http1(server) as client:
         client.socket.settimeout(0.5)
         sent = bytearray()
         with suppress(TimeoutError):
@@ -215,50 +166,97 @@ def test_client_that_sends_while_it_reads_nothing_is_served_when_it_reads(app: S
 FLOODS = {
     "PING": (frame(PING, bytes(125)), Closing.CONTROL_FLOOD),
     "PONG": (frame(PONG), Closing.CONTROL_FLOOD),
-    "empty fragments": (frame(CONTINUATION, end=False), Closing.SMALL_DATA),
-    "fragments of a byte": (frame(CONTINUATION, b"x", end=False), Closing.SMALL_DATA),
+    "empty fragments": (frame(CONTINUATION, end=False), Closing.USELESS_FRAMES),
 }
 
 
 @pytest.mark.parametrize("name", FLOODS)
-def test_client_that_floods_is_sent_away(name: str, app: Socket) -> None:
+def test_client_that_floods_is_sent_away(name: str, app: Socket, connected: Connect) -> None:
     again, reason = FLOODS[name]
     with running(app) as server, connected(server) as client:
         client.send(frame(BINARY, end=False))
         while client.send(again * 100):
             assert held(server) < MB
-        until(lambda: counters(server).open == 0, "the end")
+        until(lambda: not websockets(server), "the end")
 
-        assert counters(server).connections == {reason: 1}
+        assert ends(server) == {reason: 1}
 
 
-def test_client_is_told_why_it_is_sent_away(app: Socket) -> None:
+def test_client_is_told_why_it_is_sent_away(app: Socket, connected: Connect) -> None:
     with running(app) as server, connected(server) as client:
         client.send(frame(PING) * 2000)
 
         assert client.rest()[-1] == (CLOSE, POLICY + b"control-flood")
 
 
-def test_large_fragments_are_no_flood(app: Socket) -> None:
+@pytest.mark.parametrize(("size", "count"), [(1, 40_000), (10, 3000), (300, 2000), (2000, 100)])
+def test_message_in_many_fragments_arrives_whole(
+    size: int, count: int, app: Socket, connected: Connect
+) -> None:
     app.gate.open()
+    parts = [bytes([number % 251]) * size for number in range(count)]
     with running(app) as server, connected(server) as client:
         client.send(frame(BINARY, end=False))
-        client.send(frame(CONTINUATION, bytes(300), end=False) * 2000)
+        client.send(b"".join(frame(CONTINUATION, part, end=False) for part in parts))
         client.send(frame(CONTINUATION))
 
-        assert client.read()[0] == BINARY
+        assert client.read() == (BINARY, b"".join(parts))
 
 
-def test_client_that_breaks_the_protocol_is_logged_so(app: Socket) -> None:
+def test_small_fragments_without_end_take_as_much_memory_as_they_say_and_no_more(
+    app: Socket,
+    connected: Connect,
+) -> None:
+    """A fragment by itself takes fifty octets, or more."""
+    with running(app, ws_max_size=100_000) as server, connected(server) as client:
+        client.send(frame(BINARY, b"x", end=False))
+        tracemalloc.start()
+        try:
+            while client.send(frame(CONTINUATION, b"xy", end=False) * 1000):
+                assert tracemalloc.get_traced_memory()[0] < 2 * MB
+        finally:
+            tracemalloc.stop()
+        until(lambda: not websockets(server), "the end")
+
+        assert ends(server) == {Closing.PROTOCOL_ERROR: 1}
+
+
+def test_others_have_their_turn_while_small_fragments_come(app: Socket, connected: Connect) -> None:
+    """A segment of 256 KiB holds 40,000 of them, which take a third of a second."""
+    turns: list[int] = []
+    with running(app) as server, connected(server) as client:
+        client.send(frame(BINARY, b"x", end=False))
+        until(lambda: held(server) > 0, "the message")
+        (connection,) = websockets(server)
+        segment = frame(CONTINUATION, b"x", end=False) * 20_000
+
+        def watch() -> None:
+            turns.append(connection.held())
+            if len(turns) < 25:
+                server.server.loop.call_soon(watch)
+
+        def feed() -> None:
+            connection.data_received(segment)
+            watch()
+
+        server.call(feed)
+        until(lambda: len(turns) == 25, "the turns")
+
+    # One octet is kept of seven, so that what is held falls with each turn.
+    assert all(before - after < 7 * 1500 for before, after in itertools.pairwise(turns))
+    assert turns[0] > turns[-1]
+
+
+def test_client_that_breaks_the_protocol_is_logged_so(app: Socket, connected: Connect) -> None:
     with running(app) as server, connected(server) as client:
         client.send(frame(3))
         client.rest()
-        until(lambda: counters(server).open == 0, "the end")
+        until(lambda: not websockets(server), "the end")
 
-        assert counters(server).connections == {Closing.PROTOCOL_ERROR: 1}
+        assert ends(server) == {Closing.PROTOCOL_ERROR: 1}
 
 
-def test_message_over_the_limit_is_refused(app: Socket) -> None:
+def test_message_over_the_limit_is_refused(app: Socket, connected: Connect) -> None:
     with running(app, ws_max_size=1000) as server, connected(server, deflate=True) as client:
         client.send(packed(2000))
         kind, payload = client.rest()[-1]
@@ -271,7 +269,7 @@ def test_message_over_the_limit_is_refused(app: Socket) -> None:
 )
 def test_ordinary_end_is_counted(path: str, reason: Closing, app: Socket) -> None:
     app.gate.open()
-    with running(app) as server, connected(server, path) as client:
+    with running(app) as server, over_http1(server, path) as client:
         client.send(frame(CLOSE, (1000).to_bytes(2, "big")))
         client.rest()
         until(lambda: counters(server).open == 0, "the end")
@@ -280,37 +278,39 @@ def test_ordinary_end_is_counted(path: str, reason: Closing, app: Socket) -> Non
 
 
 def test_end_of_the_server_is_counted(app: Socket) -> None:
-    with running(app) as server, connected(server) as client:
+    with running(app) as server, over_http1(server) as client:
         server.begin_to_stop()
 
         assert client.rest()[-1] == (CLOSE, (1012).to_bytes(2, "big"))
         until(lambda: counters(server).connections == {Closing.DRAINED: 1}, "the end")
 
 
-def test_whoever_reads_nothing_is_cut_off(app: Socket) -> None:
+def test_whoever_reads_nothing_is_cut_off(app: Socket, connected: Connect) -> None:
     options = ServerOptions(stall_timeout=0.4)
     with (
         running(app, options) as server,
-        connected(server, "/large"),
+        connected(server, "/large", reads=False),
     ):
-        until(lambda: counters(server).open == 0, "the end")
+        until(lambda: not websockets(server), "the end")
 
-        assert counters(server).connections == {Closing.STALLED: 1}
+        assert set(ends(server)) == {Closing.STALLED}
 
 
-def test_whoever_does_not_answer_a_ping_is_cut_off(app: Socket) -> None:
+def test_whoever_does_not_answer_a_ping_is_cut_off(app: Socket, connected: Connect) -> None:
     with (
         running(app, ws_ping_interval=0.05, ws_ping_timeout=0.05) as server,
         connected(server) as client,
     ):
         client.rest()
-        until(lambda: counters(server).open == 0, "the end")
+        until(lambda: not websockets(server), "the end")
 
-        assert counters(server).connections == {Closing.STALLED: 1}
+        assert ends(server) == {Closing.STALLED: 1}
 
 
 @pytest.mark.parametrize("begun", [frame(BINARY, b"x", end=False), frame(BINARY, b"xyz")[:-1]])
-def test_message_that_does_not_go_on_is_not_waited_for(begun: bytes, app: Socket) -> None:
+def test_message_that_does_not_go_on_is_not_waited_for(
+    begun: bytes, app: Socket, connected: Connect
+) -> None:
     with (
         running(app, ServerOptions(body_timeout=0.4)) as server,
         connected(server) as client,
@@ -318,10 +318,10 @@ def test_message_that_does_not_go_on_is_not_waited_for(begun: bytes, app: Socket
         client.send(begun)
 
         assert client.rest() == [(CLOSE, POLICY + b"body-timeout")]
-        assert counters(server).connections == {Closing.BODY_TIMEOUT: 1}
+        assert ends(server) == {Closing.BODY_TIMEOUT: 1}
 
 
-def test_message_that_goes_on_is_waited_for(app: Socket) -> None:
+def test_message_that_goes_on_is_waited_for(app: Socket, connected: Connect) -> None:
     app.gate.open()
     options = ServerOptions(body_timeout=100, min_body_rate=10)
     # Its own PINGs would have to be answered.
@@ -341,22 +341,33 @@ def test_message_that_goes_on_is_waited_for(app: Socket) -> None:
 
 
 def test_call_that_does_not_hear_that_its_client_left_is_cancelled(
-    app: Socket, caplog: pytest.LogCaptureFixture
+    app: Socket, connected: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     with running(app, ServerOptions(call_grace=0.05)) as server:
         for _ in range(5):
             with connected(server, "/hang"):
                 pass
-        until(lambda: app.alive == 0 and counters(server).open == 0, "the end of the calls")
+        until(lambda: app.alive == 0 and not websockets(server), "the end of the calls")
 
-    assert not caplog.records
+    assert len(caplog.records) == 5
+    assert all("--call-grace" in record.getMessage() for record in caplog.records)
 
 
-def test_call_that_heard_may_take_its_time(app: Socket) -> None:
+def test_calls_that_clients_left_behind_are_bounded_by_their_number(
+    app: Socket, connected: Connect
+) -> None:
+    with running(app, ServerOptions(max_abandoned_calls=2)) as server:
+        for _ in range(5):
+            with connected(server, "/hang"):
+                pass
+        until(lambda: app.alive == 2 and not websockets(server), "the end of all but two")
+
+
+def test_call_that_heard_may_take_its_time(app: Socket, connected: Connect) -> None:
     with running(app, ServerOptions(call_grace=0.02)) as server:
         with connected(server, "/tidy"):
             pass
-        until(lambda: counters(server).open == 0, "the end of the connection")
+        until(lambda: not websockets(server), "the end of the connection")
         left = worker_of(server)._loop.time()
         until(lambda: worker_of(server)._loop.time() > left + 0.2, "more than the grace")
         assert app.alive == 1
@@ -366,7 +377,7 @@ def test_call_that_heard_may_take_its_time(app: Socket) -> None:
 
 
 def test_large_message_is_cut_off_when_memory_is_short(
-    app: Socket, monkeypatch: pytest.MonkeyPatch
+    app: Socket, connected: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used = 0
     monkeypatch.setattr(worker_module, "_SECOND", 0.01)
@@ -381,7 +392,7 @@ def test_large_message_is_cut_off_when_memory_is_short(
         with connected(server) as small:
             used = 701 * MB
             until(lambda: worker_of(server).shedding, "the shedding")
-            assert counters(server).connections.total() == 0
+            assert ends(server).total() == 0
             used = 801 * MB
             assert large.rest() == []
             used = 0
@@ -389,7 +400,7 @@ def test_large_message_is_cut_off_when_memory_is_short(
             small.send(frame(BINARY, b"x"))
 
             assert small.read() == (BINARY, b"x")
-            assert counters(server).connections == {Closing.MEMORY: 1}
+            assert ends(server) == {Closing.MEMORY: 1}
 
 
 def test_another_implementation_keeps_its_seat(app: Socket) -> None:
@@ -399,6 +410,6 @@ def test_another_implementation_keeps_its_seat(app: Socket) -> None:
         pass
 
     with running(app, ws=Other) as server:
-        with connected(server):
+        with over_http1(server):
             assert counters(server).open == 1
-        until(lambda: counters(server).open == 0, "its seat")
+        until(lambda: counters(server).open == 0, "its slot")

@@ -10,7 +10,7 @@ import pytest
 
 from headstart.client import (
     Client,
-    H2Connection,
+    Http2ClientConnection,
     NotHttp2,
     Origin,
     RequestFailed,
@@ -61,7 +61,7 @@ class Wiretap:
 @asynccontextmanager
 async def tapped(
     server: Server, *, push: bool = True, limits: ClientLimits | None = None
-) -> AsyncIterator[tuple[H2Connection, Wiretap]]:
+) -> AsyncIterator[tuple[Http2ClientConnection, Wiretap]]:
     """A connection in cleartext, and its frames."""
     tap = Wiretap()
     origin = Origin.parse(server.clear)

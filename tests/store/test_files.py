@@ -102,15 +102,17 @@ def test_who_comes_while_another_makes_it_waits_and_opens_that(
     made[0].close()
 
 
-@pytest.mark.parametrize(
-    "content",
-    [os.urandom(20_000), b"SQLite format 3\0" + bytes(5000)],
-    ids=["random", "half of it"],
-)
-def test_damaged_file_is_moved_aside_in_one_line(path: Path, content: bytes) -> None:
+def spoil(path: Path) -> bytes:
+    """Make a file of ours that is damaged from its first table on; return what is in it."""
+    make(path)
+    header = path.read_bytes()[:100]
+    path.write_bytes(header + os.urandom(20_000))
+    return path.read_bytes()
+
+
+def test_damaged_file_is_moved_aside_in_one_line(path: Path) -> None:
     operator = Operator()
-    path.parent.mkdir()
-    path.write_bytes(content)
+    content = spoil(path)
 
     open_file(path, operator).close()
 
@@ -118,6 +120,93 @@ def test_damaged_file_is_moved_aside_in_one_line(path: Path, content: bytes) -> 
     assert "moved to learned.sqlite3.damaged" in operator.only_line()
     open_file(path, operator).close()
     assert len(operator.lines) == 1
+
+
+def test_second_damaged_file_leaves_the_first_where_it_is(path: Path) -> None:
+    first = spoil(path)
+    make(path)
+    path.unlink()
+    second = spoil(path)
+
+    make(path)
+
+    assert path.with_name("learned.sqlite3.damaged").read_bytes() == first
+    assert path.with_name("learned.sqlite3.damaged.2").read_bytes() == second
+
+
+def test_damaged_file_stays_where_there_are_too_many_already(path: Path) -> None:
+    path.parent.mkdir()
+    for number in range(1, 10):
+        (path.parent / f"learned.sqlite3.damaged{'' if number == 1 else f'.{number}'}").touch()
+    content = spoil(path)
+
+    with pytest.raises(StoreError, match="is damaged, and so are 9") as raised:
+        make(path)
+
+    assert path.read_bytes() == content
+    assert raised.value.hint == "Remove those named learned.sqlite3.damaged."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"A log, or a letter.\n", os.urandom(20_000), b"SQLite format 3\0" + bytes(5000)],
+    ids=["text", "random", "a database's first words"],
+)
+def test_file_that_is_not_ours_is_left_as_it_is(path: Path, content: bytes) -> None:
+    operator = Operator()
+    path.parent.mkdir()
+    path.write_bytes(content)
+
+    with pytest.raises(StoreError, match="is not a file of headstart") as raised:
+        open_file(path, operator)
+    with pytest.raises(StoreError, match="is not a file of headstart"), open_to_read(path):
+        pass
+
+    assert path.read_bytes() == content
+    assert {part.name for part in path.parent.iterdir()} == {path.name, f".{path.name}.lock"}
+    assert raised.value.hint == "Name another file."
+    assert operator.lines == []
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal", "-shm"])
+@pytest.mark.parametrize("begun", [False, True], ids=["no file", "an empty file"])
+def test_file_of_the_users_own_beside_ours_is_left_as_it_is(
+    path: Path, suffix: str, begun: bool
+) -> None:
+    """SQLite removes what lies beside a new database under these names."""
+    path.parent.mkdir()
+    if begun:
+        path.touch()
+    theirs = path.with_name(path.name + suffix)
+    theirs.write_text("A letter.")
+
+    with pytest.raises(StoreError, match=f"{suffix} is not a file of headstart"):
+        make(path)
+
+    assert theirs.read_text() == "A letter."
+    assert path.exists() == begun
+
+
+def test_left_over_files_of_sqlite_are_removed(path: Path) -> None:
+    file = open_file(path, Operator())
+    kept = {part: part.read_bytes() for part in path.parent.glob("learned.sqlite3-*")}
+    file.close()
+    path.unlink()
+    for part, content in kept.items():
+        part.write_bytes(content)
+
+    make(path)
+
+    assert len(kept) == 2
+    with open_to_read(path) as connection:
+        assert connection.execute("SELECT count(*) FROM state").fetchone() == (1,)
+
+
+def test_number_that_tells_our_files_is_in_the_file_while_it_is_open(path: Path) -> None:
+    file = open_file(path, Operator())
+
+    assert path.read_bytes()[68:72] == b"HSTR"
+    file.close()
 
 
 def test_file_cut_in_half_is_damaged(path: Path) -> None:
@@ -147,14 +236,14 @@ def test_damage_in_the_middle_is_found(path: Path) -> None:
 def test_wal_that_is_left_over_goes_with_the_damaged_file(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"damaged")
+    spoil(path)
+    damaged = path.read_bytes()
     wal = path.with_name(f"{path.name}-wal")
     wal.write_bytes(b"left over")
     connect = files._connect
 
     def connect_to_whole(asked: Path, mode: str) -> sqlite3.Connection:
-        if asked.stat().st_size:
+        if asked.read_bytes() == damaged:
             raise DamagedError("it is damaged")
         assert not wal.exists()
         return connect(asked, mode)
@@ -170,6 +259,7 @@ def test_damaged_file_stays_while_somebody_else_has_it_open(path: Path) -> None:
     other = open_file(path, Operator())
     other.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with path.open("r+b") as raw:
+        raw.seek(100)
         raw.write(os.urandom(4096))
 
     with pytest.raises(StoreError, match="others still have it open"):
@@ -231,18 +321,22 @@ def test_path_below_a_file_and_folder_in_its_place_are_told(tmp_path: Path) -> N
     for path in (tmp_path / "file" / "learned.sqlite3", tmp_path / "folder"):
         with pytest.raises(StoreError, match="cannot be used") as raised:
             open_file(path, Operator())
+        assert "--store" in raised.value.hint
         assert "HEADSTART_DATA" in raised.value.hint
 
 
-def test_read_only_file_cannot_be_opened_but_read() -> None:
+@pytest.mark.parametrize("folder_mode", [0o755, 0o777])
+def test_read_only_file_cannot_be_opened_but_read(folder_mode: int) -> None:
+    """In a folder that can be written to, SQLite itself would find out at the first change."""
     with unprivileged_folder() as folder:
         path = folder / "learned.sqlite3"
         make(path)
         path.chmod(0o444)
+        folder.chmod(folder_mode)
         (folder / ".learned.sqlite3.lock").chmod(0o666)
 
         with unprivileged():
-            with pytest.raises(StoreError, match="cannot be used"):
+            with pytest.raises(StoreError, match=r"cannot be used: .*readonly"):
                 open_file(path, Operator())
             with open_to_read(path) as connection:
                 assert connection.execute("SELECT count(*) FROM journal").fetchone() == (0,)
@@ -263,11 +357,10 @@ def test_reading_needs_a_file_that_is_whole(path: Path) -> None:
     with pytest.raises(StoreError, match="nothing has been learned yet"), open_to_read(path):
         pass
 
-    path.parent.mkdir()
-    path.write_bytes(os.urandom(5000))
+    content = spoil(path)
     with pytest.raises(DamagedError), open_to_read(path):
         pass
-    assert path.stat().st_size == 5000
+    assert path.read_bytes() == content
 
 
 def test_file_that_was_replaced_is_no_longer_in_place(path: Path) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from headstart.errors import ConfigurationError
 from headstart.learn.nodes import Standing
-from headstart.learn.records import from_plain, to_plain
 from headstart.store import StoreError, offline
 from tests.store.workers import Operator, Start, page, paths, vote
 
@@ -67,11 +66,8 @@ def test_running_worker_obeys_and_so_does_one_that_starts_later(
 def test_order_that_no_learner_takes_is_refused_and_not_published(
     path: Path, operator: Operator
 ) -> None:
-    with pytest.raises(ConfigurationError, match="no stylesheet"):
+    with pytest.raises(ConfigurationError, match="not a stylesheet"):
         offline.pin("/a", "/no-kind", path, warn=operator)
-    bad = from_plain({**to_plain(page("/a")), "views": "many"})
-    with pytest.raises(ConfigurationError, match="not records"):
-        offline.tell([bad], path, warn=operator)
 
     assert not path.exists()
 

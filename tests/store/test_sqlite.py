@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from headstart.learn.records import Forgotten, PageRecord, Vote
+from headstart.learn.records import Forgotten, PageRecord, Record, Vote
 from headstart.store import files, open_store
+from headstart.store.base import DamagedError
+from headstart.store.files import open_file
+from headstart.store.journal import Journal, Position
 from tests.store.workers import (
     Clock,
     Operator,
@@ -240,8 +243,8 @@ def test_torn_wal_loses_its_end_only(path: Path, start: Start) -> None:
 
 
 def test_damaged_file_is_said_once_and_begun_anew(path: Path, start: Start) -> None:
-    path.parent.mkdir()
-    path.write_bytes(os.urandom(10_000))
+    open_file(path, Operator()).close()
+    path.write_bytes(path.read_bytes()[:100] + os.urandom(10_000))
 
     worker = start(path)
     worker.says(vote("/a"))
@@ -249,6 +252,18 @@ def test_damaged_file_is_said_once_and_begun_anew(path: Path, start: Start) -> N
 
     assert "moved to learned.sqlite3.damaged" in worker.operator.only_line()
     assert start(path).knows("/a")
+
+
+def test_file_of_the_users_own_is_said_once_and_left_as_it_is(path: Path, start: Start) -> None:
+    path.parent.mkdir()
+    path.write_text("A letter.")
+
+    worker = start(path)
+    worker.says(vote("/a"))
+    worker.says()
+
+    assert "is not a file of headstart" in worker.operator.only_line()
+    assert path.read_text() == "A letter."
 
 
 def damage(path: Path) -> None:
@@ -282,6 +297,45 @@ def test_file_damaged_under_a_running_server_is_replaced_with_all_that_it_knew(
     assert later.knows("/b")
     assert all("\n" not in line for line in one.operator.lines + two.operator.lines)
     assert len(one.operator.lines + two.operator.lines) <= 6
+
+
+def test_users_own_file_in_the_place_of_a_damaged_one_is_left_as_it_is(
+    path: Path, impatient: None, start: Start
+) -> None:
+    clock = Clock()
+    one, two = start(path, clock), start(path, clock)
+    one.says(vote("/a"))
+    damage(path)
+    one.says(vote("/b"))  # the other has it open, so it could not be moved
+    path.unlink()
+    path.write_text("A letter.")
+
+    for _ in range(3):
+        clock.now += 6.0
+        one.says()
+        two.says()
+
+    assert path.read_text() == "A letter."
+    assert "is not a file of headstart" in one.operator.lines[-1]
+    one.store.close()
+
+
+def test_file_that_is_removed_while_damage_is_found_is_not_remembered(
+    path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = start(path)
+    news = Journal.news
+
+    def removed(journal: Journal, after: Position | None) -> tuple[list[Record], Position]:
+        monkeypatch.setattr(Journal, "news", news)
+        path.unlink()
+        raise DamagedError("it is damaged")
+
+    monkeypatch.setattr(Journal, "news", removed)
+    worker.says(vote("/a"))
+
+    assert worker.operator.lines == []
+    assert start(path).knows("/a")
 
 
 def test_file_removed_under_a_running_server_is_written_again(

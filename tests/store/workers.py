@@ -18,9 +18,11 @@ from headstart.learn.learner import Learner
 from headstart.learn.nodes import Standing
 from headstart.learn.records import PageRecord, Record, Rule, Tally, Vote
 from headstart.learn.safety import Kind
-from headstart.store import open_store
+from headstart.store import Place, RedisAddress, open_store, parse_place
 from headstart.store.offline import saved
+from headstart.store.redis import RedisStore
 from headstart.store.sqlite import SqliteStore
+from tests.redis_server import RedisServer
 
 ORIGIN = "https://site.example"
 _TURN = 0.9
@@ -42,9 +44,15 @@ def page(path: str, asset: str = "/site.css") -> PageRecord:
     return PageRecord(Standing.PAGE, ORIGIN, path, 3.0, 3.0, 0.0, 0.0, (7, 8), 1.0, (tally,))
 
 
-def kept(path: Path) -> list[Record]:
+def kept(place: Place) -> list[Record]:
     """What a worker that starts would load."""
-    return saved(path, warn=Operator())
+    return saved(place, warn=Operator())
+
+
+def address_of(server: RedisServer, query: str = "") -> RedisAddress:
+    place = parse_place(server.url + query)
+    assert isinstance(place, RedisAddress)
+    return place
 
 
 def paths(records: Sequence[Record]) -> list[str]:
@@ -77,11 +85,15 @@ class Clock:
 class Worker:
     """A learner and its store, as the middleware ties them together."""
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+    def __init__(self, place: Place, clock: Clock | None = None) -> None:
         self.operator = Operator()
         self.clock = clock or Clock()
         self.learner = Learner()
-        self.store = SqliteStore(path, self.operator, clock=self.clock)
+        self.store: RedisStore | SqliteStore = (
+            RedisStore(place, self.operator, clock=self.clock)
+            if isinstance(place, RedisAddress)
+            else SqliteStore(place, self.operator, clock=self.clock)
+        )
         self.learner.absorb(self.store.load())
 
     def says(self, *records: Record) -> list[Record]:
@@ -113,7 +125,7 @@ def size(path: Path) -> int:
 class Start(Protocol):
     """Starts a worker that the test need not end."""
 
-    def __call__(self, path: Path, clock: Clock | None = None) -> Worker: ...
+    def __call__(self, place: Place, clock: Clock | None = None) -> Worker: ...
 
 
 @contextmanager

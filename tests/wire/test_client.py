@@ -15,6 +15,7 @@ from headstart.wire.client import (
     ClientConnection,
     Upgraded,
     bare_authority,
+    request_fields,
     settings_payload,
 )
 from headstart.wire.events import (
@@ -34,7 +35,7 @@ from headstart.wire.events import (
     StreamReset,
     TrailersReceived,
 )
-from headstart.wire.fields import response_fields
+from headstart.wire.fields import header_list_size, response_fields
 from headstart.wire.frames import ConnectionFrames, Direction, Frame
 from headstart.wire.server import ServerConnection
 
@@ -237,18 +238,42 @@ def test_connection_specific_fields_are_not_sent() -> None:
         {"headers": [(b"x", b"1\r\ny: 2")]},
         {"headers": [(b"x y", b"1")]},
     ],
-    ids=str,
 )
 def test_what_http_forbids_is_refused_before_anything_is_written(wrong: dict[str, Any]) -> None:
     pair = Pair()
     written = len(pair.written)
 
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(LocalProtocolError) as caught:
         pair.request(**wrong)
     pair.exchange()
 
+    assert caught.value.hint
     assert len(pair.written) == written
     pair.assert_page_answers(pair.request())
+
+
+def test_fields_are_sent_up_to_64_kib_and_refused_above() -> None:
+    pair = Pair()
+    begin = header_list_size(request_fields("GET", b"https", AUTHORITY, b"/", []))
+    left = 64 * 1024 - begin - 2 * (len(b"x-a") + 32)
+    large = [(b"x-a", b"v" * (left // 2)), (b"x-b", b"v" * (left - left // 2))]
+
+    pair.request(headers=large)
+    with pytest.raises(LocalProtocolError, match="65537 bytes, 65536 at most") as caught:
+        pair.request(headers=[*large[:1], (b"x-b", large[1][1] + b"v")])
+
+    (request,) = [e for e in pair.server_events if isinstance(e, ngh2.RequestReceived)]
+    assert [pair for pair in request.headers if pair[0][:1] != b":"] == large
+    assert caught.value.hint
+    pair.assert_page_answers(pair.request())
+
+
+def test_trailers_are_refused_above_64_kib() -> None:
+    pair = Pair()
+    stream_id = pair.request(method="POST", end_stream=False)
+
+    with pytest.raises(LocalProtocolError, match="65536 at most"):
+        pair.client.send_trailers(stream_id, [(b"x-a", b"v" * 65536)])
 
 
 def test_options_may_ask_for_the_whole_server() -> None:
@@ -419,7 +444,12 @@ def test_promise_of_a_get_is_accepted_and_its_response_comes() -> None:
         ({"path": b"/a#b"}, [], Refusal.BAD_PATH),
         ({}, [(b"content-length", b"5")], Refusal.FORBIDDEN_FIELD),
         ({}, [(b"range", b"bytes=0-1")], Refusal.FORBIDDEN_FIELD),
+        ({}, [(b"expect", b"100-continue")], Refusal.FORBIDDEN_FIELD),
+        ({}, [(b"if-match", b'"a"')], Refusal.FORBIDDEN_FIELD),
+        ({}, [(b"if-modified-since", b"x")], Refusal.FORBIDDEN_FIELD),
         ({}, [(b"if-none-match", b'"a"')], Refusal.FORBIDDEN_FIELD),
+        ({}, [(b"if-range", b'"a"')], Refusal.FORBIDDEN_FIELD),
+        ({}, [(b"if-unmodified-since", b"x")], Refusal.FORBIDDEN_FIELD),
     ],
     ids=str,
 )
@@ -570,7 +600,6 @@ def test_goaway_closes_the_streams_above_its_last_one_and_no_other() -> None:
         b"\x00\x00\x05\x00\x00\x00\x00\x00\x00hello",
         b"\xff" * 100,
     ],
-    ids=repr,
 )
 def test_what_is_not_http2_ends_the_connection_with_goaway(data: bytes) -> None:
     client = ClientConnection(ClientLimits(), True, 0.0)

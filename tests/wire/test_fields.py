@@ -19,6 +19,7 @@ from headstart.wire.fields import (
     promise_refusal,
     read_request,
     response_fields,
+    split_absolute,
     valid_target,
 )
 
@@ -64,12 +65,39 @@ def test_malformed_request_is_answered_400(pseudo: dict[str, bytes], why: str) -
     [
         [(b"host", b"b.test")],
         [(b"host", b"a.test"), (b"host", b"a.test")],
+        [(b"host", b"a.test"), (b"host", b"A.test")],
+        [(b"host", b"a.test:80")],
+        [(b"host", b"a.test:8443")],
+        [(b"host", b"a.test.")],
+        [(b"host", b"")],
     ],
 )
 def test_host_that_contradicts_the_authority_is_answered_400(
     headers: list[tuple[bytes, bytes]],
 ) -> None:
     assert reason(read(*headers)) == (400, "Host contradicts :authority")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "authority", "host"),
+    [
+        (b"https", b"a.test", b"A.Test"),
+        (b"https", b"A.TEST", b"a.test"),
+        (b"https", b"a.test", b"a.test:443"),
+        (b"https", b"a.test:443", b"a.test"),
+        (b"https", b"a.test", b"a.test:"),
+        (b"http", b"a.test", b"A.test:80"),
+        (b"http", b"[::1]:80", b"[::1]"),
+        (b"https", b"a.test:8443", b"A.test:8443"),
+    ],
+)
+def test_host_may_differ_from_the_authority_in_case_and_default_port(
+    scheme: bytes, authority: bytes, host: bytes
+) -> None:
+    request = read((b"host", host), scheme=scheme, authority=authority)
+
+    assert isinstance(request, RequestReceived)
+    assert (request.authority, request.headers) == (authority, [(b"host", authority)])
 
 
 @pytest.mark.parametrize("name", [b"content_length", b"transfer_encoding", b"content_type"])
@@ -142,16 +170,21 @@ def test_whatever_comes_an_application_sees_only_what_is_well_formed(
 
 
 @pytest.mark.parametrize(
-    "value", [b"a\r\nb", b"a\nb", b"a\0b", b"\x7f", b" a", b"a\t", b"a\x1b[0m"]
+    "value", [b"a\r\nb", b"a\nb", b"a\r\n", b"\na", b"a\0b", b"\x7f", b"a\x1b[0m"]
 )
 def test_value_that_would_break_a_message_is_an_error_of_ours(value: bytes) -> None:
     with pytest.raises(LocalProtocolError, match="a character that HTTP forbids"):
         checked_fields([(b"x", value)], [])
 
 
+@pytest.mark.parametrize("value", [b" a b", b"a b\t", b"\t a b \t", bytearray(b"a b ")])
+def test_white_space_around_a_value_is_left_out(value: bytes) -> None:
+    assert checked_fields([(b"x", value), (b"y", b" \t")], []) == [(b"x", b"a b"), (b"y", b"")]
+
+
 @pytest.mark.parametrize("name", [b"", b"a b", b"a:", b":status", b"a\r\n", b"\xc3"])
 def test_name_that_is_no_token_is_an_error_of_ours(name: bytes) -> None:
-    with pytest.raises(LocalProtocolError, match="is no field name"):
+    with pytest.raises(LocalProtocolError, match="is not a valid header name"):
         checked_fields([(name, b"x")], [])
 
 
@@ -164,16 +197,73 @@ def test_connection_specific_fields_are_dropped_and_names_are_lower_case() -> No
 
 
 def test_memory_of_names_is_bounded() -> None:
+    kept = []
     for number in range(3000):
         checked_fields([(b"x-%d" % number, b"")], [])
+        kept.append(len(fields._names))
 
-    assert len(fields._names) <= 1024
+    assert max(kept) == 1024
+
+
+@pytest.mark.parametrize("cookies", [0, 1, 2, 150])
+@pytest.mark.parametrize(("more", "why"), [(0, None), (1, (431, "too many fields"))])
+def test_hundred_fields_pass_however_many_crumbs_one_of_them_is_cut_into(
+    more: int, why: tuple[int, str] | None, cookies: int
+) -> None:
+    others = LIMITS.max_header_count + more - min(cookies, 1)
+
+    answer = read(*[(b"a", b"")] * others, *[(b"cookie", b"a=1")] * cookies)
+
+    assert (reason(answer) if why else None) == why
+
+
+@pytest.mark.parametrize(("more", "why"), [(0, None), (1, (414, "target too long"))])
+def test_target_may_be_as_long_as_its_limit(more: int, why: tuple[int, str] | None) -> None:
+    answer = read(path=b"/" + b"a" * (LIMITS.max_target_size - 1 + more))
+
+    assert (reason(answer) if why else None) == why
+
+
+@pytest.mark.parametrize("crumbs", [1, 3])
+@pytest.mark.parametrize(("more", "why"), [(0, None), (1, (431, "fields too large"))])
+def test_fields_may_be_as_large_as_their_limit_with_a_cookie_joined(
+    more: int, why: tuple[int, str] | None, crumbs: int
+) -> None:
+    """Each counts for 32 octets besides (RFC 9113, 6.5.2), and crumbs for the "; " between them."""
+    pseudo = sum(map(len, [b":method", b"GET", b":scheme", b"https", b":authority", b"a.test"]))
+    pseudo += len(b":path") + len(b"/") + 4 * 32
+    cookie = len(b"cookie") + 32 + len(b"; ".join([b"a=1"] * crumbs))
+    left = LIMITS.max_header_size - pseudo - cookie - len(b"x") - 32
+
+    answer = read((b"x", b"v" * (left + more)), *[(b"cookie", b"a=1")] * crumbs)
+
+    assert (reason(answer) if why else None) == why
+
+
+@pytest.mark.parametrize("status", [100, 102, 199])
+def test_informational_statuses_are_those_below_200(status: int) -> None:
+    assert informational_fields(status, []) == [(b":status", b"%d" % status)]
+
+
+@pytest.mark.parametrize("status", [99, 101, 200])
+def test_no_other_status_is_informational(status: int) -> None:
+    with pytest.raises(LocalProtocolError, match=rf"^{status} is not an informational status"):
+        informational_fields(status, [])
 
 
 @pytest.mark.parametrize("status", [100, 101, 199, 600, 0, "200", 200.0, True])
 def test_only_final_statuses_answer_a_request(status: int) -> None:
     with pytest.raises(LocalProtocolError):
         response_fields(status, [])
+
+
+def test_section_of_a_response_is_as_large_as_clients_take_at_most() -> None:
+    # ":status" and "200", "x", and 32 octets for each field (RFC 9113, 6.5.2).
+    largest = 100 * 1024 - 42 - 33
+
+    response_fields(200, [(b"x", b"a" * largest)])
+    with pytest.raises(LocalProtocolError, match="take 102,401 bytes"):
+        response_fields(200, [(b"x", b"a" * (largest + 1))])
 
 
 def test_defaults_stand_before_the_applications_own_fields() -> None:
@@ -209,3 +299,29 @@ def test_conditions_may_not_be_promised() -> None:
     refusal = promise_refusal("GET", [(b"if-modified-since", b"x")], True)
 
     assert refusal is Refusal.FORBIDDEN_FIELD
+
+
+@given(
+    st.sampled_from([b"http", b"https", b"HTTP", b"hTTps"]),
+    st.from_regex(rb"[A-Za-z0-9.:\[\]@,%-]*", fullmatch=True),
+    st.from_regex(rb"(/[!-\"$-~]*)?(\?[!-\"$-~]*)?", fullmatch=True),
+)
+def test_target_in_absolute_form_is_cut_where_its_authority_ends(
+    scheme: bytes, authority: bytes, path: bytes
+) -> None:
+    found = split_absolute(scheme + b"://" + authority + path, b"GET")
+
+    assert found == (authority, path if path.startswith(b"/") else b"/" + path)
+
+
+@given(st.binary(), st.sampled_from([b"GET", b"OPTIONS"]))
+def test_whatever_is_in_absolute_form_has_a_path_and_an_authority_without_one(
+    rest: bytes, method: bytes
+) -> None:
+    found = split_absolute(b"http://" + rest, method)
+
+    assert found is not None
+    authority, path = found
+    assert not set(authority) & set(b"/?#")
+    assert path.startswith(b"/") or (method, path) == (b"OPTIONS", b"*")
+    assert split_absolute(b"ftp://" + rest, method) is None

@@ -6,13 +6,13 @@ import pytest
 
 from headstart.config import WireLimits
 from headstart.reasons import Closing
+from headstart.wire.frame_checks import ClientFrameChecker
 from headstart.wire.guard import FREE_WINDOW_UPDATES, RequestGuard, TokenBucket
-from headstart.wire.walker import RequestWalker
 
 
 def guarding(**limits: int) -> RequestGuard:
-    """A guard at time 0, beside a walker that nobody feeds."""
-    return RequestGuard(WireLimits(**limits), RequestWalker({}, FREE_WINDOW_UPDATES, 256), 0.0)
+    """A guard at time 0, beside a checker that nobody feeds."""
+    return RequestGuard(WireLimits(**limits), ClientFrameChecker({}, FREE_WINDOW_UPDATES), 0.0)
 
 
 def test_bucket_gives_a_burst_and_then_its_rate() -> None:
@@ -31,30 +31,93 @@ def test_bucket_never_holds_more_than_its_burst() -> None:
 def test_guard_allows_the_burst_of_control_frames_and_no_more() -> None:
     guard = guarding(max_control_rate=10)
 
-    answers = [guard.control_frame(0.0) for _ in range(21)]
+    answers = [guard.control_frame(0.0, 0, 0) for _ in range(21)]
 
     assert answers[:20] == [None] * 20
     assert answers[20] == Closing.CONTROL_FLOOD
 
 
-def test_resets_are_forgiven_within_a_minute() -> None:
-    guard = guarding(max_resets=60)
-    spent = [guard.reset(0.0) for _ in range(61)]
+@pytest.mark.parametrize(
+    ("last", "sends", "moved"),
+    [(0, 1, 0), (2, 0, 0), (0, 0, 4096)],
+    ids=["a part of a body", "a request", "bytes"],
+)
+def test_two_pings_for_all_that_is_useful_are_free(last: int, sends: int, moved: int) -> None:
+    guard = guarding(max_control_rate=10)
+    guard.checker.last = -1
+    answers = []
 
-    assert spent[-1] == Closing.RESET_FLOOD
-    assert [guard.reset(1.0), guard.reset(1.0)] == [None, Closing.RESET_FLOOD]
-    assert [guard.reset(60.0) for _ in range(50)] == [None] * 50
+    for turn in range(1, 1001):
+        guard.checker.last = -1 + turn * last
+        for _ in range(2):
+            answers.append(guard.control_frame(0.0, turn * sends, turn * moved))
+
+    assert answers == [None] * 2000
+    assert [guard.control_frame(0.0, 1000 * sends, 1000 * moved) for _ in range(20)] == [
+        *[None] * 19,
+        Closing.CONTROL_FLOOD,
+    ]
+
+
+def test_pings_that_were_earned_are_not_kept_beyond_the_burst() -> None:
+    guard = guarding(max_control_rate=10)
+    guard.control_frame(0.0, 1000, 0)
+
+    answers = [guard.control_frame(0.0, 1000, 0) for _ in range(21)]
+
+    assert answers == [*[None] * 20, Closing.CONTROL_FLOOD]
+
+
+def test_resets_are_forgiven_within_half_a_minute() -> None:
+    guard = guarding(max_resets=60)
+    spent = [guard.reset(1, 0.0, 0) for _ in range(61)]
+
+    assert spent == [*[None] * 60, Closing.RESET_FLOOD]
+    assert [guard.reset(1, 1.0, 0) for _ in range(3)] == [None, None, Closing.RESET_FLOOD]
+    assert [guard.reset(1, 31.0, 0) for _ in range(60)] == [None] * 60
+
+
+def test_each_request_that_is_answered_pays_for_a_reset() -> None:
+    guard = guarding(max_resets=60)
+
+    assert [guard.reset(1, 0.0, turn) for turn in range(1000)] == [None] * 1000
+    assert [guard.reset(1, 0.0, 999) for _ in range(60)] == [*[None] * 59, Closing.RESET_FLOOD]
+
+
+def test_request_that_was_given_up_after_a_while_costs_a_quarter() -> None:
+    guard = guarding(max_resets=60)
+    for turn in range(1000):  # streams 1 to 1999, one a millisecond
+        guard.checker.last = 2 * turn + 1
+        guard.opened(turn / 1000)
+
+    # Stream 1899 is 0.05 s old, those behind it are younger.
+    old = [guard.reset(1899, 1.0, 0) for _ in range(200)]
+    young = [guard.reset(1905, 1.0, 0) for _ in range(11)]
+
+    assert old == [None] * 200
+    assert young == [*[None] * 10, Closing.RESET_FLOOD]
+
+
+def test_mistakes_cost_more_than_resets_and_large_requests_by_their_size() -> None:
+    guards = [guarding(max_resets=60) for _ in range(3)]
+
+    assert [guards[0].mistake(0.0) for _ in range(13)] == [*[None] * 12, Closing.RESET_FLOOD]
+    assert [guards[1].refused(0.0) for _ in range(61)] == [*[None] * 60, Closing.RESET_FLOOD]
+    assert [guards[2].too_large(0.0, 1000) for _ in range(6)] == [
+        *[None] * 5,
+        Closing.RESET_FLOOD,
+    ]
 
 
 def test_useless_frames_have_a_bucket_of_their_own_that_requests_fill() -> None:
     guard = guarding(max_control_rate=10)
-    walker = guard.walker
+    checker = guard.checker
 
-    walker.useless = 20
+    checker.useless = 20
     assert guard.judge(0.0, 0, 0) is None
-    walker.last, walker.useless = 19, 20  # ten requests
+    checker.last, checker.useless = 19, 20  # ten requests
     assert guard.judge(0.0, 0, 0) is None
-    walker.useless = 1
+    checker.useless = 1
 
     assert guard.judge(0.0, 0, 0) is Closing.USELESS_FRAMES
 
@@ -68,26 +131,12 @@ def test_windows_may_be_opened_ten_times_for_each_part_worth_sending(
     last: int, sends: int, written: int, allowed: int
 ) -> None:
     guard = guarding()
-    walker = guard.walker
-    walker.last = last
+    checker = guard.checker
+    checker.last = last
 
-    walker.window_updates = allowed
+    checker.window_updates = allowed
     enough = guard.judge(0.0, sends, written)
-    walker.window_updates += 1
+    checker.window_updates += 1
 
     assert enough is None
     assert guard.judge(0.0, sends, written) is Closing.WINDOW_FLOOD
-
-
-def test_thousand_small_data_frames_within_ten_seconds_are_too_many() -> None:
-    guard = guarding()
-    walker = guard.walker
-
-    walker.data_frames, walker.data_bytes = 1000, 256_000
-    large = guard.judge(0.0, 0, 0)
-    walker.data_frames, walker.data_bytes = 1000, 255_999
-    slow = guard.judge(10.0, 0, 0)
-    walker.data_frames, walker.data_bytes = 1000, 255_999
-
-    assert (large, slow) == (None, None)
-    assert guard.judge(19.9, 0, 0) is Closing.SMALL_DATA

@@ -121,3 +121,14 @@ def test_decoder_finds_in_what_repeats_nothing_new_but_the_path(blocks: list[byt
             for (name, value), (old_name, old_value) in zip(fields, before, strict=True):
                 assert name == old_name
                 assert value == old_value or name == b":path"
+
+
+@pytest.mark.parametrize("octet", [0x44, 0x45])
+def test_path_that_is_to_be_remembered_changes_the_table_for_all_later_blocks(octet: int) -> None:
+    block = GET + HTTPS + path(b"/a", octet) + b"\xbe\xbf"
+    repeats = Repeats()
+
+    repeats.look(block, 1)
+
+    assert (repeats.since, repeats.last) == (-1, b"")
+    assert since(block, block, GET + HTTPS + path(b"/b", octet) + b"\xbe\xbf") == -1

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.config import WireLimits
-from headstart.wire.events import RequestReceived, RequestRefused
+from headstart.wire.events import RequestReceived, RequestRefused, WebSocketRequested
 from headstart.wire.fields import header_list_size, read_request
 from headstart.wire.requests import RequestReader
 
@@ -36,7 +36,8 @@ def refusal(reader: RequestReader, headers: Section) -> int:
     return read.status
 
 
-def parts(read: RequestReceived | RequestRefused) -> tuple[object, ...]:
+def parts(read: RequestReceived | WebSocketRequested | RequestRefused) -> tuple[object, ...]:
+    assert not isinstance(read, WebSocketRequested)
     if isinstance(read, RequestRefused):
         return read.stream_id, read.status, read.reason
     return (
@@ -104,6 +105,16 @@ def test_path_that_makes_the_section_too_large_is_refused() -> None:
     assert refusal(reader, section(b"/" * (room + 1), field)) == 431
 
 
+def test_crumbs_of_a_cookie_leave_as_much_room_as_the_field_that_they_become() -> None:
+    crumbs = [(b"cookie", b"a=b")] * 40
+    joined = (b"cookie", b"; ".join([b"a=b"] * 40))
+    room = LIMITS.max_header_size - header_list_size(section(b"", joined))
+    reader = warm(*crumbs)
+
+    assert request(reader, section(b"/" * room, *crumbs)).target == b"/" * room
+    assert refusal(reader, section(b"/" * (room + 1), *crumbs)) == 431
+
+
 def test_path_beyond_its_own_limit_is_refused() -> None:
     assert refusal(warm(), section(b"/" * 401)) == 414
 
@@ -132,3 +143,57 @@ def test_what_was_read_before_never_changes_what_is_read(sections: list[Section]
         read = reader.read(stream_id, headers, False)
 
         assert parts(read) == parts(read_request(stream_id, headers, False, LIMITS))
+
+
+CONNECT: Section = (
+    (b":method", b"CONNECT"),
+    (b":scheme", b"https"),
+    (b":authority", b"a.test"),
+    (b":protocol", b"websocket"),
+    (b":path", b"/chat?a=1"),
+)
+
+
+def test_extended_connect_asks_for_a_websocket_however_its_fields_stand() -> None:
+    reader = RequestReader(LIMITS)
+    fields = ((b"cookie", b"a=1"), (b"cookie", b"b=2"))
+
+    for section_ in (CONNECT, CONNECT[::-1], CONNECT):
+        read = reader.read(1, (*section_, *fields), False)
+
+        assert read == WebSocketRequested(
+            1, b"/chat?a=1", b"a.test", [(b"host", b"a.test"), (b"cookie", b"a=1; b=2")]
+        )
+
+
+def test_connect_for_anything_else_is_refused() -> None:
+    def status(headers: Section, end_stream: bool = False) -> int:
+        read = RequestReader(LIMITS).read(1, headers, end_stream)
+        assert isinstance(read, RequestRefused)
+        return read.status
+
+    plain = ((b":method", b"CONNECT"), (b":authority", b"a.test:443"))
+    other = tuple((n, b"connect-udp" if n == b":protocol" else v) for n, v in CONNECT)
+    fragment = tuple((n, b"/a#b" if n == b":path" else v) for n, v in CONNECT)
+    long = tuple((n, b"/" * 500 if n == b":path" else v) for n, v in CONNECT)
+
+    assert status(plain) == 400
+    assert status(other) == 501
+    assert status(fragment) == 400
+    assert status(long) == 414
+    assert status(CONNECT, end_stream=True) == 400
+    assert status((*CONNECT, (b"content-length", b"1"))) == 400
+    assert status((*CONNECT, (b"x-large", b"a" * 700))) == 431
+
+
+def test_connect_leaves_what_was_learned_of_requests_as_it_is() -> None:
+    reader = warm((b"x-a", b"1"))
+    before = request(reader, section(b"/a", (b"x-a", b"1")))
+    reader.read(3, CONNECT, False)
+    after = request(reader, section(b"/b", (b"x-a", b"1")))
+
+    assert (after.target, after.headers, after.authority) == (
+        b"/b",
+        before.headers,
+        before.authority,
+    )

@@ -65,8 +65,17 @@ def test_refused_fields_are_refused_each_time() -> None:
 
 
 def test_content_length_that_is_no_number_is_refused() -> None:
-    with pytest.raises(LocalProtocolError, match="no number"):
+    with pytest.raises(LocalProtocolError, match="not a number"):
         ResponseHeads().of(200, [(b"content-length", b"1_0")], DEFAULTS)
+
+
+@pytest.mark.parametrize("other", [b"5", b"6"])
+def test_second_content_length_is_refused(other: bytes) -> None:
+    for status in (200, 304):
+        with pytest.raises(LocalProtocolError, match="given 2 times"):
+            ResponseHeads().of(
+                status, [(b"content-length", b"5"), (b"Content-Length", other)], DEFAULTS
+            )
 
 
 def test_204_and_304_have_no_content_and_204_no_length() -> None:

@@ -17,6 +17,8 @@ from headstart.errors import LocalProtocolError, StreamGone
 from headstart.reasons import Closing, Refusal
 from headstart.wire.events import (
     ConnectionEnded,
+    ConnectionUsedUp,
+    Fields,
     PromiseFailed,
     RequestReceived,
     RequestRefused,
@@ -26,6 +28,7 @@ from headstart.wire.events import (
 )
 from headstart.wire.fields import response_fields
 from headstart.wire.server import ServerConnection
+from tests.server.hostile import DATA, HEADERS, RST_STREAM, WHOLE, WINDOW_UPDATE, block, frame
 from tests.wire.pair import AUTHORITY, Pair
 
 
@@ -321,6 +324,24 @@ def test_cancelled_push_stops_at_once() -> None:
     assert_page_unharmed(pair, page, promises=1)
 
 
+def test_pushes_may_be_cancelled_without_end() -> None:
+    """More of them than answered requests, each of which pays for a reset."""
+    pair = Pair(limits=WireLimits(max_resets=5))
+
+    for number in range(20):
+        page = pair.request(b"/%d" % number)
+        promised = [pushed(pair, page, b"/%d.css" % asset) for asset in range(5)]
+        pair.exchange()
+        for stream_id in promised:
+            pair.client.reset_stream(stream_id, ErrorCode.CANCEL)
+        pair.exchange()
+        pair.server.respond(page, response_fields(200, []), end_stream=True)
+        pair.exchange()
+
+    assert pair.server.ended is None
+    assert not pair.server.goaway
+
+
 def test_words_of_a_goaway_are_shown_without_control_characters() -> None:
     pair = Pair()
     words = b"\x1b]0;owned\x07\r\nall is well"
@@ -465,7 +486,7 @@ def test_only_informational_statuses_but_101_are_sent_ahead(status: int) -> None
     assert_page_unharmed(pair, page)
 
 
-@pytest.mark.parametrize("value", [b"</a>\r\nx: y", b"</a>\nx", b"</a>\0", b" </a>"])
+@pytest.mark.parametrize("value", [b"</a>\r\nx: y", b"</a>\nx", b"</a>\0", b"</a>\r\n"])
 def test_link_that_would_inject_a_field_never_reaches_the_wire(value: bytes) -> None:
     pair = Pair()
     page = pair.request()
@@ -502,6 +523,57 @@ def test_too_many_fields_are_answered_431_and_other_streams_go_on() -> None:
     assert_page_unharmed(pair, page)
 
 
+def errors_of(pair: Pair) -> list[str]:
+    """Of the GOAWAY frames that the server wrote."""
+    return [dict(goaway.details)["error"] for goaway in pair.sent("GOAWAY")]
+
+
+def crumbs(count: int) -> Fields:
+    """Cookies as browsers send them, each as a field of its own (RFC 9113, 8.2.3)."""
+    return [(b"cookie", b"cookie%d=value%d" % (number, number)) for number in range(count)]
+
+
+def test_hundred_and_fifty_cookies_are_one_field() -> None:
+    pair = Pair()
+
+    for _ in range(3):
+        pair.request(headers=[*crumbs(150), *[(b"x-%d" % n, b"") for n in range(99)]])
+
+    cookie = b"; ".join(value for _, value in crumbs(150))
+    assert [request.headers[-1] for request in pair.requests()] == [(b"cookie", cookie)] * 3
+
+
+@pytest.mark.parametrize("count", [95, 130, 500, 1000, 1500])
+def test_cookies_below_32_kib_never_end_the_connection(count: int) -> None:
+    pair = Pair()
+
+    asked = pair.request(headers=crumbs(count))
+
+    small = sum(len(value) + 2 for _, value in crumbs(count)) < 16_000
+    assert pair.status(asked) == (None if small else b"431")
+    assert_page_unharmed(pair, pair.request())
+
+
+def test_crumbs_do_not_make_room_for_other_fields() -> None:
+    pair = Pair()
+
+    asked = pair.request(headers=[*crumbs(150), *[(b"x-%d" % n, b"") for n in range(100)]])
+
+    assert pair.status(asked) == b"431"
+
+
+def test_header_sections_that_are_too_large_are_not_answered_without_end() -> None:
+    pair = Pair(limits=WireLimits(max_resets=100))
+    fields = [(b"x", b"")] * 999
+
+    while pair.server.ended is None:
+        pair.request(headers=fields)
+
+    assert pair.server.ended.reason is Closing.RESET_FLOOD
+    assert errors_of(pair) == ["NO_ERROR"]
+    assert len([e for e in pair.server_events if isinstance(e, RequestRefused)]) <= 12
+
+
 def test_fields_that_are_too_large_are_answered_431() -> None:
     pair = Pair()
 
@@ -530,7 +602,7 @@ def test_header_list_over_the_hard_limit_ends_the_connection_with_a_goaway_of_ou
             (b":scheme", b"https"),
             (b":authority", AUTHORITY),
             (b":path", b"/"),
-            *[(b"x", b"%d" % number) for number in range(200)],
+            *[(b"x", b"")] * 5000,
         ],
         end_stream=True,
     )
@@ -588,12 +660,16 @@ def test_stream_that_the_engine_resets_for_its_body_is_told_with_its_reason() ->
     assert_page_unharmed(pair, pair.request())
 
 
+# `response_fields` makes no such section; trailers may still be as large.
+TOO_LARGE = [(b":status", b"200"), (b"x", b"a" * 110_000)]
+
+
 def test_resets_that_are_nobodys_mistake_or_were_told_before_are_no_refusals() -> None:
     pair = Pair()
     pair.client.reset_stream(pair.request(), ErrorCode.CANCEL)
     pair.server.reset(pair.request(), ErrorCode.INTERNAL_ERROR)
     pair.server.refuse(pair.request())
-    pair.server.respond(pair.request(), response_fields(200, [(b"x", b"a" * 70_000)]), True)
+    pair.server.respond(pair.request(), TOO_LARGE, True)
     pair.exchange()
 
     assert refusals(pair) == []
@@ -609,8 +685,8 @@ def test_streams_over_a_limit_that_the_client_does_not_know_yet_are_told_once_ea
     blocks = {number: encoder.encode(fields) for number in (1, 3, 5, 7, 101)}
     blocks[103] = encoder.encode([*fields, ("Upper", "x")])
     data = PREFACE
-    for number, block in blocks.items():
-        data += len(block).to_bytes(3) + bytes([1, 5]) + number.to_bytes(4) + block
+    for number, section in blocks.items():
+        data += frame(HEADERS, WHOLE, number, section)
 
     events: list[Any] = []
     for begin in range(0, len(data), segment):
@@ -640,10 +716,167 @@ def test_client_that_resets_stream_after_stream_is_sent_away() -> None:
     pair = Pair(limits=WireLimits(max_resets=20))
 
     for _ in range(21):
+        assert pair.server.ended is None
         pair.client.reset_stream(pair.request(), ErrorCode.CANCEL)
         pair.exchange()
 
-    assert ("error", "ENHANCE_YOUR_CALM") in pair.sent("GOAWAY")[0].details
+    assert errors_of(pair) == ["NO_ERROR"]
+    assert pair.server.ended == ConnectionEnded(0, Closing.RESET_FLOOD)
+
+
+def test_client_that_resets_too_much_gets_what_is_under_way_and_nothing_new() -> None:
+    """A proxy that carries many people: one of them must not end the others' requests."""
+    pair = Pair(limits=WireLimits(max_resets=20))
+    page, last = pair.request(), 0
+    for _ in range(21):
+        last = pair.request()
+        pair.client.reset_stream(last, ErrorCode.CANCEL)
+        pair.exchange()
+    shown = len(pair.requests())
+
+    pair.feed(frame(HEADERS, WHOLE, last + 2, block()))  # it had not read the GOAWAY
+    pair.exchange()
+    pair.answer(page, b"page")
+
+    (told, *_) = pair.sent("GOAWAY")
+    assert dict(told.details) == {"last stream": str(last), "error": "NO_ERROR"}
+    assert len(pair.requests()) == shown
+    assert (pair.status(page), pair.body(page)) == (b"200", b"page")
+    assert ConnectionUsedUp(Closing.RESET_FLOOD) in pair.server_events
+    assert pair.server.ended is not None
+
+
+def test_client_that_takes_no_hint_is_sent_away_though_something_is_under_way() -> None:
+    pair = Pair(limits=WireLimits(max_resets=20))
+    pair.request()
+    for number in range(200):
+        stream_id = 2 * number + 3
+        pair.feed(frame(HEADERS, WHOLE, stream_id, block()))
+        pair.feed(frame(RST_STREAM, 0, stream_id, bytes(4)))
+        pair.to_client()
+
+    assert errors_of(pair) == ["NO_ERROR", "ENHANCE_YOUR_CALM"]
+    assert len(pair.requests()) == 22
+
+
+def test_few_requests_that_are_reset_in_the_same_segment_are_shown() -> None:
+    pair = Pair()
+    pairs = [
+        frame(HEADERS, WHOLE, stream_id, block()) + frame(RST_STREAM, 0, stream_id, bytes(4))
+        for stream_id in range(1, 17, 2)
+    ]
+
+    pair.feed(b"".join(pairs))
+
+    assert [request.stream_id for request in pair.requests()] == [*range(1, 17, 2)]
+
+
+def test_many_requests_that_are_reset_in_the_same_segment_are_shown_to_nobody() -> None:
+    pair = Pair()
+    pairs = [
+        frame(HEADERS, WHOLE, stream_id, block()) + frame(RST_STREAM, 0, stream_id, bytes(4))
+        for stream_id in range(1, 301, 2)
+    ]
+
+    pair.feed(b"".join([*pairs, frame(HEADERS, WHOLE, 301, block())]))
+
+    assert [request.stream_id for request in pair.requests()] == [301]
+    pair.server.respond(301, response_fields(200, []), True)
+    assert pair.server.output()
+    assert pair.server.ended is None
+
+
+@pytest.mark.cost
+def test_people_who_type_behind_a_proxy_go_on_for_ever() -> None:
+    """Ten of them give up a search every 0.12 s, 83 a second, while others wait for a report."""
+    pair = Pair()
+    report = pair.request()
+
+    for _ in range(400):
+        searches = [pair.request() for _ in range(10)]
+        pair.now += 0.12
+        for stream_id in searches:
+            pair.client.reset_stream(stream_id, ErrorCode.CANCEL)
+        pair.exchange()
+
+    assert_page_unharmed(pair, report)
+
+
+@pytest.mark.cost
+def test_map_that_gives_up_its_tiles_with_each_step_goes_on() -> None:
+    """Thirty tiles, given up within a few milliseconds or answered."""
+    pair = Pair()
+    for step in range(200):
+        tiles = [pair.request() for _ in range(30)]
+        pair.now += 0.02
+        for number, tile in enumerate(tiles):
+            if step % 2 and number % 2:
+                pair.client.reset_stream(tile, ErrorCode.CANCEL)
+            else:
+                pair.answer(tile)
+        pair.exchange()
+        pair.now += 0.1
+
+    assert_page_unharmed(pair, pair.request())
+
+
+def test_rest_of_an_upload_may_be_given_up_once_its_response_is_written() -> None:
+    """Go's net/http resets each upload that is answered early."""
+    pair = Pair(limits=WireLimits(max_resets=5))
+
+    for _ in range(50):
+        upload = pair.request(method=b"POST", end_stream=False)
+        pair.answer(upload)
+        pair.client.reset_stream(upload, ErrorCode.CANCEL)
+        pair.exchange()
+
+    assert not pair.server.goaway
+    assert_page_unharmed(pair, pair.request())
+
+
+@pytest.mark.parametrize("window", [0, 4])
+def test_response_that_is_not_written_does_not_excuse_a_reset(window: int) -> None:
+    pair = Pair({Setting.INITIAL_WINDOW_SIZE: window}, limits=WireLimits(max_resets=5))
+
+    for _ in range(20):
+        if not pair.server.goaway:
+            upload = pair.request(method=b"POST", end_stream=False)
+            pair.answer(upload, b"a page that the window does not take")
+            pair.client.reset_stream(upload, ErrorCode.CANCEL)
+            pair.exchange()
+
+    assert ConnectionUsedUp(Closing.RESET_FLOOD) in pair.server_events
+
+
+def test_reset_that_crosses_ours_is_not_held_against_the_client() -> None:
+    pair = Pair(limits=WireLimits(max_resets=5))
+
+    for _ in range(50):
+        upload = pair.request(method=b"POST", end_stream=False)
+        pair.answer(upload)
+        pair.server.reset(upload, ErrorCode.NO_ERROR)
+        pair.client.reset_stream(upload, ErrorCode.CANCEL)
+        pair.exchange()
+
+    assert not pair.server.goaway
+    assert_page_unharmed(pair, pair.request())
+
+
+def test_what_is_still_on_its_way_to_reset_streams_does_no_harm_however_many_they_were() -> None:
+    """A thousand uploads are reset and the client's next part of each comes behind the reset."""
+    pair = Pair()
+
+    for _ in range(1100):
+        upload = pair.request(method=b"POST", end_stream=False)
+        pair.server.respond(upload, response_fields(401, []), end_stream=True)
+        pair.exchange()
+        pair.server.reset(upload, ErrorCode.NO_ERROR)
+        pair.to_client()
+        pair.feed(frame(DATA, 0, upload, bytes(10)))
+        pair.exchange()
+
+    assert pair.server.ended is None
+    assert_page_unharmed(pair, pair.request())
 
 
 def test_client_that_provokes_reset_after_reset_is_sent_away() -> None:
@@ -657,14 +890,15 @@ def test_client_that_provokes_reset_after_reset_is_sent_away() -> None:
             pair.client.send_data(stream_id, b"more than one", end_stream=True)
             pair.exchange()
 
-    assert ("error", "ENHANCE_YOUR_CALM") in pair.sent("GOAWAY")[0].details
+    assert errors_of(pair) == ["NO_ERROR"]
+    assert len(refusals(pair)) == 5  # each counts as five resets
 
 
 def test_responses_that_are_too_large_for_the_engine_are_not_held_against_the_client() -> None:
     pair = Pair(limits=WireLimits(max_resets=3))
     for _ in range(5):
         stream_id = pair.request()
-        pair.server.respond(stream_id, response_fields(200, [(b"x", b"a" * 70_000)]), True)
+        pair.server.respond(stream_id, TOO_LARGE, True)
         pair.exchange()
 
     assert pair.server.ended is None
@@ -687,6 +921,35 @@ def test_pings_at_an_honest_pace_go_on_for_ever() -> None:
 
     for _ in range(500):
         pair.now += 0.1
+        pair.client.ping()
+        pair.exchange()
+
+    assert_page_unharmed(pair, pair.request())
+
+
+@pytest.mark.cost
+def test_grpc_at_two_thousand_calls_a_second_may_ping_with_each() -> None:
+    """grpc-go, grpc-java and grpc-swift send a PING for each DATA frame that they get."""
+    pair = Pair()
+
+    for turn in range(4000):
+        pair.now = turn / 2000
+        pair.answer(pair.request(method=b"POST"), b"0123456789")
+        pair.client.ping()
+        pair.exchange()
+
+    assert pair.server.answered == 4001
+    assert_page_unharmed(pair, pair.request())
+
+
+@pytest.mark.cost
+def test_stream_of_small_messages_may_be_pinged_for_each() -> None:
+    pair = Pair()
+    stream_id = pair.request(method=b"POST", end_stream=False)
+    pair.server.respond(stream_id, response_fields(200, []), end_stream=False)
+
+    for _ in range(2000):
+        pair.server.send_data(stream_id, b"0123456789", False)
         pair.client.ping()
         pair.exchange()
 
@@ -723,6 +986,17 @@ def test_client_is_greeted_once_it_has_acknowledged_our_settings() -> None:
     server.receive(bytes([0, 0, 0, 4, 1, 0, 0, 0, 0]), 0.0)
 
     assert (before, server.greeted) == (False, True)
+
+
+@pytest.mark.parametrize("stream_id", [0, 1, 2, 2**31 - 1])
+def test_reset_of_a_stream_that_was_never_opened_ends_the_connection(stream_id: int) -> None:
+    pair = Pair()
+
+    pair.feed(frame(RST_STREAM, 0, stream_id, bytes(4)))
+    pair.exchange()
+
+    assert pair.saw(ConnectionEnded, reason=Closing.PROTOCOL_ERROR)
+    assert ("error", "PROTOCOL_ERROR") in pair.sent("GOAWAY")[0].details
 
 
 def test_frame_that_the_engine_ignores_is_answered_before_it_sees_it() -> None:
@@ -818,3 +1092,113 @@ def test_calls_on_a_connection_that_has_ended_say_that_the_stream_is_gone() -> N
     pair.server.reset(page)
     assert pair.server.queued_on(page) == 0
     assert isinstance(pair.client_events[-1], ngh2.Event)
+
+
+# Windows that the client opens too far.
+
+LARGEST = 2**31 - 1
+
+
+def widen(stream_id: int, increment: int) -> bytes:
+    return frame(WINDOW_UPDATE, 0, stream_id, increment.to_bytes(4, "big"))
+
+
+@pytest.mark.parametrize("increments", [[LARGEST, 1], [LARGEST], [LARGEST // 2] * 3])
+def test_update_that_overflows_a_streams_window_resets_that_stream(increments: list[int]) -> None:
+    """RFC 9113, 6.9.1; h2spec 6.9.1/3."""
+    pair = Pair()
+    page, other = pair.request(end_stream=False), pair.request()
+    pair.feed(b"".join(widen(page, increment) for increment in increments))
+    pair.exchange()
+
+    assert [f.stream_id for f in pair.sent("RST_STREAM")] == [page]
+    assert StreamRefused(Closing.MALFORMED, "reset with FLOW_CONTROL_ERROR") in pair.server_events
+    assert_page_unharmed(pair, other)
+
+
+def test_update_that_overflows_comes_with_its_request_and_others() -> None:
+    pair = Pair()
+    first = frame(HEADERS, WHOLE, 1, block())
+    pair.feed(first + widen(1, LARGEST) + frame(HEADERS, WHOLE, 3, block()))
+    pair.exchange()
+
+    assert [event.stream_id for event in pair.requests()] == [1, 3]
+    assert [f.stream_id for f in pair.sent("RST_STREAM")] == [1]
+    assert pair.server.ended is None
+
+
+def test_small_update_overflows_a_window_that_was_the_largest() -> None:
+    pair = Pair({Setting.INITIAL_WINDOW_SIZE: LARGEST})
+    page = pair.request(end_stream=False)
+    pair.feed(widen(page, 1))
+    pair.exchange()
+
+    assert [f.stream_id for f in pair.sent("RST_STREAM")] == [page]
+    assert pair.server.ended is None
+
+
+def test_update_up_to_the_largest_window_is_taken() -> None:
+    pair = Pair()
+    page = pair.request()
+    pair.feed(widen(page, LARGEST - 65_535))
+    pair.exchange()
+
+    windows = pair.server.windows(page)
+    assert windows is not None
+    assert windows[0] == LARGEST
+    assert_page_unharmed(pair, page)
+
+
+def test_update_that_overflows_the_connections_window_ends_it() -> None:
+    pair = Pair()
+    pair.feed(widen(0, LARGEST))
+    pair.exchange()
+
+    assert pair.server.ended is not None
+    assert pair.server.ended.error_code == ErrorCode.FLOW_CONTROL_ERROR
+
+
+def test_update_of_a_stream_that_is_gone_is_nothing() -> None:
+    pair = Pair()
+    page = pair.request()
+    pair.answer(page)
+    pair.feed(widen(page, LARGEST))
+    pair.exchange()
+
+    assert pair.sent("RST_STREAM") == []
+    assert_page_unharmed(pair, pair.request())
+
+
+@pytest.mark.parametrize("cut", range(14))
+def test_update_that_overflows_ends_no_more_than_the_connection_where_it_is_cut(cut: int) -> None:
+    pair = Pair()
+    page = pair.request(end_stream=False)
+    octets = widen(page, LARGEST) + widen(page, 1)
+    pair.feed(octets[:cut])
+    pair.feed(octets[cut:])
+    pair.exchange()
+
+    reset = [f.stream_id for f in pair.sent("RST_STREAM")] == [page]
+    assert reset is (cut in (0, 13))
+    assert reset or pair.server.ended is not None
+
+
+def test_updates_that_overflow_again_and_again_are_held_against_the_client() -> None:
+    pair = Pair(limits=WireLimits(max_resets=10))
+    for _ in range(3):
+        assert ConnectionUsedUp(Closing.RESET_FLOOD) not in pair.server_events
+        page = pair.request(end_stream=False)
+        pair.feed(widen(page, LARGEST))
+        pair.exchange()
+
+    assert ConnectionUsedUp(Closing.RESET_FLOOD) in pair.server_events
+
+
+def test_reset_of_the_connection_itself_ends_it() -> None:
+    pair = Pair()
+
+    pair.feed(bytes.fromhex("0000040300") + bytes(8))
+    pair.exchange()
+
+    assert pair.server.ended is not None
+    assert pair.server.ended.error_code == ErrorCode.PROTOCOL_ERROR

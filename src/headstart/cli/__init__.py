@@ -1,32 +1,42 @@
-"""The `headstart` command: serve, map, replay, demo.
+"""The `headstart` command: serve, proxy, map, replay, demo.
 
     serve.py     serve an ASGI application
-    map.py       what was learned: shown, corrected, moved
-    replay.py    what would have been sent for a log
+    proxy.py     serve a site of another server
+    cache.py     the entries in the caches of running servers
+    map.py       learned data: show, correct, move
+    replay.py    play a log through the server and score it
     demo.py      the push echo
-    options.py   options of ours on the command line, derived from their dataclasses
-    terminal.py  text and tables as a terminal takes them
+    options.py   our options on the command line, derived from their dataclasses
+    groups.py    the sections of a long help
+    files.py     a file that is written as a whole
+    terminal.py  text and tables for a terminal
+    stdio.py     standard streams that are closed or full
 
-A command's module is loaded when it is called: each needs other rooms, and uvicorn, which only the
-servers need, takes longer to load than all else. Every error of our tree is one line that says what
-to do next, and exit status 1; a wrong call is 2; Ctrl-C is 130.
+A command's module is loaded when it is called: each needs other packages, and uvicorn, which only
+the servers need, takes longer to load than all others. Every error of ours is one line with advice,
+and exit status 1; invalid usage is 2; Ctrl-C is 130.
 """
 
 from __future__ import annotations
 
+import sys
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 import click
 
 import headstart
+from headstart.cli import stdio
 from headstart.errors import HeadstartError
 
 _INTERRUPTED = 130
 # What each does, as the help of the whole says it; its module holds it as `command`.
 _COMMANDS = {
     "serve": "Serve an ASGI application.",
+    "proxy": "Serve a site that another server makes.",
     "map": "Show what was learned, and correct it.",
+    "cache": "List or purge what a running server has cached.",
     "replay": "See what would have been sent for a log.",
     "demo": "Serve the push echo and a small site that learns.",
 }
@@ -35,19 +45,44 @@ _COMMANDS = {
 class OneLineErrors(click.Group):
     """A group whose commands tell an error of our tree in one line, and end quietly on Ctrl-C."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run as a process does: with standard streams that can be used."""
+        stdio.prepare()
+        try:
+            return super().main(*args, **kwargs)
+        except stdio.OutputError as error:  # of a help, which is printed before `invoke`
+            click.echo(f"Error: {_sentences(error)}", err=True)
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run what was called."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except HeadstartError as error:
-            hint = f" {error.hint[:1].upper()}{error.hint[1:]}" if error.hint else ""
-            raise click.ClickException(f"{error}.{hint}") from error
+            raise click.ClickException(_sentences(error)) from error
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
 
 
+def _sentences(error: HeadstartError) -> str:
+    hint = f" {error.hint[:1].upper()}{error.hint[1:]}" if error.hint else ""
+    return f"{error}.{hint}"
+
+
 class _OnDemand(OneLineErrors):
     """The commands, each loaded when it is called."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or suggest a similar one."""
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            close = get_close_matches(name, _COMMANDS, 1)
+            known = f"Commands are {', '.join(_COMMANDS)}."
+            meant = f"Did you mean {close[0]}?" if close else known
+            ctx.fail(f"No such command {name!r}. {meant}")
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, as the help shows them."""
@@ -61,7 +96,7 @@ class _OnDemand(OneLineErrors):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write what each does without loading it."""
+        """Write a line about each command without loading it."""
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
@@ -70,6 +105,8 @@ _HELP = """Send a page's assets before the client asks for them.
 
 \b
 headstart serve main:app      serve an ASGI application over HTTP/2 and HTTP/1.1
+headstart proxy http://127.0.0.1:8080
+                              the same for a site that another server makes
 headstart map                 what was learned, and what is sent with which page
 headstart replay access.log   what would have been sent, and how much of it was right
 headstart demo                serve the push echo on https://localhost:8443
@@ -85,4 +122,4 @@ Every option can also be given in the environment: HEADSTART_SERVE_PORT=8080.
 )
 @click.version_option(headstart.__version__, prog_name="headstart")
 def main() -> None:
-    """The `headstart` command."""
+    """Run the `headstart` command."""

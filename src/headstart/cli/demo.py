@@ -17,6 +17,7 @@ import click
 from headstart.cli.options import PORT
 from headstart.cli.serve import DRAIN_SECONDS
 from headstart.config import DeliverOptions, ServerOptions, WireLimits
+from headstart.devca import trust_command
 from headstart.errors import ConfigurationError
 from headstart.learn import LearnOptions
 from headstart.server.run import Learning
@@ -34,11 +35,11 @@ def command(
 ) -> None:
     """Serve the push echo and a small site that learns.
 
-    What is posted to /data is pushed back; the second visitor of /site/ gets everything ahead.
+    A message posted to /data is pushed back; the second visitor of /site/ gets everything ahead.
     Without --certfile it makes a development CA and a certificate for localhost; h2c and
     headstart.Client trust that CA, for loopback names only.
     """
-    tls = _tls(certfile, keyfile, cleartext=cleartext)
+    tls, ca = _tls(certfile, keyfile, cleartext=cleartext)
     port = port or _free_port()
     scheme = "http" if cleartext else "https"
     # What listens everywhere is reached, and its certificate verified, as localhost.
@@ -52,12 +53,17 @@ def command(
         click.echo(f"  {h2c} connect {url if cleartext else url.removeprefix('https://')}")
         click.echo(f"  {h2c} post --data 'hello world' /data")
         click.echo(f"  {h2c} get /data")
+        if ca is not None:
+            click.echo("For Chromium or Chrome, trust its certificate first (README.md, Try it):")
+            click.echo(f"  {trust_command(ca)}")
 
     run_server(
         "headstart.demo.app:app",
         # The small site needs eleven assets, one more than a page usually gets.
         ServerOptions(
-            limits=WireLimits(max_pushes_per_request=12), deliver=DeliverOptions(max_assets=12)
+            limits=WireLimits(max_pushes_per_request=12),
+            # The first visitor's load is to show what the learner does not know yet.
+            deliver=DeliverOptions(max_assets=12, push_named=False),
         ),
         # Learned anew each time, so that the first visitor is the first one.
         Learning(options=LearnOptions(control_share=0)),
@@ -71,7 +77,7 @@ def command(
 
 
 def _free_port() -> int:
-    """A port that nobody uses, so that it can be named before the server listens."""
+    """Return a free port, so that it can be named before the server listens."""
     with socket.socket() as probe:
         probe.bind(("", 0))
         port: int = probe.getsockname()[1]
@@ -87,8 +93,10 @@ def _h2c() -> str:
     return os.path.relpath(beside)
 
 
-def _tls(certfile: str | None, keyfile: str | None, *, cleartext: bool) -> dict[str, Any]:
-    """What uvicorn is told of certificates."""
+def _tls(
+    certfile: str | None, keyfile: str | None, *, cleartext: bool
+) -> tuple[dict[str, Any], Path | None]:
+    """Return uvicorn's certificate settings, and the CA if it is ours."""
     if cleartext and (certfile or keyfile):
         raise ConfigurationError(
             "--cleartext and a certificate contradict each other", hint="leave one out."
@@ -98,11 +106,12 @@ def _tls(certfile: str | None, keyfile: str | None, *, cleartext: bool) -> dict[
             "a certificate and its key go together", hint="give both --certfile and --keyfile."
         )
     if certfile and keyfile:
-        return {"ssl_certfile": certfile, "ssl_keyfile": keyfile}
+        return {"ssl_certfile": certfile, "ssl_keyfile": keyfile}, None
     if cleartext:
-        return {}
+        return {}, None
     # Imported here: making certificates is slow to load, and not every demo does it.
     from headstart import devca
 
     made = devca.ensure()
-    return {"ssl_certfile": str(made.certfile), "ssl_keyfile": str(made.keyfile)}
+    settings = {"ssl_certfile": str(made.certfile), "ssl_keyfile": str(made.keyfile)}
+    return settings, made.ca_certfile

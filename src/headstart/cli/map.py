@@ -1,45 +1,57 @@
-"""`headstart map`: what was learned, shown, corrected and moved.
+"""`headstart map`: show, correct and move the learned data.
 
-Reads and changes the store's file, through `store.offline`, whether servers run or not: those that
-do obey at their next exchange with it. Loaded by the group when it is called.
+Reads and changes the store, through `store.offline`, with or without running servers: those
+obey at their next exchange with it. Loaded by the group when it is called.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
 from headstart.cli import terminal
+from headstart.cli.files import write_whole
 from headstart.cli.options import LEARN, derived, taken
-from headstart.cli.rows import all_rows, because, is_waste, rows_of, split
+from headstart.cli.rows import all_rows, because, is_waste, reasons_of, rows_of, split
+from headstart.cli.stores import STORE_TYPE, as_place
 from headstart.cli.terminal import Column, count, printable, say, warn
 from headstart.errors import ConfigurationError
-from headstart.learn import LearnOptions, Record, Row, Silence
+from headstart.export import FORMATS, configuration, plan_of
+from headstart.learn import Learner, LearnOptions, Record, Row, Silence, Standing
 from headstart.learn.records import from_plain, to_plain
-from headstart.store import default_path, offline
+from headstart.store import Place, default_path, offline
 
-_STORE_HELP = "File that keeps what was learned; by default in your data folder."
+_STORE_HELP = (
+    "File that keeps what was learned, by default in your data folder, or the URL of a Redis "
+    "server that several machines share."
+)
+
+_WHY_HELP = "Say in words why each asset is sent or not, and what keeps the site from learning."
 
 _NOTHING = (
     "Nothing has been learned yet. It will be kept in {}, and comes from what `headstart serve` "
     "answers, or from a log by `headstart replay --save`."
 )
 
+_RECORDS = "json"
 _EXPORTED = "Give a file that `headstart map export` wrote."
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What was said before the page or the command."""
+    """The options given before the page or the command."""
 
-    store: str | None
+    store: Place | None
     as_json: bool
     options: LearnOptions
+    explained: bool = False
 
 
 class _PageOrCommand(click.Group):
@@ -48,11 +60,13 @@ class _PageOrCommand(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """What is to be run: a page begins with a slash, or is a URL; a command does not."""
+        """Find the command: a page begins with a slash, or is a URL; a command does not."""
         if _is_page(args[0]):
             return "", _show, args
         if args[0] not in self.commands:
             commands = ", ".join(self.commands)
+            if close := get_close_matches(args[0], self.commands, 1):
+                ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]}?")
             ctx.fail(
                 f"{args[0]!r} is neither a page (a path such as /about, or a whole URL) "
                 f"nor a command ({commands})."
@@ -61,9 +75,9 @@ class _PageOrCommand(click.Group):
 
 
 def _page(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """A page as it was given: a path, or a whole URL where there is more than one origin."""
+    """Return a page as given: a path, or a whole URL if there is more than one origin."""
     if not _is_page(value):
-        raise click.BadParameter(f"{value!r} is no page: give a path such as /about, or a URL.")
+        raise click.BadParameter(f"{value!r} is not a page. Give a path such as /about, or a URL.")
     return value
 
 
@@ -71,21 +85,26 @@ def _is_page(text: str) -> bool:
     return text.startswith(("/", "http://", "https://"))
 
 
-_store = click.option("--store", type=click.Path(dir_okay=False), help=_STORE_HELP)
+_store = click.option("--store", type=STORE_TYPE, callback=as_place, help=_STORE_HELP)
 
 
-def _place(ctx: click.Context, store: str | None) -> Path:
+def _place(ctx: click.Context, store: Place | None) -> Place:
     given = ctx.find_object(_Given)
     named = store or (given.store if given else None)
-    return Path(named) if named else default_path()
+    if named is None:
+        return default_path()
+    offline.check(named)
+    return named
 
 
 # Showing
 
 
-def _begin(ctx: click.Context, store: str | None, as_json: bool, **learning: Any) -> None:
+def _begin(
+    ctx: click.Context, store: Place | None, as_json: bool, explained: bool, **learning: Any
+) -> None:
     options = LearnOptions(**taken(learning, LearnOptions, LEARN))
-    ctx.obj = _Given(store, as_json, options)
+    ctx.obj = _Given(store, as_json, options, explained)
     if ctx.invoked_subcommand is None:
         _print_map(_place(ctx, None), ctx.obj, "")
 
@@ -93,21 +112,28 @@ def _begin(ctx: click.Context, store: str | None, as_json: bool, **learning: Any
 @click.command("show")
 @click.argument("page", callback=_page)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--why", "explained", is_flag=True, help=_WHY_HELP)
 @_store
 @click.pass_context
-def _show(ctx: click.Context, page: str, as_json: bool, store: str | None) -> None:
-    """Show what is known of one page."""
+def _show(
+    ctx: click.Context, page: str, as_json: bool, explained: bool, store: Place | None
+) -> None:
+    """Show one page."""
     given: _Given = ctx.obj
-    given = _Given(given.store, given.as_json or as_json, given.options)
+    given = replace(given, as_json=given.as_json or as_json, explained=given.explained or explained)
     _print_map(_place(ctx, store), given, page)
 
 
-def _print_map(path: Path, given: _Given, page: str) -> None:
+def _print_map(path: Place, given: _Given, page: str) -> None:
     learner = offline.known(path, given.options, warn=warn)
     rows = rows_of(learner, page) if page else all_rows(learner)
     place = printable(str(path))
     if given.as_json:
         click.echo(json.dumps([_plain(row) for row in rows], indent=2))
+        return
+    if given.explained:
+        for line in reasons_of(learner, page, time.time()):
+            say(printable(line))
     elif rows:
         _print_rows(rows)
         say(f"\n{_summary(rows)}; kept in {place}")
@@ -123,25 +149,52 @@ def _plain(row: Row) -> dict[str, Any]:
 
 
 _COLUMNS = (
-    Column("page", least=8),
-    Column("asset", least=12),
+    Column("page"),
+    Column("asset"),
     Column("probability", right=True),
     Column("views", right=True),
     Column("decision"),
-    Column("why", least=12),
+    Column("why"),
 )
+_NARROW = (Column("likely", right=True), Column("views", right=True), Column("send?"))
+_GAP = "  "
 
 
 def _print_rows(rows: list[Row]) -> None:
-    """A table for each origin, all with the same columns."""
+    """Print a table for each origin, all with equal columns."""
     cells = [_cells(row, before) for before, row in zip([None, *rows], rows, strict=False)]
-    lines = terminal.table(_COLUMNS, cells, terminal.width())
+    lines = terminal.table(_COLUMNS, cells, None)
+    room = terminal.width()
+    if room is not None and max(map(len, lines)) > room:
+        _print_narrow(rows, room)
+        return
     origin = None
     for row, line in zip(rows, lines[1:], strict=True):
         if origin != (origin := split(row.page)[0]):
             say(printable(origin) or "every origin", bold=True)
             say(lines[0])
         say(line, dim=not row.sent)
+
+
+def _print_narrow(rows: list[Row], room: int) -> None:
+    """Print tables for a narrow terminal: no asset and no reason is cut.
+
+    Each page stands on a line of its own, and so does why where it does not fit behind its asset.
+    """
+    lines = terminal.table(_NARROW, [_cells(row, row)[2:5] for row in rows], None)
+    assets = max(len(printable(row.asset)) for row in rows)
+    one_line = len(lines[0]) + assets + max(map(len, map(because, rows))) + 2 * len(_GAP) <= room
+    below = "\n" + " " * (len(lines[0]) + len(_GAP))
+    place = page = None
+    for row, line in zip(rows, lines[1:], strict=True):
+        if place != (place := split(row.page)[0]):
+            say(printable(place) or "every origin", bold=True)
+            say(f"{lines[0]}{_GAP}asset")
+        if page != (page := row.page):
+            say(printable(split(page)[1]))
+        asset = printable(row.asset)
+        end = f"{asset.ljust(assets)}{_GAP}" if one_line else f"{asset}{below}"
+        say(f"{line.ljust(len(lines[0]))}{_GAP}{end}{because(row)}", dim=not row.sent)
 
 
 def _cells(row: Row, before: Row | None) -> tuple[str, ...]:
@@ -181,11 +234,13 @@ command = _PageOrCommand(
     params=[
         click.Option(
             ["--store"],
-            type=click.Path(dir_okay=False),
+            type=STORE_TYPE,
+            callback=as_place,
             envvar=["HEADSTART_MAP_STORE", "HEADSTART_SERVE_STORE"],
             help=_STORE_HELP,
         ),
         click.Option(["--json", "as_json"], is_flag=True, help="Print JSON."),
+        click.Option(["--why", "explained"], is_flag=True, help=_WHY_HELP),
         *derived(LearnOptions, LEARN, hidden=True),
     ],
 )
@@ -195,8 +250,8 @@ command = _PageOrCommand(
 @click.argument("page", callback=_page)
 @_store
 @click.pass_context
-def forget(ctx: click.Context, page: str, store: str | None) -> None:
-    """Forget PAGE and what is pinned to it; it is learned anew."""
+def forget(ctx: click.Context, page: str, store: Place | None) -> None:
+    """Forget PAGE and its pins; it is learned anew."""
     path = _place(ctx, store)
     if not offline.forget(page, path, warn=warn):
         raise ConfigurationError(
@@ -211,8 +266,8 @@ def forget(ctx: click.Context, page: str, store: str | None) -> None:
 @click.argument("asset")
 @_store
 @click.pass_context
-def pin(ctx: click.Context, page: str, asset: str, store: str | None) -> None:
-    """Always send ASSET with PAGE, until PAGE is forgotten."""
+def pin(ctx: click.Context, page: str, asset: str, store: Place | None) -> None:
+    """Send ASSET with PAGE always, until PAGE is forgotten."""
     origin, target = split(asset)
     if origin and origin != split(page)[0]:
         raise ConfigurationError(
@@ -227,10 +282,22 @@ def pin(ctx: click.Context, page: str, asset: str, store: str | None) -> None:
 @click.argument("asset")
 @_store
 @click.pass_context
-def never(ctx: click.Context, asset: str, store: str | None) -> None:
+def never(ctx: click.Context, asset: str, store: Place | None) -> None:
     """Never send ASSET, a path or a whole URL, with any page."""
-    offline.never(asset, _place(ctx, store), warn=warn)
+    place = _place(ctx, store)
+    offline.never(asset, place, warn=warn)
     say(f"{printable(asset)} is never sent.")
+    if not _is_known(offline.known(place, warn=warn), *split(asset)):
+        say("No known page has it so far; `headstart map` shows the assets that are known.")
+
+
+def _is_known(learner: Learner, origin: str, target: str) -> bool:
+    """Return whether an asset of that origin, of any with "", was seen with a page."""
+    return any(
+        row.asset == target and origin in ("", split(row.page)[0])
+        for row in learner.rows()
+        if row.why not in (Standing.PINNED, Standing.BARRED) or row.views
+    )
 
 
 # Moving
@@ -238,19 +305,51 @@ def never(ctx: click.Context, asset: str, store: str | None) -> None:
 
 @command.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True), default="-")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([_RECORDS, *FORMATS]),
+    default=_RECORDS,
+    show_default=True,
+    help="json is what `import` reads; the others are configuration that makes such a server send "
+    "each page's links.",
+)
+@click.option(
+    "--origin", metavar="URL", help="With another format than json: the site, if there are several."
+)
 @_store
 @click.pass_context
-def export(ctx: click.Context, file: str, store: str | None) -> None:
-    """Write all that is known to FILE, or standard output, one JSON object a line."""
+def export(
+    ctx: click.Context, file: str, form: str, origin: str | None, store: Place | None
+) -> None:
+    """Write the map to FILE, or standard output, as JSON lines or for another server."""
     learner = offline.known(_place(ctx, store), ctx.obj.options, warn=warn)
-    plain = map(to_plain, learner.export())
-    text = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in plain)
+    if form == _RECORDS:
+        plain = map(to_plain, learner.export())
+        _write(file, "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in plain))
+        return
+    made = configuration(plan_of(learner, origin and origin.rstrip("/")), form)
+    if not made.pages:
+        reason = [f"; {printable(each.page)}: {each.why}" for each in made.left_out[-1:]]
+        raise ConfigurationError(
+            "there is nothing to export" + "".join(reason),
+            hint="`headstart map` shows what is known.",
+        )
+    _write(file, made.text)
+    links = sum(len(page.links) for page in made.pages)
+    without = count(len(made.left_out), "entry", "entries")
+    said = f"; the comments say why {without} {'is' if len(made.left_out) == 1 else 'are'} left out"
+    written = f"{count(len(made.pages), 'page')} with {count(links, 'link')}"
+    say(f"{written}{said if made.left_out else ''}.", err=True)
+
+
+def _write(file: str, text: str) -> None:
+    if file == "-":
+        click.echo(text, nl=False)
+        return
     try:
-        with click.open_file(file, "w", encoding="utf-8", atomic=file != "-") as stream:
-            stream.write(text)
+        write_whole(Path(file), text)
     except OSError as error:
-        if file == "-":  # whoever reads it has gone
-            raise
         raise ConfigurationError(
             f"cannot write {printable(file)}: {error.strerror}",
             hint="Name a file in a folder that you can write to.",
@@ -261,8 +360,8 @@ def export(ctx: click.Context, file: str, store: str | None) -> None:
 @click.argument("file", type=click.Path(allow_dash=True))
 @_store
 @click.pass_context
-def import_(ctx: click.Context, file: str, store: str | None) -> None:
-    """Add what `export` wrote to FILE (- for standard input) to what is known."""
+def import_(ctx: click.Context, file: str, store: Place | None) -> None:
+    """Add the records that `export` wrote to FILE (- for standard input)."""
     path = _place(ctx, store)
     try:
         with click.open_file(file, encoding="utf-8", errors="replace") as stream:
@@ -286,6 +385,6 @@ def _read(stream: IO[str], name: str) -> Iterator[Record]:
             yield from_plain(json.loads(line))
         except (ValueError, TypeError, RecursionError, ConfigurationError) as error:
             raise ConfigurationError(
-                f"line {number} of {printable(name)} is no record of the map",
+                f"line {number} of {printable(name)} is not a record of the map",
                 hint=_EXPORTED,
             ) from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -14,14 +15,28 @@ import click
 
 # Two dataclasses have a `max_assets`.
 DELIVER, LEARN = "deliver_", "learn_"
-PORT = click.IntRange(0, 65535)
 
 
-class _Above0(click.FloatRange):
+class IntRange(click.IntRange):
+    """A number without a fraction, from a range; click would call it an "integer range"."""
+
+    name = "integer"
+
+
+class FloatRange(click.FloatRange):
+    """A number from a range; click would call it a "float range"."""
+
+    name = "number"
+
+
+PORT = IntRange(0, 65535)
+
+
+class _Above0(FloatRange):
     """A number above 0, perhaps `inf`; click lets `nan` pass, which is in no range."""
 
-    def __init__(self) -> None:
-        super().__init__(0, min_open=True)
+    def __init__(self, most: float | None = None) -> None:
+        super().__init__(0, most, min_open=True)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -32,11 +47,36 @@ class _Above0(click.FloatRange):
         return number
 
 
+class _Size(click.ParamType[int]):
+    """A number of bytes, perhaps with a unit: 32MiB, 500KB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = _SIZE.fullmatch(str(value).strip().lower())
+        if found is None:
+            self.fail(f"{value!r} is not a size: give bytes, or a number with KiB, MiB or GiB.")
+        number, unit = found.groups()
+        return int(number) * _UNITS[unit]
+
+
+_SIZE = re.compile(r"([0-9]{1,15}) *(|b|k|kb|kib|m|mb|mib|g|gb|gib)")
+_UNITS: dict[str, int] = {"": 1, "b": 1} | {
+    unit + ending: 1024**power for power, unit in enumerate("kmg", 1) for ending in ("", "b", "ib")
+}
+_SIZES = frozenset(("cache", "max_cache_entry", "wsgi_gather"))
+
+
 # RFC 9113, 6.5.2 and 6.9.1: no window is larger, and nothing else comes near it.
 _RANGES: dict[type, click.ParamType[Any]] = {
-    int: click.IntRange(1, 2**31 - 1),
+    int: IntRange(1, 2**31 - 1),
     float: _Above0(),
 }
+
+# A share of 1. The dataclass checks it as well, but does not know the option's name.
+_SHARES = frozenset(("likely", "renders", "worth"))
 
 # Their help says what 0 means.
 _MAY_BE_ZERO = frozenset(("control_share", "max_connections_per_address", "max_unused_connections"))
@@ -45,9 +85,9 @@ _MAY_BE_ZERO = frozenset(("control_share", "max_connections_per_address", "max_u
 def derived(
     kind: type, prefix: str = "", *, without: Collection[str] = (), hidden: bool = False
 ) -> Iterator[click.Option]:
-    """Command-line options for the fields of a dataclass of options, each with `prefix`.
+    """Return command-line options for the fields of a dataclass of options, each with `prefix`.
 
-    What the server is told in the environment (HEADSTART_SERVE_...) is told to each command.
+    Each command reads the environment of the server (HEADSTART_SERVE_...).
     """
     for field in dataclasses.fields(kind):
         if "help" not in field.metadata or field.name in without:
@@ -67,14 +107,20 @@ def derived(
 
 
 def _range(field: dataclasses.Field[Any]) -> click.ParamType[Any] | None:
+    if field.name in _SIZES:
+        return _Size()
+    if field.name == "redirect_http":
+        return PORT
     if field.name == "max_memory":  # machines have more than a window can hold
-        return click.IntRange(0)
+        return IntRange(0)
     if field.name in _MAY_BE_ZERO:
-        return click.IntRange(0, 2**31 - 1)
+        return IntRange(0, 2**31 - 1)
+    if field.name in _SHARES:
+        return _Above0(1)
     return _RANGES.get(type(field.default))
 
 
 def taken(given: dict[str, Any], kind: type, prefix: str = "") -> dict[str, Any]:
-    """Take the options of a dataclass out of what was given."""
+    """Take the options of a dataclass out of the given ones."""
     names = [field.name for field in dataclasses.fields(kind) if prefix + field.name in given]
     return {name: given.pop(prefix + name) for name in names}

@@ -1,7 +1,7 @@
-"""`headstart replay`: what would have been sent for a log, and how much of it was right.
+"""`headstart replay`: play a log through the server, and score it.
 
-Reads logs, changes nothing unless it is told where to save what was learned. Loaded by the group
-when it is called; the judging is `learn.replay`'s.
+Reads logs, changes nothing unless it is told where to save the learned data. Loaded by the group
+when it is called; `headstart.replay` does the scoring.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,17 +21,36 @@ from urllib.parse import urlsplit
 import click
 
 from headstart.cli import terminal
-from headstart.cli.options import LEARN, derived, taken
+from headstart.cli.options import DELIVER, LEARN, FloatRange, derived, taken
+from headstart.cli.stores import STORE_TYPE, as_place
 from headstart.cli.terminal import Column, count, printable, say, warn
+from headstart.config import DeliverOptions
 from headstart.errors import ConfigurationError
+from headstart.hosts import ascii_host
 from headstart.learn import LearnOptions, PageRecord, Rule, Standing
-from headstart.learn.logs import LogFile, LogLine
-from headstart.learn.replay import Replay, Score
-from headstart.store import offline
+from headstart.learn.logs import LogFile, LogFormat, LogLine, Pattern
+from headstart.replay import Assumptions, Mode, Score
+from headstart.store import Place, offline
 
-_FORMATS = "combined access logs, JSON lines, HAR files and Headstart's traces, plain or gzip"
-# A log has no control views, and its Referer has no other name.
-_NOT_OFFERED = ("control_share", "referer_header")
+_FORMATS = (
+    "combined access logs, JSON lines, HAR files, the logs of IIS and CloudFront, and Headstart's "
+    "traces, plain or compressed"
+)
+_KNOWN = f"Known are {_FORMATS}. Say with --format how other lines are written."
+_ADD_REFERER = {
+    LogFormat.COMBINED: "Let the server write the combined format instead of the common one.",
+    LogFormat.JSON_LINES: "Let the server add the request's Referer to each line.",
+    LogFormat.W3C: "Let the server add cs(Referer) to the fields that it logs.",
+    LogFormat.BALANCER: "AWS's load balancers log none. Give the logs of the servers behind them.",
+    LogFormat.GIVEN: "Let the server add $http_referer, or %{Referer}i, to the format.",
+    LogFormat.HAR: "Save the archive with the fields of the requests.",
+    LogFormat.TRACE: "Give a trace that has them.",
+}
+_STANDARD_INPUT = "-"
+# A log's Referer has no other name.
+_NOT_LEARN = ("referer_header",)
+# A log does not say how long a page took, nor which cookies were there.
+_NOT_DELIVER = ("min_think_time", "hint_http1", "links", "cookie")
 # Lines between two looks at how far it is.
 _STEP = 500
 # Origins that are named when they are saved.
@@ -37,23 +58,43 @@ _NAMED = 3
 
 
 def _replay(
-    files: tuple[str, ...], as_json: bool, save: str | None, origin: str | None, **learning: Any
+    files: tuple[str, ...],
+    as_json: bool,
+    mode: str,
+    lifetime: float,
+    idle: float,
+    think_time: float,
+    oracle: bool,
+    save: Place | None,
+    origin: str | None,
+    form: str | None,
+    **given: Any,
 ) -> None:
-    options = LearnOptions(**taken(learning, LearnOptions, LEARN))
+    options = LearnOptions(**taken(given, LearnOptions, LEARN))
+    deliver = DeliverOptions(**taken(given, DeliverOptions, DELIVER), min_think_time=0.0)
+    assumed = Assumptions(lifetime=lifetime, idle=idle, think_time=think_time)
     if origin is not None:
         origin = _checked(origin, save)
-    logs = [_log(Path(file)) for file in files]
-    replay = Replay(options)
-    scores = replay.run(_watched(logs))
+    if save:
+        offline.check(save)
+    if files.count(_STANDARD_INPUT) > 1:
+        raise ConfigurationError("standard input can be read once", hint="Give - once.")
+    pattern = Pattern(form) if form is not None else None
+    from headstart.replay.replay import Replay
+
+    replay = Replay(options, deliver=deliver, mode=Mode(mode), assumptions=assumed, oracle=oracle)
+    with ExitStack() as opened:
+        logs = [opened.enter_context(_log(file, pattern)) for file in files]
+        scores = replay.run(_watched(logs))
     for file, log in zip(files, logs, strict=True):
         _check_read(file, log)
     records = _at(list(replay.learner.export()), origin) if save else []
     if save:
-        offline.tell(records, Path(save), warn=warn, options=options)
+        offline.tell(records, save, warn=warn, options=options)
     if as_json:
-        click.echo(json.dumps(_plain(files, logs, scores), indent=2))
+        click.echo(json.dumps(_plain(files, logs, scores, mode, assumed), indent=2))
     else:
-        _print_report(files, logs, scores)
+        _print_report(files, logs, scores, mode, assumed)
         if save:
             _print_saved(records, save)
 
@@ -61,37 +102,48 @@ def _replay(
 # Reading
 
 
-def _log(path: Path) -> LogFile:
+def _log(file: str, pattern: Pattern | None) -> LogFile:
+    if file == _STANDARD_INPUT:
+        return LogFile(Path(file), sys.stdin.buffer, pattern)
+    path = Path(file)
     if not path.exists():
         raise ConfigurationError(
-            f"{printable(str(path))} does not exist", hint="Give the path of an access log."
+            f"{printable(file)} does not exist", hint="Give the path of an access log."
         )
-    return LogFile(path)
+    return LogFile(path, pattern=pattern)
 
 
 def _in_order(logs: list[LogFile]) -> Iterator[LogLine]:
     """All lines, by time where there are several files: logs are rotated, and servers many."""
-    return iter(logs[0]) if len(logs) == 1 else heapq.merge(*logs, key=_time)
-
-
-def _time(line: LogLine) -> float:
-    return line.time
+    return iter(logs[0]) if len(logs) == 1 else heapq.merge(*logs, key=attrgetter("time"))
 
 
 def _check_read(file: str, log: LogFile) -> None:
-    """Raises ConfigurationError where a file held nothing that could be read."""
+    """Raise ConfigurationError if a file held nothing readable."""
     if not log.lines:
         raise ConfigurationError(f"{printable(file)} is empty", hint="Give a log with requests.")
     if log.broken == log.lines:
         raise ConfigurationError(
-            f"nothing in {printable(file)} could be read as a log", hint=f"Known are {_FORMATS}."
+            f"nothing in {printable(file)} could be read as a log{_such_as(log.unread)}",
+            hint=_KNOWN
+            if log.format is not LogFormat.GIVEN
+            else "Give --format as the server wrote this file.",
         )
+    if not log.names_referer:
+        raise ConfigurationError(
+            f"the lines of {printable(file)} have no Referer, which learning needs",
+            hint=_ADD_REFERER[log.format],
+        )
+
+
+def _such_as(line: str) -> str:
+    return f", for instance the line that begins with {line}" if line and line.isprintable() else ""
 
 
 def _watched(logs: list[LogFile]) -> Iterator[LogLine]:
     """All lines, with a bar on standard error where that is a terminal."""
     lines = _in_order(logs)
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or not all(log.size for log in logs):
         yield from lines
         return
     size = sum(log.size for log in logs)
@@ -115,12 +167,27 @@ _COLUMNS = (
     Column("of bytes", right=True),
 )
 _LEGEND = """
+Headstart: what the server sends, {how}.
+  Its budgets and control views hold, a connection ends after {idle:,.0f} s of silence, a page
+  takes {think_time:g} s to answer, and assets whose cache headers the log does not have are fresh
+  for {lifetime:,.0f} s.
+the map alone: what the server knows, if nothing were delivered and there were no budgets
 recall: of what clients asked for after a page, how much was sent ahead
 precision: of what was sent, how much was asked for; rendering: where the client fetched anything
 wasted: bytes sent and not asked for, and their part of all bytes sent"""
+_HOW = {
+    Mode.HINT: "in a 103, to clients that fetch what they lack of it",
+    Mode.PUSH: "in pushes, to clients that cancel what they have of it",
+}
 
 
-def _print_report(files: tuple[str, ...], logs: list[LogFile], scores: list[Score]) -> None:
+def _print_report(
+    files: tuple[str, ...],
+    logs: list[LogFile],
+    scores: list[Score],
+    mode: str,
+    assumed: Assumptions,
+) -> None:
     for file, log in zip(files, logs, strict=True):
         say(f"{printable(file)}: {count(log.lines, 'line')}, {log.broken:,} could not be read")
     first = scores[0]
@@ -129,7 +196,7 @@ def _print_report(files: tuple[str, ...], logs: list[LogFile], scores: list[Scor
     lines = terminal.table(_COLUMNS, [_cells(score) for score in scores], terminal.width())
     for number, line in enumerate(lines):
         say(line, bold=number == 1)
-    say(_LEGEND)
+    say(_LEGEND.format(how=_HOW[Mode(mode)], **asdict(assumed)))
 
 
 def _cells(score: Score) -> tuple[str, ...]:
@@ -145,7 +212,7 @@ def _cells(score: Score) -> tuple[str, ...]:
 
 
 def _share(share: float, of: int) -> str:
-    """A share, or nothing to say where it is one of nothing."""
+    """Return a share as text, or `-` for a share of nothing."""
     return f"{share:.1%}" if of else "-"
 
 
@@ -157,18 +224,26 @@ def _size(size: int) -> str:
     return f"{size:,} TB"
 
 
-def _plain(files: tuple[str, ...], logs: list[LogFile], scores: list[Score]) -> dict[str, Any]:
+def _plain(
+    files: tuple[str, ...],
+    logs: list[LogFile],
+    scores: list[Score],
+    mode: str,
+    assumed: Assumptions,
+) -> dict[str, Any]:
     return {
         "files": [
             {"file": file, "format": log.format, "lines": log.lines, "unread": log.broken}
             for file, log in zip(files, logs, strict=True)
         ],
+        "mode": mode,
+        "assumed": asdict(assumed),
         "scores": [_plain_score(score) for score in scores],
     }
 
 
 def _plain_score(score: Score) -> dict[str, Any]:
-    """A score with its shares; null where a share is one of nothing."""
+    """Return a score with its shares; null for a share of nothing."""
     return {
         "name": score.name,
         "recall": score.recall if score.real else None,
@@ -191,7 +266,7 @@ def _plain_score(score: Score) -> dict[str, Any]:
 
 
 def _at(records: list[PageRecord | Rule], origin: str | None) -> list[PageRecord | Rule]:
-    """The records with the site's own origin instead of the log's name for it."""
+    """Return the records with the site's own origin instead of the log's name for it."""
     if origin is None:
         return records
     host = _bare(origin)
@@ -209,7 +284,7 @@ def _at(records: list[PageRecord | Rule], origin: str | None) -> list[PageRecord
     ]
 
 
-def _checked(origin: str, save: str | None) -> str:
+def _checked(origin: str, save: Place | None) -> str:
     if not save:
         raise ConfigurationError(
             "--origin is for what is saved", hint="Give --save too, or leave it out."
@@ -217,44 +292,90 @@ def _checked(origin: str, save: str | None) -> str:
     parts = urlsplit(origin)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
         raise ConfigurationError(
-            f"{printable(origin)} is no origin", hint="Give it as in https://www.example.org."
+            f"{printable(origin)} is not an origin", hint="Give it as in https://www.example.org."
         )
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    name, colon, port = parts.netloc.lower().partition(":")
+    return f"{parts.scheme}://{ascii_host(name)}{colon}{port}"
 
 
 def _bare(origin: str) -> str:
     return origin.partition("://")[2].removeprefix("www.")
 
 
-def _print_saved(records: list[PageRecord | Rule], save: str) -> None:
+def _print_saved(records: list[PageRecord | Rule], save: Place) -> None:
     pages = [record for record in records if isinstance(record, PageRecord)]
     origins = sorted({record.origin for record in pages})
     known = sum(record.level is Standing.PAGE for record in pages)
     where = ", ".join(map(printable, origins[:_NAMED])) or "no origin"
     if len(origins) > _NAMED:
         where += f" and {count(len(origins) - _NAMED, 'more origin')}"
-    say(f"\n{count(known, 'page')} of {where} saved to {printable(save)}")
-    say(f"Serve with them: headstart serve main:app --store {printable(save)}")
+    place = printable(str(save))
+    say(f"\n{count(known, 'page')} of {where} saved to {place}")
+    say(f"Serve with them: headstart serve main:app --store {place}")
+    say(f"Or send them with nginx and others: headstart map export --format nginx --store {place}")
 
 
 command = click.Command(
     "replay",
     callback=_replay,
     short_help="See what would have been sent for a log.",
-    help=f"""Learn from logs, view by view, and say what would have been sent with each page, and
-    how much of that was right; beside it what Jetty's filter, and sending everything that was ever
-    asked for with a page, would have come to. Each view is foreseen before anything is learned from
-    it.
+    help=f"""Play logs through the server, view by view, and say what it would have sent with each
+    page, and how much of that was right. Each client is taken for a browser that follows hints and
+    has a cache, and each view is foreseen before anything is learned from it. Below that: what the
+    map alone would have said, what Jetty's filter would have sent, and everything that was ever
+    asked for with a page.
 
-    FILE is one of {_FORMATS}; several are merged by time.""",
+    FILE is one of {_FORMATS}; several are merged by time. - is standard input.""",
     params=[
         click.Argument(["files"], nargs=-1, required=True, metavar="FILE..."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print JSON."),
         click.Option(
+            ["--format", "form"],
+            metavar="FORMAT",
+            help="How lines are written that are not recognised: nginx's log_format or Apache's "
+            "LogFormat, as it stands in the configuration.",
+        ),
+        click.Option(
+            ["--mode"],
+            type=click.Choice([mode.value for mode in Mode]),
+            default=Mode.HINT.value,
+            show_default=True,
+            help="Send in a 103, as to browsers, or push, as to programs.",
+        ),
+        click.Option(
+            ["--lifetime"],
+            type=FloatRange(1),
+            default=Assumptions().lifetime,
+            show_default=True,
+            help="Seconds for which an asset is fresh if the log does not tell.",
+        ),
+        click.Option(
+            ["--idle"],
+            type=FloatRange(1),
+            default=Assumptions().idle,
+            show_default=True,
+            help="Seconds of silence after which a client's connection ends.",
+        ),
+        click.Option(
+            ["--think-time"],
+            type=FloatRange(0),
+            default=Assumptions().think_time,
+            show_default=True,
+            help="Seconds that each page takes to answer, which is what pushes have.",
+        ),
+        click.Option(
+            ["--oracle"],
+            is_flag=True,
+            help="Show the bound too: the figures of a server that knows the statistics of each "
+            "page beforehand. It keeps all page views in memory.",
+        ),
+        click.Option(
             ["--save"],
-            type=click.Path(dir_okay=False),
+            type=STORE_TYPE,
+            callback=as_place,
             metavar="STORE",
-            help="Add what was learned to this file, for `headstart serve --store STORE`.",
+            help="Add what was learned to this file, or to the Redis server of this URL, for "
+            "`headstart serve --store STORE`.",
         ),
         click.Option(
             ["--origin"],
@@ -262,6 +383,7 @@ command = click.Command(
             help="With --save: the site's origin as clients ask for it, for instance "
             "https://www.example.org; a log rarely tells.",
         ),
-        *derived(LearnOptions, LEARN, without=_NOT_OFFERED),
+        *derived(LearnOptions, LEARN, without=_NOT_LEARN),
+        *derived(DeliverOptions, DELIVER, without=_NOT_DELIVER),
     ],
 )

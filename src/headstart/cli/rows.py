@@ -1,35 +1,52 @@
-"""The rows of the map as an operator reads them: in order, one for each pair, with why in words.
+"""The rows of the map for an operator: in order, one per page and asset, with the reason in words.
 
-Pure: reads a learner, changes nothing. `map` prints what it returns.
+Pure: reads a learner, changes nothing. `map` prints the result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import assert_never
+from dataclasses import replace
 
-from headstart.learn import Learner, Row, Standing
+from headstart.deliver.decide import is_icon
+from headstart.learn import Learner, Row, Standing, explain
 from headstart.learn.urls import path_of, pattern_of
 
 # How a row of an origin names the pages that it is about.
 _ANY_PAGE = "/*"
-_LEARNED = frozenset((Standing.PAGE, Standing.PATTERN, Standing.SITE))
+_LEARNED = frozenset((Standing.NAMED, Standing.PAGE, Standing.PATTERN, Standing.SITE))
+
+_WORDS = {
+    Standing.PINNED: "you pinned it",
+    Standing.NAMED: "the page names it",
+    Standing.ABSENT: "the page does not name it",
+    Standing.ALTERNATIVE: "it is one of several to choose from",
+    Standing.VERSION: "it belongs to one of several versions of the page",
+    Standing.PAGE: "this page's clients ask for it",
+    Standing.PATTERN: "pages like this one need it",
+    Standing.SITE: "pages of this site need it",
+    Standing.UNLIKELY: "too few ask for it",
+    Standing.UNCONFIRMED: "only one client asked for it",
+    Standing.WASTED: "it was sent, and mostly not used",
+    Standing.TOO_LARGE: "too large for how likely it is",
+    Standing.BARRED: "you said never",
+}
 
 
 def all_rows(learner: Learner) -> list[Row]:
-    """The whole map: origin by origin, page by page, the likeliest asset first."""
+    """Return the whole map: origin by origin, page by page, the likeliest asset first."""
     found = list(learner.rows())
     pinned = {(row.page, row.asset) for row in found if row.why is Standing.PINNED}
     kept = [row for row in found if row.why is Standing.PINNED or not _is_pinned(row, pinned)]
-    return sorted(kept, key=_place)
+    return sorted(map(_delivered, kept), key=_place)
 
 
 def rows_of(learner: Learner, page: str) -> list[Row]:
-    """What is known of one page, and what else it is sent: from pages like it, from the site.
+    """Return the assets of one page, and those that it borrows from its pattern and its site.
 
     Args:
-        learner: Whose map.
-        page: A path, or a whole URL where there is more than one origin.
+        learner: The learner with the map.
+        page: A path, or a whole URL if there is more than one origin.
     """
     rows = all_rows(learner)
     origin, path = split(path_of(page))
@@ -37,11 +54,11 @@ def rows_of(learner: Learner, page: str) -> list[Row]:
     borrowed: list[Row] = []
     for place in [origin] if origin else _origins(rows, path):
         borrowed += _borrowed(learner, place, path, own)
-    return sorted([*own, *borrowed], key=_place)
+    return sorted([*own, *map(_delivered, borrowed)], key=_place)
 
 
 def split(page: str) -> tuple[str, str]:
-    """A page's origin, "" where it is every one, and its path."""
+    """Split a page into its origin, "" for every one, and its path."""
     scheme, found, rest = page.partition("://")
     if not found:
         return "", page
@@ -50,35 +67,66 @@ def split(page: str) -> tuple[str, str]:
 
 
 def is_waste(row: Row) -> bool:
-    """Whether the asset is likely enough, but its page wastes what it is sent."""
-    return row.why in _LEARNED and not row.sent
+    """Return true if the asset is likely enough, but its page wastes the assets sent."""
+    return row.why in _LEARNED and not row.sent and not is_icon(row.asset)
 
 
 def because(row: Row) -> str:
-    """Why it is sent, or is not, in words."""
-    if is_waste(row):
-        return "this page wastes what it is sent"
-    match row.why:
-        case Standing.PINNED:
-            return "you pinned it"
-        case Standing.PAGE:
-            return "this page's clients ask for it"
-        case Standing.PATTERN:
-            return "pages like this one need it"
-        case Standing.SITE:
-            return "pages of this site need it"
-        case Standing.UNLIKELY:
-            return "too few ask for it"
-        case Standing.UNCONFIRMED:
-            return "only one client asked for it"
-        case Standing.WASTED:
-            return "it was sent, and mostly not used"
-        case Standing.TOO_LARGE:
-            return "too large for how likely it is"
-        case Standing.BARRED:
-            return "you said never"
-        case _:
-            assert_never(row.why)
+    """Return why it is sent, or is not, in words."""
+    if is_icon(row.asset) and row.why in (*_LEARNED, Standing.PINNED):
+        return "an icon, which browsers ask for when all else is there"
+    return "this page wastes what it is sent" if is_waste(row) else _WORDS[row.why]
+
+
+def reasons_of(learner: Learner, page: str, now: float) -> Iterator[str]:
+    """Yield in words which assets are sent with a page and why, and the obstacles to learning.
+
+    Args:
+        learner: The learner with the map.
+        page: A path, a whole URL, or "" for the obstacles of all sites.
+        now: Seconds since 1970.
+    """
+    rows = rows_of(learner, page) if page else []
+    if page and not rows:
+        yield f"{page}: nothing is known of this page, and nothing of pages like it or of its site."
+    place = None
+    for row in rows:
+        if row.page != place:
+            place = row.page
+            yield place
+        sent = f"sent {_sent_by(learner, row)}" if row.sent else "not sent"
+        yield f"  {row.asset}: {sent}: {because(row)}"
+    origins = {split(row.page)[0] for row in rows} - {""} or {split(page)[0] if page else ""}
+    findings = [
+        finding for origin in sorted(origins) for finding in learner.findings.of(origin, now)
+    ]
+    if findings:
+        yield "What keeps Headstart from learning more:"
+    for finding in findings:
+        yield f"  {finding.origin}: {explain(finding)}"
+    if not rows and not findings:
+        yield "Nothing is known that keeps Headstart from learning."
+
+
+def _sent_by(learner: Learner, row: Row) -> str:
+    """Return in words how an asset reaches programs that take pushes, and browsers."""
+    origin, path = split(row.page)
+    found = [c for c in learner.candidates(origin, path) if c.target == row.asset]
+    if not found:
+        return "by push, 103 or Link"
+    asset = found[0].asset
+    if not asset.verified:
+        return "by push or Link (no 103: its cache fields were never seen)"
+    if asset.lifetime is None:
+        return "by push or Link (no 103: nothing says how long it stays fresh)"
+    if asset.lifetime < 1:
+        return "by push or Link (no 103: browsers must not use it again without asking)"
+    return "by push, 103 or Link"
+
+
+def _delivered(row: Row) -> Row:
+    """Return a row as it is delivered: icons are learned like all else, but never sent."""
+    return replace(row, sent=False) if row.sent and is_icon(row.asset) else row
 
 
 def _is_of(row: Row, origin: str, path: str) -> bool:
@@ -87,7 +135,7 @@ def _is_of(row: Row, origin: str, path: str) -> bool:
 
 
 def _borrowed(learner: Learner, origin: str, path: str, own: list[Row]) -> Iterator[Row]:
-    """What the page is sent that was learned elsewhere."""
+    """Return the assets that the page gets from its pattern and its site."""
     its = [row for row in own if split(row.page)[0] in ("", origin)]
     known = {row.asset for row in its}
     for candidate in learner.candidates(origin, path):
@@ -103,7 +151,7 @@ def _borrowed(learner: Learner, origin: str, path: str, own: list[Row]) -> Itera
 
 
 def _origins(rows: Iterable[Row], path: str) -> list[str]:
-    """Where a page may be: where it, or its like, is known; else everywhere."""
+    """Return the origins that know the page, or one like it; otherwise all."""
     like = (path, pattern_of(path) or path)
     found = {split(row.page) for row in rows}
     known = {origin for origin, its_path in found if origin and its_path in like}

@@ -13,13 +13,18 @@ from typing import Any
 import click
 from uvicorn.main import main as uvicorn_command
 
-from headstart.cli.options import DELIVER, LEARN, PORT, derived, taken
-from headstart.config import DeliverOptions, ServerOptions, WireLimits
+from headstart.cli.groups import GroupedCommand
+from headstart.cli.options import DELIVER, LEARN, PORT, FloatRange, IntRange, derived, taken
+from headstart.cli.stores import STORE_TYPE, as_place
+from headstart.cli.terminal import warn
+from headstart.config import CacheOptions, DeliverOptions, ServerOptions, WireLimits
 from headstart.errors import ConfigurationError, LocalProtocolError
 from headstart.learn import LearnOptions
-from headstart.server.run import LOGGING, Learning
+from headstart.server.application import working_folder
+from headstart.server.logs import logging_config
+from headstart.server.run import Learning
 from headstart.server.run import serve as run_server
-from headstart.store import default_path
+from headstart.store import default_path, offline
 from headstart.wire.fields import checked_fields
 
 # Ours to choose: the protocol is what this server is for.
@@ -29,39 +34,49 @@ DRAIN_SECONDS = 30
 # uvicorn takes any number, also those that make no sense: below 1 worker it starts one.
 _RANGES: dict[str, click.ParamType[Any]] = {
     "port": PORT,
-    "fd": click.IntRange(0),
-    "workers": click.IntRange(1),
-    "backlog": click.IntRange(1),
-    "limit_concurrency": click.IntRange(1),
-    "limit_max_requests": click.IntRange(1),
-    "limit_max_requests_jitter": click.IntRange(0),
-    "timeout_keep_alive": click.IntRange(0),
-    "timeout_graceful_shutdown": click.IntRange(0),
-    "timeout_worker_healthcheck": click.IntRange(1),
-    "reload_delay": click.FloatRange(0),
+    "fd": IntRange(0),
+    "workers": IntRange(1),
+    "backlog": IntRange(1),
+    "limit_concurrency": IntRange(1),
+    "limit_max_requests": IntRange(1),
+    "limit_max_requests_jitter": IntRange(0),
+    "timeout_keep_alive": IntRange(0),
+    "timeout_graceful_shutdown": IntRange(0),
+    "timeout_worker_healthcheck": IntRange(1),
+    "reload_delay": FloatRange(0),
 }
 
 
 def _options(given: dict[str, Any]) -> ServerOptions:
-    """Take the server's options out of what was given."""
+    """Take the server's options out of the given ones."""
     limits = WireLimits(**taken(given, WireLimits))
     deliver = DeliverOptions(**taken(given, DeliverOptions, DELIVER))
-    return ServerOptions(limits=limits, deliver=deliver, **taken(given, ServerOptions))
+    caching = CacheOptions(**taken(given, CacheOptions))
+    return ServerOptions(
+        limits=limits, deliver=deliver, caching=caching, **taken(given, ServerOptions)
+    )
 
 
 def _learning(given: dict[str, Any]) -> Learning | None:
-    """Take what says how to learn out of what was given; None where nothing is to be learned."""
+    """Take the options of learning out of the given ones; return None if learning is off."""
     options = LearnOptions(**taken(given, LearnOptions, LEARN))
     store = given.pop("store")
     if not given.pop("learn"):
         return None
-    return Learning(options=options, store=Path(store) if store else default_path())
+    if store:
+        offline.check(store)
+        return Learning(options=options, store=store)
+    try:
+        return Learning(options=options, store=default_path())
+    except ConfigurationError as error:
+        warn(f"{error}, so what is learned is kept in memory; --store FILE keeps it")
+        return Learning(options=options)
 
 
 def _uvicorn_settings(given: dict[str, Any]) -> dict[str, Any]:
-    """The options of uvicorn as its Config wants them."""
+    """Return the options of uvicorn as its Config wants them."""
     if given["log_config"] is None:
-        given["log_config"] = LOGGING
+        given["log_config"] = logging_config()
     for name in ("reload_dirs", "reload_includes", "reload_excludes"):
         given[name] = list(given[name]) or None
     given["headers"] = [_header(header) for header in given["headers"]]
@@ -77,14 +92,22 @@ def _header(text: str) -> tuple[str, str]:
         fields = []
     if not fields:  # the fields of a connection are left out: RFC 9113, 8.2.2
         raise ConfigurationError(
-            f"{text!r} is no header of a response", hint="give it as 'Name: value' with --header."
+            f"{text!r} is not a response header",
+            hint="give it as 'Name: value' with --header.",
         )
     return name, value
 
 
-def _serve(app: str, app_dir: str, **given: Any) -> None:
-    if app_dir:
-        sys.path.insert(0, str(Path(app_dir).resolve()))
+def run(app: Any, app_dir: str, **given: Any) -> None:
+    """Serve `app`, or the application it names, with the options that the command line gave."""
+    if app_dir and not Path(app_dir).is_dir():
+        raise ConfigurationError(
+            f"--app-dir {app_dir} is not a folder", hint="name the folder that holds the module."
+        )
+    # The folder that was named comes before the current one.
+    for folder in (working_folder(), str(Path(app_dir).resolve()) if app_dir else ""):
+        if folder:
+            sys.path.insert(0, folder)
     learning = _learning(given)
     options = _options(given)
     run_server(app, options, learning, **_uvicorn_settings(given))
@@ -105,22 +128,27 @@ def _serve_command() -> click.Command:
         ),
         click.Option(
             ["--store"],
-            type=click.Path(dir_okay=False),
-            help="File that keeps what was learned; by default in your data folder.",
+            type=STORE_TYPE,
+            callback=as_place,
+            help="File that keeps what was learned, by default in your data folder, or the URL of "
+            "a Redis server that several machines share.",
         ),
         *derived(ServerOptions),
+        *derived(CacheOptions),
         *derived(DeliverOptions, DELIVER),
         *derived(LearnOptions, LEARN),
         *derived(WireLimits),
     ]
-    return click.Command(
+    return GroupedCommand(
         "serve",
         params=[*theirs, *ours],
-        callback=_serve,
+        callback=run,
         help="Serve the ASGI application APP, named as module:attribute.\n\n"
         "HTTP/2 by ALPN (with --ssl-certfile and --ssl-keyfile) or by prior knowledge, HTTP/1.1 "
-        "and WebSockets on the same port. The options are uvicorn's, and behind them those of "
-        "HTTP/2.",
+        "and WebSockets on the same port. All of uvicorn's options are among these.\n\n"
+        "\b\n"
+        "headstart serve main:app\n"
+        "headstart serve main:app --ssl-certfile cert.pem --ssl-keyfile key.pem --port 443",
         short_help="Serve an ASGI application.",
     )
 

@@ -1,7 +1,7 @@
-"""Text and tables as a terminal takes them.
+"""Text and tables for a terminal.
 
-URLs come from strangers: what would move the cursor or change a colour is written out. Colour only
-where standard output is a terminal, and NO_COLOR is not set. Called by `map` and `replay`.
+URLs come from strangers: characters that would move the cursor or change a colour are escaped.
+Colour is only for terminals, and not if NO_COLOR is set. Called by `map` and `replay`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def say(text: str, *, err: bool = False, bold: bool = False, dim: bool = False) 
 
 
 def warn(line: str) -> None:
-    """What the store has to say while it does what it is asked."""
+    """Print a warning of the store."""
     say(f"Warning: {printable(line)}.", err=True)
 
 
@@ -53,15 +53,15 @@ def width() -> int | None:
 
 
 def printable(text: str) -> str:
-    """The text with everything written out that is no character to print."""
+    """Return the text with every unprintable character escaped."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else _written_out(one) for one in text)
 
 
-def count(number: int, what: str) -> str:
-    """`1 page`, `2,000 pages`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def count(number: int, what: str, many: str = "") -> str:
+    """Return `1 page`, `2,000 pages`; `many` is a plural that has no -s."""
+    return f"{number:,} {what if number == 1 else many or what + 's'}"
 
 
 def _written_out(character: str) -> str:
@@ -69,7 +69,7 @@ def _written_out(character: str) -> str:
 
 
 def shortened(text: str, room: int) -> str:
-    """The text in so many characters; its middle goes first, for URLs differ at their end."""
+    """Shorten the text to so many characters; cut its middle, since URLs differ at their end."""
     if len(text) <= room:
         return text
     if room <= len(_ELLIPSIS):
@@ -79,12 +79,12 @@ def shortened(text: str, room: int) -> str:
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int | None) -> list[str]:
-    """The titles and the rows as lines of aligned columns.
+    """Return the titles and the rows as lines of aligned columns.
 
     Args:
         columns: One for each cell of a row.
-        rows: What stands in the cells.
-        room: Characters of a line, which is kept to as far as `least` allows; None: no bound.
+        rows: The texts of the cells.
+        room: Characters per line, kept as far as `least` allows; None for no bound.
     """
     cells = [
         [column.title for column in columns],
@@ -97,7 +97,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int | 
 
 
 def _fit(widths: list[int], columns: Sequence[Column], room: int) -> None:
-    """Takes from the widest column that may be shortened until all have room."""
+    """Shrink the widest column that may be shortened until all fit."""
     excess = sum(widths) + len(_GAP) * (len(widths) - 1) - room
     for _ in range(excess):
         spare = [

@@ -1,21 +1,21 @@
 """An HTTP/2 client that takes pushed and informational responses.
 
     client.py       Client: requests by URL, over as many connections as there are origins
-    sync.py         SyncClient: the same without an event loop
+    sync.py         SyncClient: Client's interface without an event loop
     connect.py      connect: the name, the socket, TLS, and the server's SETTINGS
     upgrade.py      Upgrading: from HTTP/1.1 to HTTP/2 on one connection
     channel.py      Channel: bytes between a socket and the engine
-    pings.py        Pings: PING frames that wait for their answer
-    connection.py   H2Connection: one connection under asyncio
-    exchange.py     Exchange: one request and its response as they come
-    response.py     Response, Push: what the caller reads of it
+    pings.py        Pings: PING frames that wait for their acknowledgement
+    connection.py   Http2ClientConnection: one connection under asyncio
+    response_stream.py  ResponseStream: one request and its response as they arrive
+    response.py     Response, Push: the caller's view of it
     slots.py        Slots: how many streams may be open at once
     uploads.py      Uploads: bodies of requests, sent as the server takes them
-    pushed.py       PushedResponses: the streams that carry what was pushed
-    pushes.py       PushStore: which of them answers which request
+    pushed.py       PushedResponses: the streams of pushed responses
+    pushes.py       PushStore: the choice of a pushed response for a request
     origin.py       Origin, split_url: where to connect to
-    tls.py          whom to trust
-    failures.py     what sockets, TLS and HTTP/2 say, told to the user
+    tls.py          trusted certificates
+    failures.py     errors of sockets, TLS and HTTP/2, explained to the user
     errors.py       why a connection or a request failed
 
 Everything but `sync` runs on the caller's event loop and on one thread.
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from headstart.client.client import Client
 from headstart.client.connect import connect
-from headstart.client.connection import H2Connection
+from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import (
     ClientError,
     ConnectFailed,
@@ -34,9 +34,9 @@ from headstart.client.errors import (
     TimedOut,
     TlsFailed,
 )
-from headstart.client.exchange import Informational, PromisedRequest, StreamInfo
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import Push, Response
+from headstart.client.response_stream import Informational, PromisedRequest, StreamInfo
 from headstart.client.sync import SyncClient, SyncPush, SyncResponse
 from headstart.client.upgrade import FirstRequest
 
@@ -45,7 +45,7 @@ __all__ = [
     "ClientError",
     "ConnectFailed",
     "FirstRequest",
-    "H2Connection",
+    "Http2ClientConnection",
     "Informational",
     "NotHttp2",
     "Origin",

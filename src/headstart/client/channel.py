@@ -1,7 +1,7 @@
 """Bytes between a socket and the engine of one connection, under asyncio.
 
-Reads the socket into `wire.client`, hands the events on, and writes what the engine has to say once
-a turn of the event loop. Base of `client.connection`.
+Reads the socket into `wire.client`, passes the events on, and writes the engine's output once per
+turn of the event loop. Base of `client.connection`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Channel(asyncio.BufferedProtocol):
 
     @property
     def alpn(self) -> str | None:
-        """What ALPN chose, None over cleartext."""
+        """Return the protocol that ALPN chose, None over cleartext."""
         tls = self._info("ssl_object")
         return None if tls is None else tls.selected_alpn_protocol()
 
@@ -85,7 +85,7 @@ class Channel(asyncio.BufferedProtocol):
 
     @abstractmethod
     def _is_acceptable(self) -> bool:
-        """Whether the other end speaks HTTP/2, as far as TLS tells."""
+        """Return true if the server supports HTTP/2, as far as TLS tells."""
 
     @abstractmethod
     def _act(self, event: ClientEvent, now: float) -> None:
@@ -93,16 +93,16 @@ class Channel(asyncio.BufferedProtocol):
 
     @abstractmethod
     def _written(self, now: float) -> None:
-        """The engine has written some of what was queued."""
+        """Handle that the engine has written some of its queue."""
 
     @abstractmethod
     def _over(self, reason: str) -> None:
-        """The connection is, unless that is known."""
+        """Handle the end of the connection, unless it was handled before."""
 
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket, and TLS over it, are there."""
+        """Begin once the socket and its TLS are ready."""
         # uvloop's transports have the methods of asyncio's, and another base.
         self._transport = cast(asyncio.Transport, transport)
         self._buffer = memoryview(bytearray(_BUFFER_SIZE))
@@ -118,7 +118,7 @@ class Channel(asyncio.BufferedProtocol):
             self._tap(direction, data, 0.0)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where to put what comes."""
+        """Return the buffer for the next bytes."""
         del sizehint
         return self._buffer
 
@@ -127,7 +127,7 @@ class Channel(asyncio.BufferedProtocol):
         self.data_received(self._buffer[:nbytes])
 
     def data_received(self, data: bytes | memoryview) -> None:
-        """The same, where they are somewhere else."""
+        """Handle bytes that are not in the buffer."""
         if self._tap is not None:
             self._tap(Direction.RECEIVED, bytes(data), self.now())
         if len(self._first_bytes) < _PREFIX:
@@ -139,11 +139,11 @@ class Channel(asyncio.BufferedProtocol):
             self._schedule_flush()
 
     def eof_received(self) -> bool:
-        """The server sends no more; there is nothing that we could still be told."""
+        """Handle the end of the server's bytes: nothing can be received any more."""
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The socket is gone."""
+        """Handle the loss of the socket."""
         if self._tap is not None:
             self._tap(Direction.RECEIVED, b"", self.now())
         why = f": {error}" if error else ""
@@ -152,11 +152,11 @@ class Channel(asyncio.BufferedProtocol):
             self._lost.set_result(None)
 
     def pause_writing(self) -> None:
-        """The socket takes no more for now."""
+        """Stop writing while the socket's buffer is full."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """The socket takes more."""
+        """Write again."""
         self._paused = False
         self._schedule_flush()
 

@@ -1,63 +1,60 @@
 """Requests by URL, over as many connections as there are origins.
 
-`Client` makes connections when they are needed (`client.connect`), uses them again, and sends again
-what a server has not processed; `client.order` is what it is asked. It is `headstart.Client`.
+`Client` makes connections when they are needed (`client.connect`), reuses them, and repeats
+requests that a server has not processed. `client.prepared` holds its requests. It is
+`headstart.Client`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Unpack
 
+from headstart.client.attempts import Attempts
 from headstart.client.connect import connect
-from headstart.client.connection import H2Connection
+from headstart.client.connection import Http2ClientConnection
+from headstart.client.contents import Content
 from headstart.client.errors import RequestFailed, TimedOut
-from headstart.client.order import Headers, Options, Order, Orders
-from headstart.client.origin import Origin
+from headstart.client.pool import Pool
+from headstart.client.prepared import Headers, Options, PreparedRequest, RequestBuilder
 from headstart.client.response import Response
 from headstart.client.upgrade import FirstRequest
-from headstart.client.uploads import Content
 from headstart.config import ClientLimits
-from headstart.errors import LocalProtocolError
 
-# A server may close a connection at any moment, so the first retry is common, a third is a fault.
-_ATTEMPTS = 3
-# A server that takes a few requests a connection leaves the others out, which is no fault; but one
-# that never takes ours must not be asked for ever.
-_SMALLEST_STEP = 1 / 128
 _LIMITS = ClientLimits()
 
 
 class Client:
-    """Requests by URL; use it as an async context manager.
+    """Requests by URL; use it as an async context manager, in one event loop.
 
-    One connection an origin, made when it is first needed and made anew when it was lost or the
-    server said GOAWAY; all requests to the origin share it. A request that a server has surely not
-    processed is sent again (RFC 9113, 8.7), and so is an idempotent one whose connection was lost;
-    content that comes in parts cannot be sent a second time.
+    It keeps one connection per origin, made when it is first needed and again after it was lost or
+    the server sent GOAWAY. All requests to the origin share it. A request that the server has
+    certainly not processed is repeated (RFC 9113, 8.7), and so is an idempotent request whose
+    connection was lost. Content that comes in parts cannot be repeated.
 
     Args:
         base_url: Put before URLs that are paths; may end in a path of its own.
-        push: Let servers push, and answer requests from what they pushed.
+        push: Let servers push, and answer requests with pushed responses.
         headers: Sent with every request that does not name them itself.
         cafile: PEM file to trust instead of the system's roots.
         insecure: Do not verify certificates.
-        certfile: PEM file with a certificate of our own, for servers that ask for one.
-        keyfile: Its key, where that is not in `certfile`.
+        certfile: PEM file with a client certificate, for servers that ask for one.
+        keyfile: Its key, if it is not in `certfile`.
         upgrade: Over cleartext, begin with HTTP/1.1 and `Upgrade: h2c` instead of prior knowledge.
         timeout: Seconds without any progress in a request that names none, None for no end.
         connect_timeout: Seconds for connecting, TLS and the server's SETTINGS.
         total_timeout: Seconds for a request and all of its response, with `stream()` until the
             response begins; None for no end.
-        limits: Windows, bounds on header sections, and on what is kept of what servers push.
+        idle_timeout: Seconds until a connection without requests is closed, None for no end.
+        max_idle: Connections without requests that are kept open.
+        limits: Windows, bounds on header sections, and on stored pushes.
 
     Raises:
-        ConfigurationError: `base_url` is no URL.
+        ConfigurationError: `base_url` is not a URL.
     """
 
     def __init__(
@@ -74,9 +71,11 @@ class Client:
         timeout: float | None = 10.0,
         connect_timeout: float | None = 10.0,
         total_timeout: float | None = None,
+        idle_timeout: float | None = 60.0,
+        max_idle: int = 100,
         limits: ClientLimits = _LIMITS,
     ) -> None:
-        self._orders = Orders(base_url, headers, timeout)
+        self._builder = RequestBuilder(base_url, headers, timeout)
         self._push = push
         self._cafile = _path(cafile)
         self._insecure = insecure
@@ -86,21 +85,12 @@ class Client:
         self._connect_timeout = connect_timeout
         self._total_timeout = total_timeout
         self._limits = limits
-        self._connections: dict[Origin, H2Connection] = {}
-        self._leaving: list[H2Connection] = []
-        """Connections that take no new requests, on which some are still under way."""
-        self._refused_promises: Counter[str] = Counter()
-        """Of connections that are gone."""
-        self._locks: defaultdict[Origin, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._is_closed = False
+        self._connections = Pool(self._connect, idle_timeout, max_idle)
 
     @property
     def refused_promises(self) -> dict[str, int]:
         """Promises that broke a rule (RFC 9113, 8.4) or were too many: why, and how often."""
-        counts = Counter(self._refused_promises)
-        for connection in (*self._connections.values(), *self._leaving):
-            counts.update(connection.refused_promises)
-        return dict(counts)
+        return self._connections.refused_promises
 
     async def __aenter__(self) -> Client:
         return self
@@ -114,12 +104,8 @@ class Client:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections; requests under way fail, and there are no new ones."""
-        self._is_closed = True
-        connections = [*self._connections.values(), *self._leaving]
-        self._connections.clear()
-        self._leaving.clear()
-        await asyncio.gather(*(connection.aclose() for connection in connections))
+        """Close all connections and open no more. Requests under way fail."""
+        await self._connections.aclose()
 
     async def get(self, url: str, **options: Unpack[Options]) -> Response:
         """GET; see `request`."""
@@ -171,55 +157,57 @@ class Client:
             ConfigurationError: The URL cannot be used.
             LocalProtocolError: HTTP forbids something in the request.
         """
-        order = self._orders.make(method, url, content, options)
+        prepared = self._builder.make(method, url, content, options)
         if self._total_timeout is None:
-            return await self._ask(order, read=True)
-        return await self._within(self._ask(order, read=True), order)
+            return await self._ask(prepared, read=True)
+        return await self._within(self._ask(prepared, read=True), prepared)
 
     @asynccontextmanager
     async def stream(
         self, method: str, url: str, content: Content = None, **options: Unpack[Options]
     ) -> AsyncIterator[Response]:
-        """Ask, and read the response as it comes: `Response.iter_bytes()`.
+        """Send a request, and read the response as it arrives: `Response.iter_bytes()`.
 
-        At the end of the block the response is closed: what was not read of it is refused, with
+        At the end of the block the response is closed: an unread rest is refused, with
         RST_STREAM and CANCEL.
 
         Args and errors: As for `request`.
         """
-        order = self._orders.make(method, url, content, options)
-        response = await self._within(self._ask(order, read=False), order)
+        prepared = self._builder.make(method, url, content, options)
+        response = await self._within(self._ask(prepared, read=False), prepared)
         try:
             yield response
         finally:
             await response.aclose()
 
-    async def _within(self, asking: Coroutine[Any, Any, Response], order: Order) -> Response:
+    async def _within(
+        self, asking: Coroutine[Any, Any, Response], prepared: PreparedRequest
+    ) -> Response:
         try:
             async with asyncio.timeout(self._total_timeout):
                 return await asking
         except TimeoutError:
             raise TimedOut(
-                f"{order.method} {order.target} took more than {self._total_timeout:g} s",
+                f"{prepared.method} {prepared.target} took more than {self._total_timeout:g} s",
                 hint="Give the client a larger total_timeout.",
             ) from None
 
-    async def _ask(self, order: Order, read: bool) -> Response:
-        attempt = 1.0
+    async def _ask(self, prepared: PreparedRequest, read: bool) -> Response:
+        attempts = Attempts()
         use_pushes = True
         while True:
-            connection = await self._connection(order)
+            connection = await self._connections.connection(prepared)
             response = None
             try:
                 response = await connection.request(
-                    order.method,
-                    order.target,
-                    order.headers,
-                    order.content,
-                    trailers=order.send_trailers if order.trailers else None,
-                    timeout=order.timeout,
+                    prepared.method,
+                    prepared.target,
+                    prepared.headers,
+                    prepared.content,
+                    trailers=prepared.send_trailers if prepared.trailers else None,
+                    timeout=prepared.timeout,
                     use_pushes=use_pushes,
-                    informed=order.informed,
+                    informed=prepared.informed,
                 )
                 if read:
                     await response.read()
@@ -227,55 +215,19 @@ class Client:
                 if response is not None and response.from_push:
                     use_pushes = False  # nothing was asked for yet
                     continue
-                if self._is_closed or attempt >= _ATTEMPTS:
+                if self._connections.is_closed or not prepared.may_repeat(error, connection.closed):
                     raise
-                if not order.may_repeat(error, connection.closed):
+                if not attempts.another(error, connection):
                     raise
-                attempt += _SMALLEST_STEP if _left_out(error, connection) else 1
             else:
                 return response
 
-    async def _connection(self, order: Order) -> H2Connection:
-        self._require_open()
-        connection = self._connections.get(order.origin)
-        if connection is not None and connection.available:
-            return connection
-        async with self._locks[order.origin]:
-            connection = self._connections.get(order.origin)
-            if connection is not None:
-                if connection.available:
-                    return connection
-                self._leaving.append(self._connections.pop(order.origin))
-            self._forget_closed()
-            for one in self._leaving:
-                if order.content is None and one.has_pushed(
-                    order.method, order.target, order.headers
-                ):
-                    return one
-            connection = await self._connect(order)
-            if self._is_closed:  # meanwhile; nobody else would close it
-                connection.abort()
-                self._require_open()
-            self._connections[order.origin] = connection
-            return connection
-
-    def _require_open(self) -> None:
-        if self._is_closed:
-            raise LocalProtocolError("the client is closed", hint="Make another one.")
-
-    def _forget_closed(self) -> None:
-        """Those that have ended, and hold no pushed response any more."""
-        for one in self._leaving:
-            if one.closed and not one.pushes:
-                self._refused_promises.update(one.refused_promises)
-        self._leaving = [one for one in self._leaving if not one.closed or one.pushes]
-
-    async def _connect(self, order: Order) -> H2Connection:
+    async def _connect(self, prepared: PreparedRequest) -> Http2ClientConnection:
         first = None
-        if order.content is None and not order.trailers:
-            first = FirstRequest(order.method, order.target, order.headers)
+        if prepared.content is None and not prepared.trailers:
+            first = FirstRequest(prepared.method, prepared.target, prepared.headers)
         return await connect(
-            order.origin,
+            prepared.origin,
             cafile=self._cafile,
             insecure=self._insecure,
             certfile=self._certfile,
@@ -283,17 +235,9 @@ class Client:
             push=self._push,
             limits=self._limits,
             timeout=self._connect_timeout,
-            upgrade=self._upgrade and order.origin.scheme == "http",
+            upgrade=self._upgrade and prepared.origin.scheme == "http",
             first=first,
         )
-
-
-def _left_out(error: RequestFailed, connection: H2Connection) -> bool:
-    """Whether a GOAWAY left the request out for others that the server took before it.
-
-    That is no failure, however often it happens: each connection takes some of them.
-    """
-    return not error.processed and bool(connection.last_stream_id) and connection.was_asked
 
 
 def _path(path: Path | str | None) -> Path | None:

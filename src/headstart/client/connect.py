@@ -1,6 +1,7 @@
 """How a connection begins: the name, the socket, TLS, and the server's SETTINGS.
 
-`connect` makes an `H2Connection`. Called by `client.Client` and by the background process of `h2c`.
+`connect` makes an `Http2ClientConnection`. Called by `client.Client` and by the background process
+of `h2c`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from headstart.client import failures
 from headstart.client.channel import Tap
-from headstart.client.connection import H2Connection
+from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import TimedOut
 from headstart.client.origin import Origin
 from headstart.client.tls import client_context, is_loopback
@@ -39,7 +40,7 @@ async def connect(
     timeout: float | None = 10.0,
     upgrade: bool = False,
     first: FirstRequest | None = None,
-) -> H2Connection:
+) -> Http2ClientConnection:
     """Connect, and wait for the server's SETTINGS, which show that it speaks HTTP/2.
 
     Args:
@@ -59,17 +60,19 @@ async def connect(
         ConfigurationError: A file cannot be used, or `upgrade` is asked for over TLS.
         LocalProtocolError: HTTP forbids something in `first`.
     """
-    context = None
-    if origin.scheme == "https":
-        context = client_context(cafile, insecure, origin.host, certfile, keyfile)
-        if upgrade:
-            raise ConfigurationError(
-                f"no upgrade over TLS to {origin}", hint="ALPN chooses HTTP/2: leave it out."
-            )
+    if origin.scheme == "https" and upgrade:
+        raise ConfigurationError(
+            f"no upgrade over TLS to {origin}", hint="ALPN chooses HTTP/2: leave it out."
+        )
     begin = (first or HARMLESS) if upgrade else None
-    connection = H2Connection(origin, push=push, limits=limits, tap=tap, first=begin)
+    connection = Http2ClientConnection(origin, push=push, limits=limits, tap=tap, first=begin)
     try:
         async with asyncio.timeout(timeout):
+            context = None
+            if origin.scheme == "https":  # to read certificates takes tens of milliseconds
+                context = await asyncio.to_thread(
+                    client_context, cafile, insecure, origin.host, certfile, keyfile
+                )
             await _open(connection, context)
             await connection.ready()
     except TimeoutError:
@@ -84,7 +87,7 @@ async def connect(
     return connection
 
 
-async def _open(connection: H2Connection, context: ssl.SSLContext | None) -> None:
+async def _open(connection: Http2ClientConnection, context: ssl.SSLContext | None) -> None:
     origin = connection.origin
     try:
         await _open_at_one_of(hosts_of(origin.host), connection, context)
@@ -97,18 +100,18 @@ async def _open(connection: H2Connection, context: ssl.SSLContext | None) -> Non
 
 
 def hosts_of(host: str) -> tuple[str, ...]:
-    """The host, and for `localhost` what the resolver may leave out (RFC 6761, 6.3)."""
+    """Return the host; for `localhost` also the addresses that a resolver may omit (RFC 6761)."""
     is_name = host.removesuffix(".").endswith("localhost")
     return (host, "127.0.0.1", "::1") if is_name and is_loopback(host) else (host,)
 
 
 async def _open_at_one_of(
-    hosts: Iterable[str], connection: H2Connection, context: ssl.SSLContext | None
+    hosts: Iterable[str], connection: Http2ClientConnection, context: ssl.SSLContext | None
 ) -> None:
     """Connect to the first of the hosts that can be reached.
 
     Raises:
-        OSError: None can; this is what the first one said.
+        OSError: None can be reached; this is the first host's error.
     """
     problems: list[OSError] = []
     for host in hosts:
@@ -121,21 +124,34 @@ async def _open_at_one_of(
     raise problems[0]
 
 
-async def _open_at(host: str, connection: H2Connection, context: ssl.SSLContext | None) -> None:
+async def _open_at(
+    host: str, connection: Http2ClientConnection, context: ssl.SSLContext | None
+) -> None:
     loop = asyncio.get_running_loop()
     options: dict[str, Any] = {}
-    if isinstance(loop, asyncio.BaseEventLoop) and not _is_address(host):
-        # RFC 8305, 8; uvloop has no such option and tries one address after the other. Where there
-        # is one address alone it would only lose the socket of who is cancelled meanwhile.
+    is_eager = loop.get_task_factory() is not None  # perhaps; nothing tells for sure
+    if isinstance(loop, asyncio.BaseEventLoop) and not is_eager and not _is_address(host):
+        # RFC 8305, 8; uvloop has no such option and tries one address after the other. With tasks
+        # that begin eagerly asyncio's own fails (CPython issue 124309). Where there is one address
+        # alone it would only lose the socket of who is cancelled meanwhile.
         options["happy_eyeballs_delay"] = 0.25
     await loop.create_connection(
         partial(_protocol, connection),
         host,
         connection.origin.port,
         ssl=context,
-        server_hostname=connection.origin.host if context else None,
+        server_hostname=server_name(connection.origin.host) if context else None,
         **options,
     )
+
+
+def server_name(host: str) -> str:
+    """Return the host as TLS and certificates have it.
+
+    That is without the dot that ends an absolute name (RFC 6066, 3), and without the zone of an
+    address.
+    """
+    return host.removesuffix(".").partition("%")[0]
 
 
 def _is_address(host: str) -> bool:
@@ -146,8 +162,8 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _protocol(connection: H2Connection) -> asyncio.BaseProtocol:
-    """What a new socket is given to: the connection, or first its upgrade."""
+def _protocol(connection: Http2ClientConnection) -> asyncio.BaseProtocol:
+    """Return the protocol of a new socket: the connection, or its upgrade first."""
     if connection.upgrade is None:
         return connection
     return Upgrading(connection.origin, connection.upgrade, connection, connection.refuse)

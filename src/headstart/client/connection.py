@@ -1,9 +1,8 @@
 """One HTTP/2 connection to a server, under asyncio.
 
-Acts on what happens on the wire (`client.channel`). What happens on a stream goes on to
-`client.streams`; what the server pushes is kept for the next request that it answers
-(`client.pushed`). Made by `client.connect`; used by `client.Client` and by the background process
-of `h2c`.
+Acts on the events of the wire (`client.channel`). Events of a stream go to `client.streams`; pushed
+responses are kept for the next matching request (`client.pushed`). Made by `client.connect`; used
+by `client.Client` and by the background process of `h2c`.
 """
 
 from __future__ import annotations
@@ -14,20 +13,22 @@ from typing import TypeAlias, assert_never
 
 from headstart.client import failures
 from headstart.client.channel import Channel, Tap
-from headstart.client.errors import ClientError, RequestFailed
-from headstart.client.exchange import Exchange, Informed, StreamInfo
+from headstart.client.contents import Content, length_of
+from headstart.client.errors import ClientError, RequestFailed, TimedOut
+from headstart.client.liveness import Liveness
 from headstart.client.origin import Origin, as_ascii
-from headstart.client.patience import Patience
 from headstart.client.pings import Pings
 from headstart.client.pushed import PushedResponses
 from headstart.client.pushes import Pushed, PushStore
 from headstart.client.response import Response
+from headstart.client.response_stream import Informed, ResponseStream, StreamInfo, require_loop
 from headstart.client.slots import Slots
+from headstart.client.stalls import StallTimeouts
 from headstart.client.streams import Streams
 from headstart.client.upgrade import FirstRequest, upgrade_request
-from headstart.client.uploads import Content, Trailers, Uploads
+from headstart.client.uploads import Trailers, Uploads
 from headstart.config import ClientLimits
-from headstart.errors import StreamGone
+from headstart.errors import LocalProtocolError, StreamGone
 from headstart.reasons import Closing
 from headstart.wire.client import ClientConnection, Upgraded, settings_payload
 from headstart.wire.connection import ErrorCode, Setting
@@ -56,17 +57,19 @@ _OfConnection: TypeAlias = (
 )
 
 _LIMITS = ClientLimits()
+# RFC 9110, 8.6: servers expect a Content-Length with these, even if there is no content.
+_WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 
 
-class H2Connection(Channel):
+class Http2ClientConnection(Channel):
     """An open connection; made by `client.connect`.
 
     Attributes:
-        server_settings: What the server has told in SETTINGS so far, by number.
-        patience: Ends the waits for responses that take too long.
-        upgrade: What to send over HTTP/1.1 before this begins; None for prior knowledge.
-        closed: It is over; `closed_reason` says why.
-        was_asked: A request was made on it.
+        server_settings: The SETTINGS received from the server so far, by number.
+        stall_timeouts: Ends the wait for a response that takes too long.
+        upgrade: The request to send over HTTP/1.1 before this begins; None for prior knowledge.
+        closed: True once it is closed; `closed_reason` says why.
+        was_asked: A request was made on it, or asked for the upgrade that it began with.
     """
 
     def __init__(
@@ -80,15 +83,15 @@ class H2Connection(Channel):
     ) -> None:
         super().__init__(origin, tap)
         self.server_settings: dict[int, int] = {}
-        self.patience = Patience(self._loop)
         self.closed = False
         self.closed_reason = ""
         self.upgrade: bytes | None = None
         self.was_asked = False
+        self._used_at = self.connected_at
         self._limits = limits
         self._push = push
         self._slots = Slots()
-        self._first: tuple[_Words, Exchange] | None = None
+        self._first: tuple[_Words, ResponseStream] | None = None
         """What the connection began with, while nobody has asked for its response."""
         upgraded, begun = (None, None) if first is None else self._expect(first)
         self._wire = ClientConnection(limits, push, self.connected_at, upgraded)
@@ -99,13 +102,32 @@ class H2Connection(Channel):
         if begun is not None:
             self._streams.opened(begun)
         self._pings = Pings(self._wire, self._schedule_flush)
+        self._liveness = Liveness(self._pings, lambda: self._moved_at)
+        self.stall_timeouts = StallTimeouts(
+            self._loop, self._liveness.timed_out, lambda: self.goaway
+        )
 
     # What it is.
 
     @property
     def available(self) -> bool:
-        """Whether it takes new requests: it is open, and no GOAWAY has come."""
+        """Return true if it accepts new requests: it is open, and no GOAWAY has come."""
         return not self.closed and not self._wire.goaway
+
+    @property
+    def offers_tunnels(self) -> bool:
+        """Return true if the server takes an extended CONNECT (RFC 8441, 3)."""
+        return self.server_settings.get(Setting.ENABLE_CONNECT_PROTOCOL) == 1
+
+    @property
+    def max_streams(self) -> int | None:
+        """Return how many streams the server allows at once, or None if it sets no limit."""
+        return self.server_settings.get(Setting.MAX_CONCURRENT_STREAMS)
+
+    @property
+    def goaway(self) -> str:
+        """The server's GOAWAY in words: its error code and debug data; "" before."""
+        return self._wire.peers_goaway
 
     @property
     def last_stream_id(self) -> int | None:
@@ -114,17 +136,23 @@ class H2Connection(Channel):
 
     @property
     def pushes(self) -> PushStore:
-        """What was pushed and waits to be asked for; its times are those of `now()`."""
+        """Return the waiting pushed responses; their times are those of `now()`."""
         return self._pushed.store
 
     @property
     def refused_promises(self) -> dict[str, int]:
         """Why promises were refused, and how many."""
-        return {refusal.value: count for refusal, count in self._wire.refused_promises.items()}
+        counts = list(self._wire.refused_promises.items())  # SyncClient asks on another thread
+        return {refusal.value: count for refusal, count in counts}
 
     def streams(self, closed: bool = False) -> list[StreamInfo]:
         """Open streams, and pushed ones whose response waits; with `closed` the last 100 too."""
         return self._streams.infos(closed)
+
+    @property
+    def idle_since(self) -> float | None:
+        """When the last stream closed, of the event loop's clock; None if one is open."""
+        return None if len(self._streams) else self._used_at
 
     def windows(self, stream_id: int = 0) -> tuple[int, int] | None:
         """Bytes that may still be sent and received on a stream, 0 for the whole connection.
@@ -153,30 +181,38 @@ class H2Connection(Channel):
         *,
         trailers: Trailers = None,
         timeout: float | None = None,
+        read_timeout: float | None = None,
         use_pushes: bool = True,
         keep_push: bool = False,
         informed: Informed | None = None,
+        protocol: str = "",
     ) -> Response:
-        """Ask, and wait for the response's header section.
+        """Send a request, and wait for the response's header section.
 
         Cancelling this, or the reading of the body, resets the stream with CANCEL.
 
         Args:
             target: Path and query, ASCII; see `client.origin.split_url`.
-            headers: A `host` field takes the place of the origin's authority.
+            headers: A `host` header replaces the origin's authority.
             content: Bytes, or parts as they become available; sent while the server takes them.
-            trailers: Fields behind the content (RFC 9110, 6.5), names in lower case.
+            trailers: Trailers after the content (RFC 9110, 6.5), names in lower case.
             timeout: Seconds without any progress, here and for each part of the body; None for no
                 end.
-            use_pushes: A pushed response that answers this request answers it, once.
-            keep_push: It stays where it is, and answers another request as well.
-            informed: Told of each 1xx response at once; what it raises fails the request.
+            read_timeout: The same for the parts of the body alone, in place of `timeout`.
+            use_pushes: Take a matching pushed response, once.
+            keep_push: Leave the pushed response for another request, too.
+            informed: Called with each 1xx response at once; an exception from it fails the request.
+            protocol: Makes the request an extended CONNECT for this protocol, such as websocket
+                (RFC 8441). `method` is CONNECT then, and `content` and the response's body are the
+                tunnel. Only with `offers_tunnels`.
 
         Raises:
             RequestFailed: The server reset the stream, or the connection was lost.
             TimedOut: Nothing moved for `timeout` seconds.
             LocalProtocolError: HTTP forbids something in the request.
         """
+        if protocol and not self.offers_tunnels:
+            raise LocalProtocolError("The server does not offer the extended CONNECT of RFC 8441")
         authority, fields = self._complete(headers)
         if len(self._pushed):
             self._pushed.expire()
@@ -190,20 +226,38 @@ class H2Connection(Channel):
         if exchange is None:
             self._require_open()
             if not self._slots.take_at_once():
-                await self._slots.take(timeout, lambda: self._moved_at)
-            exchange = self._send(method, authority, target, fields, content, trailers)
+                await self._wait_for_slot(timeout)
+            exchange = self._send(method, authority, target, fields, content, trailers, protocol)
         try:
             exchange.tell(informed)
             await exchange.response_begun(timeout)
         except BaseException:
             self.cancel(exchange)
             raise
-        return Response(exchange, timeout, from_push=False)
+        patience = timeout if read_timeout is None else read_timeout
+        return Response(exchange, patience, from_push=False)
+
+    async def _wait_for_slot(self, timeout: float | None) -> None:
+        begun = self._loop.time()
+        try:
+            await self._slots.take(timeout, lambda: self._moved_at)
+        except TimedOut:
+            self._liveness.timed_out(begun)
+            raise
+
+    async def answers(self) -> bool:
+        """Return whether the server is still there, as far as anybody has reason to doubt it.
+
+        If the last request got no answer and nothing was received meanwhile, this waits up to a
+        second for the answer to a PING. On a connection without an answer, new requests would time
+        out as well.
+        """
+        return await self._liveness.confirmed()
 
     def has_pushed(
         self, method: str, target: str, headers: Iterable[tuple[bytes, bytes]] = ()
     ) -> bool:
-        """Whether a pushed response would answer such a request; also once the connection is lost.
+        """Return true if a pushed response matches such a request, even on a lost connection.
 
         It may still be on its way, and then fail.
         """
@@ -212,7 +266,7 @@ class H2Connection(Channel):
     def look_at_pushed(
         self, method: str, target: str, headers: Iterable[tuple[bytes, bytes]] = ()
     ) -> bytes:
-        """The first part of the pushed body that would answer such a request; it stays there.
+        """Return the first part of the matching pushed body, and leave it there.
 
         Empty where there is none, and where nothing of it has come.
         """
@@ -249,8 +303,15 @@ class H2Connection(Channel):
         await self._uploads.wait_stopped()
 
     def refuse(self, error: ClientError) -> None:
-        """It will not come to HTTP/2: `ready` raises this."""
+        """Fail `ready` with this error: the connection will not reach HTTP/2."""
         self._end(error)
+
+    def leave(self) -> None:
+        """Say GOAWAY and close, without waiting for it."""
+        if not self.closed:
+            self._over("closed by this side", by_server=False)
+            self._wire.close()
+            self._leave()
 
     def abort(self) -> None:
         """Close without a word."""
@@ -266,16 +327,18 @@ class H2Connection(Channel):
         if self._wire.wants_output:
             self._schedule_flush()
 
-    def cancel(self, exchange: Exchange) -> None:
-        """Nobody reads on: forget the body, and end the stream if it is open."""
+    def cancel(self, exchange: ResponseStream) -> None:
+        """Discard the body that nobody reads, and end the stream if it is open."""
         if not exchange.closed and (not exchange.ended or exchange.stream_id in self._uploads):
             self._wire.reset(exchange.stream_id, ErrorCode.CANCEL)
             self._schedule_flush()
+        if not exchange.closed and not exchange.ended and exchange.error is None:
+            self._liveness.given_up(exchange.started)
         exchange.fail(RequestFailed("cancelled by this side"), self._loop.time())
         self._forget_body(exchange)
         self._uploads.stop(exchange)
 
-    def _forget_body(self, exchange: Exchange) -> None:
+    def _forget_body(self, exchange: ResponseStream) -> None:
         unread = exchange.unread
         exchange.chunks.clear()
         exchange.given_back = 0
@@ -292,13 +355,18 @@ class H2Connection(Channel):
         fields: Fields,
         content: Content,
         trailers: Trailers,
-    ) -> Exchange:
+        protocol: str,
+    ) -> ResponseStream:
         try:
-            stream_id = self._open_stream(method, authority, target, fields, content, trailers)
+            stream_id = self._open_stream(
+                method, authority, target, fields, content, trailers, protocol
+            )
         except BaseException:
             self._slots.give_back()
             raise
-        exchange = Exchange(self, stream_id, method, target, self._loop.time(), push=self._push)
+        exchange = ResponseStream(
+            self, stream_id, method, target, self._loop.time(), push=self._push
+        )
         self._streams.opened(exchange)
         self.was_asked = True
         self._uploads.begin(exchange, content, trailers)
@@ -316,19 +384,23 @@ class H2Connection(Channel):
         fields: Fields,
         content: Content,
         trailers: Trailers,
+        protocol: str,
     ) -> int:
         self._require_open()
-        if isinstance(content, bytes) and not any(name == b"content-length" for name, _ in fields):
-            fields.append((b"content-length", str(len(content)).encode()))
+        length = length_of(b"" if content is None and method in _WITH_CONTENT else content)
+        if length is not None and not any(name == b"content-length" for name, _ in fields):
+            fields.append((b"content-length", b"%d" % length))
         is_all = content is None and not trailers
         path, scheme = as_ascii(target), self.origin.scheme.encode()
         try:
-            return self._wire.request(method, scheme, authority, path, fields, is_all)
+            return self._wire.request(
+                method, scheme, authority, path, fields, is_all, protocol.encode("ascii")
+            )
         except StreamGone as error:
             raise self._unavailable() from error
 
     def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, Fields]:
-        """The authority that a request is sent to, and its other fields."""
+        """Return the authority of a request and its other headers."""
         authority, fields = self.origin.authority, []
         for name, value in headers:
             if name.lower() != b"host":
@@ -338,11 +410,12 @@ class H2Connection(Channel):
         return authority, fields
 
     def _require_open(self) -> None:
+        require_loop(self._loop)
         if not self.available:
             raise self._unavailable()
 
     def _unavailable(self) -> RequestFailed:
-        reason = self.closed_reason or "the server is about to close it (GOAWAY)"
+        reason = self.closed_reason or f"the server is about to close it ({self.goaway})"
         return RequestFailed(
             f"the connection to {self.origin} takes no requests: {reason}",
             sent=False,
@@ -351,21 +424,23 @@ class H2Connection(Channel):
 
     # What an upgrade from HTTP/1.1 began with.
 
-    def _expect(self, first: FirstRequest) -> tuple[Upgraded, Exchange]:
+    def _expect(self, first: FirstRequest) -> tuple[Upgraded, ResponseStream]:
         authority, fields = self._complete(first.headers)
         settings = settings_payload(self._limits, self._push)
         self.upgrade = upgrade_request(first.method, authority, first.target, fields, settings)
-        exchange = Exchange(self, 1, first.method, first.target, self.connected_at, push=self._push)
+        exchange = ResponseStream(
+            self, 1, first.method, first.target, self.connected_at, push=self._push
+        )
         self._slots.take_at_once()
-        self.was_asked = first.is_wanted
+        self.was_asked = True
         if first.is_wanted:
             self._first = (first.method, authority, first.target, fields), exchange
         else:
             exchange.abandoned = True
         return Upgraded(first.method, self.origin.scheme.encode(), authority), exchange
 
-    def _first_exchange(self, words: _Words, content: Content) -> Exchange | None:
-        """The stream on which this request is answered already, or None."""
+    def _first_exchange(self, words: _Words, content: Content) -> ResponseStream | None:
+        """Return the stream that already has a response for this request, or None."""
         if self._first is None or content is not None or self._first[0] != words:
             return None
         _, exchange = self._first
@@ -397,6 +472,7 @@ class H2Connection(Channel):
             case StreamReset(stream_id=stream_id, error_code=error_code):
                 self._streams.reset(stream_id, error_code, now)
             case StreamClosed(stream_id=stream_id, error_code=error_code):
+                self._used_at = now
                 self._streams.closed(stream_id, error_code, now)
             case _:
                 self._act_on_connection(event)
@@ -426,9 +502,9 @@ class H2Connection(Channel):
     # The end.
 
     def _over(self, reason: str, *, by_server: bool = True) -> None:
-        after = "" if self._wire.last_stream_id is None else " (after GOAWAY)"
+        reason += failures.after(self.goaway)
         failure = failures.no_start(self.origin, self._first_bytes, reason)
-        self._end(failure, reason + after, by_server=by_server)
+        self._end(failure, reason, by_server=by_server)
 
     def _end(self, before_ready: ClientError, reason: str = "", *, by_server: bool = False) -> None:
         """No more requests; those under way fail at once.
@@ -446,6 +522,6 @@ class H2Connection(Channel):
             self._ready.exception()
         why = f"the connection is over: {self.closed_reason}"
         self._streams.lost(why, by_server, self._loop.time())
-        self.patience.stop()
+        self.stall_timeouts.stop()
         self._slots.close(self._unavailable())
         self._pings.fail(RequestFailed(why))

@@ -2,13 +2,13 @@
 
     HeadstartError
     └── ClientError
-        ├── ConnectFailed     no connection to the host
-        ├── TlsFailed         a connection, but no trust in the other end
-        ├── NotHttp2          a server that speaks something else
-        ├── TimedOut          nothing happened for as long as we were told to wait
-        └── RequestFailed     the stream was reset, or the connection lost, too early
+        ├── ConnectFailed     the host cannot be reached
+        ├── TlsFailed         the host is reached but not trusted
+        ├── NotHttp2          the server does not support HTTP/2
+        ├── TimedOut          nothing was received within the timeout
+        └── RequestFailed     the stream was reset, or the connection lost
 
-Each message is one line, and `hint` says what the user can do. Raised by the other modules here.
+Each message is one line, and `hint` advises the user. Raised by the other modules here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
 class ClientError(HeadstartError):
-    """Base of what connecting and asking can raise."""
+    """Base of the client's errors."""
 
 
 class ConnectFailed(ClientError):
@@ -40,14 +40,18 @@ class TimedOut(ClientError):
 
 
 class RequestFailed(ClientError):
-    """The response did not come, or not to its end.
+    """The response did not arrive completely.
 
     Attributes:
-        processed: False where the server has surely not acted on the request, so that it may be
-            sent again whatever its method (RFC 9113, 8.7).
-        sent: False where none of it was sent, so that its content was not touched.
-        stale: The server closed a connection that had served others before, and nothing of this
-            answer had come: most likely it idled too long, and the two crossed on their way.
+        processed: False if the server has certainly not acted on the request, so that it may be
+            repeated with any method (RFC 9113, 8.7).
+        sent: False if nothing of it was sent, so that its content was not touched.
+        stale: The server closed a connection that had served other requests, before any part of
+            this response: most likely it closed an idle connection while the request was on its
+            way.
+        malformed: True if the response breaks a rule of HTTP.
+        too_large: True if the response, or the number of its 1xx responses, exceeds a limit of
+            `ClientLimits`.
     """
 
     def __init__(
@@ -57,9 +61,13 @@ class RequestFailed(ClientError):
         processed: bool = True,
         sent: bool = True,
         stale: bool = False,
+        malformed: bool = False,
+        too_large: bool = False,
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.processed = processed and sent
         self.sent = sent
         self.stale = stale
+        self.malformed = malformed
+        self.too_large = too_large

@@ -1,6 +1,6 @@
-"""What went wrong, told to the user: one line, and a hint of what to do.
+"""Explain failures to the user: one line, and a hint.
 
-Pure functions from what sockets, TLS and HTTP/2 say to the errors of `client.errors`. Called by
+Pure functions from the errors of sockets, TLS and HTTP/2 to those of `client.errors`. Called by
 `client.connection`.
 """
 
@@ -10,12 +10,14 @@ import errno
 import re
 import socket
 import ssl
+from dataclasses import replace
 
 from headstart.client.errors import (
     ClientError,
     ConnectFailed,
     NotHttp2,
     RequestFailed,
+    TimedOut,
     TlsFailed,
 )
 from headstart.client.origin import Origin
@@ -40,7 +42,7 @@ _IN_WORDS = re.compile(r"(?:\[Errno \d+\] )?\[SSL[^\]]*\] (.+) \(_ssl\.c:\d+\)")
 
 
 def connect_failed(error: OSError, origin: Origin) -> ClientError:
-    """Why there is no connection, from what the socket said."""
+    """Explain a failure to connect, from the socket's error."""
     if isinstance(error, socket.gaierror):
         return ConnectFailed(
             f"there is no host {origin.host}: {error.strerror}", hint="Check the name."
@@ -66,14 +68,14 @@ def _numbers_in(message: str) -> set[int]:
 
 
 def tls_failed(error: ssl.SSLError, origin: Origin) -> ClientError:
-    """What a failed handshake means for the user, in one line with a hint."""
+    """Explain a failed handshake in one line with a hint."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _untrusted(error, origin)
     match _reason(error):
         case "WRONG_VERSION_NUMBER" | "HTTP_REQUEST" | "RECORD_LAYER_FAILURE":
             return TlsFailed(
                 f"{origin} does not speak TLS on this port",
-                hint=f"For HTTP/2 over cleartext: http://{origin.authority.decode('ascii')}",
+                hint=f"For HTTP/2 over cleartext: {replace(origin, scheme='http')}",
             )
         case "TLSV1_ALERT_NO_APPLICATION_PROTOCOL" | "NO_APPLICATION_PROTOCOL":
             return not_http2(origin)
@@ -86,7 +88,7 @@ def tls_failed(error: ssl.SSLError, origin: Origin) -> ClientError:
 
 
 def _reason(error: ssl.SSLError) -> str:
-    """OpenSSL's name of what went wrong; errors that Python raises by itself have none."""
+    """Return OpenSSL's name for the error, "" for errors that Python raises itself."""
     reason: str | None = getattr(error, "reason", None)
     # Python has no name for alerts newer than its table, only OpenSSL's words.
     told = _IN_WORDS.fullmatch(str(error))
@@ -102,10 +104,10 @@ def not_http2(origin: Origin) -> NotHttp2:
 
 
 def no_upgrade(origin: Origin, status: int) -> NotHttp2:
-    """The server did not answer 101 to `Upgrade: h2c`.
+    """Explain that the server did not respond to `Upgrade: h2c` with 101.
 
     Args:
-        status: What it answered instead, 0 where that is not HTTP/1.1.
+        status: The status it sent instead, 0 if the response is not HTTP/1.1.
     """
     answer = f"answers {status}" if status else "does not answer in HTTP/1.1"
     return NotHttp2(
@@ -136,10 +138,10 @@ def _untrusted(error: ssl.SSLCertVerificationError, origin: Origin) -> TlsFailed
 
 
 def no_start(origin: Origin, first: bytes, reason: str) -> ClientError:
-    """What it means that the connection ended before the server's SETTINGS came.
+    """Explain that the connection ended before the server's SETTINGS came.
 
     Args:
-        first: The first bytes that came, if any.
+        first: The first bytes received, if any.
         reason: Why it ended.
     """
     if first.startswith(b"HTTP/"):
@@ -151,7 +153,7 @@ def no_start(origin: Origin, first: bytes, reason: str) -> ClientError:
     if first[:2] in (b"\x15\x03", b"\x16\x03") and origin.scheme == "http":
         return NotHttp2(
             f"{origin} speaks TLS on this port",
-            hint=f"Say https://{origin.authority.decode('ascii')}",
+            hint=f"Say {replace(origin, scheme='https')}",
         )
     if first or origin.scheme == "http":
         return NotHttp2(f"{origin} does not speak HTTP/2: {reason}", hint="Check host and port.")
@@ -171,11 +173,24 @@ def connection_ended(event: ConnectionEnded) -> str:
     return event.detail or event.reason
 
 
+def after(goaway: str) -> str:
+    """Return the sentence about GOAWAY that ends an error of the connection."""
+    return f" (after {goaway})" if goaway else ""
+
+
+def timed_out(method: str, target: str, timeout: float, goaway: str) -> TimedOut:
+    """Nothing moved for so many seconds."""
+    return TimedOut(
+        f"no answer to {method} {target} within {timeout:g} s{after(goaway)}",
+        hint="Wait longer with a larger time-out, or look at the server.",
+    )
+
+
 def stream_reset(stream_id: int, error_code: int, *, begun: bool = False) -> RequestFailed:
-    """The server reset a stream (RFC 9113, 8.7 for what it has surely not processed).
+    """Explain that the server reset a stream (RFC 9113, 8.7 for requests it did not process).
 
     Args:
-        begun: The response had: whatever the server says now, it has processed the request.
+        begun: The response had begun, so the server has processed the request in any case.
     """
     return RequestFailed(
         f"the server reset stream {stream_id} ({error_name(error_code)})",
@@ -183,16 +198,23 @@ def stream_reset(stream_id: int, error_code: int, *, begun: bool = False) -> Req
     )
 
 
-def stream_closed(error_code: int, problem: str, *, begun: bool = False) -> RequestFailed:
-    """Why a stream closed before its response had ended.
+def stream_closed(
+    error_code: int, problem: str, *, goaway: str = "", begun: bool = False
+) -> RequestFailed:
+    """Explain why a stream closed before its response had ended.
 
     Args:
-        problem: What this side found wrong with the response, "" for nothing.
+        problem: The defect found in the response, "" for none.
+        goaway: The server's GOAWAY as text, "" if none came.
         begun: See `stream_reset`.
     """
     if problem:
-        return RequestFailed(f"the response was refused: {problem}")
+        return RequestFailed(f"the response was refused: {problem}", too_large=True)
     if error_code == ErrorCode.REFUSED_STREAM and not begun:
         # RFC 9113, 6.8 and 8.7: above a GOAWAY's last stream, or refused one by one.
-        return RequestFailed("the server did not process the request", processed=False)
-    return RequestFailed(f"the stream ended before the response ({error_name(error_code)})")
+        why = f" ({goaway})" if goaway else ""
+        return RequestFailed(f"the server did not process the request{why}", processed=False)
+    # The server's own RST_STREAM is `stream_reset`: this one is the engine's.
+    malformed = error_code == ErrorCode.PROTOCOL_ERROR
+    why = f"the stream ended before the response ({error_name(error_code)})"
+    return RequestFailed(why, malformed=malformed)

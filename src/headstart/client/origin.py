@@ -1,4 +1,4 @@
-"""Where to connect to, and what a URL or a path on the command line means.
+"""Parse a URL or a path on the command line into an origin and a target.
 
 Pure functions; called by `client.connection`, `client.Client` and the `h2c` command.
 """
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from headstart.errors import ConfigurationError, LocalProtocolError
+from headstart.hosts import ascii_host
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _MAX_PORT = 65535
 _MAX_LABEL = 63
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-# RFC 3986, 3.2.2; an underscore is no host name of the DNS's, but containers have such names.
+# RFC 3986, 3.2.2; the DNS allows no underscore, but containers have such names.
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
+_ZONE = re.compile(r"[A-Za-z0-9._~-]+")
 _AUTHORITY = re.compile(r"(?:\[(?P<literal>[^\]]*)\]|(?P<name>[^\[\]:]*))(?::(?P<port>[^:]*))?")
 # RFC 3986, 3.3 and 3.4; "%" stays, since what is escaped already must not be escaped twice.
 _SAFE_IN_TARGET = "/?:@!$&'()*+,;=-._~%[]|"
@@ -29,7 +31,8 @@ class Origin:
 
     Attributes:
         scheme: `https`, or `http` for HTTP/2 over cleartext by prior knowledge.
-        host: Lower case, ASCII; an IPv6 address without brackets.
+        host: Lower case, ASCII; an IPv6 address without brackets, perhaps with its zone
+            (`fe80::1%eth0`).
     """
 
     scheme: str
@@ -53,21 +56,26 @@ class Origin:
 
     @property
     def authority(self) -> bytes:
-        """As in `:authority`: the scheme's own port is left out (RFC 9113, 8.3.1)."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        if self.port == _DEFAULT_PORTS[self.scheme]:
-            return host.encode("ascii")
-        return f"{host}:{self.port}".encode("ascii")
+        """As in `:authority`: the scheme's own port is left out (RFC 9113, 8.3.1).
+
+        So is the zone of an address, which means nothing to the other end (RFC 6874, 3).
+        """
+        return self._authority(self.host.partition("%")[0]).encode("ascii")
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority.decode('ascii')}"
+        return f"{self.scheme}://{self._authority(self.host.replace('%', '%25'))}"
+
+    def _authority(self, host: str) -> str:
+        bracketed = f"[{host}]" if ":" in host else host
+        is_default = self.port == _DEFAULT_PORTS[self.scheme]
+        return bracketed if is_default else f"{bracketed}:{self.port}"
 
 
 def split_url(text: str) -> tuple[Origin | None, str]:
     """Split a URL into its origin and its target; for a path, the origin is None.
 
-    The fragment goes (RFC 9110, 4.2.5), a missing leading slash is added, and what may not stand
-    in a target is percent-encoded. `*` stays, for OPTIONS.
+    The fragment is dropped (RFC 9110, 4.2.5), a missing leading slash is added, and characters that
+    are invalid in a target are percent-encoded. `*` stays, for OPTIONS.
 
     Raises:
         ConfigurationError: The scheme or the authority cannot be used.
@@ -81,7 +89,7 @@ def split_url(text: str) -> tuple[Origin | None, str]:
 
 
 def as_ascii(target: str) -> bytes:
-    """A target as it is sent.
+    """Return a target as it is sent.
 
     Raises:
         LocalProtocolError: It has other characters.
@@ -90,18 +98,18 @@ def as_ascii(target: str) -> bytes:
         return target.encode("ascii")
     except UnicodeEncodeError:
         raise LocalProtocolError(
-            f"{target!r} is no target of ASCII", hint="Percent-encode it."
+            f"{target!r} contains non-ASCII characters", hint="Percent-encode it."
         ) from None
 
 
 def _target(text: str) -> str:
     without_fragment = text.partition("#")[0]
     try:
-        # Bytes of the command line that are no UTF-8 come as surrogates (PEP 383).
+        # Bytes of the command line that are not UTF-8 come as surrogates (PEP 383).
         target = quote(without_fragment, safe=_SAFE_IN_TARGET, errors="surrogateescape")
     except UnicodeEncodeError:
         raise ConfigurationError(
-            f"{text!a} is no path", hint="Percent-encode what is no text."
+            f"{text!a} is not a valid path", hint="Percent-encode the bytes that are not text."
         ) from None
     return target if target.startswith("/") else "/" + target
 
@@ -134,23 +142,23 @@ def _origin(scheme: str, authority: str, text: str) -> Origin:
 
 
 def _literal(literal: str, text: str) -> str:
+    # RFC 6874, 2 writes the % before a zone as %25; curl and ssh take it as it is, too.
+    address, percent, zone = literal.partition("%")
+    zone = zone.removeprefix("25")
     try:
-        address = ipaddress.IPv6Address(literal)
+        compressed = ipaddress.IPv6Address(address).compressed
     except ValueError:
         raise _unusable(text) from None
-    if address.scope_id is not None:  # RFC 6874: a zone means nothing to the other end
+    if percent and not _ZONE.fullmatch(zone):
         raise _unusable(text)
-    return address.compressed
+    return compressed + percent + zone
 
 
 def _name(name: str, text: str) -> str:
-    try:
-        ascii_name = name if name.isascii() else name.encode("idna").decode("ascii")
-    except UnicodeError:
-        raise _unusable(text) from None
+    ascii_name = ascii_host(name)
     if not _HOST.fullmatch(ascii_name) or not all(map(_is_label, _labels(ascii_name))):
         raise _unusable(text)
-    return ascii_name.lower()
+    return ascii_name
 
 
 def _labels(name: str) -> list[str]:
@@ -172,6 +180,6 @@ def _port(port: str | None, text: str) -> int:
 
 def _unusable(text: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{text!a} is no host that one can connect to",
+        f"{text!a} is not a host that one can connect to",
         hint="Give HOST, HOST:PORT or a URL; an IPv6 address in brackets, as in [::1]:8443.",
     )

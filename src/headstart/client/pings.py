@@ -19,8 +19,24 @@ class Pings:
     def __init__(self, wire: ClientConnection, flush: Callable[[], None]) -> None:
         self._wire = wire
         self._flush = flush
+        self._loop = asyncio.get_running_loop()
         self._waiting: dict[bytes, asyncio.Future[None]] = {}
         self._sent = 0
+
+    def begin(self) -> asyncio.Future[None]:
+        """Send one; return its answer, which is forgotten once it is done or cancelled.
+
+        Raises:
+            StreamGone: The connection has ended.
+        """
+        self._sent += 1
+        payload = self._sent.to_bytes(8, "big")
+        self._wire.ping(payload)
+        answer: asyncio.Future[None] = self._loop.create_future()
+        self._waiting[payload] = answer
+        answer.add_done_callback(lambda _: self._waiting.pop(payload))
+        self._flush()
+        return answer
 
     async def send(self, timeout: float | None) -> float:
         """Seconds that one takes to the server and back.
@@ -30,30 +46,22 @@ class Pings:
             StreamGone: It had ended before.
             TimedOut: No answer within `timeout` seconds.
         """
-        loop = asyncio.get_running_loop()
-        self._sent += 1
-        payload = self._sent.to_bytes(8, "big")
-        answered = self._waiting[payload] = loop.create_future()
-        begun = loop.time()
+        begun = self._loop.time()
         try:
-            self._wire.ping(payload)
-            self._flush()
             async with asyncio.timeout(timeout):
-                await answered
+                await self.begin()
         except TimeoutError:
             raise TimedOut(f"no answer to a PING within {timeout:g} s") from None
-        finally:
-            del self._waiting[payload]
-        return loop.time() - begun
+        return self._loop.time() - begun
 
     def answered(self, payload: bytes) -> None:
-        """The server answered one, or what looks like one."""
+        """Handle an acknowledged PING, ours or not."""
         waiting = self._waiting.get(payload)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
     def fail(self, error: RequestFailed) -> None:
-        """The connection is over."""
+        """Fail all PINGs: the connection is closed."""
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(error)

@@ -1,7 +1,7 @@
-"""Pushed responses of one connection: the streams that carry them, and who gets them.
+"""Pushed responses of one connection: the streams that carry them, and their readers.
 
-`pushes` knows which response answers which request and what there is room for; here are the bytes.
-Used by `client.connection`.
+`pushes` matches responses to requests and accounts for their memory; here are the bytes. Used by
+`client.connection`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from headstart.client.errors import RequestFailed
-from headstart.client.exchange import Exchange, Owner, PromisedRequest
 from headstart.client.pushes import PushStore
 from headstart.client.response import Response
+from headstart.client.response_stream import Owner, PromisedRequest, ResponseStream
 from headstart.config import ClientLimits
 from headstart.wire.events import Fields, PromiseReceived
 
@@ -28,7 +28,7 @@ class PushedResponses:
         self._limits = limits
         self._clock = clock
         self.store = PushStore(limits)
-        self.exchanges: dict[int, Exchange] = {}
+        self.exchanges: dict[int, ResponseStream] = {}
         """Their streams, closed or not."""
 
     def __len__(self) -> int:
@@ -37,14 +37,16 @@ class PushedResponses:
     def __contains__(self, stream_id: int) -> bool:
         return stream_id in self.exchanges
 
-    def promised(self, promise: PromiseReceived, parent: Exchange | None, now: float) -> Exchange:
-        """A response was promised; its stream.
+    def promised(
+        self, promise: PromiseReceived, parent: ResponseStream | None, now: float
+    ) -> ResponseStream:
+        """Reserve and return the stream of a promised response.
 
         Args:
             parent: Whose reader is told.
             now: Of the event loop's clock.
         """
-        exchange = Exchange(
+        exchange = ResponseStream(
             self._owner,
             promise.promised_stream_id,
             promise.method,
@@ -60,23 +62,23 @@ class PushedResponses:
             parent.moved(now)
         return exchange
 
-    def grew(self, exchange: Exchange, amount: int) -> None:
-        """A body that nobody has asked for yet did: its window is the store's bound."""
+    def grew(self, exchange: ResponseStream, amount: int) -> None:
+        """Give back window for a body that nobody has asked for yet; the store bounds it."""
         self._owner.give_back(exchange.stream_id, amount)
         exchange.given_back += amount
         self._let_go(self.store.grew(exchange.stream_id, amount))
 
     def take(self, stream_id: int) -> bool:
-        """It has a reader, or failed: it answers nobody else. False where it is not here."""
+        """Remove the stream, since it has a reader or failed; return false if it is not here."""
         self.store.take(stream_id)
         return self.exchanges.pop(stream_id, None) is not None
 
     def look(self, stream_id: int) -> bytes:
-        """The first part of a body that waits, which stays whole."""
+        """Return the first part of a waiting body, and leave the body whole."""
         return self.exchanges[stream_id].copy().take_part()
 
     def expire(self) -> None:
-        """Let go of what is too old."""
+        """Drop responses that are too old."""
         self._let_go(self.store.expire(self._clock()))
 
     async def response(
@@ -89,7 +91,7 @@ class PushedResponses:
         keep: bool,
         timeout: float | None,
     ) -> Response | None:
-        """The pushed response to such a request, once its header section is here, or None."""
+        """Return the pushed response to such a request once its header section is here, or None."""
         path = target.encode("latin-1", "replace")
         while True:
             pushed = self.store.find(
@@ -110,7 +112,7 @@ class PushedResponses:
         return Response(exchange, timeout, from_push=True)
 
     def _let_go(self, stream_ids: Iterable[int]) -> None:
-        """Those for which there is no room or no use any more."""
+        """Drop the streams that are useless or do not fit."""
         for stream_id in stream_ids:
             exchange = self.exchanges.pop(stream_id, None)
             if exchange is not None:
@@ -123,7 +125,7 @@ class _Promised:
     __slots__ = ("_exchange", "_pushed", "request")
 
     def __init__(
-        self, pushed: PushedResponses, exchange: Exchange, request: PromisedRequest
+        self, pushed: PushedResponses, exchange: ResponseStream, request: PromisedRequest
     ) -> None:
         self._pushed = pushed
         self._exchange = exchange
@@ -133,7 +135,7 @@ class _Promised:
     def stream_id(self) -> int:
         return self._exchange.stream_id
 
-    def take(self) -> Exchange | None:
+    def take(self) -> ResponseStream | None:
         if self._pushed.take(self.stream_id) or self._exchange.error is not None:
             return self._exchange
         return None

@@ -1,13 +1,13 @@
-"""Pushed responses that wait to be asked for.
+"""Match pushed responses that wait to requests.
 
-Pure: knows which responses were promised, what is known of each, and how much is held; the bytes
-are with whoever calls (`client.connection`), who is told which streams to let go. Time is a
-parameter, in seconds on any clock that does not run backwards.
+Pure: it knows the promised responses, their state and their size; the caller (`client.connection`)
+has the bytes, and is told which streams to drop. Time is a parameter, in seconds on any clock that
+does not run backwards.
 
-A response answers a request with the same scheme, authority, method and target whose fields named
-by the response's Vary have the promised request's values (RFC 9111, 4.1). It answers one request
-only. A newer promise for the same request takes the place of an older one. The parent may be a
-request of any method: what a POST pushes is kept as well.
+A response matches a request with the same scheme, authority, method and target, if the headers
+named by the response's Vary have the promised request's values (RFC 9111, 4.1). It answers one
+request only. A newer promise for the same request replaces an older one. The parent may be a
+request of any method: responses pushed by a POST are kept as well.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Pushed:
 
     @property
     def key(self) -> Key:
-        """What a request must have in common with it."""
+        """Return the part of a request that has to match."""
         return _key(self.method, self.scheme, self.authority, self.target)
 
     @property
@@ -81,7 +81,7 @@ class Pushed:
         return values[0].decode("latin-1") if values else ""
 
     def answers(self, headers: Fields) -> bool:
-        """Whether the fields named by Vary allow it; True while Vary is not known yet."""
+        """Return true if the headers named by Vary match, or while Vary is unknown."""
         for name in _vary(self.headers):
             if name == b"*" or _values(self.request_headers, name) != _values(headers, name):
                 return False
@@ -110,7 +110,7 @@ class PushStore:
         return len(self._entries)
 
     def promised(self, promise: PromiseReceived, now: float) -> list[int]:
-        """A response was promised; returns the streams to let go, its own perhaps among them."""
+        """Record a promise; return the streams to drop, perhaps its own among them."""
         pushed = Pushed(
             promise.promised_stream_id,
             promise.stream_id,
@@ -130,7 +130,7 @@ class PushStore:
         return gone + self._keep_bounds()
 
     def responded(self, stream_id: int, status: int, headers: Fields) -> None:
-        """The header section of a pushed response came."""
+        """Record the header section of a pushed response."""
         pushed = self._entries.get(stream_id)
         if pushed is not None:
             pushed.status, pushed.headers = status, headers
@@ -145,7 +145,7 @@ class PushStore:
         return self._keep_bounds()
 
     def completed(self, stream_id: int) -> None:
-        """A pushed body has ended."""
+        """Record the end of a pushed body."""
         pushed = self._entries.get(stream_id)
         if pushed is not None:
             pushed.complete = True
@@ -159,7 +159,7 @@ class PushStore:
         headers: Fields,
         now: float,
     ) -> Pushed | None:
-        """The response that would answer a request without content, or None.
+        """Return the matching response for a request without content, or None.
 
         Where its `status` is None, wait for it and look again: its Vary may still forbid it.
 
@@ -175,18 +175,18 @@ class PushStore:
         return pushed
 
     def take(self, stream_id: int) -> None:
-        """It answers a request now, or failed: it is no longer held here."""
+        """Remove a response that was used or failed."""
         self._forget(stream_id)
 
     def expire(self, now: float) -> list[int]:
-        """Forget what is too old; returns the streams to let go."""
+        """Remove responses that are too old; return the streams to drop."""
         old = [pushed.stream_id for pushed in self._entries.values() if self._too_old(pushed, now)]
         for stream_id in old:
             self._forget(stream_id)
         return old
 
     def listing(self, now: float) -> list[Pushed]:
-        """What waits to be asked for, the oldest first."""
+        """Return the waiting responses, oldest first."""
         return [pushed for pushed in self._entries.values() if not self._too_old(pushed, now)]
 
     def _too_old(self, pushed: Pushed, now: float) -> bool:
@@ -225,7 +225,9 @@ def _vary(headers: Fields) -> Iterator[bytes]:
 
 
 def _wants_another(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a request wants a part, a condition checked, or nothing stored (RFC 9111, 5.2.1)."""
+    """Return true if a request asks for a range, a condition or no stored response (RFC 9111,
+    5.2.1).
+    """
     for name, value in headers:
         if name in _ASKS_FOR_MORE:
             return True

@@ -1,7 +1,7 @@
-"""What the caller reads: a response, and the pushes that came with it.
+"""The caller's view: a response, and the pushes that came with it.
 
-Made by `client.connection` and `client.pushed`; reads an `Exchange`, and lets go of it when nobody
-reads on.
+Made by `client.connection` and `client.pushed`; reads an `ResponseStream`, and releases it when
+nobody reads on.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from types import TracebackType
 from typing import Any
 
 from headstart.client.errors import RequestFailed
-from headstart.client.exchange import Exchange, Informational, Promise, Times
+from headstart.client.response_stream import Informational, Promise, ResponseStream, Times
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
 
 
 class Response:
-    """The answer to a request, whose body is read once.
+    """The response to a request. Its body can be read once.
 
-    Close it with `aclose()`, or use it as an async context manager, where its body is not read to
-    the end: what is not read holds back the other streams of its connection.
+    Close it with `aclose()`, or use it as an async context manager, unless its body is read to the
+    end: unread bytes hold back the other streams of its connection.
 
     Attributes:
         status: 200 to 599.
@@ -41,7 +41,7 @@ class Response:
         "status",
     )
 
-    def __init__(self, exchange: Exchange, timeout: float | None, *, from_push: bool) -> None:
+    def __init__(self, exchange: ResponseStream, timeout: float | None, *, from_push: bool) -> None:
         self._exchange = exchange
         self._timeout = timeout
         self._content: bytes | None = None
@@ -73,7 +73,7 @@ class Response:
 
     @property
     def pushes(self) -> Pushes:
-        """What the server promised with it (RFC 9113, 8.4), for `async for`."""
+        """Return the pushes promised with it (RFC 9113, 8.4), for `async for`."""
         return Pushes(self._exchange, self._timeout)
 
     @property
@@ -82,13 +82,13 @@ class Response:
         return self._exchange.trailers
 
     def header(self, name: str, default: str = "") -> str:
-        """A field's value, several joined with a comma (RFC 9110, 5.3)."""
+        """Return a header's value; several values are joined with commas (RFC 9110, 5.3)."""
         wanted = name.lower().encode("latin-1")
         values = [value for other, value in self.headers if other == wanted]
         return b", ".join(values).decode("latin-1") if values else default
 
     async def iter_bytes(self) -> AsyncIterator[bytes]:
-        """The body's parts as they come, as they are: no Content-Encoding is undone.
+        """Yield the body's parts as they arrive, without decoding their Content-Encoding.
 
         Each part that is taken lets the server send as much more, so a body of any length needs no
         more memory than `ClientLimits.stream_window`. Whoever stops before the end closes the
@@ -113,12 +113,12 @@ class Response:
             raise
 
     async def read(self) -> bytes:
-        """The whole body, or what of it `iter_bytes()` has not given yet; the same each time.
+        """Return the whole body, or the rest that `iter_bytes()` has not yielded; always the same.
 
         Raises:
             RequestFailed: The rest will not come, or the response is closed.
-            TimedOut: Nothing came for the request's time-out.
-            LocalProtocolError: Somebody else is reading it.
+            TimedOut: Nothing came within the request's timeout.
+            LocalProtocolError: Another task is reading it.
         """
         if self._content is None:
             if self._is_reading:
@@ -152,7 +152,7 @@ class Response:
         """`content` as JSON (RFC 8259).
 
         Raises:
-            ValueError: It is none.
+            ValueError: The content is not JSON.
         """
         return json.loads(self.content)
 
@@ -174,17 +174,18 @@ class Response:
 
 
 class Pushes:
-    """What was promised on one stream, for `async for`; each loop begins with the first.
+    """The pushes promised on one stream, for `async for`; each loop begins with the first.
 
-    It ends when no more can come: when the response has ended or failed, or where push is off. A
-    body that nobody reads does not end, so read it before, or at the same time. The last
+    The loop ends when no more can come: when the response has ended or failed, or if push is off.
+        An
+    unread body does not end, so read it before, or at the same time. The last
     `ClientLimits.max_pushes` are remembered.
 
     Raises:
-        TimedOut: Nothing moved for the request's time-out.
+        TimedOut: Nothing moved within the request's timeout.
     """
 
-    def __init__(self, exchange: Exchange, timeout: float | None) -> None:
+    def __init__(self, exchange: ResponseStream, timeout: float | None) -> None:
         self._exchange = exchange
         self._timeout = timeout
 
@@ -204,10 +205,10 @@ class Pushes:
 
 
 class Push:
-    """One promise.
+    """One promised response.
 
     Attributes:
-        request: What the server answers without having been asked.
+        request: The request that the server answers unasked.
     """
 
     def __init__(self, promise: Promise, timeout: float | None) -> None:
@@ -224,12 +225,12 @@ class Push:
         return self._promise.stream_id
 
     async def response(self) -> Response:
-        """The response, once its header section is here; it is yours, and answers nobody else.
+        """Return the response once its header section is here; no other request gets it then.
 
         Raises:
-            RequestFailed: The server reset it, it answered another request, or there was no room
-                for it.
-            TimedOut: Nothing moved for the parent's time-out.
+            RequestFailed: The server reset it, it was used for another request, or it was dropped
+                for lack of room.
+            TimedOut: Nothing moved within the parent's timeout.
         """
         exchange = self._promise.take()
         if exchange is None:

@@ -1,8 +1,8 @@
-"""How many streams may be open at once on one connection (RFC 9113, 5.1.2).
+"""Count the streams that may be open at once on one connection (RFC 9113, 5.1.2).
 
-The engine would hold back what is above the server's limit, too; but what waits here has not been
-sent, so it can go to another connection, and its time-out counts from what moves on this one. Used
-by `client.connection`.
+The engine would hold back streams above the server's limit, too; but a request that waits here has
+not been sent, so it can go to another connection, and its timeout counts from the last progress on
+this one. Used by `client.connection`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Slots:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def limit_to(self, limit: int) -> None:
-        """The server allows so many; what is open stays open."""
+        """Set the server's limit; open streams stay open."""
         self._limit = limit
         while self._taken < limit and self._wake():
             self._taken += 1
@@ -66,12 +66,12 @@ class Slots:
             raise
 
     def give_back(self) -> None:
-        """A stream has closed: its place goes to whoever waits longest."""
+        """Free the place of a closed stream for the longest waiting request."""
         if self._taken > self._limit or not self._wake():
             self._taken -= 1
 
     def close(self, error: RequestFailed) -> None:
-        """The connection takes no new requests."""
+        """Refuse new requests."""
         waiting, self._waiting = self._waiting, deque()
         for place in waiting:
             if not place.done():

@@ -1,8 +1,8 @@
-"""The streams of one connection, and what becomes of them as events come.
+"""The streams of one connection, and their events.
 
-Each open stream is an `Exchange`, into which is written what the server sends; what nobody reads is
-given back to the server at once. Used by `client.connection`, one for each connection, which tells
-it of events and of the time.
+Each open stream is an `ResponseStream` that collects the server's frames; the window of unread and
+unwanted bytes is returned to the server at once. Used by `client.connection`, one for each
+connection, which passes on events and the time.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections import deque
 
 from headstart.client import failures
 from headstart.client.errors import RequestFailed
-from headstart.client.exchange import Exchange, Owner, StreamInfo
 from headstart.client.pushed import PushedResponses
+from headstart.client.response_stream import Owner, ResponseStream, StreamInfo
 from headstart.client.slots import Slots
 from headstart.client.uploads import Uploads
 from headstart.wire.client import ClientConnection
@@ -51,7 +51,7 @@ class Streams:
         self._pushed = pushed
         self._has_answered = False
         """A response came, to whatever request."""
-        self._open: dict[int, Exchange] = {}
+        self._open: dict[int, ResponseStream] = {}
         self._closed: deque[StreamInfo] = deque(maxlen=_CLOSED_KEPT)
 
     def __len__(self) -> int:
@@ -65,21 +65,21 @@ class Streams:
             infos += [info for info in self._closed if info.id not in shown]
         return sorted(infos, key=lambda info: info.id)
 
-    def opened(self, exchange: Exchange) -> None:
-        """A request was made."""
+    def opened(self, exchange: ResponseStream) -> None:
+        """Add the stream of a request."""
         exchange.reuses = self._has_answered
         self._open[exchange.stream_id] = exchange
 
     # What comes from the server; `now` is of the event loop's clock.
 
     def promised(self, promise: PromiseReceived, now: float) -> None:
-        """A response was promised: its stream is reserved."""
+        """Reserve the stream of a promised response."""
         parent = self._open.get(promise.stream_id)
         exchange = self._pushed.promised(promise, parent, now)
         self._open[exchange.stream_id] = exchange
 
     def informed(self, event: InformationalResponseReceived, now: float) -> None:
-        """A 1xx response came."""
+        """Pass on an informational response."""
         exchange = self._open.get(event.stream_id)
         if exchange is None:
             return
@@ -90,7 +90,7 @@ class Streams:
             exchange.fail(error, now)
 
     def responded(self, event: ResponseReceived, now: float) -> None:
-        """The header section of the final response came."""
+        """Pass on the header section of the final response."""
         stream_id = event.stream_id
         exchange = self._open.get(stream_id)
         if exchange is None:
@@ -102,7 +102,7 @@ class Streams:
             self._ended(exchange, now)
 
     def received(self, event: DataReceived, now: float) -> None:
-        """A part of a body came."""
+        """Pass on a part of a body."""
         exchange = self._open.get(event.stream_id)
         if exchange is None or exchange.abandoned:
             # What nobody reads must not shrink the connection's window for good.
@@ -115,18 +115,19 @@ class Streams:
             self._pushed.grew(exchange, len(event.data))
 
     def trailed(self, event: TrailersReceived, now: float) -> None:
-        """The fields behind a body came."""
+        """Pass on the trailers."""
         exchange = self._open.get(event.stream_id)
         if exchange is not None:
             exchange.trailers = list(event.headers)
             self._ended(exchange, now)
 
-    def _ended(self, exchange: Exchange, now: float) -> None:
+    def _ended(self, exchange: ResponseStream, now: float) -> None:
         exchange.end(now)
+        self._uploads.answered(exchange)
         self._pushed.store.completed(exchange.stream_id)
 
     def reset(self, stream_id: int, error_code: int, now: float) -> None:
-        """The server ended a stream before its time."""
+        """Fail a stream that the server reset."""
         exchange = self._open.get(stream_id)
         if exchange is None:
             return
@@ -146,12 +147,14 @@ class Streams:
         self._uploads.closed(exchange)
         if not exchange.ended:
             begun = exchange.status is not None
-            exchange.fail(failures.stream_closed(error_code, problem, begun=begun), now)
+            goaway = self._wire.peers_goaway
+            error = failures.stream_closed(error_code, problem, goaway=goaway, begun=begun)
+            exchange.fail(error, now)
             self._pushed.take(stream_id)
         self._closed.append(exchange.info())
 
     def refused_above(self, last_stream_id: int, now: float) -> None:
-        """A GOAWAY left out the requests above a stream (RFC 9113, 6.8)."""
+        """Fail the requests above the last stream of a GOAWAY (RFC 9113, 6.8)."""
         # The engine tells of those on the wire by itself, but of those that it holds back for
         # MAX_CONCURRENT_STREAMS only when another stream ends.
         for stream_id in [stream_id for stream_id in self._open if stream_id % 2]:
@@ -159,7 +162,7 @@ class Streams:
                 self.closed(stream_id, ErrorCode.REFUSED_STREAM, now)
 
     def lost(self, why: str, by_server: bool, now: float) -> None:
-        """The connection is over: all that is open fails at once.
+        """Fail all open streams: the connection is closed.
 
         Args:
             by_server: Without a mistake of either side: the server, or the network, left.

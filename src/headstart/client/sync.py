@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import os
+import sys
 import threading
+import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from headstart.client.client import Client
+from headstart.client.contents import Content
 from headstart.client.errors import RequestFailed
-from headstart.client.exchange import Informational, PromisedRequest
-from headstart.client.order import Options
+from headstart.client.prepared import Options
 from headstart.client.response import Push, Response
-from headstart.client.uploads import Content
+from headstart.client.response_stream import Informational, PromisedRequest, Times
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
 
@@ -29,9 +32,14 @@ T = TypeVar("T")
 
 
 class _Background:
-    """A thread with an event loop."""
+    """A thread with an event loop.
 
-    def __init__(self) -> None:
+    Args:
+        last: Makes the coroutine that runs there at the end.
+    """
+
+    def __init__(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._last = last
         # A signal handler may make a request in the midst of another one's beginning.
         self._lock = threading.RLock()
         self._process = 0
@@ -41,12 +49,12 @@ class _Background:
         self._is_closed = False
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do it there, and wait for what comes of it.
+        """Run a coroutine on the thread, and return its result.
 
         Raises:
             RequestFailed: The client was closed meanwhile.
-            LocalProtocolError: It cannot be done there: the client is closed, or waits for whoever
-                asks, or was made by another process.
+            LocalProtocolError: It cannot run: the client is closed, the caller is on its thread, or
+                another process made it.
         """
         try:
             doing = self._begin(work)
@@ -72,7 +80,7 @@ class _Background:
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _require_usable(self) -> None:
-        """See that somebody is there who does what we would wait for."""
+        """Raise an error if the thread cannot run coroutines."""
         if self._process not in (0, os.getpid()):
             raise LocalProtocolError(
                 "the client belongs to the process that this one was forked from",
@@ -88,17 +96,17 @@ class _Background:
         self._process = os.getpid()
         self._loop = _new_loop()
         self._thread = threading.Thread(
-            target=self._loop.run_forever, name="headstart-client", daemon=True
+            target=_run, args=(self._loop,), name="headstart-client", daemon=True
         )
         self._thread.start()
 
-    def stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """End the thread after this; nothing can be done there any more.
+    def stop(self) -> None:
+        """End the thread.
 
-        In a fork nothing happens: there is no thread, and the connections are not its own.
+        In a forked child nothing happens: it has no thread, and the connections are its parent's.
 
         Raises:
-            LocalProtocolError: It is the thread itself that asks.
+            LocalProtocolError: Called on the thread itself.
         """
         if self._process not in (0, os.getpid()):
             return
@@ -107,10 +115,26 @@ class _Background:
             loop, thread = self._loop, self._thread
             self._loop, self._is_closed = None, True
         if loop is not None and thread is not None:
-            asyncio.run_coroutine_threadsafe(_end(last), loop).result()
+            asyncio.run_coroutine_threadsafe(_end(self._last), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
-            loop.close()
+
+    def __del__(self) -> None:
+        """Close an unused client; this must not wait, and may run on any thread."""
+        loop = self._loop
+        if loop is None or self._process != os.getpid() or sys.is_finalizing():
+            return
+        warnings.warn("a SyncClient was not closed", ResourceWarning, stacklevel=2, source=self)
+        ending = asyncio.run_coroutine_threadsafe(_end(self._last), loop)
+        ending.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run the loop on its thread until it is stopped."""
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
 
 
 async def _end(last: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -136,8 +160,8 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 def _as_for(
     _: Callable[P, Client],
 ) -> Callable[[Callable[..., None]], Callable[Concatenate[SyncClient, P], None]]:
-    """The arguments of `Client`, declared there."""
-    return lambda initialize: initialize
+    """Return the arguments as `Client` declares them."""
+    return lambda initialize: functools.update_wrapper(initialize, Client.__init__)
 
 
 class SyncClient:
@@ -146,12 +170,19 @@ class SyncClient:
     Takes the arguments of `Client`, and has its methods. Parts of content are asked for, and
     `informed` is called, on the background thread; they cannot ask the same client. Nor can a
     process that was forked after the first request.
+
+    A client that is forgotten without `close()` is a ResourceWarning.
     """
 
     @_as_for(Client)
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._client = Client(*arguments, **options)
-        self._background = _Background()
+        self._background = _Background(self._client.aclose)
+
+    @property
+    def refused_promises(self) -> dict[str, int]:
+        """See `Client.refused_promises`."""
+        return self._client.refused_promises
 
     def __enter__(self) -> SyncClient:
         return self
@@ -166,7 +197,7 @@ class SyncClient:
 
     def close(self) -> None:
         """Close all connections; requests under way, in other threads, fail."""
-        self._background.stop(self._client.aclose)
+        self._background.stop()
 
     def get(self, url: str, **options: Unpack[Options]) -> SyncResponse:
         """GET; see `request`."""
@@ -232,6 +263,11 @@ class SyncResponse:
         return repr(self._response)
 
     @property
+    def times(self) -> Times:
+        """See `Response.times`."""
+        return self._response.times
+
+    @property
     def informational(self) -> list[Informational]:
         """See `Response.informational`."""
         return self._response.informational
@@ -259,6 +295,21 @@ class SyncResponse:
         """See `Response.header`."""
         return self._response.header(name, default)
 
+    def close(self) -> None:
+        """See `Response.aclose`."""
+        self._background.run(self._response.aclose())
+
+    def __enter__(self) -> SyncResponse:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
     def read(self) -> bytes:
         """See `Response.read`."""
         return self._background.run(self._response.read())
@@ -275,7 +326,7 @@ class SyncResponse:
 
 
 def _each(items: AsyncIterator[T], background: _Background) -> Iterator[T]:
-    """What comes there, one by one here."""
+    """Yield the items of an asynchronous iterator, one by one."""
     while True:
         try:
             yield background.run(_next(items))

@@ -48,7 +48,7 @@ HARMLESS = FirstRequest("OPTIONS", "/", [], is_wanted=False)
 def upgrade_request(
     method: str, authority: bytes, target: str, headers: Fields, settings: bytes
 ) -> bytes:
-    """The bytes that ask.
+    """Return the bytes of the upgrade request.
 
     Args:
         headers: Names in lower case, without `host`.
@@ -70,12 +70,12 @@ def upgrade_request(
 
 
 class Upgrading(asyncio.Protocol):
-    """Holds the socket until the server has answered.
+    """Holds the socket until the server has responded to the upgrade request.
 
     Args:
         request: See `upgrade_request`.
-        successor: Gets the socket, and tells its tap what was said before.
-        refuse: Told why the successor will not get it.
+        successor: Gets the socket, and passes the bytes so far to its tap.
+        refuse: Called with the reason if the upgrade fails.
     """
 
     def __init__(
@@ -94,14 +94,14 @@ class Upgrading(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is there."""
+        """Send the upgrade request."""
         # uvloop's transports have the methods of asyncio's, and another base.
         self._transport = cast(asyncio.Transport, transport)
         self._successor.tell(Direction.SENT, self._request)
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """The server answers."""
+        """Parse the server's response."""
         self._size += len(data)
         try:
             self._parser.feed_data(data)
@@ -117,13 +117,13 @@ class Upgrading(asyncio.Protocol):
                 self._give_up(0)
 
     def on_headers_complete(self) -> None:
-        """Called by the parser."""
+        """Finish the upgrade; called by the parser."""
         status = self._parser.get_status_code()
         if status >= 200:
             self._give_up(status)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The server closed it instead."""
+        """Fail the upgrade: the server closed the connection."""
         self._successor.connection_lost(error)
 
     def _switch(self, rest: bytes) -> None:

@@ -1,31 +1,27 @@
-"""The bodies of requests, sent as the server takes them.
+"""Send the bodies of requests as fast as the server takes them.
 
-`Uploads` reads what the caller gives, keeps a bounded part of it in the engine, and goes on when
-the connection has written some of that. Used by `client.connection`, one for each connection.
+`Uploads` reads the caller's content, keeps a bounded part of it in the engine, and goes on when the
+connection has written some of that. Used by `client.connection`, one for each connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
 from typing import TypeAlias
 
-from headstart.client.exchange import Exchange
+from headstart.client.contents import PIECE, Content, pieces
+from headstart.client.response_stream import ResponseStream
 from headstart.config import ClientLimits
-from headstart.errors import LocalProtocolError, StreamGone
+from headstart.errors import StreamGone
 from headstart.wire.client import ClientConnection
 from headstart.wire.connection import ErrorCode
 
-Octets: TypeAlias = bytes | bytearray | memoryview
-Parts: TypeAlias = Iterable[Octets] | AsyncIterable[Octets]
-Content: TypeAlias = Octets | Parts | None
-"""Bytes, or parts as they become available; a file in binary mode is an iterable of parts."""
 Trailers: TypeAlias = (
     Sequence[tuple[bytes, bytes]] | Callable[[], Iterable[tuple[bytes, bytes]]] | None
 )
 """Fields behind the content, or what is asked for them once the content is sent."""
-
-_PIECE = 64 * 1024
 
 
 class Uploads:
@@ -41,19 +37,19 @@ class Uploads:
         self._wire = wire
         self._limits = limits
         self._flush = flush
-        self._sending: dict[int, Exchange] = {}
+        self._sending: dict[int, ResponseStream] = {}
         """Streams whose request's body has not been written yet."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __contains__(self, stream_id: int) -> bool:
         return stream_id in self._sending
 
-    def begin(self, exchange: Exchange, content: Content, trailers: Trailers = None) -> None:
+    def begin(self, exchange: ResponseStream, content: Content, trailers: Trailers = None) -> None:
         """Send a body on a stream that was just opened."""
         if content is None and not trailers:
             return
         self._sending[exchange.stream_id] = exchange
-        if isinstance(content, bytes) and len(content) <= _PIECE and not trailers:
+        if isinstance(content, bytes) and len(content) <= PIECE and not trailers:
             self._wire.send_data(exchange.stream_id, content, True)
             return
         exchange.sent_all = False
@@ -64,12 +60,31 @@ class Uploads:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def stop(self, exchange: Exchange) -> None:
+    def stop(self, exchange: ResponseStream) -> None:
         """Send no more of it."""
         if exchange.upload is not None:
             exchange.upload.cancel()
 
-    def closed(self, exchange: Exchange) -> None:
+    def answered(self, exchange: ResponseStream) -> None:
+        """End an upload whose response is complete, as nobody needs the rest.
+
+        A server that does not read the rest would never make room for it, and one that reads it
+        has answered already (RFC 9113, 8.1). Go's client does the same.
+        """
+        if exchange.stream_id not in self._sending or exchange.parent:
+            return
+        exchange.answered_early = True
+        if exchange.sent_all:
+            self._flush()  # `written` looks at what is left then
+        else:
+            self._break_off(exchange)
+
+    def _break_off(self, exchange: ResponseStream) -> None:
+        self._wire.reset(exchange.stream_id, ErrorCode.NO_ERROR)
+        self.stop(exchange)
+        self._flush()
+
+    def closed(self, exchange: ResponseStream) -> None:
         """Its stream is."""
         self._sending.pop(exchange.stream_id, None)
         self.stop(exchange)
@@ -88,18 +103,15 @@ class Uploads:
                 exchange.room.set()
             if exchange.sent_all and not queued:
                 del self._sending[exchange.stream_id]
+            elif exchange.answered_early and not self._wire.wants_output:
+                self._break_off(exchange)  # only the window holds it back
 
-    async def _send(
-        self,
-        exchange: Exchange,
-        content: Octets | Parts,
-        trailers: Trailers,
-    ) -> None:
+    async def _send(self, exchange: ResponseStream, content: Content, trailers: Trailers) -> None:
         """Send a body piece by piece; belongs to the exchange, which cancels it."""
         try:
-            parts = _parts(content)
-            while (part := await _next(parts, exchange)) is not None:
-                await self._send_part(exchange, part)
+            async with aclosing(pieces(b"" if content is None else content)) as parts:
+                while (part := await _next(parts, exchange)) is not None:
+                    await self._send_part(exchange, part)
             if trailers:
                 fields = trailers() if callable(trailers) else trailers
                 self._wire.send_trailers(exchange.stream_id, fields)
@@ -115,47 +127,20 @@ class Uploads:
             self._flush()
             exchange.fail(error, asyncio.get_running_loop().time())
 
-    async def _send_part(self, exchange: Exchange, part: bytes) -> None:
+    async def _send_part(self, exchange: ResponseStream, part: bytes) -> None:
         assert exchange.room is not None
-        for start in range(0, len(part), _PIECE):
+        for start in range(0, len(part), PIECE):
             while self._wire.queued_on(exchange.stream_id) >= self._limits.max_queued_upload:
                 exchange.room.clear()
                 await exchange.room.wait()
-            self._wire.send_data(exchange.stream_id, part[start : start + _PIECE], False)
+            self._wire.send_data(exchange.stream_id, part[start : start + PIECE], False)
             self._flush()
 
 
-async def _next(parts: AsyncIterator[bytes], exchange: Exchange) -> bytes | None:
-    """What the caller gives next; it may take its time, the server waits for it, too."""
+async def _next(parts: AsyncIterator[bytes], exchange: ResponseStream) -> bytes | None:
+    """Return the caller's next part; the caller may take its time."""
     exchange.paused = True
     part = await anext(parts, None)
     exchange.paused = False
     exchange.progress = asyncio.get_running_loop().time()
     return part
-
-
-async def _parts(content: Octets | Parts) -> AsyncIterator[bytes]:
-    if isinstance(content, Octets):
-        yield _octets(content)
-    elif isinstance(content, AsyncIterable):
-        async for part in content:
-            yield _octets(part)
-    else:
-        for part in content:
-            yield _octets(part)
-
-
-def _octets(part: object) -> bytes:
-    """A part that does not change any more.
-
-    Raises:
-        LocalProtocolError: It is none.
-    """
-    if isinstance(part, bytes):
-        return part
-    if isinstance(part, Octets):
-        return bytes(part)
-    raise LocalProtocolError(
-        f"a part of the content is {type(part).__name__}, not bytes",
-        hint="Encode text, and leave out what is None.",
-    )

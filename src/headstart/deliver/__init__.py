@@ -1,13 +1,15 @@
-"""What is sent ahead, and what became of it.
+"""Choose the assets to send ahead, and record the result of each push and hint.
 
     outcome.py  pushes and hints as the application and the server see them
-    push.py     PushBuilder: an application says what to push
-    hint.py     an application says what to hint
-    decide.py   push, hint, link or nothing for what was learned, each with its reason
-    request.py  what a page's request says of its client
-    seen.py     what this client has already: its connection, our cookie
-    digest.py   what it says itself that it has: Cache-Digest
+    push.py     PushBuilder: pushes that an application asks for
+    hint.py     hints that an application asks for
+    decide.py   push, hint, link or nothing for each learned asset, with its reason
+    request.py  the client's capabilities, read from a page's request
+    policy.py   the effect of the page's Content-Security-Policy on preloads
+    own_links.py  the preloads in the application's own Link headers
+    seen.py     the assets that a client has, from its connection and our cookie
+    digest.py   the assets that a client says it has: Cache-Digest
 
-Pure but for `await send(...)`: it speaks ASGI messages and knows no server. Imported by `server`,
+Pure but for `await send(...)`: it sends ASGI messages and knows no server. Imported by `server`,
 by the middleware and by applications.
 """

@@ -1,4 +1,4 @@
-"""The ASGI that pushes and hints speak: types, and what a request offers.
+"""ASGI types for pushes and hints, and the extensions that a request offers.
 
 Changes nothing. Read by `push`, `hint` and `request`, and by the middleware.
 """
@@ -18,7 +18,7 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
 
 
 class RequestLike(Protocol):
-    """Starlette's and FastAPI's `Request`, and what looks like it."""
+    """A `Request` of Starlette or FastAPI, or an object with the same attributes."""
 
     @property
     def scope(self) -> MutableMapping[str, Any]:
@@ -26,7 +26,7 @@ class RequestLike(Protocol):
 
 
 def send_channel(request: RequestLike) -> Send:
-    """The `send` that the request was made with.
+    """Return the `send` that the request was made with.
 
     Starlette keeps it under a private name and has no public one; its own
     `Request.send_push_promise` reads it there too.
@@ -44,10 +44,10 @@ def send_channel(request: RequestLike) -> Send:
 
 
 def offers(scope: Mapping[str, Any], extension: str) -> bool:
-    """Whether the server says that the extension will work for this request."""
+    """Return true if the server offers the extension for this request."""
     return extension in (scope.get("extensions") or {})
 
 
 def header(scope: Mapping[str, Any], name: bytes) -> bytes | None:
-    """The first value of a request's field."""
+    """Return the first value of a request header."""
     return next((value for key, value in scope["headers"] if key == name), None)

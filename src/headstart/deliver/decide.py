@@ -1,73 +1,59 @@
 """Push, hint, link or nothing: for each candidate of a page, for this client, with the reason.
 
-Reads what the learner expects (`Candidate`), what the request says (`request.PageRequest`) and
-what the client has (`seen.Seen`); changes none of them. Pure and without a clock, so the same input
-gives the same decisions. Called by the middleware once a page, before the application runs.
+Reads the learner's candidates (`Candidate`), the request (`request.PageRequest`) and the client's
+assets (`seen.Seen`); changes none of them. Pure and without a clock, so equal input gives equal
+decisions. Called by the middleware once per page, before the application runs.
 
 1. Some views get nothing at all: `view_refusal`.
-2. The others get one way for all of their candidates: `choose_way`.
-3. What blocks rendering goes first: `delivery_order`.
+2. The others get one way for their candidates: `choose_way`.
+3. Assets that block rendering go first: `delivery_order`.
 4. Each candidate then has to be worth it, to be missing at the client, and to fit the budget.
+5. A 103 names only assets that stay fresh until the page asks for them. Chromium would fetch others
+   twice, once for the 103 and once for the page. It fetches them once if the page's own response
+   names them, so a view that gets a 103 gets Link fields for these.
 
-After sending, the middleware tells `seen.Memory`, and asks `had` what the cookie may list.
+After sending, the middleware tells `seen.Memory`, and asks `had` for the content of the cookie.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Protocol, TypeAlias, TypeVar, assert_never, cast, get_args
+from typing import Protocol, TypeAlias, TypeVar, assert_never, get_args
 
 from headstart.config import DeliverOptions
+from headstart.deliver.preload import Asset, Named, link_value, needs_response
 from headstart.deliver.request import PageRequest
 from headstart.deliver.seen import Seen
 from headstart.reasons import Refusal
-from headstart.wire.links import As, CrossOrigin, Link, LinkError
+from headstart.wire.links import As
 
 PAGE_URGENCY = 3
 """Of a request that names none (RFC 9218, 4.1)."""
 _LOWEST_URGENCY = 7
+# Browsers ask for icons when all else is there, and warn of a preload that the page does not use.
+_ICON = re.compile(
+    r"favicon|apple-(touch-)?icon|android-(chrome|icon)-|ms(tile|-icon)-|safari-pinned-tab"
+    r"|(maskable|pwa|app)?[-_]?icons?[-_]?[0-9]+|[^/]*\.ico$",
+    re.IGNORECASE,
+)
 # What the page cannot be drawn without comes first. A font is asked for last of these, by the style
 # sheet, and so wins most.
 _RANKS = {"style": 0, "font": 1, "script": 2, "image": 3, "fetch": 4}
 _OTHER_RANK = 5
 _BLOCKING = frozenset({"style", "font", "script"})
+# A server that speaks these mostly stands behind a proxy, and that has little room for fields.
+_BEHIND_PROXIES = frozenset({"1.0", "1.1"})
+_PROXY_BUFFER = 4096  # nginx: proxy_buffer_size, one page of memory
+_SERVERS_FIELDS = 256  # the status line, Date, Server, Transfer-Encoding
+_FIELD_OVERHEAD = len(": \r\n")
+LINK_OVERHEAD = len("link") + _FIELD_OVERHEAD
+"""Bytes that a Link field takes beside its value."""
 _UNKNOWN_SIZE = 16 * 1024  # what a budget of 256 KiB would give each of sixteen assets
 _KINDS = frozenset(kind for kind in get_args(As) if kind)
-
-
-class Asset(Protocol):
-    """What is known of something that a page may need."""
-
-    @property
-    def target(self) -> str:
-        """Path and query, on the page's origin."""
-
-    @property
-    def kind(self) -> str:
-        """What it is used as, in the words of `as`: style, font, script, image, fetch; or ""."""
-
-    @property
-    def media_type(self) -> str:
-        """Its media type without parameters, or ""."""
-
-    @property
-    def cors(self) -> bool:
-        """Whether the page fetches it in CORS mode, so that its link needs `crossorigin`."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of its body, 0 where not known."""
-
-    @property
-    def lifetime(self) -> float | None:
-        """Seconds that it stays fresh; None where its Cache-Control does not say."""
-
-    @property
-    def verified(self) -> bool:
-        """Whether its cache fields were seen at all; an access log shows none."""
 
 
 class Candidate(Protocol):
@@ -75,7 +61,7 @@ class Candidate(Protocol):
 
     @property
     def asset(self) -> Asset:
-        """Which."""
+        """Return the candidate's asset."""
 
     @property
     def target(self) -> str:
@@ -88,6 +74,10 @@ class Candidate(Protocol):
     @property
     def why(self) -> str:
         """Why the learner expects it, in a word."""
+
+    @property
+    def named(self) -> Named | None:
+        """How the page's own HTML names it; None if it does not."""
 
 
 AnyCandidate = TypeVar("AnyCandidate", bound=Candidate)
@@ -109,13 +99,13 @@ class Way(StrEnum):
 
 @dataclass(slots=True)
 class Decision:
-    """What is done for one candidate. Not frozen, which would double the cost of making it; made
+    """The decision on one candidate. Not frozen, which would double the cost of making it; made
     with all of its fields, which newer Pythons do faster.
 
     Attributes:
         candidate: As the learner gave it.
         way: How it is sent.
-        refusal: Why it is not sent, or not in a better way: why a hint is no push, why a link is
+        refusal: Why it is not sent, or not in a better way: why a hint is not a push, why a link is
             neither. None for a push.
         urgency: Of a push (RFC 9218, 4.1), below its page's own; 0 for the other ways.
     """
@@ -130,22 +120,34 @@ class Decision:
         """In a word, for the log and the table: the refusal, or why the learner expects it."""
         return self.candidate.why if self.refusal is None else self.refusal.value
 
-    def link(self) -> bytes:
-        """The candidate as a value of the Link field, b"" where it cannot be one."""
-        return link_value(self.candidate.asset)
+    def link(self, nonce: str = "") -> bytes:
+        """Return the candidate as a value of the Link field, b"" where it cannot be one.
+
+        Args:
+            nonce: Of the page's Content-Security-Policy, for its own response.
+        """
+        candidate = self.candidate
+        early = self.way is Way.HINT
+        return link_value(candidate.asset, candidate.named, early=early, nonce=nonce)
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the learner knows of this view of the page, beside its candidates.
+    """The learner's knowledge of this view of the page, beside its candidates.
 
     Attributes:
         think_time: Seconds that the application usually takes to answer; None where not known.
         control: This view gets nothing, for comparison.
         loads_assets: This client has been seen to ask for assets, or has not been seen yet.
-        revisit: Seconds after which the page is usually looked at again; 0 where not known. What
-            does not stay fresh so long would be sent each time.
+        revisit: Seconds after which the page is usually looked at again; 0 where not known. A 103
+            names only assets that stay fresh so long.
         urgency: Of the page's own response.
+        guarded: Kinds that the page's Content-Security-Policy lets nothing load without its nonce,
+            as far as earlier responses showed.
+        fetching: How likely this client is to fetch assets at all, as those like it did.
+        lacking: How likely it lacks the candidates; a browser that returns has a cache.
+        again: The candidates that it was seen to have, and how likely it asks for each again.
+        proven: It, or a client like it, was seen to fetch assets.
     """
 
     think_time: float | None = None
@@ -153,6 +155,11 @@ class Expected:
     loads_assets: bool = True
     revisit: float = 0.0
     urgency: int = PAGE_URGENCY
+    guarded: frozenset[str] = frozenset()
+    fetching: float = 1.0
+    lacking: float = 1.0
+    again: Mapping[str, float] = field(default_factory=dict)
+    proven: bool = True
 
 
 NOTHING_EXPECTED = Expected()
@@ -165,9 +172,9 @@ def decide(
     options: DeliverOptions,
     expected: Expected = NOTHING_EXPECTED,
 ) -> list[Decision]:
-    """One decision for each candidate, in the order in which they are to be sent.
+    """Return one decision for each candidate, in the order in which they are to be sent.
 
-    All those that are sent are sent the same way.
+    All that are pushed, and none else, or some in a 103 and some in the page's own response.
     """
     ordered = delivery_order(candidates)
     refusal = view_refusal(request, expected)
@@ -175,14 +182,22 @@ def decide(
         return _refuse_all(ordered, refusal)
     way, compromise = choose_way(request, options, expected)
     match way:
+        case Way.PUSH if expected.fetching < options.min_push_fetching:
+            return _refuse_all(ordered, Refusal.NO_SUBRESOURCES)
         case Way.PUSH:
             size = _push_bytes(options, expected.think_time)
-            decisions = _judge_each(ordered, way, None, size, seen, options, expected)
+            budget = _Budget(way, size, options.max_assets, 0)
+            decisions = _judge_each(request, ordered, way, None, budget, seen, options, expected)
+            if not expected.proven:
+                _leave_one_out(decisions)
             _set_urgencies(decisions, expected.urgency)
             return decisions
         case Way.HINT | Way.LINK:
-            size = options.max_hint_bytes
-            return _judge_each(ordered, way, compromise, size, seen, options, expected)
+            links = options.max_link_size
+            if request.http_version in _BEHIND_PROXIES:
+                links = min(links, options.max_link_size_http1)
+            budget = _Budget(way, options.max_hint_bytes, options.max_assets, links)
+            return _judge_each(request, ordered, way, compromise, budget, seen, options, expected)
         case Way.NOTHING:
             return _refuse_all(ordered, compromise)
         case _:
@@ -190,36 +205,79 @@ def decide(
 
 
 def _judge_each(
+    request: PageRequest,
     ordered: list[Candidate],
     way: Way,
     compromise: Refusal | None,
-    size: int,
+    budget: _Budget,
     seen: Seen,
     options: DeliverOptions,
     expected: Expected,
 ) -> list[Decision]:
-    """Each candidate by itself, in order, as long as `size` bytes last."""
+    """Judge each candidate by itself, in order, as long as the budget lasts."""
     nothing = Way.NOTHING
-    take = _Budget(way, size, options).take
-    min_probability = options.min_probability
-    min_lifetime = max(options.min_lifetime, expected.revisit)
+    later = Way.LINK if options.links else nothing
+    take = budget.take
+    min_probability, min_again = options.min_probability, options.min_again
+    # A hint of what the client has costs a line of a header, a push its bytes.
+    chance = expected.lacking if way is Way.PUSH else 1.0
+    again = expected.again
+    guarded = frozenset[str]() if request.ignores_nonce else expected.guarded
     decisions = []
     why_seen = seen.why_each([candidate.asset.target for candidate in ordered])
     for candidate, known in zip(ordered, why_seen, strict=True):
         asset = candidate.asset
-        lifetime = asset.lifetime
         # Written so that a NaN is refused.
-        if not candidate.probability >= min_probability:
-            refusal: Refusal | None = Refusal.IMPROBABLE
-        elif lifetime is not None and not lifetime >= min_lifetime:
-            refusal = Refusal.NOT_FRESH
+        if asset.target in again:
+            probability = candidate.probability * again[asset.target]
+            enough = probability >= (min_probability if way is Way.PUSH else min_again)
         else:
-            refusal = known or take(asset)
+            enough = candidate.probability * chance >= min_probability
+        if not enough:
+            refusal: Refusal | None = Refusal.IMPROBABLE
+        elif is_icon(asset.target):
+            refusal = Refusal.ICON
+        else:
+            refusal = known
+        why_late = None
+        if way is Way.HINT:
+            why_late = _too_early(candidate, options, expected, guarded)
+        if why_late is not None and later is nothing:
+            refusal = refusal or why_late
+        refusal = refusal or take(candidate)
         if refusal is not None:
             decisions.append(Decision(candidate, nothing, refusal, 0))
+        elif why_late is not None:
+            decisions.append(Decision(candidate, later, why_late, 0))
         else:
             decisions.append(Decision(candidate, way, compromise, 0))
     return decisions
+
+
+def _leave_one_out(decisions: Iterable[Decision]) -> None:
+    """Leave the last push out: a client that is pushed everything does not show if it fetches."""
+    pushes = [decision for decision in decisions if decision.way is Way.PUSH]
+    if len(pushes) > 1:
+        pushes[-1].way, pushes[-1].refusal = Way.NOTHING, Refusal.CONTROL_VIEW
+
+
+def _too_early(
+    candidate: Candidate, options: DeliverOptions, expected: Expected, guarded: frozenset[str]
+) -> Refusal | None:
+    """Return why an asset may not stand in a 103, None where it may."""
+    asset = candidate.asset
+    if asset.kind in guarded:
+        return Refusal.NEEDS_NONCE
+    if needs_response(candidate.named):
+        return Refusal.LINK_ONLY
+    if not asset.verified and candidate.named is not None:
+        return Refusal.UNVERIFIED
+    needed = max(options.min_lifetime, expected.revisit) + (expected.think_time or 0.0)
+    lifetime = asset.lifetime
+    # Written so that a NaN is refused.
+    if lifetime is None or not lifetime >= needed:
+        return Refusal.NOT_FRESH
+    return None
 
 
 def _refuse_all(ordered: list[Candidate], refusal: Refusal | None) -> list[Decision]:
@@ -228,7 +286,7 @@ def _refuse_all(ordered: list[Candidate], refusal: Refusal | None) -> list[Decis
 
 
 def view_refusal(request: PageRequest, expected: Expected) -> Refusal | None:
-    """Why this view gets nothing whatever its candidates are; None where it may."""
+    """Return the reason why this view gets nothing for any candidate; None if it may get some."""
     if request.pushed:
         return Refusal.PUSHED_PARENT
     if request.method != "GET":
@@ -237,13 +295,15 @@ def view_refusal(request: PageRequest, expected: Expected) -> Refusal | None:
         return Refusal.CONDITIONAL
     if not (request.loads_assets and expected.loads_assets):
         return Refusal.NO_SUBRESOURCES
+    if request.save_data:
+        return Refusal.SAVE_DATA
     if expected.control:
         return Refusal.CONTROL_VIEW
     return None
 
 
 def choose_way(request: PageRequest, options: DeliverOptions, expected: Expected) -> _Verdict:
-    """The best way that this client takes, and why it is none that is better."""
+    """Return the best way that this client supports, and the reason why it is not a better one."""
     if request.push_refusal is None:
         return Way.PUSH, None
     refusal = _hint_refusal(request, options, expected)
@@ -266,17 +326,26 @@ def _hint_refusal(
     return None
 
 
+@lru_cache(maxsize=2048)
+def is_icon(target: str) -> bool:
+    """Return whether a target is by its name an icon of the site, which no page shows."""
+    return _ICON.match(target.partition("?")[0].rpartition("/")[2]) is not None
+
+
 def delivery_order(candidates: Iterable[AnyCandidate]) -> list[AnyCandidate]:
-    """What blocks rendering first, the likelier first among its kind, then by URL and kind;
-    candidates that agree in all of these stay as they came.
+    """Sort candidates: assets that block rendering first, late ones last, likelier ones first
+    within a kind, then by URL and kind. Candidates that agree in all of these keep their order.
     """
     rank = _RANKS.get
+    named: Named | None
     # Sorting numbers and strings beside the candidates is faster than calling a key function.
     keyed = [
         (
-            rank((asset := candidate.asset).kind, _OTHER_RANK),
+            _OTHER_RANK
+            if (named := candidate.named) is not None and named.late
+            else rank(candidate.asset.kind, _OTHER_RANK),
             -candidate.probability,
-            asset.target,
+            (asset := candidate.asset).target,
             asset.kind,
             place,
             candidate,
@@ -288,8 +357,9 @@ def delivery_order(candidates: Iterable[AnyCandidate]) -> list[AnyCandidate]:
 
 
 def push_urgency(kind: str, page_urgency: int = PAGE_URGENCY) -> int:
-    """The urgency of a push: below its page's, and what blocks rendering above the rest
-    (RFC 9218, 4.1 and 10)."""
+    """Return the urgency of a push: below its page's, with assets that block rendering above the
+    others (RFC 9218, 4.1 and 10).
+    """
     step = 1 if kind in _BLOCKING else 2
     return min(page_urgency + step, _LOWEST_URGENCY)
 
@@ -302,19 +372,20 @@ def _set_urgencies(decisions: Iterable[Decision], page_urgency: int) -> None:
 
 
 class _Budget:
-    """What one page may still send."""
+    """The rest of one page's budget."""
 
     __slots__ = ("_assets", "_bytes", "_is_link", "_links", "_targets")
 
-    def __init__(self, way: Way, size: int, options: DeliverOptions) -> None:
-        self._assets = options.max_assets
+    def __init__(self, way: Way, size: int, assets: int, links: int) -> None:
+        self._assets = assets
         self._bytes = size
-        self._links = options.max_link_size
+        self._links = links
         self._is_link = way is not Way.PUSH
         self._targets: set[str] = set()
 
-    def take(self, asset: Asset) -> Refusal | None:
-        """Spend on it what it costs; or why it cannot be had, and then nothing is spent."""
+    def take(self, candidate: Candidate) -> Refusal | None:
+        """Take the asset's cost from the budget, or return the reason why it does not fit."""
+        asset = candidate.asset
         if not self._assets:
             return Refusal.OVER_BUDGET
         if asset.target in self._targets:
@@ -322,17 +393,15 @@ class _Budget:
         link_size = 0
         if self._is_link:
             # A browser fetches what it may not keep twice: for the link, and again for the page.
-            if not asset.verified:
+            if not asset.verified and candidate.named is None:
                 return Refusal.UNVERIFIED
             if asset.kind not in _KINDS:
                 return Refusal.NO_KIND
-            link_size = len(link_value(asset))
+            link_size = len(link_value(asset, candidate.named))
             if not link_size:
                 return Refusal.BAD_PATH
-            link_size += len(", ")
-        size = asset.size
-        if size <= 0:
-            size = _UNKNOWN_SIZE
+            link_size += LINK_OVERHEAD
+        size = bytes_of(candidate)
         if size > self._bytes or link_size > self._links:
             return Refusal.OVER_BUDGET
         self._targets.add(asset.target)
@@ -342,11 +411,17 @@ class _Budget:
         return None
 
 
+def bytes_of(candidate: Candidate) -> int:
+    """Return the bytes that a candidate takes from the budget."""
+    size = candidate.asset.size
+    return size if size > 0 else _UNKNOWN_SIZE
+
+
 def _push_bytes(options: DeliverOptions, think_time: float | None) -> int:
-    """Bytes that one page may push.
+    """Return the bytes that one page may push.
 
     A push that is under way when the page's own response begins has filled buffers that no urgency
-    can empty, so what is pushed should fit into the time that the application thinks.
+    can empty, so the pushes should fit into the application's think time.
     """
     if think_time is None:
         return options.max_push_bytes
@@ -354,32 +429,36 @@ def _push_bytes(options: DeliverOptions, think_time: float | None) -> int:
     return int(min(in_time, options.max_push_bytes))
 
 
-def link_value(asset: Asset) -> bytes:
-    """An asset as a preload link, b"" where it cannot be one."""
-    return _link_value(asset.target, asset.kind, asset.media_type, asset.cors)
+def link_room(
+    request: PageRequest, headers: Iterable[tuple[bytes, bytes]], options: DeliverOptions
+) -> int:
+    """Return how many bytes of Link fields the page's own response has room for.
 
+    Over HTTP/1.1, nginx in front answers 502 where all fields together are longer than its buffer,
+    4 KiB on most machines.
 
-@lru_cache(maxsize=2048)
-def _link_value(target: str, kind: str, media_type: str, cors: bool) -> bytes:
-    crossorigin: CrossOrigin | None = "anonymous" if cors else None
-    try:
-        link = Link(target, "preload", cast(As, str(kind)), crossorigin, media_type)
-    except LinkError:
-        return b""
-    return link.field_value()
+    Args:
+        headers: The response's own fields.
+    """
+    if request.http_version not in _BEHIND_PROXIES:
+        return options.max_link_size
+    own = sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in headers)
+    left = _PROXY_BUFFER - _SERVERS_FIELDS - own
+    return min(options.max_link_size, options.max_link_size_http1, left)
 
 
 def link_field(decisions: Sequence[Decision], way: Way) -> list[bytes]:
-    """The links of all that is sent one way, in order: `Way.HINT` for the 103, `Way.LINK` for the
-    page's own response."""
+    """Return the links of all assets sent one way, in order: `Way.HINT` for the 103, `Way.LINK` for
+    the page's own response.
+    """
     return [decision.link() for decision in decisions if decision.way is way]
 
 
 def had(decisions: Iterable[Decision], origin: str) -> list[tuple[str, float]]:
-    """What the client has, or will have with this page, for `seen.grown`: absolute URLs and
-    lifetimes in seconds.
+    """Return the assets that the client has or will have with this page, for `seen.grown`: absolute
+    URLs and lifetimes in seconds.
 
-    That a link in the page's own response is followed is less sure, so it waits for the request.
+    A client may not follow a link in the page's own response, so those wait for the request.
     """
     return [
         (origin + decision.candidate.asset.target, decision.candidate.asset.lifetime or 0.0)

@@ -1,13 +1,14 @@
-"""Cache digests: the Golomb-coded set in which a client says what it has already.
+"""Cache digests: the Golomb-coded set in which a client lists the responses that it has.
 
 The format is that of draft-ietf-httpbis-cache-digest-02 (expired; later drafts use another set): a
-SHA-256 of each URL, cut to as many bits as the set is large and sure, the sorted values written as
-differences. As a request field it is `Cache-Digest: AfdA; complete` (appendix A there). Pure: bytes
-in, sets out. Read by `seen` for the field and for our own cookie; written by clients and tests.
+SHA-256 of each URL, cut to as many bits as the set's size and certainty need, the sorted values
+written as differences. As a request header it is `Cache-Digest: AfdA; complete` (appendix A there).
+Pure: takes bytes, returns sets. Read by `seen` for the header and for our own cookie; written by
+clients and tests.
 
-A digest comes from a stranger, so it is bounded: a field longer than `MAX_FIELD`, or of more than
-`MAX_DIGESTS`, counts as if it had not been sent, and so does a digest of more than `MAX_KEYS`
-values. Reading a field takes time in proportion to its length, and never raises.
+A digest comes from a stranger, so it is bounded: a header longer than `MAX_FIELD`, or of more than
+`MAX_DIGESTS`, is ignored, and so is a digest of more than `MAX_KEYS` values. Reading a header takes
+time in proportion to its length, and never raises.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _ASCII = punctuation + " "
 
 
 class Flag(StrEnum):
-    """What a digest says of itself (section 2; appendix A). Compared without regard to case."""
+    """The flags of a digest (section 2; appendix A), in any case."""
 
     RESET = "reset"
     """Digests before this one are void."""
@@ -66,14 +67,15 @@ class Digest:
     values: frozenset[int]
 
     def has(self, key: int) -> bool:
-        """Whether a URL with this `key` is in it: never no for one that is, and about once in P
-        yes for one that is not."""
+        """Return true if a URL with this `key` is in the set, and about once in P for any other
+        URL.
+        """
         return key >> (KEY_BITS - self.bits) in self.values
 
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """What one request's `Cache-Digest` says.
+    """The content of one request's `Cache-Digest`.
 
     Attributes:
         plain: Digests of fresh responses by URL.
@@ -86,7 +88,7 @@ class Digests:
     complete: bool = False
 
     def has(self, url: str, etag: str = "") -> bool:
-        """Whether the client has a fresh response.
+        """Return true if the client has a fresh response.
 
         Args:
             url: Absolute.
@@ -110,10 +112,10 @@ NO_DIGESTS = Digests()
 
 
 def url_key(url: str, etag: str = "") -> int:
-    """The first 64 bits of the hash of a URL (section 2.1.2).
+    """Return the first 64 bits of the hash of a URL (section 2.1.2).
 
     Args:
-        url: Absolute. What is not ASCII is percent-encoded.
+        url: Absolute. Characters beyond ASCII are percent-encoded.
         etag: With quotes and `W/`, to hash it too.
     """
     if not url.isascii():
@@ -123,7 +125,7 @@ def url_key(url: str, etag: str = "") -> int:
 
 
 def encode(keys: Iterable[int], *, p_bits: int = DEFAULT_P_BITS) -> bytes:
-    """The Digest-Value of a set of keys (section 2.1.1).
+    """Return the Digest-Value of a set of keys (section 2.1.1).
 
     Args:
         keys: From `url_key`.
@@ -155,9 +157,9 @@ def pack(values: Iterable[int], n_bits: int, p_bits: int) -> bytes:
 
 
 def decode(value: bytes, *, max_keys: int = MAX_KEYS) -> Digest | None:
-    """Read a Digest-Value; None where it is none, or holds more than `max_keys`.
+    """Read a Digest-Value; return None if it is invalid, or holds more than `max_keys`.
 
-    What is cut off in the middle of a value ends before that value.
+    A value that is cut off in the middle is left out.
     """
     length = 8 * len(value)
     if length < _HEAD:
@@ -181,7 +183,7 @@ def decode(value: bytes, *, max_keys: int = MAX_KEYS) -> Digest | None:
 def field_value(
     keys: Iterable[int], flags: Iterable[Flag] = (), *, p_bits: int = DEFAULT_P_BITS
 ) -> bytes:
-    """A digest as a value of the `Cache-Digest` field (appendix A)."""
+    """Return a digest as a value of the `Cache-Digest` header (appendix A)."""
     return b"; ".join([to_base64url(encode(keys, p_bits=p_bits)), *(f.encode() for f in flags)])
 
 
@@ -223,7 +225,7 @@ def to_base64url(value: bytes) -> bytes:
 
 
 def from_base64url(text: bytes) -> bytes | None:
-    """The octets, None where the text is no base64url; padding may be there or not."""
+    """Decode base64url with or without padding; return None if the text is invalid."""
     if not _BASE64URL.fullmatch(text):
         return None
     bare = text.rstrip(b"=")

@@ -1,4 +1,4 @@
-"""An application says what to hint: 103 Early Hints (RFC 8297).
+"""Send the hints that an application asks for: 103 Early Hints (RFC 8297).
 
 Makes one `http.response.early_hint` message; the server decides and fills in the `Hint`.
 """
@@ -12,18 +12,19 @@ from headstart.wire.links import Link
 
 
 async def hint(request: RequestLike, *links: Link) -> Hint:
-    """Send a 103 with the links, all in one: browsers read no second one.
+    """Send a 103 with all the links together, since browsers read only one.
 
-    Call it before the response starts. What is hinted must be cacheable, or a browser fetches it
-    twice.
+    Call it before the response starts. Hinted resources must be cacheable, or a browser fetches
+    them twice.
 
     Args:
         request: A Starlette or FastAPI request.
         links: Validated when they are made.
 
     Returns:
-        True where it was sent; else `refusal` says why: this server cannot, or this request is no
-        navigation, or the response has started.
+        True if it was sent, or if its links go with the page's own response (`linked`, by the
+        middleware alone). Otherwise `refusal` says why: the server cannot send it, the request is
+        not a navigation, or the response has started.
     """
     answer = Hint()
     if not links:
@@ -39,6 +40,6 @@ async def hint(request: RequestLike, *links: Link) -> Hint:
         "headstart": answer,
     }
     await send_channel(request)(message)
-    if answer.refusal is None:
+    if answer.refusal is None and not answer.linked:
         answer.sent = True
     return answer

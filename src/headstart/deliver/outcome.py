@@ -6,14 +6,14 @@ than ours nobody fills it in: a push that the server's extension took is `SENT` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from headstart.reasons import Refusal
 
 
 class PushState(StrEnum):
-    """What became of a push."""
+    """The state of a push."""
 
     OFFERED = "offered"
     """The server was not asked yet."""
@@ -29,46 +29,79 @@ class PushState(StrEnum):
 
 @dataclass(slots=True)
 class Push:
-    """One push, from the offer to its end. True when it was sent.
+    """One push, from the offer to its end. It is true if the push was sent.
+
+    Applications read it. The server changes it with `refuse`, `mark_sent` and `mark_ended`.
 
     Attributes:
         path: Path and query of the promised request.
-        state: What became of it so far; the server updates it.
-        refusal: Why it was not sent, if it was not.
-        stream_id: The promised stream, 0 while there is none or where it is unknown.
+        state: Its state so far; the server updates it.
+        refusal: Why it was not sent, None if it was.
+        sent: True if it was sent; equal to the truth value of the push.
+        stream_id: The promised stream, 0 before it is known.
+        record: The same data as a plain dict, kept up to date.
     """
 
     path: str
     state: PushState = PushState.OFFERED
     refusal: Refusal | None = None
     stream_id: int = 0
+    record: dict[str, str | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.record = {"path": self.path}
+        self._note()
+
+    @property
+    def sent(self) -> bool:
+        """Return true if its promise was accepted for sending, even if the push failed later."""
+        return self.state not in (PushState.OFFERED, PushState.REFUSED)
 
     def refuse(self, refusal: Refusal) -> None:
-        """It was not sent."""
+        """Record that it was not sent."""
         self.state, self.refusal = PushState.REFUSED, refusal
+        self._note()
 
-    def sent(self, stream_id: int) -> None:
-        """Its promise was accepted for sending."""
+    def mark_sent(self, stream_id: int) -> None:
+        """Record that its promise was accepted for sending."""
         self.state, self.stream_id = PushState.SENT, stream_id
+        self._note()
+
+    def mark_ended(self, *, reset: bool) -> None:
+        """Record that its stream has closed."""
+        self.state = PushState.RESET if reset else PushState.FINISHED
+        self._note()
+
+    def _note(self) -> None:
+        self.record["state"] = str(self.state)
+        self.record["refusal"] = None if self.refusal is None else str(self.refusal)
 
     def __bool__(self) -> bool:
-        return self.state not in (PushState.OFFERED, PushState.REFUSED)
+        return self.sent
 
 
 @dataclass(slots=True)
 class Hint:
-    """One 103 response. True when it was sent.
+    """One 103 response. True when it was sent, or when its links go with the page's response.
 
     Attributes:
-        refusal: Why it was not sent, if it was not.
+        sent: As a 103.
+        linked: As Link fields of the page's own response, because a 103 came too late or would be
+            of no use to this client.
+        refusal: Why it was not sent, if it was neither.
     """
 
     sent: bool = False
     refusal: Refusal | None = None
+    linked: bool = False
 
     def refuse(self, refusal: Refusal) -> None:
-        """It was not sent."""
+        """Record that it was not sent."""
         self.sent, self.refusal = False, refusal
 
+    def link(self) -> None:
+        """Its links go with the page's own response."""
+        self.sent, self.linked, self.refusal = False, True, None
+
     def __bool__(self) -> bool:
-        return self.sent
+        return self.sent or self.linked

@@ -1,8 +1,8 @@
-"""An application says what to push: Servlet 4's PushBuilder for ASGI.
+"""Send the pushes that an application asks for: Servlet 4's PushBuilder for ASGI.
 
 Makes `http.response.push` messages; the server decides (`wire.server.promise`) and fills in the
-`Push`. What a pushed request carries is the practice of Servlet 4, h2o and mod_http2: from the
-page's request only what says what the client can read and who it is.
+`Push`. As in Servlet 4, h2o and mod_http2, a pushed request carries those headers of the page's
+request that describe the client's capabilities and its identity.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class PushBuilder:
             self._headers.append((b"referer", referer))
 
     def method(self, method: str) -> Self:
-        """GET (the default) or HEAD: what is safe, cacheable and without content.
+        """Set the method: GET (the default) or HEAD, which are safe, cacheable and without content.
 
         Raises:
             LocalProtocolError: Another method (RFC 9113, 8.4).
@@ -77,12 +77,12 @@ class PushBuilder:
         return self
 
     def path(self, path: str) -> Self:
-        """What to push; a relative path is taken from the page's own. May have a query."""
+        """Set the path, perhaps with a query; a relative one is taken from the page's own."""
         self._path = path
         return self
 
     def query_string(self, query: str) -> Self:
-        """A query to put behind the path's own, duplicates kept."""
+        """Set a query to append to the path's own; duplicates are kept."""
         self._query = query.removeprefix("?")
         return self
 
@@ -94,7 +94,7 @@ class PushBuilder:
         """Add a field.
 
         Raises:
-            LocalProtocolError: A pushed request must not have this field, or it is no Latin-1.
+            LocalProtocolError: A pushed request must not have this field, or it is not Latin-1.
         """
         lower = name.lower()
         if lower in _NEVER_NAMES or lower.startswith(_NEVER):
@@ -112,7 +112,7 @@ class PushBuilder:
         return self
 
     def session(self, value: str, *, cookie: str = "session") -> Self:
-        """The session that the pushed request belongs to, as a cookie.
+        """Set the session that the pushed request belongs to, as a cookie.
 
         For a page that has just begun or changed its session: the client's own cookie is still the
         old one.
@@ -129,19 +129,19 @@ class PushBuilder:
         try:
             SimpleCookie()[cookie] = value
         except CookieError as error:
-            raise LocalProtocolError(f"{cookie!r} is no name for a cookie") from error
+            raise LocalProtocolError(f"{cookie!r} is not a valid cookie name") from error
         if any(ord(c) <= 32 or ord(c) >= 127 or c in ';,"\\' for c in value):
             raise LocalProtocolError("a cookie's value has no spaces, commas or semicolons")
         return self.set_header("cookie", "; ".join([*crumbs, f"{cookie}={value}"]))
 
     async def push(self) -> Push:
-        """Push it, and clear the path.
+        """Push the resource, and clear the path.
 
         Returns:
-            What became of it: false where it was not sent, and then `refusal` says why.
+            The push: false if it was not sent, and then `refusal` says why.
 
         Raises:
-            LocalProtocolError: There is no path, or it leads to another host.
+            LocalProtocolError: The path is missing, or it leads to another host.
         """
         if not self._path:
             raise LocalProtocolError("nothing to push", hint="call path() before each push().")
@@ -160,7 +160,7 @@ class PushBuilder:
             await self._send(message)
         elif self._method == "GET":
             await self._send(message)
-            push.sent(0)
+            push.mark_sent(0)
         else:
             push.refuse(Refusal.UNSUPPORTED)
         return push
@@ -172,7 +172,7 @@ class PushBuilder:
         try:
             url = urlsplit(urljoin(f"{scheme}://{host}{_page_path(self._scope)}", self._path))
         except ValueError as error:  # brackets that hold no IPv6 address
-            raise LocalProtocolError(f"{self._path!r} is no path: {error}") from error
+            raise LocalProtocolError(f"{self._path!r} is not a valid path: {error}") from error
         if (url.scheme, url.netloc) != (scheme, host):
             raise LocalProtocolError(
                 f"{self._path!r} leads to another host",
@@ -189,7 +189,7 @@ class PushBuilder:
 
 
 def _octets(text: str) -> bytes:
-    """A field's name or value as ASGI has it."""
+    """Return a header's name or value as ASGI has it."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError as error:
@@ -199,7 +199,7 @@ def _octets(text: str) -> bytes:
 
 
 def _page_url(scope: Scope) -> bytes:
-    """The page's URL, or b"" where the request does not say its host."""
+    """Return the page's URL, or b"" if the request does not name its host."""
     host = header(scope, b"host")
     if not host:
         return b""
@@ -209,7 +209,7 @@ def _page_url(scope: Scope) -> bytes:
 
 
 def _page_path(scope: Scope) -> str:
-    """The page's path as it stands in a URL; `raw_path` is optional in ASGI."""
+    """Return the page's path as in a URL; `raw_path` is optional in ASGI."""
     raw: bytes | None = scope.get("raw_path")
     # Over HTTP/1.1 eight-bit characters get through; what is escaped already stays so.
     return quote(raw, safe=_PATH_SAFE + "%") if raw else quote(scope["path"], safe=_PATH_SAFE)
@@ -222,11 +222,11 @@ async def push(
 
     Args:
         request: The page's request.
-        path: What to push; a relative path is taken from the page's own.
-        headers: Fields to set on the pushed request.
+        path: The resource; a relative path is taken from the page's own.
+        headers: Headers to set on the pushed request.
 
     Returns:
-        What became of it: false where it was not sent, and then `refusal` says why.
+        The push: false if it was not sent, and then `refusal` says why.
     """
     builder = PushBuilder(request.scope, _no_body, _send_channel(request)).method(method)
     for name, value in (headers or {}).items():

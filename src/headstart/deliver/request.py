@@ -1,4 +1,4 @@
-"""A page's request, read once for the decision: what the client takes, and what it says it has.
+"""Read a page's request once for the decision: the client's capabilities and its cached assets.
 
 Reads an ASGI scope and changes nothing. Called by the middleware for each request that may be a
 page; `decide` reads the result.
@@ -6,7 +6,9 @@ page; `decide` reads the result.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from headstart.deliver.asgi import Scope
 from headstart.deliver.digest import parse
@@ -18,20 +20,33 @@ _CONDITIONS = frozenset(
     {b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since", b"if-range"}
 )
 _SINGLE = frozenset(
-    {b"host", b"sec-fetch-mode", b"sec-fetch-dest", b"sec-fetch-site", b"sec-purpose", b"purpose"}
+    {
+        b"host",
+        b"sec-fetch-mode",
+        b"sec-fetch-dest",
+        b"sec-fetch-site",
+        b"sec-purpose",
+        b"purpose",
+        b"save-data",
+        b"user-agent",
+        b"te",
+        b"content-type",
+    }
 )
 _LISTS = {b"cache-digest": b", ", b"cookie": b"; "}
 _READ = _CONDITIONS | _SINGLE | frozenset(_LISTS)
 # Only h2corn (2.0) has this. It takes a 103 when the response has started and no sooner, as ASGI's
 # text says it, and ends the request with 500 where one comes before; later, Link says the same.
 _LATE_HINTS = "http.response.zerocopysend"
+# Chromium follows a 103 for the page of a tab alone; a frame's document gets the same by Link.
+_HINTED_DOCUMENTS = frozenset({b"", b"document"})
 # Fetch, 2.2.5: what a document is loaded into. Anything else reads the page as data.
 _DOCUMENTS = frozenset({b"document", b"iframe", b"frame", b"fencedframe", b"embed", b"object"})
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """What the decision needs of a request.
+    """The parts of a request that the decision needs.
 
     Attributes:
         method: As sent.
@@ -39,10 +54,13 @@ class PageRequest:
         origin: Scheme and authority, `https://example.com`.
         secure: Whether the scheme is https.
         conditional: It has a condition, so the client has a copy of the page.
-        loads_assets: Nothing says that the client reads the page without its assets.
+        loads_assets: Nothing shows that the client reads the page without its assets.
+        save_data: It says `Save-Data: on`.
         pushed: The request is one that was pushed itself.
         push_refusal: Why it takes no push, None where it does.
         hint_refusal: Why it takes no 103 over HTTP/2, None where it does.
+        ignores_nonce: A 103 fills its cache despite the page's policy. Others fetch twice
+            an asset that a 103 names and the page loads with a nonce.
         cache_digest: Its `Cache-Digest`, or b"".
         cookies: Its `Cookie`, or b"".
     """
@@ -53,19 +71,21 @@ class PageRequest:
     secure: bool = True
     conditional: bool = False
     loads_assets: bool = True
+    save_data: bool = False
     pushed: bool = False
     push_refusal: Refusal | None = None
     hint_refusal: Refusal | None = None
+    ignores_nonce: bool = False
     cache_digest: bytes = b""
     cookies: bytes = b""
 
     def seen(self, memory: Memory, now: float, *, cookie: str = COOKIE_NAME) -> Seen:
-        """What its client has.
+        """Return the assets that its client has.
 
         Args:
             memory: Of its connection.
             now: Seconds since 1970.
-            cookie: Name of our cookie, "" where there is to be none.
+            cookie: Name of our cookie, "" if it is off.
         """
         digests = parse(self.cache_digest)
         client_set = read_cookie(self.cookies, now, name=cookie) if cookie else None
@@ -90,9 +110,11 @@ def read_request(scope: Scope, *, hint_unmarked: bool = True) -> PageRequest:
         secure=scheme == "https",
         conditional=not _CONDITIONS.isdisjoint(fields),
         loads_assets=_loads_assets(fields),
+        save_data=fields.get(b"save-data", b"").strip().lower() == b"on",
         pushed=ours is not None and bool(ours["pushed"]),
         push_refusal=_push_refusal("http.response.push" in extensions, ours is not None, fields),
         hint_refusal=_hint_refusal(hints, ours is not None, fields, hint_unmarked),
+        ignores_nonce=b"Chrome/" in fields.get(b"user-agent", b""),
         cache_digest=fields.get(b"cache-digest", b""),
         cookies=fields.get(b"cookie", b""),
     )
@@ -112,9 +134,16 @@ def _loads_assets(fields: dict[bytes, bytes]) -> bool:
     destination = fields.get(b"sec-fetch-dest")
     if destination is not None and destination not in _DOCUMENTS:
         return False
-    purpose = fields.get(b"sec-purpose") or fields.get(b"purpose") or b""
-    # A prefetched page stays unread; a prerendered one ("prefetch;prerender") is loaded whole.
-    return b"prefetch" not in purpose or b"prerender" in purpose
+    purpose = fields.get(b"sec-purpose") or fields.get(b"purpose")
+    return not is_prefetch(purpose)
+
+
+def is_prefetch(purpose: bytes | None) -> bool:
+    """Return whether Sec-Purpose, or Purpose, says that the page stays unread for now.
+
+    A prerendered page (`prefetch;prerender`) is loaded with its assets.
+    """
+    return purpose is not None and b"prefetch" in purpose and b"prerender" not in purpose
 
 
 def _push_refusal(offered: bool, ours: bool, fields: dict[bytes, bytes]) -> Refusal | None:
@@ -125,13 +154,41 @@ def _push_refusal(offered: bool, ours: bool, fields: dict[bytes, bytes]) -> Refu
     return Refusal.PUSH_DISABLED if ours else Refusal.UNSUPPORTED
 
 
+def is_grpc(fields: Mapping[bytes, bytes]) -> bool:
+    """Return whether a client of gRPC may have made the request: it expects no 103.
+
+    Firefox asks with `te: trailers`, too; but its requests say that they are navigations.
+
+    Args:
+        fields: The request's, names in lower case.
+    """
+    if fields.get(b"content-type", b"").startswith(b"application/grpc"):
+        return True
+    navigation = fields.get(b"sec-fetch-mode") == b"navigate"
+    return fields.get(b"te", b"").lower() == b"trailers" and not navigation
+
+
 def _hint_refusal(
     offered: bool, ours: bool, fields: dict[bytes, bytes], hint_unmarked: bool
 ) -> Refusal | None:
     if not offered:
         return Refusal.NOT_NAVIGATION if ours else Refusal.UNSUPPORTED
+    destination = fields.get(b"sec-fetch-dest", b"")
+    if is_grpc(fields):
+        return Refusal.TAKES_NO_HINTS
+    if destination not in _HINTED_DOCUMENTS or _is_webkit(fields.get(b"user-agent", b"")):
+        return Refusal.TAKES_NO_HINTS
     mode = fields.get(b"sec-fetch-mode")
     if mode == b"navigate":
         return None
-    marked = mode or b"sec-fetch-dest" in fields or b"sec-fetch-site" in fields
+    marked = mode or destination or b"sec-fetch-site" in fields
     return Refusal.NOT_NAVIGATION if marked or not hint_unmarked else None
+
+
+@lru_cache(maxsize=256)
+def _is_webkit(user_agent: bytes) -> bool:
+    """Return whether this is Safari's engine, as in all browsers of iOS. Chromium names both.
+
+    It takes no preloads from a 103, and does from a Link field.
+    """
+    return b"AppleWebKit/" in user_agent and b"Chrome/" not in user_agent

@@ -1,20 +1,20 @@
-"""What a client has already, from all that tells it.
+"""The assets that a client has already, from all sources.
 
-Four things do: this connection's `Memory`, the request's `Cache-Digest` (see `digest`), our own
+There are four: this connection's `Memory`, the request's `Cache-Digest` (see `digest`), our own
 cookie (`ClientSet`), and a condition on the page's request (see `request`). `Seen` asks the first
-three about one URL; `decide` asks `Seen`. Pure: the middleware keeps a `Memories`, adds to it what
-was sent and what was asked for, and gives the time, in seconds since 1970.
+three about one URL; `decide` asks `Seen`. Pure: the middleware keeps a `Memories`, adds delivered
+and requested assets to it, and gives the time, in seconds since 1970.
 
-The cookie is for clients that keep cookies and connect anew for each page. It is a set of the same
-kind as a digest, always cut to `_COOKIE_BITS`, so that URLs can be added to one that was read back:
+The cookie is for clients that keep cookies and make a new connection for each page. It is a set of
+the same kind as a digest, always cut to `_COOKIE_BITS`, so that URLs can be added to it later:
 
     headstart=1c3b2a0.AfdA          minutes since 1970 when it ends, in hexadecimal, and the set
 
-- It holds what was delivered and what the client asked for itself on this connection, if it stays
+- It holds assets that were delivered, or requested by the client on this connection, if they stay
   fresh for an hour or more.
-- It ends when the first asset in it may go stale, since nothing can be taken out of it: what it
-  says is true until then, apart from what the client has thrown away, and that the client asks for
-  as ever. It then begins anew, and so does one that is full.
+- It ends when the first asset in it may become stale, since nothing can be removed from it: until
+  then it is true except for assets that the client has evicted, which the client requests as ever.
+  Then it begins anew, and so does a full one.
 - It is sent only when it has become larger, and never on a response that a shared cache may keep.
 """
 
@@ -80,7 +80,7 @@ class Memory:
         self._max_urls = max_urls
 
     def add(self, url: str) -> None:
-        """It was sent, hinted or asked for. Path and query, as everywhere on one connection."""
+        """Add an asset that was sent, hinted or requested, by path and query."""
         key = hash(url)
         if key in self.hashes:
             return
@@ -91,7 +91,7 @@ class Memory:
             self.tally.urls += 1
 
     def discard(self, url: str) -> None:
-        """It was not sent after all."""
+        """Remove an asset that was not sent after all."""
         key = hash(url)
         if key in self.hashes:
             del self.hashes[key]
@@ -126,7 +126,7 @@ class Memories:
         self._max_in_all = max_in_all
 
     def of(self, connection: Hashable) -> Memory:
-        """The memory of one connection, new where it has none.
+        """Return the memory of one connection, a new one if it has none.
 
         Args:
             connection: The server's own identity for it, or the client's address and port.
@@ -155,7 +155,7 @@ class Memories:
 
 @dataclass(frozen=True, slots=True)
 class ClientSet:
-    """What our cookie says that its client has.
+    """The assets that our cookie says its client has.
 
     Attributes:
         expires: Minutes since 1970 when it ends.
@@ -166,7 +166,7 @@ class ClientSet:
     values: frozenset[int]
 
     def has(self, url: str) -> bool:
-        """Whether the absolute URL is in it, or, seldom, another one that looks the same."""
+        """Return true if the absolute URL is in the set; seldom also for another one."""
         return _cookie_value(url) in self.values
 
 
@@ -204,10 +204,10 @@ def _find_cookie(cookies: bytes, name: bytes) -> bytes:
 
 
 def grown(old: ClientSet | None, had: Iterable[tuple[str, float]], now: float) -> ClientSet | None:
-    """The set with what the client has been given since; None where it says no more than before.
+    """Return the set with the assets given to the client since; None if it has not grown.
 
     Args:
-        old: What `read_cookie` gave.
+        old: The result of `read_cookie`.
         had: Absolute URLs and, in seconds, how long each stays fresh.
     """
     lifetimes = {_cookie_value(url): life for url, life in had if life >= MIN_COOKIE_LIFETIME}
@@ -227,7 +227,7 @@ def grown(old: ClientSet | None, had: Iterable[tuple[str, float]], now: float) -
 def set_cookie(
     client_set: ClientSet, now: float, *, secure: bool, name: str = COOKIE_NAME
 ) -> bytes:
-    """The value of a `Set-Cookie` field, at most 1 KB.
+    """Return the value of a `Set-Cookie` header, at most 1 KB.
 
     Args:
         secure: The page came over https.
@@ -243,7 +243,7 @@ _REUSABLE = frozenset({b"cache-control", b"expires", b"last-modified", b"etag"})
 
 
 def may_carry_cookie(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a response reaches nobody but its client, so that a cookie may be set with it.
+    """Return true if the response reaches only its client, so that it may set a cookie.
 
     Shared caches keep a Set-Cookie along with its response (RFC 9111, 7.3). So: either it says
     `private` or `no-store`, or nothing in it lets a cache use it twice (RFC 9111, 4.2.2).
@@ -259,7 +259,7 @@ def may_carry_cookie(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 @dataclass(slots=True)
 class Seen:
-    """What one client has, at one request.
+    """The assets that one client has, at one request.
 
     Attributes:
         memory: Of its connection.
@@ -284,7 +284,7 @@ class Seen:
         return [had if hash(url) in hashes else self._told(self.origin + url) for url in urls]
 
     def _told(self, url: str) -> Refusal | None:
-        """What the client says itself of an absolute URL."""
+        """Return true if the client itself says that it has the absolute URL."""
         if self.digests.has(url):
             return Refusal.IN_DIGEST
         if self.cookie is not None and not self.digests.complete and self.cookie.has(url):

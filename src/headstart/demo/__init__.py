@@ -1,9 +1,9 @@
-"""What `headstart demo` serves.
+"""The site that `headstart demo` serves.
 
-    app.py      the application: which path goes where
-    echo.py     the push echo: what is posted is pushed back
+    app.py      the application: its paths
+    echo.py     the push echo: it pushes back the posted message
     site.py     a small site whose second visitor gets everything ahead
-    respond.py  what these share
+    respond.py  helpers that these share
 
 Imported by the command line.
 """

@@ -1,4 +1,4 @@
-"""What `headstart demo` serves: the push echo at `/` and `/data`, a small site at `/site/`."""
+"""The application of `headstart demo`: the push echo at `/` and `/data`, a site at `/site/`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _echo = Echo()
 
 
 async def app(scope: Any, receive: Receive, send: Send) -> None:
-    """The application."""
+    """Serve the demo."""
     if scope["type"] != "http":
         await lifespan(scope, receive, send)
     elif scope["path"].startswith("/site/"):

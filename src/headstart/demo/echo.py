@@ -1,8 +1,8 @@
-"""The push echo: `POST /data` keeps a message and pushes `GET /data`, which answers with it.
+"""The push echo: `POST /data` keeps a message and pushes `GET /data`, which returns it.
 
-The message is kept per server: whoever asks for `/data` gets the last one. The push that a POST
-causes carries the number of its own message, so that of two clients that post at the same time
-each is pushed what it posted. A plain ASGI application, so that it reads as an example.
+The server keeps one message: every `GET /data` gets the last one. The push of a POST carries the
+number of its own message, so that of two clients that post at the same time each is pushed its own.
+A plain ASGI application, so that it reads as an example.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Echo:
         return await respond(send, 200, "text/plain; charset=utf-8", text)
 
     def _number(self, scope: Any) -> int:
-        """The promised request names its message; any other gets the last."""
+        """Return the number of the message that a promised request names, or the last one."""
         for name, value in scope["headers"]:
             if name == _NUMBER.encode() and value.isdigit() and len(value) < 20:
                 return int(value)
@@ -121,7 +121,7 @@ class Echo:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The request's body, or None where it is too long, or the client left before its end."""
+    """Return the request's body, or None if it is too long or the client disconnected."""
     body = b""
     more = True
     while more:

@@ -1,4 +1,4 @@
-"""What the demo's applications share: answering, and the lifespan. Read by `echo` and `site`."""
+"""Helpers of the demo's applications: responses and the lifespan. Used by `echo` and `site`."""
 
 from __future__ import annotations
 

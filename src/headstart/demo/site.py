@@ -1,7 +1,7 @@
 """A small site: a page that thinks for 200 ms and needs eleven assets.
 
-Nobody lists them for the server: the first visitor asks for each, and the second one gets them
-ahead. The page says in a table what was sent ahead to whom and how, as the middleware decided.
+The server has no list of them: the first visitor asks for each, and the second one gets them ahead.
+The page has a table of the middleware's decisions: each asset, and how it was sent ahead.
 """
 
 from __future__ import annotations
@@ -29,10 +29,21 @@ _PAPER = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="24" height="24">'
     '<path d="M24 0H0v24" fill="none" stroke="#8884" stroke-width=".5"/></svg>'
 )
+# A hinted asset that was used comes from the browser's memory (nothing is transferred), or is named
+# after its hint (Chromium). One that is fetched when the page asks for it was hinted for nothing.
 _TIMING = """addEventListener("load", () => {
-  const last = Math.max(...performance.getEntriesByType("resource").map(e => e.responseEnd));
+  const resources = performance.getEntriesByType("resource");
+  const last = Math.max(...resources.map(e => e.responseEnd));
   document.getElementById("time").textContent =
     `Everything was here ${Math.round(last)} ms after you asked.`;
+  const rows = [...document.querySelectorAll("tr[data-way=hint]")];
+  const hinted = new Set(rows.map(row => new URL(row.dataset.asset, location).href));
+  const unused = resources.filter(e => hinted.has(e.name)
+    && e.initiatorType !== "early-hints" && e.transferSize > 0);
+  if (unused.length) {
+    document.getElementById("count").textContent = `${unused.length} of ${rows.length} hints`;
+    document.getElementById("unused").hidden = false;
+  }
 });
 """
 _COUNT = """const key = "headstart-visits", visits = 1 + Number(localStorage.getItem(key));
@@ -52,9 +63,20 @@ _PAGE = """<!doctype html>
 <b id="time"></b> <span id="visits"></span></p>
 <figure>{images}</figure>
 <h2>What was sent ahead of it</h2>
+<p id="unused" hidden><strong>Your browser did not use <span id="count"></span>.</strong> It fetched
+these assets when it saw the page. Either it ignores hints, or it does not trust the certificate. A
+browser keeps nothing that comes under a certificate warning, even if you clicked the warning away,
+so it fetches each hinted asset twice. The terminal of <code>headstart demo</code> shows the command
+that makes it trust the certificate. Run it, close the browser and begin again.</p>
 {table}
 </html>
 """
+# Why a view gets nothing, for the reasons that visitors of this page meet.
+_NOTHING = {
+    "already-sent": "this connection has everything already. A private window is a new visitor.",
+    "no-subresources": "this browser loaded no assets when it was here before.",
+}
+_LEARNING = "the server is still learning what the page needs."
 
 
 def _square(colour: str) -> str:
@@ -107,16 +129,16 @@ def _page(scope: Any) -> bytes:
 
 
 def _table(scope: Any) -> str:
-    """What the middleware decided for this view; it leaves its decisions in the scope."""
+    """Return a table of the middleware's decisions for this view, from the scope."""
     decisions = scope.get("headstart.decisions") or ()
-    if not decisions:
-        return (
-            "<p>Nothing: the server is still learning what the page needs, "
-            "or this connection has it already.</p>"
-        )
+    if all(decision.way == "nothing" for decision in decisions):
+        reasons = {str(decision.reason) for decision in decisions}
+        why = "; ".join(sorted(_NOTHING.get(reason, reason) for reason in reasons)) or _LEARNING
+        return f"<p>Nothing: {escape(why)}</p>"
     rows = "".join(
-        f"<tr><td>{escape(decision.candidate.target)}<td>{escape(decision.way)}"
+        f'<tr data-asset="{escape(decision.candidate.target)}" data-way="{escape(decision.way)}">'
+        f"<td>{escape(decision.candidate.target)}<td>{escape(decision.way)}"
         f"<td>{decision.candidate.probability:.2f}<td>{escape(decision.reason)}"
         for decision in decisions
     )
-    return f"<table><tr><th>asset<th>sent by<th>likely<th>why{rows}</table>"
+    return f"<table><tr><th>asset<th>sent by<th>likely<th>not pushed because{rows}</table>"

@@ -1,21 +1,22 @@
 """`h2c`: the command, and the background process that holds its connections.
 
-A room for each process, which know nothing of each other's modules:
+One package per process; none imports another's modules:
 
-    command/         what a person types and waits for: it asks the background process
+    command/         the process that the user starts; it asks the background process
     daemon/          the background process, which does the work
     wiretap/         forwards connections, in the foreground and without a background process
 
-What more than one of them uses:
+Modules that several of them use:
 
     framing.py       how the command and the background process talk
-    sockets.py       where the background process listens, and whether it may be trusted
+    sockets.py       finds the background process's socket and checks its owner
     options/         the commands and their options
     exits.py         exit codes and messages
-    failures.py      which of them an error has
-    streams.py       standard streams, and what is said on them
+    failures.py      maps each error to its exit code
+    streams.py       messages on the standard streams
     dump/            frames as text, as JSON, as an HTTP archive, for `start --dump` and `wiretap`
     keylog.py        TLS keys, for `--keylog`
+    codings.py       content without gzip or deflate
 
 To add a command: a dataclass and its declaration in `options`, a case in `daemon.verbs`.
 """

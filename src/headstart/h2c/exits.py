@@ -1,7 +1,7 @@
-"""Exit codes and messages, all of them.
+"""All exit codes and messages.
 
 Read by the command and by the background process; imports nothing, so that the command starts
-quickly. Every message is one line that says what to do next; `{}` stands for what is known then.
+quickly. Every message is one line that says how to go on; `{}` is filled in at run time.
 """
 
 OK = 0
@@ -73,7 +73,8 @@ CLIENT_DISTRUSTS = "TLS with the client failed: {}; it must trust {}"
 NOT_SET = "{} was not set; 'h2c set' lists what is"
 NO_SERIES = "no series of pings runs on the current connection; 'h2c ping --interval 1s' starts one"
 NOT_ALL_CAME = "{} of {} did not come as they should; the table says which"
-NO_PROGRESS = "nothing moved for {:g} s; --timeout TIME waits longer"
+FILE_SHRANK = "the file has become {} bytes shorter; do not change a file while it is sent"
+NO_PROGRESS = "nothing moved for {:g} s{}; --timeout TIME waits longer"
 STATUS = "the server answered {}; without --fail its answer is shown"
 BINARY = (
     "the answer is binary, which a terminal cannot show; -o FILE keeps it, -o - shows it anyway"

@@ -12,7 +12,7 @@ from headstart.h2c.options import UsageFailed
 
 
 class NotConnected(HeadstartError):
-    """There is no current connection."""
+    """No connection is current."""
 
 
 # The first that fits decides.
@@ -30,12 +30,12 @@ _CODES: tuple[tuple[type[HeadstartError], int], ...] = (
 
 
 def exit_code(error: HeadstartError) -> int:
-    """The exit code for an error that ended a command."""
+    """Return the exit code for an error that ended a command."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), exits.REQUEST_FAILED)
 
 
 def explanation(error: HeadstartError) -> str:
-    """The error in one line, with what to do next."""
+    """Return the error in one line, with advice."""
     hint = error.hint.rstrip(".")
     if isinstance(error, RequestFailed) and not hint:
         hint = exits.LOOK
@@ -43,5 +43,5 @@ def explanation(error: HeadstartError) -> str:
 
 
 def _continued(hint: str) -> str:
-    """A sentence behind a semicolon; an abbreviation keeps its capitals."""
+    """Return a sentence in the form that follows a semicolon; abbreviations keep their capitals."""
     return hint[:1].lower() + hint[1:] if hint[1:2].islower() or hint[1:2] == " " else hint

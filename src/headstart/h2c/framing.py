@@ -1,13 +1,13 @@
-"""How the command and the background process talk: frames over a Unix socket.
+"""How the command and the background process communicate: frames over a Unix socket.
 
-A frame is its kind (1 octet), the length of its payload (4 octets, big-endian), and the payload.
-The command sends one `REQUEST`, then answers what it is asked; the background process sends output
-and asks for input, then `EXIT`. Nobody sends input unasked, and output waits in the socket, so
-either side can slow the other down. Either side may hang up: for the background process that means
-that the user pressed Ctrl-C, unless it said `PATIENT` before. Read by both sides'
+A frame is its kind (1 byte), the length of its payload (4 bytes, big-endian), and the payload. The
+command sends one `REQUEST`, then responds to the background process, which sends output, asks for
+input, and ends with `EXIT`. Input is only sent when asked for, and output waits in the socket, so
+either side can slow the other down. Either side may disconnect: to the background process that
+means that the user pressed Ctrl-C, unless it sent `PATIENT` before. Read by both sides'
 `conversation`; imports nothing.
 
-The layout of `REQUEST` never changes, so that two versions can tell each other apart.
+The layout of `REQUEST` never changes, so that two versions can recognise each other.
 """
 
 # From the command.

@@ -38,5 +38,5 @@ def use(path: str) -> None:
 
 
 def in_use() -> str | None:
-    """The file that keys are written to; None for none."""
+    """Return the file that keys are written to, or None."""
     return os.environ.get(_VARIABLE) or None

@@ -13,6 +13,7 @@ import sys
 from _socket import AF_UNIX, SOCK_STREAM, SOL_SOCKET, socket
 
 from headstart.errors import HeadstartError
+from headstart.folders import runtime_folder
 from headstart.h2c import exits
 
 TYPE_CHECKING = False  # importing it from typing would take longer than all the rest
@@ -62,19 +63,19 @@ class Place:
 
     @property
     def log(self) -> str:
-        """The file for what goes wrong in the background."""
+        """Return the file for error messages of the background process."""
         return f"{self.folder}/{self.session}.log"
 
 
 def find_place(session: str = _DEFAULT_SESSION) -> Place:
-    """The place of a session of this user; its folder is made where it is missing.
+    """Return the socket's path for a session of this user; create its folder if it is missing.
 
     Raises:
         PlaceError: The folder is not private, or the name is not usable.
     """
     check_session(session)
     uid = os.getuid()
-    place = Place(_folder(uid), session)
+    place = Place(runtime_folder(uid), session)
     if len(os.fsencode(place.socket)) > _LONGEST_PATH:
         raise PlaceError(exits.LONG_FOLDER.format(place.folder))
     make_private(place.folder, uid)
@@ -90,25 +91,6 @@ def check_session(name: str) -> None:
     plain = name.replace("-", "a").replace("_", "a")
     if not (0 < len(name) <= 32 and plain.isascii() and plain.isalnum()):
         raise PlaceError(exits.BAD_SESSION.format(name), exits.USAGE)
-
-
-def _folder(uid: int) -> str:
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    if os.path.isabs(runtime) and _owner_of_folder(runtime) == uid:
-        return f"{runtime.rstrip('/')}/headstart"
-    temporary = os.environ.get("TMPDIR", "")
-    if not os.path.isabs(temporary):
-        temporary = "/tmp"  # what POSIX has it default to
-    return f"{temporary.rstrip('/')}/headstart-{uid}"
-
-
-def _owner_of_folder(path: str) -> int | None:
-    """Who owns the folder; None where there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_uid if stat.S_ISDIR(found.st_mode) else None
 
 
 def make_private(folder: str, uid: int) -> None:
@@ -140,7 +122,7 @@ def _made(folder: str) -> os.stat_result:
 
 
 def peer_uid(connection: socket) -> int:
-    """The user at the other end of a connected Unix socket, as the kernel says."""
+    """Return the user id of the peer of a Unix socket, from the kernel."""
     if sys.platform == "linux":
         # struct ucred: pid, uid, gid
         credentials = connection.getsockopt(SOL_SOCKET, _socket.SO_PEERCRED, 12)
@@ -151,7 +133,7 @@ def peer_uid(connection: socket) -> int:
 
 
 def reach(place: Place, uid_of: "Callable[[socket], int]" = peer_uid) -> socket | None:
-    """A connection to the background process; None where nobody answers.
+    """Connect to the background process; return None if it does not respond.
 
     Raises:
         PlaceError: It belongs to somebody else, or the socket cannot be used.

@@ -1,7 +1,7 @@
-"""Standard streams, and what is said on them.
+"""Write messages to the standard streams.
 
-They may be closed, full, non-blocking or read by nobody. Used by every process of `h2c` that has a
-user before it; imports no more than it must, since the command starts with it.
+They may be closed, full, non-blocking or read by nobody. Used by every process of `h2c` with a user
+in front of it. Imports little, since the command starts with it.
 """
 
 import os
@@ -10,7 +10,7 @@ from headstart.h2c import exits
 
 
 class Failed(Exception):
-    """This process ends with a message, or does not do what it was asked for.
+    """This process ends with a message, or refuses a command.
 
     Attributes:
         code: The exit code.
@@ -73,7 +73,7 @@ def show(text: str) -> None:
 
 
 def is_terminal(descriptor: int) -> bool:
-    """Whether a standard stream is open and a terminal."""
+    """Return true if a standard stream is open and a terminal."""
     try:
         return os.isatty(descriptor)
     except OSError:

@@ -1,48 +1,63 @@
-"""Requests in, associations out: what to send ahead with a page, learned from traffic.
+"""Learn from traffic which assets to send ahead with a page: requests in, associations out.
 
 Pure: no clock, no sockets, no event loop; times are seconds on any clock that the caller keeps to.
 
     learner = Learner(LearnOptions())
     view = learner.begin(request, now)            # a View if it may be a page, else None
-    for candidate in view.candidates: ...         # what to send; none where view.silence says why
-    learner.delivered(view, candidate.target, How.HINTED)            # what really was sent
+    for candidate in view.candidates: ...         # assets to send; none if view.silence says why
+    learner.delivered(view, candidate.target, How.HINTED)            # an asset that was sent
     learner.complete(request, answer, view, now)  # always, with a view or None: it learns here
     learner.feedback(view, target)                # a push was reset; or status=404: answered so
+    learner.read(reading)                         # a page's own HTML, as `pages` read it
     learner.gone(connection)                      # a connection ended, its views with it
     for record in learner.sync(now): ...          # about once a second; for other workers' absorb()
 
-A pushed request that re-enters the server is none of the learner's business: tell it of neither.
+Do not tell the learner of pushed requests that re-enter the server, nor of their responses.
 
-    exchange   Request, Answer, Exchange: what is told of one exchange
+    exchange   Request, Answer, Exchange: one exchange, as the learner sees it
     options    LearnOptions
-    safety     what may be learned at all; a refusal has a reason
+    safety     the rules of learning; a refusal has a reason
     urls       a page's path and pattern, a file name's stem
     counts     shares that decay, votes that cannot be repeated, assets and associations
     nodes      pages, patterns and origins, and the bounds on them
-    rules      the operator's word: what is pinned, what is never sent
-    tallies    what is known of a node as a record, and back
+    named      the assets that a page's own HTML names
+    naming     named assets beside the votes
+    rules      the operator's orders: pinned and barred assets
+    tallies    a node's counts as a record, and back
+    counting   votes counted at pages, patterns and origins
+    judging    how likely an asset is, and whether it is sent
+    plans      each page's candidates, kept while they hold
     model      the map: page → pattern → origin; candidates out
-    views      which request belongs to whose view; what a client has; which clients fetch
+    clients    the origin of a request: viewer, client, voter, and similar clients
+    views      live views; the assets that a client has
+    attribution  which view an asset belongs to
+    sightings  an asset as one exchange shows it
+    rendering  which clients fetch assets
+    lacking    which clients lack the assets of a page
+    votes      a view's requests as a vote
     records    votes and pages as plain records, for a store
+    findings   reasons why less of a site is learned than could be
     gains      delivered against control views
     learner    the whole, for the middleware
     logs       access logs, HAR files and traces
-    rivals     Jetty's filter, and sending everything
-    replay     what it would have sent for a log, and how much of it was right
 """
 
 from __future__ import annotations
 
+from headstart.learn.clients import voter_of
 from headstart.learn.counts import Sighting
 from headstart.learn.exchange import Answer, Exchange, Request
+from headstart.learn.findings import Cause, Finding, explain
 from headstart.learn.gains import Gain
 from headstart.learn.learner import Learner
 from headstart.learn.model import Row
+from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Candidate, Standing
 from headstart.learn.options import LearnOptions
 from headstart.learn.records import (
     Forgotten,
     PageRecord,
+    Reading,
     Record,
     Removal,
     Rule,
@@ -52,20 +67,25 @@ from headstart.learn.records import (
     from_plain,
     to_plain,
 )
-from headstart.learn.safety import Kind, Unlearnable
+from headstart.learn.safety import Kind, Trust, Unlearnable, refusal, trust_in
 from headstart.learn.views import How, Silence, View
 
 __all__ = [
     "Answer",
     "Candidate",
+    "Cause",
     "Exchange",
+    "Finding",
     "Forgotten",
     "Gain",
     "How",
     "Kind",
     "LearnOptions",
     "Learner",
+    "Named",
+    "OtherOrigin",
     "PageRecord",
+    "Reading",
     "Record",
     "Removal",
     "Request",
@@ -75,10 +95,15 @@ __all__ = [
     "Silence",
     "Standing",
     "Tally",
+    "Trust",
     "Unlearnable",
     "Verdict",
     "View",
     "Vote",
+    "explain",
     "from_plain",
+    "refusal",
     "to_plain",
+    "trust_in",
+    "voter_of",
 ]

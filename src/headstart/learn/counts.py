@@ -1,4 +1,4 @@
-"""Counts that decay, votes that nobody can repeat at will, and what is known of one asset.
+"""Counts that decay, votes that nobody can repeat at will, and the facts about one asset.
 
 Small mutable values that `model` and `views` are made of. Pure; time is a parameter.
 """
@@ -6,7 +6,9 @@ Small mutable values that `model` and `views` are made of. Pure; time is a param
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from zlib import crc32
 
+from headstart.learn.named import Named
 from headstart.learn.safety import Kind
 from headstart.learn.urls import stem_of
 
@@ -15,6 +17,10 @@ from headstart.learn.urls import stem_of
 # longer holds up those who do.
 VOTERS = 8
 _VOTER_LIFETIME = 86_400.0
+# Views of others that an asset is sent with on one voter's word, before it is left out of one; and
+# how far that differs, so that the assets of a page are not all left out of the same view.
+_SHOWN = 3
+_SPREAD = 3
 
 
 class Share:
@@ -27,7 +33,7 @@ class Share:
         self.hits = hits
 
     def add(self, hit: float, memory: int) -> None:
-        """Counts one try; once there are `memory` of them, each fades by its part first."""
+        """Count one try; once there are `memory` of them, each fades by its part first."""
         if self.tries >= memory:
             kept = (memory - 1) / self.tries
             self.tries *= kept
@@ -36,7 +42,7 @@ class Share:
         self.hits += hit
 
     def estimate(self, prior: float, weight: float = 1.0) -> float:
-        """The share, where `prior` is worth `weight` tries: a Beta prior's posterior mean."""
+        """Return the share; `prior` is worth `weight` tries (a Beta prior's posterior mean)."""
         return (self.hits + weight * prior) / (self.tries + weight)
 
 
@@ -55,7 +61,7 @@ class Voters:
         self.last = 0.0
 
     def admit(self, voter: int, now: float) -> bool:
-        """Whether this vote counts; if so it is remembered."""
+        """Return true if this vote counts; if so, remember it."""
         recent = self.recent
         if recent and now - self.last > _VOTER_LIFETIME:
             recent.clear()
@@ -71,7 +77,7 @@ class Voters:
 
     @property
     def alone(self) -> bool:
-        """Whether nobody but one voter was here lately."""
+        """Return true if only one voter was here lately."""
         return len(self.recent) < 2
 
 
@@ -81,11 +87,11 @@ class Sighting:
 
     Attributes:
         target: Path and query on the page's origin.
-        kind: What it is; `as` of a link to it.
-        media_type: Its type without parameters, or "" where unknown.
+        kind: Its kind; `as` of a link to it.
+        media_type: Its type without parameters, or "" if unknown.
         cors: It is fetched in CORS mode: a link to it needs `crossorigin`.
-        size: Bytes of content, 0 where unknown.
-        lifetime: Seconds that it is fresh, None where unknown.
+        size: Bytes of content, 0 if unknown.
+        lifetime: Seconds that it is fresh, None if unknown.
         verified: Its cache headers were seen; an access log shows none.
     """
 
@@ -99,21 +105,39 @@ class Sighting:
 
 
 class Asset:
-    """What is known of one URL, whichever pages ask for it.
+    """The facts about one URL, for all pages that ask for it.
 
     Attributes:
-        key: Stands for origin and target in the memory of what a client has.
+        key: Stands for origin and target in the memory of clients' assets.
         seen: The asset as it was seen last.
-        stem: What another version of the same file would share with it, or "".
+        stem: The part of its name that another version of the file would share, or "".
         checked: A hash of the headers that `safety` judged last, and allowed.
         asker: The only voter who asked for it, or 0 once there is another.
         doubter: The voter who was refused it last (401, 403, 429 and their like), else 0.
+        answered: A response to it was seen; an asset that only a page's HTML names has none.
+        named: The HTML of some page names it.
+        dropped: When the HTML of a page was seen to name it no more, 0.0 since another did, or
+            since a client asked for it.
         uses: Associations that hold it; at none it is forgotten.
+        drawn: Of a font that stylesheets name, the views of pages with one of them, and how many of
+            these asked for it. None before the first.
     """
 
-    __slots__ = ("asker", "checked", "doubter", "key", "seen", "stem", "uses")
+    __slots__ = (
+        "answered",
+        "asker",
+        "checked",
+        "doubter",
+        "drawn",
+        "dropped",
+        "key",
+        "named",
+        "seen",
+        "stem",
+        "uses",
+    )
 
-    def __init__(self, key: int, seen: Sighting, asker: int = 0) -> None:
+    def __init__(self, key: int, seen: Sighting, asker: int = 0, *, answered: bool = True) -> None:
         self.key = key
         self.seen = seen
         self.stem = stem_of(seen.target)
@@ -121,9 +145,13 @@ class Asset:
         self.asker = asker
         self.doubter = 0
         self.uses = 0
+        self.answered = answered
+        self.named = False
+        self.dropped = 0.0
+        self.drawn: Share | None = None
 
     def doubted_by(self, voter: int) -> bool:
-        """This voter was refused it; whether that is enough to give it up.
+        """Record that this voter was refused it; return true if that suffices to give it up.
 
         It is if nobody else ever asked for it, or if somebody else was refused it before.
         """
@@ -131,32 +159,71 @@ class Asset:
         self.doubter = voter
         return enough
 
-    def see(self, seen: Sighting) -> None:
-        """What was seen last holds; what a log leaves open does not unsay what was seen."""
-        old = self.seen
-        if seen.verified or not old.verified:
+    def see(self, seen: Sighting) -> bool:
+        """Take it as it was seen now, and return whether that changed anything.
+
+        A log leaves facts open; that does not erase known ones.
+        """
+        old, answered = self.seen, self.answered
+        if not self.answered:
+            self.answered = True
+            self.seen = replace(seen, target=old.target)
+        elif seen.verified or not old.verified:
             if seen != old:
                 # The target that is there already is also a key elsewhere: one string, not two.
                 self.seen = replace(seen, target=old.target)
         elif seen.size and seen.size != old.size:
             self.seen = replace(old, size=seen.size)
+        return self.seen is not old or not answered
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How a page's HTML names an asset.
+
+    Attributes:
+        named: As its last copy that names it does.
+        namer: The voter whose copies alone name it, or 0 where that is enough (`named.Trust`).
+        live: The last copy that speaks alone names it.
+        alternates: It was gone and came back.
+        misser: The voter whose copy does not name it, or 0; a second such voter ends it.
+    """
+
+    named: Named
+    namer: int = 0
+    live: bool = True
+    alternates: bool = False
+    misser: int = 0
 
 
 class Association(Share):
-    """Page (or pattern, or origin) → asset: in how many views it was wanted, and what came of it.
+    """Page (or pattern, or origin) → asset: the share of views in which it was wanted.
 
-    As a share it counts only views of clients that lacked the asset and were not sent it.
+    The share counts only views of clients that lacked the asset and were not sent it.
 
     Attributes:
-        asset: What it leads to.
+        asset: The asset.
         used: The share of deliveries that were of use, None before the first.
         first: The voter who asked for it first.
-        confirmed: Another one did too.
-        run: Views in a row that did without it.
-        last: The page that it was counted for last, where pages are counted.
+        confirmed: Another voter asked for it, too.
+        doubted: Another voter lacked it, was not sent it and did not ask for it.
+        shown: Views of others that it was sent with before either.
+        run: Views in a row without it.
+        last: The page that it was counted for last, if pages are counted.
+        naming: How the page's HTML names it, or None if it does not.
     """
 
-    __slots__ = ("asset", "confirmed", "first", "last", "run", "used")
+    __slots__ = (
+        "asset",
+        "confirmed",
+        "doubted",
+        "first",
+        "last",
+        "naming",
+        "run",
+        "shown",
+        "used",
+    )
 
     def __init__(self, asset: Asset, first: int, doubt: float) -> None:
         super().__init__(doubt)
@@ -164,34 +231,65 @@ class Association(Share):
         self.used: Share | None = None
         self.first = first
         self.confirmed = False
+        self.doubted = False
+        self.shown = 0
         self.run = 0
         self.last = 0
+        self.naming: Naming | None = None
 
     def wanted(self, voter: int, memory: int) -> None:
-        """A view in which it was asked for."""
+        """Count a view in which it was requested."""
         self.add(1.0, memory)
         self.run = 0
         if voter != self.first:
             self.confirmed = True
 
-    def missed(self, memory: int, misses: int) -> None:
-        """A view in which it was not.
+    @property
+    def unproven(self) -> bool:
+        """Return true if only the first voter had a chance to ask for it, or to do without it."""
+        return not (self.confirmed or self.doubted or not self.asset.asker)
 
-        At `misses` in a row what was before is forgotten: an asset wanted in seven views of ten
+    @property
+    def believed(self) -> bool:
+        """Return true if the first voter's evidence holds: nobody else could contradict it, or did.
+
+        One voter alone does not make others receive an asset for long: they fetch the assets that
+            they are
+        sent, so their requests prove nothing. After some of them it is left out until one has asked
+        for it unsent, or has not.
+        """
+        if not self.unproven:
+            return self.confirmed or not self.asset.asker
+        target = self.asset.seen.target
+        if "?" in target:
+            # It may be one user's.
+            return not self.shown
+        return self.shown < _SHOWN + crc32(target.encode()) % _SPREAD
+
+    def restart(self) -> None:
+        """Forget all views so far: they were of another version of the page."""
+        self.hits = self.tries = 0.0
+        self.run = 0
+
+    def missed(self, voter: int, memory: int, misses: int) -> None:
+        """Count a view in which it was not requested.
+
+        At `misses` in a row, earlier views are forgotten: an asset wanted in seven views of ten
         would get there once in a hundred times, one that the page no longer has at once.
         """
         self.add(0.0, memory)
+        self.doubted |= voter != self.first
         self.run += 1
         if self.run >= misses:
             self.hits = 0.0
             self.tries = min(self.tries, float(misses))
 
     def delivered(self, used: bool, memory: int) -> None:
-        """A delivery, and whether it was of use."""
+        """Count a delivery that was of use, or not."""
         if self.used is None:
             self.used = Share()
         self.used.add(float(used), memory)
 
     def usefulness(self) -> float:
-        """The share of deliveries that were of use; two good ones are taken for granted."""
+        """Return the share of deliveries that were of use; two good ones are assumed."""
         return 1.0 if self.used is None else self.used.estimate(1.0, 2.0)

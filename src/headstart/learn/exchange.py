@@ -1,8 +1,8 @@
-"""What the learner is told of one exchange: a request, and the head of its answer.
+"""One exchange, as the learner sees it: a request, and the head of its response.
 
 Plain values, made by the middleware from an ASGI scope and by `logs` from a line of a log. Reads
 and changes nothing; `views`, `safety` and `learner` read them. Named tuples, not frozen
-dataclasses: one of each is made for every request that is served, in a third of the time.
+dataclasses: one of each is made for every request, in a third of the time.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Request(NamedTuple):
         accepts_html: Accept names text/html. Looked at only where `destination` is "".
         conditional: An If-* field is there: the client has the page.
         authorized: An Authorization field is there.
+        prefetched: Sec-Purpose says that the page is fetched before anybody wants to see it.
     """
 
     origin: str
@@ -43,6 +44,7 @@ class Request(NamedTuple):
     accepts_html: bool = False
     conditional: bool = False
     authorized: bool = False
+    prefetched: bool = False
 
 
 class Answer(NamedTuple):
@@ -56,6 +58,11 @@ class Answer(NamedTuple):
         vary: The whole field, or "".
         sets_cookie: A Set-Cookie field is there.
         size: Bytes of content, 0 where unknown.
+        validated: An ETag or a Last-Modified field is there.
+        heuristic_lifetime: Seconds that a browser keeps it where nothing says a lifetime, by the
+            age of the file (RFC 9111, 4.2.2); None where nothing says so.
+        expires_in: Seconds until its `Expires`, 0 if that is over or not a date (RFC 9111, 5.3);
+            None without one.
     """
 
     status: int
@@ -64,11 +71,14 @@ class Answer(NamedTuple):
     vary: str = ""
     sets_cookie: bool = False
     size: int = 0
+    validated: bool = False
+    heuristic_lifetime: int | None = None
+    expires_in: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request with its answer: what a log knows of both, at one moment."""
+    """A request with its response, as a log records them, at one moment."""
 
     request: Request
     answer: Answer

@@ -1,4 +1,4 @@
-"""What delivering gains: views that were sent something against control views.
+"""The gain of delivering: views with deliveries against control views.
 
 `learner` owns one and feeds it the times that the middleware measured. Pure.
 """
@@ -11,12 +11,12 @@ from math import sqrt
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Two means and what lies between them.
+    """Two means and their difference.
 
     Attributes:
         delivered, control: Views of each sort.
-        delivered_mean, control_mean: Seconds until the last asset was there.
-        error: Standard error of the difference, in seconds; 0 where too few views were seen.
+        delivered_mean, control_mean: Seconds until the last asset had arrived.
+        error: Standard error of the difference, in seconds; 0 with too few views.
     """
 
     delivered: int
@@ -71,7 +71,7 @@ class Gains:
             self._pages.setdefault(name, (_Mean(), _Mean()))[control].add(seconds)
 
     def of(self, page: str) -> Gain:
-        """The gain on a page, or on all."""
+        """Return the gain on a page, or on all."""
         delivered, control = self._pages.get(page) or (_Mean(), _Mean())
         return Gain(
             delivered=delivered.count,

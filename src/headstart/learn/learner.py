@@ -1,41 +1,60 @@
 """The learner: requests in, candidates out, and votes for other workers.
 
-Ties `views`, `safety` and `model` together; the middleware and `replay` call it, nothing else is
-meant to. Pure: no clock, no I/O, not thread-safe; one per worker process.
+Ties `views`, `safety` and `model` together; only the middleware and `replay` call it. Pure: no
+clock, no I/O, not thread-safe; one per worker process.
 
-The way of a page: `begin` when the request arrives gives a `View` with what to send ahead; what
-was sent is told by `delivered`; `complete` when the answer's head is known keeps the view or drops
-it. The way of anything else: `begin` gives None, `complete` finds the view it belongs to. The map
-changes only in `sync`, about once a second, and in `gone`, never within a request: what one client
-is sent tells nothing of what another one did a moment ago.
+The way of a page: `begin`, when the request arrives, returns a `View` with the assets to send
+    ahead;
+`delivered` records each sent one; `complete`, when the response's head is known, keeps the view or
+drops it. The way of any other request: `begin` returns None, `complete` finds its view. The map
+changes only in `sync`, about once a second, and in `gone`, never within a request: one client's
+deliveries reveal nothing of another one's request a moment ago.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, KeysView
-from sys import intern
+from collections.abc import Callable, Hashable, Iterable, Iterator, KeysView, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
+from headstart.errors import ConfigurationError
+from headstart.learn.attribution import Attribution
+from headstart.learn.clients import voter_of
 from headstart.learn.counts import Asset, Sighting
 from headstart.learn.exchange import Answer, Exchange, Request
+from headstart.learn.findings import Finding, Findings
 from headstart.learn.gains import Gain, Gains
+from headstart.learn.lacking import Lacking
 from headstart.learn.model import Map, Row
-from headstart.learn.nodes import Candidate
+from headstart.learn.named import Named, OtherOrigin
+from headstart.learn.nodes import Candidate, Standing
 from headstart.learn.options import LearnOptions
-from headstart.learn.records import Forgotten, PageRecord, Record, Removal, Rule, Verdict, Vote
+from headstart.learn.records import (
+    Forgotten,
+    PageRecord,
+    Reading,
+    Record,
+    Removal,
+    Rule,
+    Verdict,
+    Vote,
+)
+from headstart.learn.rendering import Rendering
 from headstart.learn.safety import (
     Kind,
     Unlearnable,
     essence,
-    kind_of,
+    is_personal,
     kind_of_path,
-    lifetime,
     refusal,
 )
+from headstart.learn.sightings import hash_of, sighting_of, unsays
 from headstart.learn.urls import path_of
-from headstart.learn.views import How, Rendering, Silence, View, Viewer, Views, voter_of
+from headstart.learn.views import How, Silence, View, Viewer, Views
+from headstart.learn.votes import partial_vote, vote_of, weight
 
-# Sec-Fetch-Dest of what opens a view (Fetch, 2.2.7); a fetch() that answers HTML is no page.
+# Sec-Fetch-Dest of what opens a view (Fetch, 2.2.7); a fetch() that answers HTML is not a page.
 _DOCUMENTS = frozenset(("document", "iframe", "frame"))
 # What asks for more in its own name.
 _NAMING = (Kind.STYLE, Kind.SCRIPT)
@@ -54,10 +73,12 @@ _ANSWER_SECONDS = 60.0
 _ENDED = 0.01
 # Pages whose gain is kept apart from the sum over all.
 _MEASURED_PAGES = 100
+# URLs that are remembered as no assets, so that a page that names them does not bring them back.
+_REFUSED = 1000
 
 
 class Learner:
-    """Learns which assets follow which page, and says what to send ahead."""
+    """Learn which assets follow which page, and name those to send ahead."""
 
     def __init__(self, options: LearnOptions | None = None) -> None:
         self.options = options or LearnOptions()
@@ -65,22 +86,31 @@ class Learner:
         self.silences: dict[Silence, int] = dict.fromkeys(Silence, 0)
         self._map = Map(self.options)
         self._views = Views(self.options)
+        self._attribution = Attribution(self._map, self.options)
         self._rendering = Rendering(self.options)
+        self._lacking = Lacking(self.options)
         self._gains = Gains(_MEASURED_PAGES)
+        self.findings = Findings()
+        self.on_refusal: Callable[[Request, Answer, Unlearnable], None] | None = None
+        """Told of each asset of a view that may not be learned."""
+        self.on_fetch: Callable[[Request, bool], None] | None = None
+        """Told of each request for an asset that its view hinted, and whether it is the second."""
         self._outbox: list[Record] = []
         self._told = 0
+        self._refused: dict[int, None] = {}
+        self._firsts = 0
         self._ended: list[View] = []
         self._ended_weight = 0
 
     # The way of a request
 
     def request(self, exchange: Exchange, now: float) -> View | None:
-        """Takes a whole exchange at once, as a log tells it. The view, if it opened one."""
+        """Take a whole exchange at once, from a log; return the view that it opened, if any."""
         view = self.begin(exchange.request, now)
         return self.complete(exchange.request, exchange.answer, view, now)
 
     def begin(self, request: Request, now: float) -> View | None:
-        """Takes a request before it is answered.
+        """Take a request before its response.
 
         Returns:
             A view with the candidates to send now if this is a page, or may be one; else None.
@@ -92,9 +122,22 @@ class Learner:
         return self._open(request, now)
 
     def complete(
-        self, request: Request, answer: Answer, view: View | None, now: float
+        self,
+        request: Request,
+        answer: Answer,
+        view: View | None,
+        now: float,
+        *,
+        cookies: bool = False,
     ) -> View | None:
-        """Takes the head of the answer; `view` is what `begin` returned.
+        """Take the head of the response.
+
+        Args:
+            request: The request.
+            answer: The head of its response.
+            view: The result of `begin`.
+            now: Seconds.
+            cookies: The request carried cookies.
 
         Returns:
             The view that this request opened, or None.
@@ -111,52 +154,58 @@ class Learner:
             self._asset(request, answer, now)
             return None
         view.confirmed = True
+        view.personal = is_personal(request, answer, cookies=cookies)
         view.conditional |= answer.status == 304
         view.open(now, self.options)
         return view
 
     @property
     def viewers(self) -> KeysView[Hashable]:
-        """Who viewed a page, as it stands at any time: connections, and clients without one.
+        """Return the live set of viewers of pages: connections, and clients without one.
 
-        To anybody else an answer 200 that is no page teaches nothing.
+        To anybody else an answer 200 that is not a page teaches nothing.
         """
         return self._views.viewers
 
     def is_viewer(self, request: Request) -> bool:
-        """Whether this client, or its connection, has viewed a page."""
+        """Return true if this client, or its connection, has viewed a page."""
         return self._views.viewer(request) is not None
 
     @property
     def no_pages(self) -> KeysView[bytes]:
-        """Paths that `knows_path` found to be no page's, as they stand at any time."""
+        """Paths that `knows_path` found not to be a page's, as they stand at any time."""
         return self._map.no_pages
 
     def knows_path(self, path: bytes) -> bool:
-        """Whether a page of any origin has this path, or one like it; undecoded, no query.
+        """Return true if a page of any origin has this path, or a similar one; undecoded, no query.
 
         Where it has not, `no_pages` has it as long as that holds, unless it is long.
         """
         return self._map.knows_path(path)
 
     def delivered(self, view: View, target: str, how: How) -> None:
-        """An asset was sent ahead with this view."""
+        """Record that an asset was sent ahead with this view."""
         view.delivered[target] = how
-        known = self._map.asset(view.origin, target)
-        if known is None or how is not How.PUSHED:
+        if how is not How.PUSHED:
             return
-        self._views.remember(view.viewer, known.key)
-        if known.seen.kind in _NAMING:
+        known = self._map.asset(view.origin, target)
+        self._views.remember(view.viewer, hash((view.origin, target)))
+        kind = known.seen.kind if known is not None else kind_of_path(target)
+        if kind in _NAMING:
             # It is not going to be asked for, but what it needs is.
             view.name(view.origin + target)
 
+    def again(self, view: View) -> dict[str, float]:
+        """Return the candidates that a view's client had before, and how likely it asks again."""
+        return self._lacking.again(view)
+
     def feedback(self, view: View, target: str, *, status: int | None = None) -> None:
-        """A push was refused or cancelled by the client, or answered otherwise than 200.
+        """Record that the client refused or cancelled a push, or that its response was not a 200.
 
         Args:
             view: The view that it was sent with.
-            target: What was pushed.
-            status: The pushed answer's status, or None if the client reset the stream.
+            target: The pushed asset.
+            status: The pushed response's status, or None if the client reset the stream.
         """
         if status is None:
             view.wasted.add(target)
@@ -164,19 +213,83 @@ class Learner:
             self._remove(Removal(view.origin, target))
 
     def pushed(self, request: Request, answer: Answer) -> None:
-        """A pushed request is answered: what could not be learned from that is forgotten.
+        """Take the response to a pushed request: forget an asset that it shows to be unlearnable.
 
-        Nobody may ever ask again for what is always pushed, so this is where it shows. It was made
-        without what is one client's, so one answer is enough; if an application gave it credentials
-        nothing follows.
+        An asset that is always pushed may never be requested again, so this is where a change
+        shows. The request was made without credentials, so one response suffices; if an application
+        added credentials, nothing follows.
         """
-        if request.authorized or self._map.asset(request.origin, request.target) is None:
+        if request.authorized:
             return
-        if refusal(request, answer, self.options.max_url) is not None:
+        known = self._map.asset(request.origin, request.target)
+        named = known is None or known.named
+        if refusal(request, answer, self.options.max_url, named=named) is not None:
             self._remove(Removal(request.origin, request.target))
 
+    def read(self, reading: Reading) -> None:
+        """Take the assets that a client's copy of a page names.
+
+        Assets that were seen not to be equal for everybody are left out, as if the page did not
+        name them.
+        """
+        named = tuple(
+            each
+            for each in reading.named
+            if hash((reading.origin, each.target)) not in self._refused
+        )
+        reading = replace(reading, named=named)
+        self._map.read(reading)
+        self._tell(reading)
+
+    def first_candidates(
+        self, view: View, named: Sequence[Named], *, credentials: bool
+    ) -> list[Candidate]:
+        """Return the assets of which nothing was known before the page's HTML named them now.
+
+        Only assets that are safe to send to this client; none if such clients seldom fetch any.
+
+        Args:
+            view: Of the page.
+            named: The assets that the copy that goes out names.
+            credentials: The page was asked for with a Cookie or an Authorization.
+        """
+        if not named:
+            return []
+        view.fetching = self._rendering.chance(view)
+        view.lacking = self._lacking.chance(view)
+        if view.fetching < self.options.renders:
+            return []
+        found = []
+        for each in named:
+            if hash((view.origin, each.target)) in self._refused:
+                continue
+            candidate = self._map.first_candidate(
+                view.origin, view.path, each, credentials=credentials
+            )
+            if candidate is not None:
+                found.append(candidate)
+        return found
+
+    def is_first_control(self) -> bool:
+        """Return whether this view is pushed none of the assets that the page's HTML names.
+
+        A client that is pushed all that a page names looks like one that lacks nothing, whether it
+        would fetch assets or not. This view shows it.
+        """
+        share = self.options.control_share
+        self._firsts += 1
+        return share > 0 and self._firsts % share == share // 2
+
+    def is_read(self, origin: str, path: str) -> bool:
+        """Return whether a page's HTML was read, and since the last deployment that was seen."""
+        return self._map.is_read(origin, path)
+
+    def others(self, origin: str, path: str) -> tuple[OtherOrigin, ...]:
+        """Return the other origins that a page loads from, as its HTML says."""
+        return self._map.others(origin, path)
+
     def gone(self, connection: Hashable) -> None:
-        """A connection has ended, and its views with it: they count at once."""
+        """Handle a closed connection: its views end and count at once."""
         for view in self._views.of_connection(connection):
             self._end(view)
         self._views.forget(connection)
@@ -185,8 +298,14 @@ class Learner:
     # What others need
 
     def candidates(self, origin: str, target: str) -> tuple[Candidate, ...]:
-        """What the map alone says of a page, whoever asks; for display and for tests."""
+        """Return the map's assets for a page, for any client; for display and for tests."""
         return self._map.candidates(origin, path_of(target))
+
+    def wastes(self, origin: str, target: str) -> bool:
+        """Return whether most assets sent with a page are not used, so that views of it get
+        nothing.
+        """
+        return self._map.is_waste(origin, path_of(target))
 
     def measured(self, view: View, seconds: float) -> None:
         """How long a view took until its last asset was there, for `gain`."""
@@ -194,19 +313,19 @@ class Learner:
             self._gains.add(view.origin + view.path, seconds, control=view.control)
 
     def gain(self, page: str = "") -> Gain:
-        """Views that were sent something against control views; of one page, or of all."""
+        """Return views with deliveries against control views; of one page, or of all."""
         return self._gains.of(page)
 
     def rows(self) -> Iterator[Row]:
-        """The map, line by line."""
+        """Return the map, line by line."""
         return self._map.rows()
 
     # The store
 
     def sync(self, now: float) -> list[Record]:
-        """Ends views whose window is over, counts what was seen, and returns it for others.
+        """End views whose window is over, count all views, and return the votes for others.
 
-        To be called about once a second. What it returns is for the `absorb` of other workers.
+        Call it about once a second. The result is for the `absorb` of other workers.
         """
         for view in self._views:
             # A page that is still being made has no window yet; it gains most by being learned.
@@ -219,22 +338,43 @@ class Learner:
         outbox, self._outbox, self._told = self._outbox, [], 0
         return outbox
 
-    def absorb(self, records: Iterable[Record]) -> None:
-        """Takes what another worker's `sync` returned, or what `export` wrote."""
+    def absorb(self, records: Iterable[Record]) -> list[ConfigurationError]:
+        """Take the result of another worker's `sync`, or of `export`.
+
+        Returns:
+            Why records were left out: for each, an operator's order that cannot be obeyed.
+        """
+        refused: list[ConfigurationError] = []
         for record in records:
             match record:
                 case Vote():
                     self._map.fold(record)
+                case Reading():
+                    self._map.read(record)
                 case Removal():
+                    self._refuse(record.origin, record.target)
                     self._map.remove(record)
                 case PageRecord():
                     self._map.load(record)
                 case Rule():
-                    self._map.obey(record)
+                    try:
+                        self._map.obey(record)
+                    except ConfigurationError as error:
+                        refused.append(error)
                 case Forgotten():
-                    self._map.forget(record.page)
+                    self._map.forget(record.page, record.time)
+                case Finding():
+                    self.findings.take(record)
                 case _:
                     assert_never(record)
+        return refused
+
+    def note(self, finding: Finding) -> bool:
+        """Take a reason why less is learned than could be; return whether nobody told it yet."""
+        new, telling = self.findings.take(finding)
+        if telling:
+            self._tell(finding)
+        return new
 
     def export(self) -> Iterator[PageRecord | Rule]:
         """All that was learned and said, for `absorb` after a restart or elsewhere."""
@@ -242,13 +382,13 @@ class Learner:
 
     # The operator; `page` and `asset` are paths, or whole URLs where there is more than one origin
 
-    def forget(self, page: str) -> bool:
-        """Forgets a page. False if it was not known."""
-        self._tell(Forgotten(page))
-        return self._map.forget(page)
+    def forget(self, page: str, now: float) -> bool:
+        """Forget a page, and its open views so far. Return false if it was not known."""
+        self._tell(Forgotten(page, now))
+        return self._map.forget(page, now)
 
     def pin(self, page: str, asset: str) -> None:
-        """Always sends this asset with this page. Raises ConfigurationError."""
+        """Send this asset with this page always. Raises ConfigurationError."""
         rule = Rule(Verdict.PIN, page, asset)
         self._map.obey(rule)
         self._tell(rule)
@@ -272,14 +412,14 @@ class Learner:
         return request.accepts_html or self._map.knows_page(request.origin, path_of(request.target))
 
     def _is_html(self, request: Request, answer: Answer) -> bool:
-        """Whether this opens a view though `begin` did not know it."""
+        """Return true if this opens a view though `begin` did not know it."""
         if answer.status != 200 or (request.destination and request.destination not in _DOCUMENTS):
             return False
         is_html = "html" in answer.content_type and essence(answer.content_type) in _HTML
         return is_html and len(request.target) <= self.options.max_url
 
     def _is_page(self, request: Request, answer: Answer) -> bool:
-        """Whether what may be a page is one: found, and HTML as far as that is known."""
+        """Return true if a possible page is one: found, and HTML as far as that is known."""
         if answer.status == 304:
             return True
         if answer.status != 200:
@@ -290,8 +430,11 @@ class Learner:
         view, ended = self._views.open(request, now)
         for old in ended:
             self._end(old)
+        view.returning = self._lacking.knows(view)
         had = view.viewer.had
         likely = self._map.candidates(view.origin, view.path)
+        if self._map.is_personal(view.origin, view.path):
+            likely = tuple(filter(partial(self._may_know, view), likely))
         view.candidates = tuple(c for c in likely if c.key not in had) if had else likely
         view.silence = self._silence(view)
         if view.silence is not None:
@@ -299,12 +442,26 @@ class Learner:
             view.candidates = ()
         return view
 
+    def _may_know(self, view: View, candidate: Candidate) -> bool:
+        """Return true if the view's client, or several others, asked for the asset before.
+
+        The page may be one that a single user is allowed to read. Whoever asks for its URL must not
+        be told of assets that this user alone has seen.
+        """
+        if candidate.why is Standing.PINNED:
+            return True
+        asset = self._map.asset(view.origin, candidate.target)
+        return asset is None or asset.asker in (0, view.viewer.voter)
+
     def _silence(self, view: View) -> Silence | None:
         if view.conditional:
             return Silence.CONDITIONAL
         if not view.candidates:
             return Silence.NOTHING_KNOWN
-        if self._rendering.chance(view) < self.options.renders:
+        view.fetching = self._rendering.chance(view)
+        view.proven = self._rendering.is_proven(view)
+        view.lacking = self._lacking.chance(view)
+        if view.fetching < self.options.renders:
             return Silence.NOT_RENDERING
         view.judged = view.candidates
         if self._map.is_waste(view.origin, view.path):
@@ -319,14 +476,19 @@ class Learner:
             return
         viewer = self._views.viewer(request)
         known = self._map.asset(request.origin, request.target)
-        if known is not None and answer.status not in _PRESENT:
-            self._not_there(request, answer, known, viewer)
+        if answer.status not in _PRESENT:
+            if known is not None:
+                self._not_there(request, answer, known, viewer)
+            elif answer.status not in _PERSONAL and kind_of_path(request.target) is not None:
+                self._refuse(request.origin, request.target)
         if viewer is None or answer.status not in _PRESENT:
             return
-        view = viewer.view_of(request.referer, now) if viewer.views else None
+        view = self._attribution.view_of(viewer, request, now) if viewer.views else None
         if view is not None and view.origin == request.origin:
             self._belongs(view, request, answer, known, now)
         elif known is not None:
+            if not known.answered:
+                self._sighting(request, answer, known)
             if sent := viewer.view_sent(request.target, now):
                 sent.fetched.add(request.target)
             self._views.remember(viewer, known.key)
@@ -334,7 +496,7 @@ class Learner:
     def _belongs(
         self, view: View, request: Request, answer: Answer, known: Asset | None, now: float
     ) -> None:
-        """An asset of a view: the client lacks it (200), or had it (304)."""
+        """Take an asset of a view: the client lacks it (200), or had it (304)."""
         seen = self._sighting(request, answer, known)
         kind = seen.kind if seen is not None else kind_of_path(request.target)
         if kind is None:
@@ -344,52 +506,63 @@ class Learner:
         view.renew(now, self.options)
         key = known.key if known is not None else hash((request.origin, request.target))
         if request.target in view.delivered:
-            view.fetched.add(request.target)
+            self._fetched(view, request)
         elif seen is not None and key not in view.viewer.had:
             for old in self._views.ask(view, seen):
                 self._end(old)
         self._views.remember(view.viewer, key)
 
+    def _fetched(self, view: View, request: Request) -> None:
+        """Take that a client asked for an asset that it was told of."""
+        again = request.target in view.fetched
+        view.fetched.add(request.target)
+        hinted = view.delivered[request.target] is How.HINTED
+        if hinted and not request.conditional and self.on_fetch is not None:
+            self.on_fetch(request, again)
+
     def _sighting(self, request: Request, answer: Answer, known: Asset | None) -> Sighting | None:
-        """The asset as it was seen now, or None if it may not be learned."""
+        """Return the asset as it was seen now, or None if it may not be learned."""
         if answer.status != 200:
             return None
-        checked = hash(
-            (
-                request.destination,
-                request.mode,
-                request.authorized,
-                answer.content_type,
-                answer.cache_control,
-                answer.vary,
-                answer.sets_cookie,
-            )
-        )
+        checked = hash_of(request, answer)
         if known is not None and known.checked == checked:
             return known.seen
-        why = refusal(request, answer, self.options.max_url)
+        named = known is not None and known.named
+        why = refusal(request, answer, self.options.max_url, named=named)
         if why is not None:
             self.refusals[why] += 1
-            if known is not None and _unsays(why):
-                self._remove(Removal(request.origin, request.target))
+            if self.on_refusal is not None:
+                self.on_refusal(request, answer, why)
+            if unsays(why, answer):
+                self._refuse(request.origin, request.target)
+                if known is not None:
+                    self._remove(Removal(request.origin, request.target))
             return None
-        seen = _seen(request, answer)
+        self._refused.pop(hash((request.origin, request.target)), None)
+        seen = sighting_of(request, answer)
         if known is not None:
             known.checked = checked
-            known.see(seen)
+            self._map.see(known, seen)
         return seen
 
     def _not_there(
         self, request: Request, answer: Answer, known: Asset, viewer: Viewer | None
     ) -> None:
-        """An answer other than 200 removes the asset, unless it is about one client only."""
+        """Remove the asset after a failed response, unless it is about one client only."""
         if answer.status in _PERSONAL and not known.doubted_by(
             viewer.voter if viewer else voter_of(request.address)
         ):
             return
         self._remove(Removal(request.origin, request.target))
 
+    def _refuse(self, origin: str, target: str) -> None:
+        """Remember that a URL is not an asset for everybody, even if pages name it."""
+        self._refused[hash((origin, target))] = None
+        if len(self._refused) > _REFUSED:
+            del self._refused[next(iter(self._refused))]
+
     def _remove(self, removal: Removal) -> None:
+        self._refuse(removal.origin, removal.target)
         if self._map.remove(removal):
             self._tell(removal)
         for view in self._views:
@@ -408,20 +581,16 @@ class Learner:
     def _fold_ended(self) -> None:
         ended, self._ended, self._ended_weight = self._ended, [], 0
         for view in ended:
-            self._learn_rendering(view)
-            self._cast(view, self._vote(view))
+            if view.prefetched:
+                continue  # nobody has looked at it
+            self._rendering.learn(view)
+            vote = vote_of(view, self._map, self._lacking.had(view))
+            self._lacking.learn(view)
+            self._cast(view, vote)
 
     def _fold_partly(self, view: View) -> None:
-        """Counts a view that goes on, so that the next client need not wait for its end."""
-        view.counted = set(view.asked)
-        vote = Vote(
-            time=view.opened,
-            origin=view.origin,
-            path=view.path,
-            voter=view.viewer.voter,
-            asked=tuple(view.asked.values()),
-            partial=True,
-        )
+        """Count an open view, so that the next client need not wait for its end."""
+        vote = partial_vote(view)
         view.refused = not self._cast(view, vote)
 
     def _cast(self, view: View, vote: Vote) -> bool:
@@ -431,78 +600,6 @@ class Learner:
         return True
 
     def _tell(self, record: Record) -> None:
-        self._told += _weight(record)
+        self._told += weight(record)
         if self._told <= self.options.max_bytes * _OUTBOX:
             self._outbox.append(record)
-
-    def _learn_rendering(self, view: View) -> None:
-        pushed = How.PUSHED in view.delivered.values()
-        if view.rendered or not (pushed or view.conditional):
-            self._rendering.learn(view)
-
-    def _vote(self, view: View) -> Vote:
-        counted = view.counted or set()
-        unused = {
-            target
-            for target, how in view.delivered.items()
-            if target in view.wasted or (target in view.fetched) is (how is How.PUSHED)
-        }
-        return Vote(
-            time=view.opened,
-            origin=view.origin,
-            path=view.path,
-            voter=view.viewer.voter,
-            rendered=view.rendered or bool(view.delivered),
-            fresh=view.fresh,
-            asked=tuple(seen for target, seen in view.asked.items() if target not in counted),
-            held=(*counted, *self._held(view)),
-            used=tuple(target for target in view.delivered if target not in unused),
-            wasted=tuple(unused),
-            worth=_worth(view, unused),
-            continues=view.counted is not None,
-        )
-
-    def _held(self, view: View) -> Iterator[str]:
-        """What the client has not asked for because it had it or was sent it."""
-        had = view.viewer.had
-        for target, asset in self._map.targets(view.origin, view.path).items():
-            if target in view.asked:
-                continue
-            if view.conditional or asset.key in had or target in view.delivered:
-                yield target
-
-
-def _worth(view: View, unused: set[str]) -> float | None:
-    """The share of what was sent that was of use; where nothing was, of what would have been."""
-    if view.delivered:
-        return 1.0 - len(unused) / len(view.delivered)
-    if not view.judged:
-        return None
-    return sum(candidate.target in view.asked for candidate in view.judged) / len(view.judged)
-
-
-def _weight(record: Record) -> int:
-    """About the bytes of a record that waits."""
-    if not isinstance(record, Vote):
-        return 300
-    targets = sum(len(seen.target) + 300 for seen in record.asked)
-    return 500 + targets + sum(map(len, record.held))
-
-
-def _unsays(why: Unlearnable) -> bool:
-    """Whether a known asset that is now refused so is no longer any user's."""
-    return why in (Unlearnable.PRIVATE, Unlearnable.SETS_COOKIE, Unlearnable.VARIES)
-
-
-def _seen(request: Request, answer: Answer) -> Sighting:
-    kind = kind_of(request, answer)
-    assert kind is not None, "refused otherwise"
-    return Sighting(
-        target=request.target,
-        kind=kind,
-        media_type=intern(essence(answer.content_type)),
-        cors=request.mode == "cors",
-        size=answer.size,
-        lifetime=lifetime(answer.cache_control),
-        verified=answer.cache_control is not None,
-    )

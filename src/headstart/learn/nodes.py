@@ -8,18 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
 
 from headstart.learn.counts import Association, Share, Sighting, Voters
+from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.safety import Kind
 
 # What a node and an association take, in bytes, beside their strings; measured with tracemalloc on
 # CPython 3.11 and 3.13, rounded up (tests/learn/test_memory.py holds the sum to the bound).
 NODE_BYTES = 1600
-ASSOCIATION_BYTES = 540
+ASSOCIATION_BYTES = 610
+NAMING_BYTES = 400
+_STRING_BYTES = 160
 
 # Of a shelf's places so many are for nodes that more than one voter has confirmed (segmented LRU,
 # Karedy 1994): one client with a million URLs pushes out only what nobody else has asked for.
 _SETTLED = 0.8
+_VERSIONS = count(1)
 
 
 class Standing(StrEnum):
@@ -41,6 +46,14 @@ class Standing(StrEnum):
     """It was sent, and mostly not used."""
     TOO_LARGE = "too-large"
     """Its bytes would cost more than a round trip, for how likely it is."""
+    NAMED = "named"
+    """The page's own HTML names it."""
+    ABSENT = "absent"
+    """The page's own HTML does without it; other pages', or an earlier version, names it."""
+    ALTERNATIVE = "alternative"
+    """The page's own HTML lets the browser choose it among several."""
+    VERSION = "version"
+    """It belongs to one of several versions of the page, as in an A/B test."""
     BARRED = "barred"
     """The operator said never."""
 
@@ -50,18 +63,20 @@ class Candidate:
     """An asset that a page's client is likely to ask for next.
 
     Attributes:
-        asset: What a link to it says, and what it costs; on the page's origin. Where it is not
-            `verified` it comes from an access log: only a delivery that sees the answer first,
-            such as a push, is safe.
-        probability: Of a client that fetches assets and lacks this one asking for it.
-        why: What it was learned from.
+        asset: The link to it, and its cost; on the page's origin. If it is not `verified` it comes
+            from an access log: only a delivery that sees the response first, such as a push, is
+            safe.
+        probability: That a client which fetches assets and lacks this one asks for it.
+        why: The node that it was learned at.
         key: Stands for origin and target within this process.
+        named: As the page's own HTML names it, or None if it does not.
     """
 
     asset: Sighting
     probability: float
     why: Standing
     key: int
+    named: Named | None = None
 
     @property
     def target(self) -> str:
@@ -70,22 +85,40 @@ class Candidate:
 
     @property
     def kind(self) -> Kind:
-        """What it is; `as` of a preload link."""
+        """Return its kind; `as` of a preload link."""
         return self.asset.kind
 
 
 class Node:
-    """What is known of one page, pattern or origin."""
+    """One page, pattern or origin.
+
+    Attributes:
+        version: Changes with each change of its assets; no two nodes share one.
+        lent: The version that the nodes which borrow from it know.
+        read: When a page's HTML was read last, 0.0 for never.
+        dropped: When the HTML of a page of an origin last dropped a stylesheet, a script or a font.
+        others: Other origins that a page loads from, each with the voter whose copies alone name
+            it, or 0.
+        alternatives: Images of which a browser takes one of several, according to the page's HTML.
+        personal: All clients who got the page had credentials, and no cache may share it.
+    """
 
     __slots__ = (
+        "alternatives",
         "assets",
         "critics",
+        "dropped",
         "fresh",
+        "lent",
         "level",
         "origin",
+        "others",
         "path",
+        "personal",
+        "read",
         "turn",
         "used",
+        "version",
         "views",
         "voters",
     )
@@ -101,14 +134,33 @@ class Node:
         self.used = Share()
         self.views = 0.0
         self.turn = 0
+        self.version = self.lent = next(_VERSIONS)
+        self.read = 0.0
+        self.dropped = 0.0
+        self.others: dict[OtherOrigin, int] = {}
+        self.alternatives: frozenset[str] = frozenset()
+        self.personal = False
+
+    @property
+    def unseen(self) -> bool:
+        """Return true if neither a view nor the HTML of the page was counted."""
+        return not self.views and not self.read
+
+    def changed(self, *, slightly: bool = False) -> None:
+        """Record a change of its assets; if slight, the nodes that borrow are not told yet."""
+        self.version = next(_VERSIONS)
+        if not slightly:
+            self.lent = self.version
 
     @property
     def bytes(self) -> int:
-        """About what it takes."""
-        return NODE_BYTES + len(self.path) + len(self.origin)
+        """Return about its size in memory."""
+        alternatives = sum(_STRING_BYTES + len(target) for target in self.alternatives)
+        others = sum(_STRING_BYTES + len(other.url) for other in self.others)
+        return NODE_BYTES + len(self.path) + len(self.origin) + alternatives + others
 
     def usefulness(self) -> float:
-        """Share of what is sent with it that is used; two good views are taken for granted."""
+        """Return the share of its sent assets that are used; two good views are assumed."""
         return self.used.estimate(1.0, 2.0)
 
 
@@ -131,16 +183,16 @@ class Shelf:
 
     @property
     def full(self) -> bool:
-        """Whether there are more than it has places for."""
+        """Return true if there are more nodes than places."""
         return len(self) > self._places
 
     def peek(self, origin: str, path: str) -> Node | None:
-        """The node, or None; it counts as no use."""
+        """Return the node, or None, without counting a use."""
         key = (origin, path)
         return self._settled.get(key) or self._new.get(key)
 
     def touch(self, node: Node) -> None:
-        """Makes it the most recently used; settles it once more than one voter was there."""
+        """Make it the most recently used; settle it once more than one voter was there."""
         key = (node.origin, node.path)
         if key in self._settled:
             del self._settled[key]
@@ -156,10 +208,10 @@ class Shelf:
             self._new[oldest] = self._settled.pop(oldest)
 
     def remove(self, node: Node) -> None:
-        """Takes it off the shelf."""
+        """Remove it."""
         self._new.pop((node.origin, node.path), None)
         self._settled.pop((node.origin, node.path), None)
 
     def oldest(self) -> Node:
-        """What goes first."""
+        """Return the node to remove first."""
         return next(iter((self._new or self._settled).values()))

@@ -18,26 +18,27 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnOptions:
-    """What is learned, how it is forgotten, and when it is used. Times in seconds."""
+    """Options of learning, forgetting and the use of associations. Times in seconds."""
 
     window: float = option(
         2.0, "Time after a page, and after each asset, in which the next belongs."
     )
     window_cap: float = option(10.0, "Time after a page in which an asset can belong at all.")
+    read_pages: bool = option(True, "Read in the HTML of pages which assets they load.")
     referer_header: str = option("referer", "Header that names the page an asset belongs to.")
     control_share: int = option(32, "One view in so many gets nothing and is compared; 0: none.")
     likely: float = option(0.5, "An asset is sent if a client that lacks it asks for it so often.")
     break_even: int = option(
         256 * 1024, "Bytes whose waste costs what a hit saves; larger assets need better odds."
     )
-    renders: float = option(0.25, "A client is served if such clients fetch assets so often.")
+    renders: float = option(0.1, "A client is served if clients like it fetch assets so often.")
     worth: float = option(1 / 3, "A page is served while so much of what it sends is used.")
     memory: int = option(32, "Views after which what a page did before has faded to a third.")
     misses: int = option(4, "An asset not asked for in so many views in a row starts anew.")
     max_pages: int = option(1000, "Pages kept; the least recently used goes first.")
     max_patterns: int = option(200, "URL patterns kept.")
     max_sites: int = option(20, "Origins kept.")
-    max_assets: int = option(20, "Assets kept for each page, pattern and origin.")
+    max_assets: int = option(64, "Assets kept for each page, pattern and origin.")
     max_url: int = option(2048, "Length of a URL that is learned; longer ones are left out.")
     max_bytes: int = option(16 * 1024 * 1024, "Bytes that the learner may take in all.")
     max_live_views: int = option(1000, "Views whose window is open; the oldest ends first.")
@@ -58,5 +59,6 @@ class LearnOptions:
             )
         if not _TOKEN.fullmatch(self.referer_header):
             raise ConfigurationError(
-                f"{self.referer_header!r} is no name of a header", hint="give one such as Referer."
+                f"{self.referer_header!r} is not a valid header name",
+                hint="give one such as Referer.",
             )

@@ -1,23 +1,25 @@
-"""What the learner gives to a store and takes from one: plain records.
+"""Plain records that the learner exchanges with a store.
 
-A `Vote` is one view as it counts, and a `Removal` an asset that is gone; workers exchange them
-about once a second, and fold each other's into their own map. A `PageRecord` is a page (or a
-pattern, or an origin) with all that is known of it; a `Rule` is what the operator said. Those two
-are written for a restart. All are frozen, hold only numbers, strings and tuples, and survive JSON
-(`to_plain`, `from_plain`). Made and read by `learner`, `model`, `rules` and `tallies`.
+A `Vote` is one view as it counts, and a `Removal` a removed asset; workers exchange them about once
+a second, and fold each other's into their own map. A `PageRecord` is a page (or a pattern, or an
+origin) with all its counts; a `Rule` is an operator's order. Those two are written for a restart.
+All are frozen, hold only numbers, strings and tuples, and survive JSON (`to_plain`, `from_plain`).
+Made and read by `learner`, `model`, `rules` and `tallies`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 from headstart.errors import ConfigurationError
 from headstart.learn.counts import Sighting
+from headstart.learn.findings import Finding
+from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Standing
-from headstart.learn.safety import Kind
+from headstart.learn.plain import Reader, reader_of
+from headstart.learn.safety import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +27,22 @@ class Vote:
     """One view, as it counts.
 
     Attributes:
-        time: When the page was asked for; seconds on the clock that the caller uses throughout.
+        time: When the page was requested; seconds on the clock that the caller uses throughout.
         origin, path: The page.
         voter: A number for the client's address.
         rendered: The client fetched assets, or was sent some.
         fresh: The client had nothing of this origin before.
-        asked: What it asked for, lacked, and was not sent.
-        held: What it had or was sent: nothing follows from its not asking.
+        asked: Assets that it requested, lacked, and was not sent.
+        held: Assets that it had or was sent: their absence from `asked` proves nothing.
         used: Deliveries that were of use.
         wasted: Deliveries that were not.
-        worth: Share of what was, or would have been, sent that was of use; None if nothing.
-        partial: The view goes on: what it has not asked for yet says nothing.
+        worth: Share of the sent assets that were of use, or would have been; None if there were
+            none.
+        partial: The view is open: assets that it has not requested yet prove nothing.
         continues: A partial vote of the same view was counted before.
+        quiet: The client requested no asset at all: it may have them, or be a robot. Assets that it
+            was not sent prove nothing.
+        personal: The page may be one that this client alone is allowed to read.
     """
 
     time: float
@@ -52,6 +58,8 @@ class Vote:
     worth: float | None = None
     partial: bool = False
     continues: bool = False
+    quiet: bool = False
+    personal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +71,36 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """One client's copy of a page, as its HTML names assets.
+
+    Attributes:
+        time: When the page's response began, on the clock of `Vote.time`.
+        origin, path: The page.
+        voter: A number for the address of the client whose copy it is.
+        trust: How far it speaks for other clients' copies.
+        whole: It was read to its end, so assets that it does not name are not in it.
+        named: The assets of the page's own origin, in order.
+        others: Other origins that the page loads from.
+        alternatives: Images of which a browser takes one of several.
+        sheets: The stylesheets among `named` all of whose fonts are in `named`, too.
+    """
+
+    time: float
+    origin: str
+    path: str
+    voter: int
+    trust: Trust
+    whole: bool = True
+    named: tuple[Named, ...] = ()
+    others: tuple[OtherOrigin, ...] = ()
+    alternatives: tuple[str, ...] = ()
+    sheets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
-    """One association's counts. See `counts.Association`."""
+    """One association's counts. See `counts.Association` and `counts.Naming`."""
 
     asset: Sighting
     views: float
@@ -74,6 +110,12 @@ class Tally:
     run: int
     sent: float
     useful: float
+    answered: bool = True
+    named: Named | None = None
+    namer: int = 0
+    live: bool = True
+    alternates: bool = False
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +132,14 @@ class PageRecord:
     voters: tuple[int, ...]
     last: float
     assets: tuple[Tally, ...]
+    read: float = 0.0
+    others: tuple[OtherOrigin, ...] = ()
+    alternatives: tuple[str, ...] = ()
+    personal: bool = False
 
 
 class Verdict(StrEnum):
-    """What an operator said of an asset."""
+    """An operator's order about an asset."""
 
     PIN = "pin"
     NEVER = "never"
@@ -110,70 +156,66 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """An operator made the learner forget a page."""
+    """An operator made the learner forget a page.
+
+    Attributes:
+        page: A path, or a whole URL.
+        time: On the clock of `Vote.time`. Earlier views of the page are not learned any more.
+    """
 
     page: str
+    time: float = 0.0
 
 
-Record: TypeAlias = Vote | Removal | PageRecord | Rule | Forgotten
+Record: TypeAlias = Vote | Reading | Removal | PageRecord | Rule | Forgotten | Finding
 _RECORDS: dict[str, type[Record]] = {
     "vote": Vote,
+    "reading": Reading,
     "removal": Removal,
     "page": PageRecord,
     "rule": Rule,
     "forgotten": Forgotten,
+    "finding": Finding,
 }
+# Of what is added up as floats.
+_ROUNDING = 0.01
 _NAMES = {record: name for name, record in _RECORDS.items()}
+_READERS: dict[str, Reader] = {name: reader_of(record) for name, record in _RECORDS.items()}
 
 
 def to_plain(record: Record) -> dict[str, Any]:
-    """The record as a dictionary that JSON can hold, with its `record` name."""
+    """Return the record as a dictionary for JSON, with its `record` name."""
     return {"record": _NAMES[type(record)], **asdict(record)}
 
 
-def from_plain(plain: dict[str, Any]) -> Record:
-    """The record that `to_plain` wrote.
+def from_plain(plain: Any) -> Record:
+    """Return the record that `to_plain` wrote.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: It is not one: a value is missing, or has another type.
     """
-    values = dict(plain)
     try:
-        make = _RECORDS[values.pop("record")]
-        return make(**_restored(values))
+        values = dict(plain)
+        record: Record = _READERS[values.pop("record")](values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(
             f"not a record of the learner: {error}", hint="Was the file written by `export`?"
         ) from error
+    if not _is_plausible(record):
+        raise ConfigurationError(
+            "not a record of the learner: a share is above 1",
+            hint="Was the file written by `export`?",
+        )
+    return record
 
 
-def _restored(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: _READ.get(name, _tupled)(value) for name, value in values.items()}
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _sighting(plain: dict[str, Any]) -> Sighting:
-    return Sighting(**{**plain, "kind": Kind(plain["kind"])})
-
-
-def _tally(plain: dict[str, Any]) -> Tally:
-    return Tally(**{**plain, "asset": _sighting(plain["asset"])})
-
-
-def _sightings(plain: list[dict[str, Any]]) -> tuple[Sighting, ...]:
-    return tuple(_sighting(seen) for seen in plain)
-
-
-def _tallies(plain: list[dict[str, Any]]) -> tuple[Tally, ...]:
-    return tuple(_tally(tally) for tally in plain)
-
-
-_READ: dict[str, Callable[[Any], Any]] = {
-    "asked": _sightings,
-    "assets": _tallies,
-    "level": Standing,
-    "verdict": Verdict,
-}
+def _is_plausible(record: Record) -> bool:
+    """Return whether shares are shares. Sums of many floats may be a little off."""
+    if isinstance(record, Vote):
+        return record.worth is None or record.worth <= 1.0
+    if not isinstance(record, PageRecord):
+        return True
+    shares = [(record.sent, record.useful)]
+    for tally in record.assets:
+        shares += (tally.views, tally.asked), (tally.sent, tally.useful)
+    return all(hits <= tries + _ROUNDING for tries, hits in shares)

@@ -1,4 +1,5 @@
-"""The operator's word on the map: what is sent with a page whoever asks, and what never is.
+"""The operator's orders: assets that are always sent with a page, assets that never are, and pages
+that are forgotten.
 
 Pure. `model` owns one, hands it each `Rule`, and reads its pins for each page and its bars for each
 asset.
@@ -13,6 +14,11 @@ from headstart.learn.records import Rule, Verdict
 from headstart.learn.safety import bad_target, kind_of_path
 from headstart.learn.urls import path_of
 
+# Pages whose views of before are still refused. Such a view ends within minutes.
+_FORGOTTEN = 1000
+# Whoever can write to a store can write any number of them.
+_MOST = 10_000
+
 
 class Rules:
     """Pins and bars.
@@ -26,34 +32,44 @@ class Rules:
         self._max_url = max_url
         self.pins: dict[str, dict[str, None]] = {}
         self._never: set[str] = set()
+        self._forgotten: dict[str, float] = {}
+        """When each page was last forgotten; pages as the operator wrote them."""
+        self._pinned = 0
 
     def obey(self, rule: Rule) -> None:
-        """Takes the operator's word.
+        """Take an order of the operator.
 
         Raises:
-            ConfigurationError: The asset is no URL that can be sent ahead.
+            ConfigurationError: The asset is not a URL that can be sent ahead.
         """
         target = path_alone(rule.asset)
         if bad := bad_target(target, self._max_url):
             raise ConfigurationError(
                 f"{rule.asset} cannot be sent ahead: {bad}", hint="Give a path such as /site.css."
             )
+        if len(self._never) + self._pinned >= _MOST:
+            raise ConfigurationError(
+                f"{_MOST:,} assets are pinned or barred already, which is the most that is kept",
+                hint="Forget pages whose pins are no longer of use.",
+            )
         if rule.verdict is Verdict.NEVER:
             self._never.add(rule.asset)
         elif kind_of_path(target) is None:
             raise ConfigurationError(
-                f"{rule.asset} is no stylesheet, script, font or image by its name",
+                f"{rule.asset} is not a stylesheet, script, font or image by its name",
                 hint="Only these can be sent ahead.",
             )
         else:
-            self.pins.setdefault(path_of(rule.page), {})[target] = None
+            assets = self.pins.setdefault(path_of(rule.page), {})
+            self._pinned += target not in assets
+            assets[target] = None
 
     def is_barred(self, origin: str, target: str) -> bool:
-        """Whether the operator said never."""
+        """Return true if the operator barred the asset."""
         return target in self._never or origin + target in self._never
 
     def paths(self) -> Iterator[str]:
-        """The path of each page that has pins."""
+        """Yield the path of each page that has pins."""
         return map(path_alone, self.pins)
 
     def pinned(self) -> Iterator[tuple[str, str, bool]]:
@@ -63,15 +79,26 @@ class Rules:
             for asset in assets:
                 yield page, asset, self.is_barred(origin, asset)
 
-    def forget(self, page: str) -> bool:
-        """Forgets a page's pins. False if it had none.
+    def is_forgotten(self, origin: str, path: str, time: float) -> bool:
+        """Return whether a page was forgotten after it was seen at this time."""
+        if not self._forgotten:  # as mostly: no URL is put together for nothing
+            return False
+        times = [self._forgotten.get(page) for page in (path, origin + path)]
+        return any(forgotten is not None and time <= forgotten for forgotten in times)
+
+    def forget(self, page: str, time: float) -> bool:
+        """Forget a page's pins, and refuse its earlier views. Return false if it had no pins.
 
         A pin may have been made with the path alone and be forgotten by the whole URL.
         """
+        self._forgotten.pop(page, None)
+        self._forgotten[page] = time
+        if len(self._forgotten) > _FORGOTTEN:
+            del self._forgotten[next(iter(self._forgotten))]
         known = [key for key in self.pins if page in (key, path_alone(key))]
         known += [key for key in self.pins if key == path_alone(page) and key not in known]
         for key in known:
-            del self.pins[key]
+            self._pinned -= len(self.pins.pop(key))
         return bool(known)
 
     def export(self) -> Iterator[Rule]:
@@ -84,5 +111,5 @@ class Rules:
 
 
 def path_alone(page: str) -> str:
-    """A page's path, whether it was given so or as a whole URL."""
+    """Return a page's path from a path or a whole URL."""
     return "/" + page.split("/", 3)[-1] if "://" in page else page

@@ -20,24 +20,25 @@ _FINGERPRINT = re.compile(
 
 
 def path_of(target: str) -> str:
-    """The path of a target: what a page is known by.
+    """Return the path of a target, which identifies a page.
 
-    As in Jetty's filter, the query is no part of it: there may be a million of them, and tokens in
+    As in Jetty's filter, the query is not part of it: there may be a million of them, and tokens in
     them.
     """
     return target.partition("?")[0]
 
 
 def extension(path: str) -> str:
-    """The file name's extension in lower case, or "" where it has none."""
+    """Return the file name's extension in lower case, or ""."""
     name = path.rpartition("/")[2]
     return name.rpartition(".")[2].lower() if "." in name else ""
 
 
 def pattern_of(path: str) -> str:
-    """The pattern that a page borrows from: `/product/17` → `/product/*`, or "" at the top level.
+    """Return the pattern that a page borrows from: `/product/17` → `/product/*`.
 
-    The last segment varies within a directory; so do segments that are identifiers.
+    A page at the top level has none, "". The last segment varies within a directory; so do segments
+    that are identifiers.
     """
     if path.count("/") < 2:
         return ""
@@ -51,7 +52,7 @@ def pattern_of(path: str) -> str:
 
 
 def stem_of(target: str) -> str:
-    """What stays of an asset's URL when its content changes, or "" if nothing in it would change.
+    """Return the part of an asset's URL that stays when its content changes, or "" without one.
 
     `/js/app.3f9a01bc.js` → `/js/app.*.js`, `/site.css?v=81` → `/site.css?*`.
     """

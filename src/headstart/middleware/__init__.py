@@ -1,25 +1,29 @@
-"""Learns from an ASGI application's traffic what its pages need, and sends it ahead.
+"""Learn from an ASGI application's traffic which assets its pages need, and send them ahead.
 
-    middleware   HeadstartMiddleware: which way each call of the application goes
-    visit        a GET that may be a page's: what goes out ahead of it and with its answer
-    glance       a request that seems of no interest, as most of an API's: a look at its answer
-    watch        any other request: what its answer teaches
-    lifespan     from the server's start to its end, whether the application knows of it or not
-    keeper       the learner and the store, kept in step
-    shared       what all requests share: the learner, memories, counters
-    exchange     scopes and messages of ASGI as the learner's requests and answers
-    think_times  how long pages take to answer
+    middleware   HeadstartMiddleware: the way of each call of the application
+    visit        a GET that may be for a page: sends assets ahead and with the response
+    probe        a request that is probably not for a page: checks its response
+    watch        any other request: learns from its response
+    lifespan     the server's start and end, with or without the application's support
+    keeper       keeps the learner and the store in step
+    shared       state that all requests share: the learner, memories, counters
+    translation  ASGI scopes and messages as the learner's requests and responses
+    own_assets   assets that an application names itself, in a 103 or in Link headers
+    think_times  how long pages take to respond
+    habits       properties of earlier responses of pages
+    diagnosis    reasons why less is learned than could be, for the operator
 
-Works in anybody's ASGI server: it reads scopes and messages, and speaks the extensions
-`http.response.push` and `http.response.early_hint` where the server offers them. In ours it also
-knows connections by identity and what became of each push. The way of a page: `learn` says what it
-is likely to need, `deliver` decides what this client gets and how, promises and the 103 go out,
-and only then the application runs. Imported by `server.run` and by applications.
+Works in any ASGI server: it reads scopes and messages, and uses the extensions
+`http.response.push` and `http.response.early_hint` where the server offers them. In our server it
+also identifies connections and learns the result of each push. The way of a page: `learn` names the
+assets that it is likely to need, `deliver` decides which of them this client gets and how, promises
+and the 103 go out, and only then does the application run. Imported by `server.run` and by
+applications.
 """
 
 from __future__ import annotations
 
 from headstart.middleware.middleware import HeadstartMiddleware
-from headstart.middleware.shared import Counters
+from headstart.middleware.shared import DeliveryCounters
 
-__all__ = ["Counters", "HeadstartMiddleware"]
+__all__ = ["DeliveryCounters", "HeadstartMiddleware"]

@@ -1,6 +1,6 @@
-"""The lifespan of a server: the learner needs one, whether the application knows of it or not.
+"""The lifespan of a server, which the learner needs even if the application does not support it.
 
-Passes the server's messages on, and starts and stops what the learner has. Called by `middleware`
+Forwards the server's messages, and starts and stops the learner's parts. Called by `middleware`
 once, for the scope of type `lifespan`.
 """
 
@@ -19,12 +19,15 @@ async def run_lifespan(
     *,
     start: Callable[[], Awaitable[None]],
     stop: Callable[[], Awaitable[None]],
+    required: bool = False,
 ) -> None:
     """Run the application's lifespan, or one of our own where it has none.
 
     Args:
         start: Called when the server starts, before the application hears of it.
         stop: Called when it ends, likewise.
+        required: An application that raises instead of asking for messages cannot start; else it
+            is one that does not know the lifespan.
     """
     asked = False
 
@@ -41,7 +44,7 @@ async def run_lifespan(
     try:
         await app(scope, watched, send)
     except Exception:
-        if asked:
+        if asked or required:
             raise
     if not asked:
         # The application knows no lifespan; the learner needs one.

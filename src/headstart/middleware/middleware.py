@@ -1,9 +1,9 @@
-"""HeadstartMiddleware: which way each call of the application goes.
+"""HeadstartMiddleware: the way of each call of the application.
 
-Looks at the scope, and puts around the application's `send` what its kind needs: `visit` around
-that of a page, `glance` or `watch` around that of any other GET, nothing around the rest. Owns what
-they share, the store's keeper and the task that it runs in. Called by the server for each request,
-and once for the lifespan.
+Reads the scope, and wraps the application's `send` as its kind needs: in `visit` for a page, in
+`probe` or `watch` for any other GET, not at all for the rest. Owns the state that they share, the
+store's keeper and the task that it runs in. Called by the server for each request, and once for
+the lifespan.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 from headstart.config import DeliverOptions
 from headstart.deliver.asgi import Application, Receive, Scope, Send
 from headstart.learn import Learner, LearnOptions
-from headstart.middleware.exchange import learned_request
-from headstart.middleware.glance import PLAIN, glance, is_no_page
 from headstart.middleware.keeper import Keeper
 from headstart.middleware.lifespan import run_lifespan
+from headstart.middleware.probe import is_no_page, probe
 from headstart.middleware.shared import Shared
+from headstart.middleware.translation import learned_request
 from headstart.middleware.visit import Visit
 from headstart.middleware.watch import watched, watched_push
 from headstart.store import MemoryStore, Store
@@ -30,14 +30,16 @@ _NONE: Mapping[str, Any] = {}
 
 
 class HeadstartMiddleware:
-    """Around an ASGI application.
+    """Learn and deliver around an ASGI application.
 
     Args:
         app: The application.
-        learn: How to learn.
-        deliver: What to send.
-        store: Where what was learned is kept and shared with other workers; memory without one.
-        hint_unmarked_clients: A 103 may go also to clients that send no Sec-Fetch-* at all.
+        learn: Options of the learner.
+        deliver: Options of delivery.
+        store: Keeps the learned data and shares it with other workers; memory without one.
+        hint_unmarked_clients: Send a 103 also to clients that send no Sec-Fetch-* at all.
+        lifespan_required: Fail the start if the application raises in its lifespan before it
+            receives a message, instead of assuming that it does not support the lifespan.
         clock: Seconds since 1970; the same in all workers.
     """
 
@@ -49,6 +51,7 @@ class HeadstartMiddleware:
         deliver: DeliverOptions | None = None,
         store: Store | None = None,
         hint_unmarked_clients: bool = True,
+        lifespan_required: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.app = app
@@ -59,6 +62,7 @@ class HeadstartMiddleware:
             hint_unmarked=hint_unmarked_clients,
             clock=clock,
         )
+        self._lifespan_required = lifespan_required
         self.counters = self.shared.counters
         self._keeper = Keeper(self.shared, store or MemoryStore())
         self._keeping: asyncio.Task[None] | None = None
@@ -69,7 +73,8 @@ class HeadstartMiddleware:
         """Answer one request, or run the lifespan."""
         if scope["type"] == "http" and scope["method"] == "GET":
             if self._keeping is None:
-                await self.start()
+                # No request waits for the store; the first pages are served without its map.
+                self._keep(load=True)
             shared = self.shared
             ours = (scope.get("extensions") or _NONE).get("headstart")
             if ours is not None:
@@ -81,11 +86,11 @@ class HeadstartMiddleware:
                     # What was found of requests like this is not looked for again.
                     (
                         scope["raw_path"] in self._no_pages
-                        and ours.get("kept", _NONE).get(PLAIN) == scope["headers"]
+                        and shared.plain.get(connection) == scope["headers"]
                     )
-                    or is_no_page(self.learner, scope, ours)
+                    or is_no_page(shared, scope, ours)
                 ):
-                    await self.app(scope, receive, partial(glance, shared, scope, connection, send))
+                    await self.app(scope, receive, partial(probe, shared, scope, connection, send))
                     return
             now = shared.clock()
             request = learned_request(scope, shared.referer)
@@ -93,23 +98,34 @@ class HeadstartMiddleware:
             if view is None:
                 await self.app(scope, receive, watched(shared, scope, request, send))
                 return
-            visit = Visit(shared, scope, send, request, view)
-            if view.candidates:
-                await visit.send_ahead(now)
+            visit = Visit(shared, scope, send, request, view, now)
+            await visit.begin()
             await self.app(scope, receive, visit.send)
         elif scope["type"] == "lifespan":
-            await run_lifespan(self.app, scope, receive, send, start=self.start, stop=self.stop)
+            await run_lifespan(
+                self.app,
+                scope,
+                receive,
+                send,
+                start=self.start,
+                stop=self.stop,
+                required=self._lifespan_required,
+            )
         else:
             await self.app(scope, receive, send)
 
     async def start(self) -> None:
-        """Take what was learned before, and begin to keep in step with the store."""
+        """Absorb the stored knowledge, and begin to keep in step with the store."""
         if self._keeping is None:
-            self._keeping = asyncio.get_running_loop().create_task(self._keeper.run())
+            self._keep(load=False)
             await self._keeper.load()
 
+    def _keep(self, *, load: bool) -> None:
+        loop = asyncio.get_running_loop()
+        self._keeping = loop.create_task(self._keeper.run(load=load))
+
     async def stop(self) -> None:
-        """Keep what was learned last, and let the store go."""
+        """Save the last changes, and close the store."""
         keeping, self._keeping = self._keeping, None
         if keeping is not None:
             keeping.cancel()
@@ -117,5 +133,5 @@ class HeadstartMiddleware:
             await self._keeper.close()
 
     async def sync(self) -> None:
-        """Count what was seen, tell other workers, and take what they saw."""
+        """Count views, publish them to other workers, and absorb theirs."""
         await self._keeper.sync()

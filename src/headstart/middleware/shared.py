@@ -1,7 +1,7 @@
-"""What all requests of one middleware share.
+"""State that all requests of one middleware share.
 
-The learner, what was sent to which connection and what became of it, and what is known of the
-server. `middleware` makes it; `visit`, `watch` and `glance` read and change it while they serve,
+It holds the learner, the deliveries on each connection and their results, and facts about the
+server. `middleware` makes it; `visit`, `watch` and `probe` read and change it while they serve,
 `keeper` in between.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from headstart.config import DeliverOptions
@@ -18,29 +18,45 @@ from headstart.deliver.decide import Way
 from headstart.deliver.outcome import Push, PushState
 from headstart.deliver.request import PageRequest, read_request
 from headstart.deliver.seen import Memories, Memory
-from headstart.learn import Learner, Request, View
-from headstart.middleware.exchange import connection_of
+from headstart.learn import (
+    Answer,
+    Learner,
+    Named,
+    Request,
+    Trust,
+    View,
+    refusal,
+    trust_in,
+    voter_of,
+)
+from headstart.middleware.diagnosis import Diagnosis
+from headstart.middleware.habits import Habits
 from headstart.middleware.think_times import ThinkTimes
+from headstart.middleware.translation import coding_of, connection_of
+from headstart.pages import Capture, PageHead, PageReader
 from headstart.reasons import Refusal
 
 logger = logging.getLogger("headstart.middleware")
 
+_VALIDATORS = frozenset((b"etag", b"last-modified"))
+_SIGNS = _VALIDATORS | {b"content-length"}
+
 
 @dataclass(slots=True)
-class Counters:
-    """What happened so far, for whoever wants to show it."""
+class DeliveryCounters:
+    """Counts of deliveries and refusals since the start, for reports."""
 
     sent: Counter[Way] = field(default_factory=Counter)
     refused: Counter[Refusal] = field(default_factory=Counter)
 
 
 class Shared:
-    """The learner, what was sent to whom, and what is known of the server.
+    """The learner, the deliveries, and facts about the server.
 
     Args:
-        learner: It.
-        options: What to send.
-        hint_unmarked: A 103 may go also to clients that send no Sec-Fetch-* at all.
+        learner: The learner.
+        options: Options of delivery.
+        hint_unmarked: Send a 103 also to clients that send no Sec-Fetch-* at all.
         clock: Seconds since 1970; the same in all workers.
     """
 
@@ -49,9 +65,13 @@ class Shared:
         "_hints_fail",
         "clock",
         "counters",
+        "diagnosis",
+        "habits",
         "learner",
         "memories",
         "options",
+        "plain",
+        "reader",
         "referer",
         "think_times",
         "under_way",
@@ -69,37 +89,109 @@ class Shared:
         self.learner = learner
         self.viewers = learner.viewers
         self.options = options
+        self.reader = PageReader() if learner.options.read_pages else None
         self.clock = clock
-        self.counters = Counters()
+        self.counters = DeliveryCounters()
+        self.diagnosis = Diagnosis(learner, clock)
         self.memories = Memories()
         self.think_times = ThinkTimes()
+        self.habits = Habits()
         self.under_way: list[tuple[View, Push]] = []
+        self.plain: dict[int, list[tuple[bytes, bytes]]] = {}
+        """Connections -> fields of a request there that says nothing of pages."""
         self._hint_unmarked = hint_unmarked
         self._hints_fail = False
         self.referer = learner.options.referer_header.lower().encode("latin-1")
 
     def read(self, scope: Scope) -> PageRequest:
-        """A page's request, as the decision needs it."""
+        """Read a page's request for the decision."""
         page = read_request(scope, hint_unmarked=self._hint_unmarked)
         if self._hints_fail and page.hint_refusal is None:
             return replace(page, hint_refusal=Refusal.UNSUPPORTED)
         return page
 
     def give_up_hints(self, error: Exception) -> None:
-        """The server offers a 103, and takes none before the response."""
+        """Stop sending 103s: the server offers them, but sends none before the response."""
         if not self._hints_fail:
             self._hints_fail = True
             logger.warning("this server takes no 103 before the response; using Link: %s", error)
 
     def memory_of(self, scope: Scope) -> Memory:
-        """What the request's connection had; nothing where connections cannot be told apart."""
+        """Return the memory of the request's connection, an empty one if connections have no id."""
         connection = connection_of(scope)
         return Memory() if connection is None else self.memories.of(connection)
 
     def remember(self, scope: Scope, request: Request) -> None:
-        """The client has this now. What matters only where there will be pages to send it with."""
+        """Remember that the client has an asset, if its connection may ask for pages later."""
         if self.memories and self.learner.is_viewer(request):
             self.memory_of(scope).add(request.target)
+
+    def capture(
+        self,
+        scope: Scope,
+        request: Request,
+        answer: Answer,
+        fields: Iterable[tuple[bytes, bytes]],
+        linked: tuple[Named, ...] = (),
+    ) -> Capture | None:
+        """Return a reader for the body of a page, or None if nothing can be learned from it.
+
+        Args:
+            scope: Of the page's request.
+            request: That request, as the learner knows it.
+            answer: The head of the response, likewise.
+            fields: The header of the response.
+            linked: The assets that the application names beside the page's HTML.
+        """
+        if self.reader is None:
+            return None
+        trust = trust_in(request, answer, cookies=has_cookies(scope))
+        if trust is None:
+            return None
+        return self.reader.capture(self._head_of(request, answer, fields, trust, linked))
+
+    def capture_sheet(
+        self,
+        scope: Scope,
+        request: Request,
+        answer: Answer,
+        fields: Iterable[tuple[bytes, bytes]],
+    ) -> Capture | None:
+        """Return a reader for a stylesheet's body, or None unless it is the same for everybody.
+
+        Args:
+            scope: Of the request.
+            request: That request, as the learner knows it.
+            answer: The head of the response, likewise.
+            fields: The header of the response.
+        """
+        if self.reader is None or has_cookies(scope):
+            return None
+        if refusal(request, answer, self.learner.options.max_url, named=True) is not None:
+            return None
+        fields = list(fields)
+        head = self._head_of(request, answer, fields, Trust.SOLE)
+        return self.reader.capture(replace(head, signature=_signature(fields), is_sheet=True))
+
+    def _head_of(
+        self,
+        request: Request,
+        answer: Answer,
+        fields: Iterable[tuple[bytes, bytes]],
+        trust: Trust,
+        linked: tuple[Named, ...] = (),
+    ) -> PageHead:
+        return PageHead(
+            self.clock(),
+            request.origin,
+            request.target,
+            voter_of(request.address),
+            trust,
+            answer.content_type,
+            coding_of(fields),
+            answer.size,
+            linked,
+        )
 
     def settle_pushes(self) -> None:
         """Tell the learner of pushes that the client did not want."""
@@ -110,3 +202,14 @@ class Shared:
             elif push.state is PushState.SENT:
                 going.append((view, push))
         self.under_way = going
+
+
+def has_cookies(scope: Scope) -> bool:
+    """Return true if the request carries cookies."""
+    return any(name == b"cookie" for name, _ in scope["headers"])
+
+
+def _signature(fields: Iterable[tuple[bytes, bytes]]) -> int:
+    """Return a hash of the fields that change with a file, or 0 if it has no validator."""
+    found = {name.lower(): value for name, value in fields if name.lower() in _SIGNS}
+    return hash(tuple(sorted(found.items()))) if found.keys() & _VALIDATORS else 0

@@ -23,11 +23,11 @@ class ThinkTimes:
         self._max_pages = max_pages
 
     def of(self, page: str) -> float | None:
-        """The page's think time, or None where it was not seen."""
+        """Return the page's think time, or None if it is unknown."""
         return self._times.get(hash(page))
 
     def add(self, page: str, seconds: float) -> None:
-        """An answer of the page took that long."""
+        """Add the time of one response."""
         key = hash(page)
         old = self._times.get(key)
         new = seconds if old is None else old + _WEIGHT * (seconds - old)

@@ -1,24 +1,45 @@
-"""A GET that may be a page's, on its way through the middleware.
+"""A GET that may be for a page, on its way through the middleware.
 
-Before the application runs: the learner's candidates become decisions, and promises and the 103 go
-out. When it answers: the learner is told, and what goes with the response is added to its head.
-Reads the scope, leaves its decisions there, and changes what `shared` holds. `middleware` makes one
-for each request that opens a view.
+Before the application runs, the learner's candidates become decisions, and promises and the 103 go
+out. When the application responds, the learner is told, and links are added to the response's head.
+Reads the scope, leaves its decisions there, and changes `shared`. `middleware` makes one for each
+request that opens a view.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, assert_never
 
 from headstart.deliver.asgi import Message, Scope, Send
-from headstart.deliver.decide import Decision, Expected, Way, decide, had
+from headstart.deliver.decide import (
+    LINK_OVERHEAD,
+    NOTHING_EXPECTED,
+    Decision,
+    Expected,
+    Way,
+    bytes_of,
+    decide,
+    had,
+    is_icon,
+    link_room,
+    push_urgency,
+    view_refusal,
+)
 from headstart.deliver.outcome import Hint, Push
-from headstart.deliver.request import PageRequest
-from headstart.deliver.seen import Memory, Seen, grown, may_carry_cookie, set_cookie
-from headstart.learn import How, Request, View
-from headstart.middleware.exchange import headers_of, learned_answer
-from headstart.middleware.shared import Shared
+from headstart.deliver.own_links import OwnLink, links_of, own_links
+from headstart.deliver.policy import read_policy
+from headstart.deliver.preload import preconnect_value
+from headstart.deliver.seen import Seen, grown, may_carry_cookie, set_cookie
+from headstart.learn import Answer, Candidate, How, Request, Silence, View
+from headstart.middleware.own_assets import OwnAssets
+from headstart.middleware.server_timing import server_timing
+from headstart.middleware.shared import Shared, has_cookies
+from headstart.middleware.translation import coding_of, headers_of, learned_answer
+from headstart.middleware.watch import take_part
+from headstart.pages import Capture, Opening, opening_of
 from headstart.reasons import Refusal
 
 # What a learned push carries of the page's request: what the client can read, never who it is.
@@ -28,18 +49,25 @@ _CARRIED = frozenset(
 
 
 class Visit:
-    """One view of a page, or what may be one until it is answered."""
+    """One view of a page, or a request that may turn out to be one."""
 
     __slots__ = (
         "_began",
+        "_capture",
         "_decisions",
+        "_hinted",
+        "_now",
+        "_opening",
+        "_own",
         "_page",
         "_request",
         "_scope",
         "_seen",
         "_send",
         "_shared",
+        "_used",
         "_view",
+        "_waiting",
     )
 
     def __init__(
@@ -49,6 +77,7 @@ class Visit:
         send: Send,
         request: Request,
         view: View,
+        now: float,
     ) -> None:
         self._shared = shared
         self._scope = scope
@@ -56,26 +85,61 @@ class Visit:
         self._request = request
         self._view = view
         self._decisions: list[Decision] = []
-        self._page: PageRequest | None = None
+        self._waiting: list[Decision] = []
+        """What the learner would hint, and leaves to the application's own 103."""
+        self._hinted = False
+        """A 103 went out."""
+        self._used: set[Way] = set()
+        """The ways in which assets were sent, or named by the application."""
+        page = self._page = shared.read(scope)
+        self._now = now
+        self._capture: Capture | None = None
+        self._opening: Opening | None = None
         self._seen: Seen | None = None
+        useful = page.hint_refusal not in (Refusal.TAKES_NO_HINTS, Refusal.UNSUPPORTED)
+        self._own = OwnAssets(scope, request.origin + request.target, useful=useful)
         self._began = time.monotonic()
 
-    async def send_ahead(self, now: float) -> None:
-        """Decide what this client gets; send promises and the 103 before the application runs."""
-        shared, scope, view = self._shared, self._scope, self._view
-        options = shared.options
-        page = self._page = shared.read(scope)
-        memory = shared.memory_of(scope)
-        seen = self._seen = page.seen(memory, now, cookie=options.cookie)
-        expected = Expected(think_time=shared.think_times.of(view.origin + view.path))
-        self._decisions = decide(page, view.candidates, seen, options, expected)
+    @property
+    def _client(self) -> Seen:
+        """Return the assets that the client has; called only if something may be sent."""
+        if self._seen is None:
+            shared, page = self._shared, self._page
+            memory = shared.memory_of(self._scope)
+            self._seen = page.seen(memory, self._now, cookie=shared.options.cookie)
+        return self._seen
+
+    async def begin(self) -> None:
+        """Send assets ahead, or record why this view gets nothing."""
+        if self._view.silence is None:
+            await self._send_ahead()
+        else:
+            self._say_nothing(self._view.silence)
+
+    async def _send_ahead(self) -> None:
+        """Decide for this client; send promises and the 103 before the application runs."""
+        shared, view = self._shared, self._view
+        if shared.habits.is_other(view.origin + view.path):
+            self._refuse_all(view.candidates, Refusal.NOT_A_PAGE)
+            return
+        expected = Expected(
+            think_time=shared.think_times.of(view.origin + view.path),
+            guarded=shared.habits.guarded(view.origin, view.path),
+            fetching=view.fetching,
+            lacking=view.lacking,
+            again=shared.learner.again(view),
+            proven=view.proven,
+        )
+        self._decisions = decide(
+            self._page, view.candidates, self._client, shared.options, expected
+        )
         # For an application that wants to show what was sent ahead of its page.
-        scope["headstart.decisions"] = self._decisions
+        self._scope["headstart.decisions"] = self._decisions
         hints: list[Decision] = []
         for decision in self._decisions:
             match decision.way:
                 case Way.PUSH:
-                    await self._push(decision, memory)
+                    await self._push(decision)
                 case Way.HINT:
                     hints.append(decision)
                 case Way.LINK:
@@ -85,12 +149,36 @@ class Visit:
                         shared.counters.refused[decision.refusal] += 1
                 case _:
                     assert_never(decision.way)
-        if hints:
-            await self._hint(hints, memory)
+        if hints and shared.habits.hints(view.origin + view.path):
+            self._waiting = hints
+        elif hints:
+            await self._hint(hints)
 
-    async def _push(self, decision: Decision, memory: Memory) -> None:
-        shared = self._shared
-        push = Push(decision.candidate.target)
+    def _say_nothing(self, silence: Silence) -> None:
+        """Leave decisions that say why this view gets nothing, for each likely asset."""
+        view = self._view
+        likely = self._shared.learner.candidates(view.origin, view.path)
+        self._refuse_all(likely, refusal_of(silence))
+
+    def _refuse_all(self, likely: Sequence[Candidate], refusal: Refusal) -> None:
+        if likely:
+            self._shared.counters.refused[refusal] += len(likely)
+            self._scope["headstart.decisions"] = [
+                Decision(candidate, Way.NOTHING, refusal, 0) for candidate in likely
+            ]
+
+    async def _push(self, decision: Decision) -> None:
+        push = await self._promise(decision.candidate.target, decision.urgency)
+        if push.refusal is not None:
+            self._refuse(decision, push.refusal)
+            return
+        if push:
+            self._shared.under_way.append((self._view, push))
+        self._used.add(Way.PUSH)
+        self._sent(decision, How.PUSHED)
+
+    async def _promise(self, target: str, urgency: int) -> Push:
+        push = Push(target)
         await self._send(
             {
                 "type": "http.response.push",
@@ -98,20 +186,15 @@ class Visit:
                 "headers": [pair for pair in self._scope["headers"] if pair[0] in _CARRIED],
                 "headstart": push,
                 "learned": True,
-                "urgency": decision.urgency,
+                "urgency": urgency,
             }
         )
-        if push.refusal is not None:
-            decision.way, decision.refusal = Way.NOTHING, push.refusal
-            shared.counters.refused[push.refusal] += 1
-            return
-        if push:
-            shared.under_way.append((self._view, push))
-        self._sent(decision, How.PUSHED, memory)
+        return push
 
-    async def _hint(self, hints: list[Decision], memory: Memory) -> None:
+    async def _hint(self, hints: list[Decision]) -> None:
         hint = Hint()
         links = [decision.link() for decision in hints]
+        links += self._preconnects()
         try:
             await self._send(
                 {"type": "http.response.early_hint", "links": links, "headstart": hint}
@@ -120,56 +203,214 @@ class Visit:
             raise  # the client has left (ASGI, HTTP, 2.4)
         except Exception as error:
             self._shared.give_up_hints(error)
-            for decision in hints:
-                decision.way = Way.LINK if self._shared.options.links else Way.NOTHING
-                decision.refusal = Refusal.UNSUPPORTED
+            self._link_instead(hints, Refusal.UNSUPPORTED)
             return
+        self._hinted = hint.refusal is None
+        if self._hinted:
+            self._used.add(Way.HINT)
         for decision in hints:
             if hint.refusal is not None:
-                decision.way, decision.refusal = Way.NOTHING, hint.refusal
-                self._shared.counters.refused[hint.refusal] += 1
+                self._refuse(decision, hint.refusal)
             else:
-                self._sent(decision, How.HINTED, memory)
+                self._sent(decision, How.HINTED)
 
-    def _sent(self, decision: Decision, how: How, memory: Memory) -> None:
+    def _preconnects(self) -> list[bytes]:
+        """Return links to the other origins that the page loads from.
+
+        Their assets are not named: nobody here sees how they are answered, and a browser that may
+        not keep one would fetch it twice.
+        """
+        others = self._shared.learner.others(self._view.origin, self._view.path)
+        return [preconnect_value(other.url, cors=other.cors) for other in others]
+
+    def _link_instead(self, hints: list[Decision], refusal: Refusal) -> None:
+        for decision in hints:
+            decision.way = Way.LINK if self._shared.options.links else Way.NOTHING
+            decision.refusal = refusal
+
+    def _refuse(self, decision: Decision, refusal: Refusal) -> None:
+        decision.way, decision.refusal = Way.NOTHING, refusal
+        self._shared.counters.refused[refusal] += 1
+
+    def _sent(self, decision: Decision, how: How) -> None:
         shared = self._shared
         shared.counters.sent[decision.way] += 1
         shared.learner.delivered(self._view, decision.candidate.target, how)
-        memory.add(decision.candidate.target)
+        self._client.memory.add(decision.candidate.target)
 
     async def send(self, message: Message) -> None:
-        """The application's `send`: the head of its answer tells what it was."""
-        if message["type"] == "http.response.start":
-            message = self._answered(message)
+        """Send a message of the application.
+
+        The head of its response shows whether it is a page, and its own 103 goes before a learned
+        one.
+        """
+        kind = message["type"]
+        if kind == "http.response.early_hint":
+            await self._hint_as_told(message)
+            return
+        if kind == "http.response.start":
+            message = await self._answered(message)
+        else:
+            if self._capture is not None:
+                take_part(self._capture, message)
+            if self._opening is not None:
+                await self._push_as_named(self._opening, message)
         await self._send(message)
 
-    def _answered(self, message: Message) -> Message:
+    async def _hint_as_told(self, message: Message) -> None:
+        """Send the application's 103, with the learned links that waited for it."""
+        waiting, own = self._waiting, self._own
+        named = {link.target for link in own_links(map(bytes, message["links"]), own.page)}
+        more = [decision for decision in waiting if decision.candidate.target not in named]
+        links = [decision.link() for decision in more] + self._preconnects()
+        if await own.hint(message, self._send, sent=self._hinted, more=links):
+            self._hinted = True
+            self._used.add(Way.HINT)
+            self._waiting = []
+            for decision in waiting:
+                if decision in more:
+                    self._sent(decision, How.HINTED)
+                else:
+                    self._refuse(decision, Refusal.APPLICATION_SAYS)
+
+    async def _answered(self, message: Message) -> Message:
         shared, now = self._shared, self._shared.clock()
         headers = headers_of(message)
         answer = learned_answer(message["status"], headers)
-        view = shared.learner.complete(self._request, answer, self._view, now)
+        view = shared.learner.complete(
+            self._request, answer, self._view, now, cookies=has_cookies(self._scope)
+        )
+        more = [(b"link", link) for link in self._own.links]
+        asked = self._view.origin + self._view.path
+        shared.habits.note_answer(asked, message["status"], is_page=view is not None)
         if view is None:
             if message["status"] == 200:
                 shared.remember(self._scope, self._request)
-            return message
-        shared.think_times.add(view.origin + view.path, time.monotonic() - self._began)
-        more = self._more_fields(view, headers, now)
+        else:
+            shared.diagnosis.viewed(view.origin, self._page.http_version, headers)
+            page = view.origin + view.path
+            shared.think_times.add(page, time.monotonic() - self._began)
+            if self._own.hinted or self._waiting:
+                shared.habits.note_hints(page, self._own.hinted)
+            said = self._own.say(links_of(headers))
+            self._capture = shared.capture(
+                self._scope, self._request, answer, headers, self._own.named()
+            )
+            await self._push_as_told(said)
+            self._read_opening(answer, headers)
+            more = [(b"link", link) for link in self._own.links]
+            more += self._more_fields(view, [*headers, *more], now)
+            if more:
+                self._used.update(Way.LINK for name, _ in more if name == b"link")
+            timing = server_timing(self._used, headers, shared.options, control=self._view.control)
+            if timing is not None:
+                more.append(timing)
         return {**message, "headers": [*headers, *more]} if more else message
 
+    async def _push_as_told(self, said: list[OwnLink]) -> None:
+        """Push the assets in the application's own Link headers to a client that accepts pushes."""
+        page, silence = self._page, self._view.silence
+        if page.push_refusal is not None or silence not in (None, Silence.NOTHING_KNOWN):
+            return
+        if not said or view_refusal(page, NOTHING_EXPECTED) is not None:
+            return
+        known = self._client.why_each([link.target for link in said])
+        for link, why_seen in zip(said, known, strict=True):
+            if link.may_push and why_seen is None and not is_icon(link.target):
+                push = await self._promise(link.target, push_urgency(link.kind))
+                if push.refusal is None:
+                    self._used.add(Way.PUSH)
+                    self._shared.counters.sent[Way.PUSH] += 1
+                    self._client.memory.add(link.target)
+                    self._shared.learner.delivered(self._view, link.target, How.PUSHED)
+
+    def _read_opening(self, answer: Answer, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Read the page's HTML as it goes out, if its client accepts pushes."""
+        page, silence = self._page, self._view.silence
+        if page.push_refusal is not None or silence not in (None, Silence.NOTHING_KNOWN):
+            return
+        if answer.status != 200 or view_refusal(page, NOTHING_EXPECTED) is not None:
+            return
+        shared = self._shared
+        if shared.reader is None or not shared.options.push_named:
+            return
+        if not shared.learner.is_first_control():
+            url = self._request.origin + self._request.target
+            self._opening = opening_of(url, answer.content_type, coding_of(headers))
+
+    async def _push_as_named(self, opening: Opening, message: Message) -> None:
+        """Push the assets that a part of the page's HTML names, before the part goes out."""
+        shared, options = self._shared, self._shared.options
+        if message["type"] != "http.response.body" or opening.done:
+            self._opening = None
+            return
+        candidates = shared.learner.first_candidates(
+            self._view,
+            opening.add(bytes(message.get("body", b""))),
+            credentials=bool(self._page.cookies) or self._request.authorized,
+        )
+        if not candidates:
+            return
+        pushed = [each.candidate for each in self._decisions if each.way is Way.PUSH]
+        room = options.max_push_bytes - sum(bytes_of(candidate) for candidate in pushed)
+        left = replace(
+            options, max_push_bytes=max(0, room), max_assets=options.max_assets - len(pushed)
+        )
+        expected = Expected(fetching=self._view.fetching, lacking=self._view.lacking)
+        decisions = decide(self._page, candidates, self._client, left, expected)
+        for decision in decisions:
+            if decision.way is Way.PUSH:
+                await self._push(decision)
+        self._decisions += decisions
+        self._scope.setdefault("headstart.decisions", self._decisions)
+
     def _more_fields(self, view: View, headers: Any, now: float) -> list[tuple[bytes, bytes]]:
-        """Link, where neither push nor 103 works, and the cookie that says what the client has."""
-        shared, page, seen = self._shared, self._page, self._seen
-        if page is None or seen is None:
-            return []
+        """Return the Link headers of a view without push and 103, and the cookie for the client's
+        assets.
+        """
+        shared, page = self._shared, self._page
+        policy = read_policy(headers, page.origin)
+        shared.habits.note_guarded(view.origin, view.path, policy.with_nonce | policy.barred)
+        self._link_instead(self._waiting, Refusal.APPLICATION_HINTS)
         more = []
+        room = link_room(page, headers, shared.options)
         for decision in self._decisions:
-            if decision.way is Way.LINK:
-                more.append((b"link", decision.link()))
-                self._sent(decision, How.HINTED, seen.memory)
+            if decision.way is not Way.LINK:
+                continue
+            kind = decision.candidate.asset.kind
+            link = decision.link(policy.nonce if kind in policy.with_nonce else "")
+            size = len(link) + LINK_OVERHEAD
+            if decision.candidate.target in self._own.said:
+                self._refuse(decision, Refusal.APPLICATION_SAYS)
+            elif kind in policy.barred:
+                self._refuse(decision, Refusal.POLICY)
+            elif size > room:
+                self._refuse(decision, Refusal.OVER_BUDGET)
+            else:
+                room -= size
+                more.append((b"link", link))
+                self._sent(decision, How.HINTED)
         name = shared.options.cookie
-        if name and may_carry_cookie(headers):
-            client_set = grown(seen.cookie, had(self._decisions, page.origin), now)
+        if name and self._decisions and may_carry_cookie(headers):
+            client_set = grown(self._client.cookie, had(self._decisions, page.origin), now)
             if client_set is not None:
                 value = set_cookie(client_set, now, secure=page.secure, name=name)
                 more.append((b"set-cookie", value))
         return more
+
+
+def refusal_of(silence: Silence) -> Refusal:
+    """Return the word that the application and the counters are told."""
+    match silence:
+        case Silence.NOTHING_KNOWN:  # of what is missing at this client
+            return Refusal.ALREADY_SENT
+        case Silence.CONDITIONAL:
+            return Refusal.CONDITIONAL
+        case Silence.CONTROL:
+            return Refusal.CONTROL_VIEW
+        case Silence.NOT_RENDERING:
+            return Refusal.NO_SUBRESOURCES
+        case Silence.MOSTLY_WASTE:
+            return Refusal.MOSTLY_WASTE
+        case _:
+            assert_never(silence)

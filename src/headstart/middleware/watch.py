@@ -1,7 +1,7 @@
-"""What the answer teaches to a request that opens no view: an asset, a call of an API, a push.
+"""Learn from the response to a request that opens no view: an asset, a call of an API, a push.
 
-Reads the head of the answer, changes nothing of it, and tells the learner. Called by `middleware`
-around the application's `send`; `glance` calls `answered` where its glance found something.
+Reads the head of the response, changes nothing of it, and tells the learner. Called by `middleware`
+around the application's `send`; `probe` calls `answered` if the response matters.
 """
 
 from __future__ import annotations
@@ -10,32 +10,65 @@ from collections.abc import Awaitable
 
 from headstart.deliver.asgi import Message, Scope, Send
 from headstart.learn import Request
-from headstart.middleware.exchange import headers_of, learned_answer, learned_request
-from headstart.middleware.shared import Shared
+from headstart.middleware.shared import Shared, has_cookies
+from headstart.middleware.translation import headers_of, learned_answer, learned_request
+from headstart.pages import Capture
+
+_STYLE = "text/css"
+# ASGI extensions that send a body which the middleware does not see.
+_UNSEEN = frozenset(("http.response.pathsend", "http.response.zerocopysend"))
 
 
 def watched(shared: Shared, scope: Scope, request: Request, send: Send) -> Send:
-    """A `send` for what is no page: it looks at the answer's head and changes nothing."""
+    """Return a `send` for a request that is probably not for a page; it changes no message."""
+    capture: Capture | None = None
 
     def watched_send(message: Message) -> Awaitable[None]:
+        nonlocal capture
         if message["type"] == "http.response.start":
-            answered(shared, scope, request, message)
+            capture = answered(shared, scope, request, message)
+        elif capture is not None:
+            take_part(capture, message)
         return send(message)
 
     return watched_send
 
 
-def answered(shared: Shared, scope: Scope, request: Request, message: Message) -> None:
-    """The head of the answer to a request without a view has come."""
+def answered(shared: Shared, scope: Scope, request: Request, message: Message) -> Capture | None:
+    """Handle the head of the response to a request without a view.
+
+    Returns:
+        A reader for the body, if it is a page or a stylesheet that is to be read.
+    """
     status: int = message["status"]
-    answer = learned_answer(status, headers_of(message))
-    view = shared.learner.complete(request, answer, None, shared.clock())
-    if view is None and status == 200:
+    fields = headers_of(message)
+    answer = learned_answer(status, fields)
+    view = shared.learner.complete(
+        request, answer, None, shared.clock(), cookies=has_cookies(scope)
+    )
+    if view is not None:
+        return shared.capture(scope, request, answer, fields)
+    capture = None
+    if status == 200:
+        if shared.learner.is_viewer(request):
+            shared.diagnosis.asked(request, answer)
+            if answer.content_type.startswith(_STYLE):
+                capture = shared.capture_sheet(scope, request, answer, fields)
         shared.remember(scope, request)
+    return capture
+
+
+def take_part(capture: Capture, message: Message) -> None:
+    """Take a part of a page's body, where a message holds one."""
+    if message["type"] == "http.response.body":
+        # An application may write into a bytearray again once it was sent.
+        capture.add(bytes(message.get("body", b"")), more=message.get("more_body", False))
+    elif message["type"] in _UNSEEN:
+        capture.give_up()
 
 
 def watched_push(shared: Shared, scope: Scope, send: Send) -> Send:
-    """A `send` for a pushed request.
+    """Return a `send` for a pushed request.
 
     It teaches nothing but that an asset is no longer there for everybody.
     """

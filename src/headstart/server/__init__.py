@@ -1,18 +1,21 @@
 """The ASGI server: HTTP/2 is ours, HTTP/1.1 is uvicorn's behind our checks, the rest uvicorn's own.
 
-    protocol.py  which connections are taken in, and which protocol each speaks: ALPN or preface
+    protocol.py  accepts connections and finds the protocol of each: ALPN or preface
     http1.py     one HTTP/1.1 connection: uvicorn's, checked and timed
     http2.py     one HTTP/2 connection on an asyncio transport
-    scope.py     ASGI scopes: what is offered to which request
+    scope.py     ASGI scopes: the extensions that each request gets
     ahead.py     pushes and hints of one connection
     cycle.py     one request <-> one call of the application
-    worker.py    what all connections of a process share: the clock, and what is below
-    admission.py how many connections there may be, in all and of one address
-    memory.py    how much memory is used, and when that is too much
-    refusals.py  why connections ended and requests were refused, in the log
-    counters.py  and in numbers
-    run.py       uvicorn's Config and Server with our protocol; checks before the start
+    worker.py    the state that all connections of a process share
+    admission.py the number of connections, in all and per address
+    memory.py    the memory in use, and its limit
+    refusals.py  reasons for refusals, in the log
+    counters.py  reasons for refusals, in numbers
+    run.py       uvicorn's Config and Server with our protocol
+    checks.py    faults that keep the server from starting
+    logs.py      the log without --log-config
 
-The way of a request: transport -> `Http2Connection` -> `wire.server` -> `Cycle` -> application, and
+The way of a request: transport -> `Http2ServerConnection` -> `wire.server` -> `Cycle` ->
+    application, and
 back the same way. A pushed request re-enters at `Cycle` as a request of its own.
 """

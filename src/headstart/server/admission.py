@@ -4,7 +4,7 @@ And so many a second of an address that asks for nothing on them: a TLS handshak
 half a millisecond where the client sends the same bytes again and again. Who makes a request on
 each, as a proxy without keep-alive does, is not counted.
 
-`protocol.HeadstartProtocol` asks for a seat when a connection comes, before the TLS handshake, and
+`protocol.HeadstartProtocol` asks for a slot when a connection comes, before the TLS handshake, and
 whoever has the connection in the end gives it back. Changes only its own counts and `Counters`.
 """
 
@@ -17,6 +17,7 @@ from typing import Final
 
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
+from headstart.server.addresses import unmapped
 from headstart.server.counters import Counters
 from headstart.wire.guard import TokenBucket
 
@@ -28,7 +29,7 @@ _BURST: Final = 10
 _REMEMBERED: Final = 10_000
 
 
-class Seat:
+class ConnectionSlot:
     """The place of one connection among those that are allowed."""
 
     __slots__ = ("_admission", "_key")
@@ -37,8 +38,12 @@ class Seat:
         self._admission: Admission | None = admission
         self._key = key
 
+    def count_for(self, key: str | None) -> None:
+        """Count the connection for a client, which a proxy has named; none was counted before."""
+        self._key = key
+
     def free(self, *, asked: bool = False) -> None:
-        """The connection is no more; a second call does nothing.
+        """Give the place back when the connection has ended; a second call does nothing.
 
         Args:
             asked: A request was made on it.
@@ -77,8 +82,8 @@ class Admission:
         self.closed = False
         """Nobody is let in: memory is short."""
 
-    def ask(self, peer: object) -> Seat | Closing:
-        """A seat for a connection that has come, or why there is none.
+    def ask(self, peer: object) -> ConnectionSlot | Closing:
+        """Return a place for a new connection, or the reason why it gets none.
 
         Args:
             peer: As the transport names it: a tuple with the address first, or for a Unix socket
@@ -89,18 +94,38 @@ class Admission:
         if self._counters.open >= self._most:
             return Closing.TOO_MANY_CONNECTIONS
         key = self._key_of(peer)
-        if key is not None:
-            if self._by_address[key] >= self._most_per_address:
-                return Closing.ADDRESS_CONNECTIONS
-            if key in self._unused and not self._unused[key].has(self._clock()):
-                return Closing.ADDRESS_RATE
-            self._by_address[key] += 1
+        refusal = self._take_place(key)
+        if refusal is not None:
+            return refusal
         self._counters.open += 1
         self._counters.accepted += 1
-        return Seat(self, key)
+        return ConnectionSlot(self, key)
+
+    def ask_for(self, slot: ConnectionSlot, client: object) -> Closing | None:
+        """Count a proxy's connection for the client that the proxy names, or say why not.
+
+        Args:
+            slot: The connection's own.
+            client: Its address and port.
+        """
+        key = self._key_of(client)
+        refusal = self._take_place(key)
+        if refusal is None:
+            slot.count_for(key)
+        return refusal
+
+    def _take_place(self, key: str | None) -> Closing | None:
+        if key is None:
+            return None
+        if self._by_address[key] >= self._most_per_address:
+            return Closing.ADDRESS_CONNECTIONS
+        if key in self._unused and not self._unused[key].has(self._clock()):
+            return Closing.ADDRESS_RATE
+        self._by_address[key] += 1
+        return None
 
     def freed(self, key: str | None, asked: bool) -> None:
-        """A seat was given back."""
+        """Count a place that was given back."""
         self._counters.open -= 1
         if key is not None:
             self._by_address[key] -= 1
@@ -122,14 +147,11 @@ class Admission:
     def _key_of(self, peer: object) -> str | None:
         if not self._most_per_address or not isinstance(peer, tuple):
             return None
-        host = str(peer[0])
+        host = unmapped(str(peer[0]))
         return None if self._is_proxy(host) else _counted_as(host)
 
 
 def _counted_as(host: str) -> str:
     if ":" not in host:
         return host
-    address = ipaddress.IPv6Address(host)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return f"{int(address) >> _NETWORK_BITS:x}/64"
+    return f"{int(ipaddress.IPv6Address(host)) >> _NETWORK_BITS:x}/64"

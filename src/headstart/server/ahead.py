@@ -1,8 +1,8 @@
 """Pushes and hints of one HTTP/2 connection.
 
-Reads what applications ask for; asks the gate of `wire.server`; keeps what became of each push and
-which links wait for the next write. Owned by `http2.Http2Connection`, which calls the application
-for a promised request and tells when streams close.
+Reads the applications' pushes and hints; asks the gate of `wire.server`; keeps the result of each
+push and the links that wait for the next write. Owned by `http2.Http2ServerConnection`, which calls
+the application for a promised request and reports closed streams.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from headstart.config import ServerOptions
-from headstart.deliver.outcome import Hint, Push, PushState
+from headstart.deliver.outcome import Hint, Push
 from headstart.errors import LocalProtocolError, StreamGone
 from headstart.reasons import Refusal
 from headstart.server.cycle import Cycle, Message, Scope
@@ -31,13 +31,13 @@ _FIELD_OVERHEAD = 32
 
 
 class _Common:
-    """What pushes of one page have in common.
+    """The common part of one page's pushes.
 
     Attributes:
         page: The page's request.
         method: Of the promised requests.
-        fields: Theirs, as the gate takes them.
-        template: For their own requests.
+        fields: Of the promised requests, as the gate takes them.
+        template: For the promised requests.
     """
 
     __slots__ = ("_given", "fields", "method", "page", "template")
@@ -55,12 +55,12 @@ class _Common:
         self._given = given.copy() if fixed else None
 
     def is_of(self, method: str, given: object) -> bool:
-        """Whether a push that was asked for so has all of this."""
+        """Return true if a push with these properties has this common part."""
         return method == self.method and given == self._given
 
 
 class Ahead:
-    """What one connection sends ahead.
+    """The pushes and hints of one connection.
 
     Attributes:
         links: Streams -> links that go out with the next write.
@@ -90,7 +90,7 @@ class Ahead:
         self.used = False
 
     def push(self, cycle: Cycle, message: Message) -> RequestReceived | None:
-        """Promise what the application asked for; the promised request, if it was."""
+        """Promise the application's push; return the promised request, if it was sent."""
         push = message.get("headstart")
         if not isinstance(push, Push):
             push = Push(message["path"])
@@ -101,7 +101,7 @@ class Ahead:
             self._refusals.push(outcome, push.path)
             return None
         self.used = True
-        push.sent(outcome.stream_id)
+        push.mark_sent(outcome.stream_id)
         self._pushes[outcome.stream_id] = push
         self.alive += 1
         return outcome
@@ -138,7 +138,7 @@ class Ahead:
         )
 
     def _common(self, page: RequestReceived, message: Message) -> _Common:
-        """What this push has in common with others of its page; mostly it is that of the last."""
+        """Return the common part of this push and others of its page, mostly the last one."""
         method, given = message.get("method", "GET"), message.get("headers") or []
         common = self._last_common
         if common is not None and common.page is page and common.is_of(method, given):
@@ -189,7 +189,7 @@ class Ahead:
                 return  # reset, or the whole connection closed, while the links were held
 
     def promise_failed(self, stream_id: int, refusal: Refusal) -> None:
-        """A promise that was queued could not be sent."""
+        """Record that a queued promise could not be sent."""
         push = self._pushes.pop(stream_id, None)
         if push is not None:
             push.refuse(refusal)
@@ -201,12 +201,12 @@ class Ahead:
         self._hinted.discard(stream_id)
         push = self._pushes.pop(stream_id, None)
         if push is not None:
-            push.state = PushState.RESET if error_code else PushState.FINISHED
+            push.mark_ended(reset=bool(error_code))
 
     def connection_lost(self) -> None:
-        """What is still on its way does not arrive."""
+        """Record that pushes on their way do not arrive."""
         for push in self._pushes.values():
-            push.state = PushState.RESET
+            push.mark_ended(reset=True)
         self._pushes.clear()
         self.links.clear()
 
@@ -215,14 +215,14 @@ def _note(push: Push, extensions: Scope) -> None:
     """Put a push where the application finds it; most requests have none, and share the rest."""
     ours = extensions["headstart"]
     if ours["pushes"]:
-        ours["pushes"].append(push)
+        ours["pushes"].append(push.record)
     else:
-        extensions["headstart"] = {**ours, "pushes": [push]}
+        extensions["headstart"] = {**ours, "pushes": [push.record]}
 
 
 @lru_cache(_REMEMBERED)
 def push_target(path: str, root: bytes) -> bytes:
-    """The target to promise for a path of ASGI's, which is decoded and has the root path before it.
+    """Return the target to promise for an ASGI path, which is decoded and has the root path.
 
     Raises:
         LocalProtocolError: Half of a surrogate pair, which no URL can say.
@@ -230,6 +230,6 @@ def push_target(path: str, root: bytes) -> bytes:
     try:
         target = quote(path.partition("#")[0], safe=_TARGET_SAFE).encode("ascii")
     except UnicodeEncodeError as error:
-        raise LocalProtocolError(f"{path!r} is no valid text") from error
+        raise LocalProtocolError(f"{path!r} is not valid text") from error
     # On the wire, the root path was taken away before us.
     return target[len(root) :] if root and target.startswith(root + b"/") else target

@@ -1,36 +1,45 @@
-"""How often each reason was given: plain numbers of one worker, for a page of metrics to read.
+"""Count each reason: plain numbers of one worker, for a page of metrics to read.
 
 `Refusals` counts here, and `admission` the connections. An application gets them from any of its
-scopes with `counters_of`; they only ever grow, except `open`. Nothing here knows what the reasons
-mean.
+scopes with `counters_of`; they only grow, except `open`. A scope holds a number that identifies
+them: its extensions are plain data, which applications copy, log and send elsewhere. Nothing here
+depends on the meaning of the reasons.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 from headstart.reasons import Closing, Refusal
 
 # Over HTTP/1.1, whose scopes have no `headstart` extension: its presence promises pushes.
 EXTENSION = "headstart.counters"
 
+_numbers = itertools.count(1)
+_all: WeakValueDictionary[int, Counters] = WeakValueDictionary()
+
 
 class Counters:
-    """What one worker counted since it started.
+    """The counts of one worker since it started.
 
     Attributes:
-        accepted: Connections that were taken in.
-        open: Connections that are there now.
-        connections: Why connections ended, or were not taken in.
-        requests: Why requests and streams were refused.
-        pushes: Why nothing was sent ahead.
+        number: Identifies them in scopes.
+        accepted: Accepted connections.
+        open: Open connections.
+        connections: Reasons why connections ended, or were refused.
+        requests: Reasons why requests and streams were refused.
+        pushes: Reasons why nothing was sent ahead.
     """
 
-    __slots__ = ("accepted", "connections", "open", "pushes", "requests")
+    __slots__ = ("__weakref__", "accepted", "connections", "number", "open", "pushes", "requests")
 
     def __init__(self) -> None:
+        self.number = next(_numbers)
+        _all[self.number] = self
         self.accepted = 0
         self.open = 0
         self.connections: Counter[Closing] = Counter()
@@ -49,7 +58,7 @@ class Counters:
 
 
 def counters_of(scope: Mapping[str, Any]) -> Counters | None:
-    """The counters of the worker that serves an ASGI scope; None under another server."""
+    """Return the counters of the worker that serves an ASGI scope; None under another server."""
     extensions: Mapping[str, Any] = scope.get("extensions") or {}
-    found = extensions.get("headstart", {}).get("counters") or extensions.get(EXTENSION)
-    return found if isinstance(found, Counters) else None
+    ours: Mapping[str, Any] = extensions.get("headstart") or extensions.get(EXTENSION) or {}
+    return _all.get(ours.get("counters", 0))

@@ -1,9 +1,9 @@
 """One request <-> one call of the application.
 
-A `Cycle` is made by `http2.Http2Connection` for each request, a pushed one included. It gives the
-application `receive` and `send`, keeps the order of ASGI's messages, and waits in both directions:
-`send` while the client is slow, and, by not giving the window back, the client while the
-application is slow. It changes only its own stream.
+A `Cycle` is made by `http2.Http2ServerConnection` for each request, a pushed one included. It gives
+the application `receive` and `send`, keeps the order of ASGI's messages, and waits in both
+directions: `send` while the client is slow, and, by not giving the window back, the client while
+the application is slow. It changes only its own stream.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from headstart.wire.fields import checked_fields
 from headstart.wire.responses import ResponseHead, response_head
 
 if TYPE_CHECKING:
-    from headstart.server.http2 import Http2Connection
+    from headstart.server.http2 import Http2ServerConnection
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -40,6 +40,10 @@ logger = logging.getLogger("uvicorn.error")
 access_logger = logging.getLogger("uvicorn.access")
 
 _FILE_CHUNK: Final = 64 * 1024
+# Parts of a body below this are kept together.
+_SMALL: Final = 1024
+MOST_IN_VAIN: Final = 1000
+"""Parts of a body that an application may send where nobody waits for one."""
 
 
 class Cycle:
@@ -49,25 +53,32 @@ class Cycle:
     CPython makes objects with slots by a slower way.
 
     Attributes:
-        request: What came, or what was promised.
+        request: The received or promised request.
         scope: As given to the application.
         disconnected: The stream was reset or the connection lost.
         complete: The whole response was handed to the wire.
+        read_whole: After the client disconnected: the request's body was complete and read.
         received: Bytes of the request's body that came.
-        task: The call of the application, where it did not end at once.
+        task: The call of the application, if it did not end at once.
     """
 
-    def __init__(self, connection: Http2Connection, request: RequestReceived, scope: Scope) -> None:
+    _in_vain = 0
+    """Parts of a body that were dropped; most responses have none."""
+
+    def __init__(
+        self, connection: Http2ServerConnection, request: RequestReceived, scope: Scope
+    ) -> None:
         self._connection = connection
         self.request = request
         self.scope = scope
         self._body_ended = request.end_stream
         self.disconnected = False
         self.complete = False
+        self.read_whole = True
         self.continue_due = False
         self.received = 0
         self.task: asyncio.Task[None] | None = None
-        self._chunks: list[bytes] | None = None
+        self._chunks: list[bytes | bytearray] | None = None
         """Body received and not yet read; None where there is none."""
         self._discards = False
         """Nobody reads what comes of the body: the application knows that it ended, or is done."""
@@ -84,7 +95,7 @@ class Cycle:
     # Called by the connection.
 
     async def run(self, application: Application) -> None:
-        """Call the application; whatever it does, the stream comes to an end."""
+        """Call the application; the stream ends in any case."""
         try:
             result = await application(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
@@ -92,7 +103,7 @@ class Cycle:
         except BaseException as error:
             # An application that passes on, in its own words, that its client is gone has not
             # failed: Starlette raises a ClientDisconnect of its own.
-            if not (self.disconnected and _tells_of_disconnect(error)):
+            if not ((self.disconnected or self._in_vain) and tells_of_disconnect(error)):
                 self._fail("Exception in ASGI application\n", trace=True)
         else:
             if result is not None:
@@ -104,22 +115,42 @@ class Cycle:
             self._connection.finished(self)
 
     def data_received(self, data: bytes, end_stream: bool) -> None:
-        """A part of the request's body came."""
+        """Take a part of the request's body."""
         self.received += len(data)
         if self._discards or self.complete:
             self._connection.consumed(self.request.stream_id, len(data))
         elif self._chunks:
-            self._chunks.append(data)
+            self._keep(data)
         elif data:
             self._chunks = [data]
         if end_stream:
             self._body_ended = True
         self._wake()
 
+    def _keep(self, data: bytes) -> None:
+        """Keep a part behind others; small ones in one piece, or each would take far more room."""
+        chunks = self._chunks or []
+        if len(data) >= _SMALL:
+            chunks.append(data)
+        elif isinstance(chunks[-1], bytearray):
+            chunks[-1] += data
+        else:
+            chunks.append(bytearray(data))
+
     def body_ended(self) -> None:
-        """The request ended with trailers, which ASGI has no place for."""
+        """End the request's body after trailers, which ASGI cannot express."""
         self._body_ended = True
         self._wake()
+
+    @property
+    def stream_id(self) -> int:
+        """The stream's number."""
+        return self.request.stream_id
+
+    @property
+    def answered_early(self) -> bool:
+        """The response is complete, and the request is not."""
+        return self.complete and not self._body_ended
 
     @property
     def awaits_body(self) -> bool:
@@ -127,8 +158,11 @@ class Cycle:
         return not (self._body_ended or self._chunks or self._started or self.complete)
 
     def disconnect(self) -> None:
-        """The stream was reset, or the connection lost."""
+        """Handle a reset stream or a lost connection."""
+        if not self.disconnected:
+            self.read_whole = self._body_ended and not self._chunks
         self.disconnected = True
+        self.drop_body()
         self._wake()
 
     def writable(self) -> None:
@@ -136,7 +170,7 @@ class Cycle:
         self._wake()
 
     def drop_body(self) -> None:
-        """Give the window of what nobody will read back to the connection."""
+        """Give the window of the unread body back to the connection."""
         self._discards = True
         chunks, self._chunks = self._chunks, None
         if chunks:
@@ -149,7 +183,7 @@ class Cycle:
         if self.continue_due:
             self.continue_due = False
             if not self._started and not self.disconnected:
-                self._connection.inform(self.request.stream_id, 100, [])
+                self._say_continue()
         while not (self.disconnected or self.complete):
             if self._chunks or (self._body_ended and not self._discards):
                 return self._take_body()
@@ -159,15 +193,23 @@ class Cycle:
     async def send(self, message: Message) -> None:
         """ASGI's send; waits while more than the bounded queue is under way.
 
+        When the client is gone, another task than the call's own is told nothing here: such a task
+        serves the call, as a2wsgi's does, and one that died of it would leave its call waiting for
+        ever. `receive` tells the call. Most frameworks that send from other tasks listen there.
+
         Raises:
             ClientDisconnected: (an OSError, as ASGI 2.4 has it) the client is gone.
             LocalProtocolError: The message may not be sent as it is.
             RuntimeError: The message is out of order.
         """
+        if self._no_body and self.complete and message["type"] == "http.response.body":
+            await self._send_in_vain()
+            return
         while self._feeding and not self.disconnected:
             await self._wait()  # another task of the application is sending; parts keep their order
         if self.disconnected:
-            raise ClientDisconnected
+            await self._send_to_nobody()
+            return
         try:
             kind = message["type"]
             if kind == "http.response.body":
@@ -180,9 +222,31 @@ class Cycle:
                 await self._send_other(kind, message)
         except StreamGone:
             self.disconnected = True
+            await self._send_to_nobody()
+
+    async def _send_in_vain(self) -> None:
+        """Drop a part of a body that the response has no place for: to HEAD, in 204 and 304.
+
+        Others have their turn meanwhile, and an application that goes on without end is told that
+        its client is gone.
+        """
+        await asyncio.sleep(0)
+        self._in_vain += 1
+        if self._in_vain > MOST_IN_VAIN:
+            await self._send_to_nobody()
+
+    async def _send_to_nobody(self) -> None:
+        if self.task is None or asyncio.current_task() is self.task:
             raise ClientDisconnected from None
+        await asyncio.sleep(0)  # a task that only sends must not keep the loop
 
     # Request.
+
+    def _say_continue(self) -> None:
+        try:
+            self._connection.inform(self.request.stream_id, 100, [])
+        except StreamGone:  # the client has reset it, and the event is still to come
+            self.disconnect()
 
     def _take_body(self) -> Message:
         chunks = self._chunks or []
@@ -190,7 +254,7 @@ class Cycle:
         self._chunks = None
         self._discards = self._body_ended
         if body:
-            self._connection.consumed(self.request.stream_id, len(body))
+            self._connection.consumed(self.request.stream_id, len(body), not self._body_ended)
         return {"type": "http.request", "body": body, "more_body": not self._body_ended}
 
     async def _wait(self) -> None:
@@ -238,16 +302,16 @@ class Cycle:
         )
 
     def _send_body(self, body: bytes, more: bool) -> tuple[bytes, bool] | None:
-        """Send what can go without waiting.
+        """Send the part that can go without waiting.
 
         Not a coroutine: most bodies never wait, and two coroutines cost a microsecond.
 
         Returns:
-            What has to wait, for `_feed`: body and whether the stream ends with it.
+            The rest, for `_feed`: body and whether the stream ends with it.
         """
         head = self._head
-        if head is None and not self._may_continue():
-            return None
+        if head is None:
+            self._check_turn()
         if self._no_body:
             body, more = b"", False
         elif self._length_left is not None and (more or len(body) != self._length_left):
@@ -259,10 +323,10 @@ class Cycle:
             self._head = None
             if connection.access_log:
                 self._log_access(head)
-            fits = len(body) <= connection.own_room
+            fits = len(body) <= connection.scheduler.own_room
             connection.respond(stream_id, head.fields, end_stream and fits, body if fits else b"")
         if not fits and (body or end_stream):
-            if connection.room(stream_id) < len(body):
+            if connection.scheduler.room(stream_id) < len(body):
                 return body, end_stream
             connection.send_data(stream_id, body, end_stream)
         if end_stream:
@@ -271,20 +335,13 @@ class Cycle:
                 self._complete()
         return None
 
-    def _may_continue(self) -> bool:
-        """Whether another part of the body is due; one that means nothing is let pass.
-
-        Raises:
-            RuntimeError: It is out of order.
-        """
-        if self._no_body and self.complete:
-            return False  # HEAD, 204, 304: it went out whole with the first message
+    def _check_turn(self) -> None:
+        """Raise RuntimeError where a part of the body is out of order."""
         if not self._started or self.complete:
             raise RuntimeError(
                 "Unexpected ASGI message 'http.response.body': "
                 + ("the response is complete." if self.complete else "no 'http.response.start'.")
             )
-        return True
 
     def _count(self, length: int, more: bool) -> None:
         """Hold the body against the Content-Length that was sent (RFC 9110, 8.6)."""
@@ -300,7 +357,7 @@ class Cycle:
         stream_id, connection = self.request.stream_id, self._connection
         self._feeding = True
         try:
-            while (room := connection.room(stream_id)) < len(body):
+            while (room := connection.scheduler.room(stream_id)) < len(body):
                 if room > 0:
                     body = memoryview(body)
                     connection.send_data(stream_id, body[:room], False)
@@ -308,7 +365,8 @@ class Cycle:
                 connection.wait_for_room(self)
                 await self._wait()
                 if self.disconnected:
-                    raise ClientDisconnected
+                    await self._send_to_nobody()
+                    return
             connection.send_data(stream_id, body, end_stream)
             if end_stream:
                 self._complete()
@@ -353,9 +411,12 @@ class Cycle:
     async def _send_path(self, path: str) -> None:
         loop = self._connection.loop
         with await loop.run_in_executor(None, open, path, "rb") as file:
-            while chunk := await loop.run_in_executor(None, file.read, _FILE_CHUNK):
+            while not self.complete and (
+                chunk := await loop.run_in_executor(None, file.read, _FILE_CHUNK)
+            ):
                 await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await self.send({"type": "http.response.body"})
+        if not self.complete:
+            await self.send({"type": "http.response.body"})
 
     # When the application fails.
 
@@ -386,12 +447,12 @@ class Cycle:
             self.disconnected = True
 
 
-def _tells_of_disconnect(error: BaseException | None) -> bool:
-    """Whether an error is, or was raised while handling, the one that `send` raised."""
+def tells_of_disconnect(error: BaseException | None) -> bool:
+    """Return whether an error is, or was raised while handling, the one that `send` raised."""
     while error is not None:
         if isinstance(error, ClientDisconnected):
             return True
         if isinstance(error, BaseExceptionGroup):
-            return all(_tells_of_disconnect(inner) for inner in error.exceptions)
+            return all(tells_of_disconnect(inner) for inner in error.exceptions)
         error = error.__cause__ or error.__context__
     return False

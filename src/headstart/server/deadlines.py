@@ -1,18 +1,19 @@
-"""What takes too long on one HTTP/2 connection.
+"""Timeouts of one HTTP/2 connection.
 
-Looked at a few times a timeout rather than timed: no request and no frame pays for a timer, and a
-time-out may be late by a quarter. A `Deadlines` reads the wire and the cycles, changes only its own
-notes, and answers with a reason to close the connection, or with streams to reset. Called by
-`http2.Http2Connection`.
+Checked a few times per timeout rather than timed: no request and no frame pays for a timer, and a
+timeout may be late by a quarter. A `Deadlines` reads the wire and the cycles, changes only its own
+notes, and returns a reason to close the connection, or streams to reset. Called by
+`http2.Http2ServerConnection`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Protocol
 
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
-from headstart.server.cycle import Cycle
 from headstart.wire.server import ServerConnection
 
 _LOOKS_PER_TIMEOUT = 4
@@ -20,10 +21,24 @@ _LOOKS_PER_TIMEOUT = 4
 _SHORTEST_LOOK = 0.01
 # Of an answer to PING or SETTINGS, the larger one.
 _ANSWER_SIZE = 17
+# A timer that is so many seconds late tells of a process that stood still: suspended, or blocked by
+# the application. What its clients sent meanwhile has not been read, so nobody was slow.
+_STANDSTILL = 1.0
+
+
+def standstill(now: float, due: float) -> float:
+    """Return the seconds for which the process stood still, 0 for an ordinary delay.
+
+    Args:
+        now: The loop's time.
+        due: When the timer that runs now should have run.
+    """
+    late = now - due
+    return late if late >= _STANDSTILL else 0.0
 
 
 class Backlog:
-    """What waits to be written on one transport, and since when nothing of it was read."""
+    """The bytes that wait to be written on one transport, and the time of the last progress."""
 
     __slots__ = ("_unread",)
 
@@ -36,7 +51,7 @@ class Backlog:
         self._unread = None
 
     def is_stalled(self, size: int, now: float, patience: float) -> bool:
-        """Whether for too long nothing was read.
+        """Return true if nothing was read for too long.
 
         Args:
             size: Bytes that wait.
@@ -52,18 +67,40 @@ class Backlog:
         return False
 
 
+class UnderWay(Protocol):
+    """A request, or a WebSocket, that has not ended: see `cycle.Cycle`."""
+
+    @property
+    def complete(self) -> bool:
+        """All that this side has to say was handed to the wire."""
+
+    @property
+    def awaits_body(self) -> bool:
+        """The application waits for content that has not come."""
+
+    @property
+    def received(self) -> int:
+        """Bytes of content that came."""
+
+
 class Deadlines:
     """The clocks of one connection.
 
     Args:
         wire: The connection.
         now: Seconds, on the clock that `look` is told the time of.
+
+    Attributes:
+        ping_due: The client was not heard for so long that it should be asked by PING.
     """
 
     __slots__ = (
+        "_asked",
         "_bodies",
         "_drained",
-        "_made",
+        "_greeting",
+        "_heard",
+        "_heard_at",
         "_moved",
         "_options",
         "_queued",
@@ -75,12 +112,20 @@ class Deadlines:
         "_unwritten",
         "_wire",
         "_written",
+        "ping_due",
     )
 
     def __init__(self, options: ServerOptions, wire: ServerConnection, now: float) -> None:
         self._options = options
         self._wire = wire
-        self._made = self._moved = self._quiet = self._read = self._unfinished_since = now
+        self._moved = self._quiet = self._read = self._unfinished_since = self._heard_at = now
+        self._greeting = now, 0
+        """Since when the client has not acknowledged our SETTINGS, and what it had sent by then."""
+        self._heard = -math.inf
+        """When the client was last heard, on the loop's clock."""
+        self._asked = -math.inf
+        """When the client was asked by PING whether it is there."""
+        self.ping_due = False
         self._unfinished: int | None = None
         """What was begun and not ended when last looked at."""
         self._unwritten = self._written = 0
@@ -94,18 +139,23 @@ class Deadlines:
         self._bodies: dict[int, tuple[float, int]] = {}
         """Streams whose bodies are waited for -> since when, and how much had come then."""
 
-    def look(self, now: float, cycles: Mapping[int, Cycle], unwritten: int) -> Closing | None:
+    def look(
+        self, now: float, cycles: Mapping[int, UnderWay], unwritten: int, heard: float
+    ) -> Closing | None:
         """Why the connection should end, or None.
 
         Args:
             now: Seconds.
             cycles: Requests that are under way.
             unwritten: Bytes that the transport holds, where it is full; else 0.
+            heard: When the client last sent anything; any clock.
         """
         options = self._options
-        if not self._wire.greeted:
-            late = now - self._made >= options.preface_timeout
-            return Closing.PREFACE_TIMEOUT if late else None
+        self.ping_due = False
+        if heard != self._heard:
+            self._heard, self._heard_at = heard, now
+        if not self._wire.greeted and self._is_silent(now):
+            return Closing.PREFACE_TIMEOUT
         if self._is_unfinished(now):
             return Closing.HEADERS_TIMEOUT
         # A client that never ends a request that was answered long ago is idle too.
@@ -115,12 +165,35 @@ class Deadlines:
         unread = self._is_unread(now, unwritten)
         if unread or (waiting and not unwritten and now - self._moved >= options.stall_timeout):
             return Closing.STALLED
-        if busy or waiting or asked or unwritten:
-            self._quiet = now  # PINGs alone are no use of a connection
+        if busy and self._is_unreachable(now):
+            return Closing.UNREACHABLE
+        if busy or waiting or asked or unwritten or not self._wire.greeted:
+            self._quiet = now  # PINGs alone do not count as use of a connection
         return Closing.IDLE if now - self._quiet >= options.idle_timeout else None
 
+    def _is_silent(self, now: float) -> bool:
+        """Return true if the client has not acknowledged our SETTINGS for too long.
+
+        A client that uploads and does not read meanwhile cannot, and is not silent.
+        """
+        since, received = self._greeting
+        passed = now - since
+        if passed < self._options.preface_timeout:
+            return False
+        self._greeting = now, self._wire.received
+        return self._wire.received - received < passed * self._options.min_body_rate
+
+    def _is_unreachable(self, now: float) -> bool:
+        """Return true if a client that waits for responses has not acknowledged a PING."""
+        patience = self._options.ping_interval
+        if self._asked > self._heard_at:
+            return now - self._asked >= patience
+        if now - self._heard_at >= patience:
+            self.ping_due, self._asked = True, now
+        return False
+
     def _is_unfinished(self, now: float) -> bool:
-        """Whether the same frame, or header section, has been going on for too long."""
+        """Return true if one frame, or header section, has been unfinished for too long."""
         unfinished = self._wire.unfinished
         if unfinished is None or unfinished != self._unfinished:
             self._unfinished, self._unfinished_since = unfinished, now
@@ -143,14 +216,16 @@ class Deadlines:
         return queued
 
     def _is_unread(self, now: float, unwritten: int) -> bool:
-        """Whether the transport has been full, and the client read nothing of it, for too long."""
+        """Return true if the transport has been full, and the client has read nothing, for too
+        long.
+        """
         written = self._wire.written
         if not unwritten or unwritten < self._unwritten or written != self._written:
             self._read = now
         self._unwritten, self._written = unwritten, written
         return now - self._read >= self._options.stall_timeout
 
-    def slow_bodies(self, now: float, cycles: Mapping[int, Cycle]) -> list[int]:
+    def slow_bodies(self, now: float, cycles: Mapping[int, UnderWay]) -> list[int]:
         """Streams whose request bodies come too slowly, while their applications wait for them."""
         waited = {number: cycle for number, cycle in cycles.items() if cycle.awaits_body}
         before, self._bodies = self._bodies, {}
@@ -175,5 +250,6 @@ def seconds_between_looks(options: ServerOptions) -> float:
         options.body_timeout,
         options.stall_timeout,
         options.idle_timeout,
+        options.ping_interval,
     )
     return max(shortest / _LOOKS_PER_TIMEOUT, _SHORTEST_LOOK)

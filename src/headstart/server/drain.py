@@ -2,14 +2,16 @@
 
 First a GOAWAY that refuses nothing yet, and a PING, whose answer proves that the client saw the
 notice: the streams that it opened before are known then. Then a GOAWAY with the last of them, and
-the end once those are answered. Reads and changes the wire; owned by `http2.Http2Connection`, which
-keeps the time: it has the timers, and a loop of references would keep a lost connection in memory.
+the end once those are answered. Reads and changes the wire; owned by `http2.Http2ServerConnection`,
+which keeps the time: it has the timers, and a loop of references would keep a lost connection in
+memory.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from headstart.reasons import Closing
 from headstart.wire.server import ServerConnection
 
 # Seconds that a client may take to answer the PING before the last GOAWAY goes out all the same.
@@ -22,14 +24,16 @@ class Drain:
 
     Attributes:
         begun: The client was told that nothing new is taken.
+        reason: Why, where it is the client's doing.
     """
 
-    __slots__ = ("_told", "_wire", "begun")
+    __slots__ = ("_told", "_wire", "begun", "reason")
 
     def __init__(self, wire: ServerConnection) -> None:
         self._wire = wire
         self._told = False
         self.begun = False
+        self.reason: Closing | None = None
 
     def begin(self) -> bool:
         """Give notice; False where that was done, or the connection has ended."""
@@ -40,8 +44,14 @@ class Drain:
         self._wire.ping(_PING)
         return True
 
+    def said_last(self, reason: Closing) -> bool:
+        """Note that the wire has said the last GOAWAY; False where the end had begun before."""
+        was_begun, self.begun, self._told = self.begun, True, True
+        self.reason = reason
+        return not was_begun
+
     def is_answer(self, ping: bytes) -> bool:
-        """Whether a PING that was acknowledged is the one behind the notice."""
+        """Return true if an acknowledged PING is the one behind the notice."""
         return ping == _PING
 
     def say_last(self) -> bool:
@@ -53,9 +63,9 @@ class Drain:
         return True
 
     def is_over(self, answering: bool) -> bool:
-        """Whether nothing is left but to write what is queued.
+        """Return true if nothing is left but to write the queue.
 
         Args:
-            answering: A request is not answered yet.
+            answering: A response is not complete yet.
         """
         return self._told and not answering and not self._wire.queued()

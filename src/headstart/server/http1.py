@@ -1,21 +1,20 @@
-"""One HTTP/1.1 connection: uvicorn's, with the checks that come before the application.
+"""One HTTP/1.1 connection: uvicorn's, with checks ahead of the application.
 
-uvicorn's protocol parses with httptools (llhttp), which is strict about the grammar: a bare LF, a
-folded line, white space before a colon, a control character, a wrong or a second Content-Length
-never get through. It has no limits, and it lets in what `wire.fields` refuses, over HTTP/2 as over
-HTTP/1.1. So this class checks in the parser's callbacks, between the end of the fields and the call
-of the application, and bounds what the parser gathers before. It knows where a body ends because
-the parser does.
+uvicorn's protocol parses with httptools (llhttp), which is strict about the grammar: it refuses a
+bare LF, a folded line, white space before a colon, a control character, a wrong or a second
+Content-Length. It has no limits, and it accepts requests that `wire.fields` refuses over HTTP/2. So
+this class checks in the parser's callbacks, between the end of the fields and the call of the
+application, and bounds the parser's memory. It knows where a body ends because the parser does.
 
-A refusal is answered behind the responses to what was asked before it (RFC 9112, 9.3.2), then the
-connection ends. Made by `protocol.HeadstartProtocol`; looked at by `worker` about once a second.
+A refusal is sent after the responses to earlier requests (RFC 9112, 9.3.2), then the connection
+ends. Made by `protocol.HeadstartProtocol`; checked by `worker` about once a second.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, cast
 
@@ -31,15 +30,18 @@ from uvicorn.server import ServerState
 
 from headstart.reasons import Closing
 from headstart.server.abandoned import Abandoned, has_left
-from headstart.server.admission import Seat
+from headstart.server.addresses import local_address, remote_address
+from headstart.server.admission import ConnectionSlot
 from headstart.server.call import Call
 from headstart.server.counters import EXTENSION
 from headstart.server.deadlines import Backlog
-from headstart.server.tls import TlsFailed
+from headstart.server.ending import Ending
+from headstart.server.http1_checks import Answer, Refused, framing_refusal
+from headstart.server.tls import TlsBroken
 from headstart.server.websocket import WebSocketConnection
 from headstart.server.worker import Worker, call_size
-from headstart.wire.events import Fields, RequestRefused
-from headstart.wire.fields import read_request
+from headstart.wire.events import RequestRefused
+from headstart.wire.fields import read_request, split_absolute, valid_authority
 
 # What the parser is given at once: it keeps a line that has not ended, however long.
 _SLICE: Final = 64 * 1024
@@ -68,23 +70,6 @@ class _Part(Enum):
     BODY = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a client is told before its connection ends."""
-
-    status: int
-    text: str
-    reason: Closing
-
-
-class _Refused(Exception):
-    """Stops the parser."""
-
-    def __init__(self, answer: _Answer) -> None:
-        super().__init__(answer.text)
-        self.answer = answer
-
-
 class Http1Connection(HttpToolsProtocol):
     """One client's connection."""
 
@@ -101,8 +86,9 @@ class Http1Connection(HttpToolsProtocol):
         self._worker = worker = Worker.of(server_state, config, self.loop)
         self._limits = limits = worker.options.limits
         self._max_head = limits.max_target_size + limits.max_header_size + _LINE_OVERHEAD
-        self._extensions: Any = {EXTENSION: worker.counters}
-        self.seat: Seat | None = None
+        self._extensions: Any = {EXTENSION: {"counters": worker.counters.number}}
+        self.slot: ConnectionSlot | None = None
+        self._context = contextvars.copy_context()
         self._part = _Part.HEAD
         self._since = worker.now
         """When the head began to be expected, or the body's rate was last looked at."""
@@ -120,7 +106,7 @@ class Http1Connection(HttpToolsProtocol):
         """A request has begun and not ended."""
         self._over = False
         """Whatever still comes is not for this object."""
-        self._answer: _Answer | None = None
+        self._answer: Answer | None = None
         """What the client is still to be told."""
         self._told = False
         self._lingering: float | None = None
@@ -133,11 +119,18 @@ class Http1Connection(HttpToolsProtocol):
         self._call: Call | None = None
         """The request that is being answered; `cycle` is the newest."""
         self._end: Closing | None = None
-        self._ending = _Ending(self)
+        self._ending = Ending(self)
         worker.watched.add(self)
         worker.sheddable.add(self)
 
     # Transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note who is at both ends."""
+        # A cast, no check: uvloop's transports are not asyncio's by inheritance.
+        super().connection_made(cast(asyncio.Transport, transport))
+        self.server = local_address(self.transport)
+        self.client = remote_address(self.transport)
 
     def data_received(self, data: bytes) -> None:
         """Parse, in parts small enough that nothing grows large before it is looked at."""
@@ -154,15 +147,15 @@ class Http1Connection(HttpToolsProtocol):
                 self._feed(data[begin : begin + _SLICE])
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the seat back, and say why the connection ended where nobody has yet."""
+        """Give the slot back, and say why the connection ended where nobody has yet."""
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         if self._call is not None:
             self._call.client_left(self._abandoned)
         self._leave()
-        if self.seat is not None:
-            self.seat.free(asked=self._latest is not None)
-        if isinstance(exc, TlsFailed):
+        if self.slot is not None:
+            self.slot.free(asked=self._latest is not None)
+        if isinstance(exc, TlsBroken):
             self._tell(exc.reason, exc.detail)
         elif not self._told:
             self._tell(self._end or Closing.PEER_LEFT)
@@ -171,7 +164,7 @@ class Http1Connection(HttpToolsProtocol):
     def _let_go(self) -> None:
         """Leave nothing for the garbage collector, which may not run in a long time.
 
-        What TLS wrote into keeps its largest size as long as the transport is referred to.
+        TLS's write buffer keeps its largest size as long as the transport is referred to.
         """
         self._ending.detach()
         self.pipeline.clear()
@@ -189,7 +182,7 @@ class Http1Connection(HttpToolsProtocol):
         self._worker.refusals.connection(reason, self.client, self._worker.now, detail)
 
     def resume_writing(self) -> None:
-        """The client reads."""
+        """Write again, since the client reads."""
         super().resume_writing()
         self._backlog.was_read()
 
@@ -201,7 +194,7 @@ class Http1Connection(HttpToolsProtocol):
         try:
             while rest:
                 rest = self._parse(rest)
-        except _Refused as refused:
+        except Refused as refused:
             self._refuse(refused.answer)
             return
         if self._messages == messages and part is self._part:
@@ -210,7 +203,7 @@ class Http1Connection(HttpToolsProtocol):
             self._check_extra()
 
     def _parse(self, data: bytes) -> bytes:
-        """Give bytes to the parser; what is left where a request asked for an upgrade."""
+        """Give bytes to the parser; return the rest if a request asked for an upgrade."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -219,21 +212,21 @@ class Http1Connection(HttpToolsProtocol):
                 return b""
             return self._without_upgrade() + data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError as error:
-            if isinstance(error.__context__, _Refused):
+            if isinstance(error.__context__, Refused):
                 raise error.__context__ from None
             raise
         except httptools.HttpParserError as error:
-            raise _Refused(_Answer(400, str(error), Closing.MALFORMED)) from error
+            raise Refused(Answer(400, str(error), Closing.MALFORMED)) from error
         return b""
 
     def _check_extra(self) -> None:
         if self._part is _Part.BODY and self._extra > _MAX_EXTRAS:
-            self._refuse(_Answer(400, "chunk extensions or trailers too large", Closing.TOO_LARGE))
+            self._refuse(Answer(400, "chunk extensions or trailers too large", Closing.TOO_LARGE))
         elif self._part is not _Part.BODY and self._extra > self._max_head:
-            self._refuse(_Answer(431, "fields too large", Closing.TOO_LARGE))
+            self._refuse(Answer(431, "fields too large", Closing.TOO_LARGE))
 
     def on_message_begin(self) -> None:
-        """A request line begins."""
+        """Begin a request line."""
         super().on_message_begin()
         self.scope["extensions"] = self._extensions
         self._messages += 1
@@ -248,33 +241,33 @@ class Http1Connection(HttpToolsProtocol):
         self._extra = 0
 
     def on_url(self, url: bytes) -> None:
-        """A part of the target came."""
+        """Take a part of the target."""
         super().on_url(url)
         if len(self.url) > self._limits.max_target_size:
-            raise _Refused(_Answer(414, "target too long", Closing.TOO_LARGE))
+            raise Refused(Answer(414, "target too long", Closing.TOO_LARGE))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field came; behind a body it goes nowhere, since ASGI has no place for it."""
+        """Take a field; drop trailers, since ASGI cannot express them."""
         if self._part is _Part.BODY:
             self._check_trailer(name)
             return
-        # RFC 9112, 5: white space around a value is no part of it.
+        # RFC 9112, 5: white space around a value is not part of it.
         super().on_header(name, value.rstrip(b" \t"))
         if len(self.headers) > self._limits.max_header_count:
-            raise _Refused(_Answer(431, "too many fields", Closing.TOO_LARGE))
+            raise Refused(Answer(431, "too many fields", Closing.TOO_LARGE))
 
     def _check_trailer(self, name: bytes) -> None:
         self._trailers += 1
         if name.lower() in _FORBIDDEN_TRAILERS:
-            raise _Refused(_Answer(400, "a trailer that frames or routes", Closing.MALFORMED))
+            raise Refused(Answer(400, "a trailer that frames or routes", Closing.MALFORMED))
         if self._trailers > self._limits.max_header_count:
-            raise _Refused(_Answer(431, "too many trailers", Closing.TOO_LARGE))
+            raise Refused(Answer(431, "too many trailers", Closing.TOO_LARGE))
 
     def on_headers_complete(self) -> None:
         """All of the head is there: check it, then let uvicorn call the application."""
         answer = self._head_refusal() or self._overload()
         if answer is not None:
-            raise _Refused(answer)
+            raise Refused(answer)
         self._part = _Part.BODY
         self._since = self._worker.now
         self._extra = self._body = self._body_before = self._trailers = 0
@@ -291,20 +284,22 @@ class Http1Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._call = Call(app, cycle)
-        # A cast: uvicorn's type is of its narrower messages.
-        super()._start_asgi_task(cycle, cast(Any, self._call))
+        # A pipelined request's turn comes in the task of the one before, whose context variables
+        # are nothing to it. A cast: uvicorn's type is of its narrower messages.
+        start = super()._start_asgi_task
+        self._context.copy().run(start, cycle, cast(Any, self._call))
 
     def on_chunk_header(self) -> None:
-        """A chunk begins."""
+        """Begin a chunk."""
         self._chunks += 1
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body came."""
+        """Take a part of the body."""
         self._body += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request has ended."""
+        """End the request."""
         self._part = _Part.NOTHING
         self._begun = False
         if not self._upgrade_ignored:
@@ -312,31 +307,44 @@ class Http1Connection(HttpToolsProtocol):
 
     # Checks.
 
-    def _head_refusal(self) -> _Answer | None:
-        """Why the request may not reach the application: what HTTP/2 refuses, and framing."""
+    def _head_refusal(self) -> Answer | None:
+        """Return the reason to refuse the request: a rule of HTTP/2, or its framing."""
         version, fields = self.parser.get_http_version(), self.headers
         if version not in ("1.1", "1.0"):
-            return _Answer(505, f"HTTP/{version} is not spoken here", Closing.VERSION)
-        pseudo = [(b":method", self.parser.get_method()), (b":scheme", b"http")]
+            return Answer(505, f"HTTP/{version} is not spoken here", Closing.VERSION)
+        method = self.parser.get_method()
+        absolute = split_absolute(self.url, method)
+        if absolute is not None:
+            authority, self.url = absolute
+            if not valid_authority(authority):
+                return Answer(400, "malformed authority", Closing.MALFORMED)
+        pseudo = [(b":method", method), (b":scheme", b"http")]
         pseudo.append((b":path", self.url))
         if version == "1.0" and not any(name == b"host" for name, _ in fields):
             pseudo.append((b":authority", b"localhost"))  # RFC 9112, 3.2: it need not say
         outcome = read_request(0, (*pseudo, *fields), True, self._limits)
         if isinstance(outcome, RequestRefused):
             reason = Closing.MALFORMED if outcome.status == 400 else Closing.TOO_LARGE
-            return _Answer(outcome.status, outcome.reason, reason)
+            return Answer(outcome.status, outcome.reason, reason)
+        if absolute is not None:
+            self._take_host(absolute[0])
         websocket = self.parser.should_upgrade() and self._should_upgrade()
         latest = self._latest
         if websocket and latest is not None and not latest.response_complete:
             # RFC 9110, 7.8: its 101 would come before, and take the place of, that response.
-            return _Answer(400, "a WebSocket behind a request without answer", Closing.MALFORMED)
-        return _framing_refusal(version, fields, websocket)
+            return Answer(400, "a WebSocket behind a request without answer", Closing.MALFORMED)
+        return framing_refusal(version, fields, websocket)
 
-    def _overload(self) -> _Answer | None:
+    def _take_host(self, authority: bytes) -> None:
+        """Let the target's host take the place of Host, which is ignored (RFC 9112, 3.2.2)."""
+        self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
+        self.headers.insert(0, (b"host", authority))
+
+    def _overload(self) -> Answer | None:
         if self._worker.shedding:
-            return _Answer(503, "too busy", Closing.MEMORY)
+            return Answer(503, "too busy", Closing.MEMORY)
         if len(self.pipeline) >= self._limits.max_concurrent_streams:
-            return _Answer(503, "too many requests at once", Closing.TOO_MANY_CALLS)
+            return Answer(503, "too many requests at once", Closing.TOO_MANY_CALLS)
         return None
 
     # Upgrades.
@@ -346,18 +354,18 @@ class Http1Connection(HttpToolsProtocol):
         return self.parser.get_http_version() != "1.0" and super()._should_upgrade()
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over, its seat too."""
+        """Hand the connection over, its slot too."""
         super().handle_websocket_upgrade()
         self._over = True
         self._leave()
         protocol = self.transport.get_protocol()
         if isinstance(protocol, WebSocketConnection):
-            protocol.seat = self.seat
-        elif self.seat is not None:
-            self._worker.keep_seat(self.seat, self.transport)
+            protocol.slot = self.slot
+        elif self.slot is not None:
+            self._worker.keep_seat(self.slot, self.transport)
 
     def _without_upgrade(self) -> bytes:
-        """The request's head once more without the upgrade that nobody offers.
+        """Return the request's head without the upgrade, which is not offered.
 
         A server may ignore it (RFC 9110, 7.8), but the parser does not: it takes the request's body
         for the other protocol. Java's client asks so for HTTP/2 with each first request.
@@ -383,7 +391,7 @@ class Http1Connection(HttpToolsProtocol):
         """The newest request; before the first, and for a WebSocket's, None."""
         return self.cycle
 
-    def _refuse(self, answer: _Answer) -> None:
+    def _refuse(self, answer: Answer) -> None:
         """Tell the client why, when it is its turn, and end the connection."""
         self._over = True
         self._tell(answer.reason, f"{answer.status} {answer.text}")
@@ -396,7 +404,7 @@ class Http1Connection(HttpToolsProtocol):
             self._write_answer()
 
     def _give_up_body(self) -> bool:
-        """The request that is being read has no good end; whether it can be refused."""
+        """End the request that breaks off; return true if it can be refused."""
         cycle = self.cycle
         waiting = deque(pair for pair in self.pipeline if pair[0] is not cycle)
         if len(waiting) < len(self.pipeline):
@@ -407,7 +415,7 @@ class Http1Connection(HttpToolsProtocol):
         return not cycle.response_started
 
     def on_response_complete(self) -> None:
-        """A response is whole: the next request's turn, or the refusal's."""
+        """Handle the end of a response: begin the next request or the refusal."""
         last = not self.pipeline
         super().on_response_complete()
         if last:
@@ -430,7 +438,7 @@ class Http1Connection(HttpToolsProtocol):
         self._linger()
 
     def end(self) -> None:
-        """The last response was written: close, unless the client is still at its request."""
+        """Close after the last response, unless the client is still sending its request."""
         if self._part is _Part.BODY and not self.pipeline and not self.transport.is_closing():
             self._linger()
         else:
@@ -451,7 +459,7 @@ class Http1Connection(HttpToolsProtocol):
         super().timeout_keep_alive_handler()
 
     def shutdown(self) -> None:
-        """The server stops: answer what is asked for, also what is just on its way."""
+        """Stop: respond to open requests, including those just on their way."""
         self._draining = self._worker.draining = True
         self._end = Closing.DRAINED
         cycle = self._latest
@@ -486,7 +494,7 @@ class Http1Connection(HttpToolsProtocol):
     # Time.
 
     def second_passed(self, now: float) -> None:
-        """Look whether the client, or what it does not read, has taken too long."""
+        """Check the timeouts of the client and of its unread responses."""
         options = self._worker.options
         waits = self.transport.get_write_buffer_size()
         if self._backlog.is_stalled(waits, now, options.stall_timeout):
@@ -504,17 +512,17 @@ class Http1Connection(HttpToolsProtocol):
             self._check_rate(now)
 
     def _look_who_left(self, now: float) -> None:
-        """Nobody hears of a client that leaves while nothing is read from it."""
+        """Check for a disconnected client, since nothing is being read from it."""
         if not self.flow.read_paused or self.transport.is_closing() or not has_left(self.transport):
             self._left_at = None
         elif self._left_at is None:
             self._left_at = now
-        elif now - self._left_at >= self._worker.options.call_grace:
+        elif now - self._left_at >= self._abandoned.unread_grace:
             self.transport.abort()
 
     def _head_too_late(self) -> None:
         if self._begun:
-            self._refuse(_Answer(408, "the request came too slowly", Closing.HEADERS_TIMEOUT))
+            self._refuse(Answer(408, "the request came too slowly", Closing.HEADERS_TIMEOUT))
         else:
             self._tell(Closing.PREFACE_TIMEOUT)
             self.transport.abort()
@@ -523,45 +531,9 @@ class Http1Connection(HttpToolsProtocol):
         least = self._worker.options.min_body_rate * (now - self._since)
         came, self._body_before = self._body - self._body_before, self._body
         self._since = now
-        if came < least and not self.cycle.waiting_for_100_continue:
-            self._refuse(_Answer(408, "the body came too slowly", Closing.BODY_TIMEOUT))
+        if came < least and not (self._has_begun() or self.cycle.waiting_for_100_continue):
+            self._refuse(Answer(408, "the body came too slowly", Closing.BODY_TIMEOUT))
 
-
-class _Ending(asyncio.Transport):
-    """The transport as a request sees it, with an end that lets the client read the response.
-
-    Closing a socket with something unread in it resets the connection, and with it goes what the
-    client has not read yet (RFC 9112, 9.6).
-    """
-
-    def __init__(self, connection: Http1Connection) -> None:
-        super().__init__()
-        self._connection: Http1Connection | None = connection
-
-    def detach(self) -> None:
-        """The connection is lost."""
-        self._connection = None
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._connection is not None:
-            self._connection.transport.write(data)
-
-    def is_closing(self) -> bool:
-        return self._connection is None or self._connection.transport.is_closing()
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.end()
-
-
-def _framing_refusal(version: str, fields: Fields, websocket: bool) -> _Answer | None:
-    """What the parser lets in: any coding before chunked, and chunked in HTTP/1.0."""
-    codings = [value for name, value in fields if name == b"transfer-encoding"]
-    # RFC 9112, 6.1: what both ends do not read alike smuggles requests. No coding but chunked is
-    # spoken here, and HTTP/1.0 has none.
-    if codings and (version == "1.0" or [coding.lower() for coding in codings] != [b"chunked"]):
-        return _Answer(400, "a transfer coding other than chunked", Closing.MALFORMED)
-    body = codings or any(n == b"content-length" and v.strip(b"0") for n, v in fields)
-    if websocket and body:
-        return _Answer(400, "a WebSocket does not begin with a body", Closing.MALFORMED)
-    return None
+    def _has_begun(self) -> bool:
+        """Return true if the response to the incoming request has begun and not ended."""
+        return self.cycle.response_started and not self.cycle.response_complete

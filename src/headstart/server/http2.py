@@ -1,37 +1,42 @@
 """One HTTP/2 connection on an asyncio transport.
 
-Reads what the transport gives, tells `wire.server`, starts a `Cycle` for each request and carries
-the cycles' calls back; writes what the wire wants written, once per turn of the loop. Made by
-`protocol.HeadstartProtocol`.
+Passes the transport's bytes to `wire.server`, starts a `Cycle` for each request and carries out its
+calls; writes the wire's output once per turn of the loop. Made by `protocol.HeadstartProtocol`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
-import sys
-from collections.abc import Callable
-from typing import Any, Final, assert_never, cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, TypeAlias, assert_never, cast
 
 from uvicorn.config import Config
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
+from headstart.errors import StreamGone
 from headstart.reasons import Closing
-from headstart.server.abandoned import Abandoned
-from headstart.server.admission import Seat
+from headstart.server.admission import ConnectionSlot
 from headstart.server.ahead import Ahead
+from headstart.server.calls import Calls
 from headstart.server.cycle import Application, Cycle, Message
-from headstart.server.deadlines import Deadlines, seconds_between_looks
+from headstart.server.deadlines import Deadlines, seconds_between_looks, standstill
 from headstart.server.drain import NOTICE_GRACE, Drain
+from headstart.server.early import EarlyResponses
+from headstart.server.http2_websocket import StreamWebSocket, offers_websockets
+from headstart.server.scheduler import SendScheduler, Waiting
 from headstart.server.scope import Scopes, expects_continue
-from headstart.server.tls import TlsFailed
+from headstart.server.stream import StreamTransport
+from headstart.server.tls import TlsBroken
+from headstart.server.windows import UploadWindows
 from headstart.server.worker import Worker, call_size
 from headstart.wire.connection import OUTPUT_CHUNK, ErrorCode
 from headstart.wire.events import (
     ConnectionEnded,
+    ConnectionUsedUp,
     DataReceived,
     Fields,
     GoAwayReceived,
@@ -45,6 +50,7 @@ from headstart.wire.events import (
     StreamRefused,
     StreamReset,
     TrailersReceived,
+    WebSocketRequested,
 )
 from headstart.wire.responses import ResponseHeads
 from headstart.wire.server import ServerConnection
@@ -54,72 +60,61 @@ logger = logging.getLogger("headstart.server")
 # Seconds.
 _SHORTEST_DELAY = 0.001
 
-# Tasks run at once until they first have to wait, which most calls never do, and so never go
-# through the loop. Before Python 3.12 none can.
-_AT_ONCE: Final[dict[str, Any]] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+_ARE_YOU_THERE: Final = b"present?"
 
-# uvicorn's own 503; its type is of uvicorn's narrower messages.
-_UNAVAILABLE = cast(Application, service_unavailable)
+_TOO_LARGE: Final = frozenset({414, 431})
 
-
-def _without_proxy_headers(application: Application) -> Application:
-    """What uvicorn's middleware would call; it changes nothing without an X-Forwarded field."""
-    if isinstance(application, ProxyHeadersMiddleware):
-        return cast(Application, application.app)
-    return application
+_Stream: TypeAlias = Cycle | StreamTransport
 
 
-class Http2Connection(asyncio.Protocol):
+class Http2ServerConnection(asyncio.Protocol):
     """One client's connection.
 
     Attributes:
         loop: The event loop.
         access_log: Whether requests are logged.
         heads: Makes the header sections of responses.
+        calls: Which requests reach the application.
+        scheduler: How much each stream may queue.
         server_state: uvicorn's, with Date and Server, which it makes once a second.
     """
 
     # More attributes than fit into an instance's inline values would make each access slow.
     __slots__ = (
-        "_abandoned",
         "_ahead",
-        "_alive",
         "_app_state",
-        "_application",
-        "_blocked",
         "_config",
         "_connections",
+        "_context",
         "_cycles",
         "_deadlines",
         "_drain",
+        "_early",
         "_flush_due",
-        "_gathering",
         "_last_active",
         "_last_stream",
         "_leaving",
-        "_limits_concurrency",
-        "_max_alive",
-        "_max_queued_stream",
+        "_look_at",
         "_options",
         "_promised",
-        "_queued_then",
         "_scopes",
-        "_shared_room",
-        "_starting",
-        "_tasks",
+        "_stood_still",
         "_timers",
         "_told",
         "_transport",
-        "_unproxied",
+        "_turns",
+        "_unread",
+        "_windows",
         "_wire",
         "_worker",
         "_write_paused",
         "access_log",
+        "calls",
         "heads",
         "loop",
-        "own_room",
-        "seat",
+        "scheduler",
         "server_state",
+        "slot",
     )
 
     def __init__(
@@ -130,53 +125,40 @@ class Http2Connection(asyncio.Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.loop = _loop or asyncio.get_running_loop()
-        self._starting: dict[str, Any] = {"loop": self.loop, **_AT_ONCE}
         self._config = config
         self._options: ServerOptions = getattr(config, "headstart", None) or ServerOptions()
-        self._application: Application = config.loaded_app
-        self._unproxied = _without_proxy_headers(self._application)
         self.server_state = server_state
         self._app_state = app_state
         self._connections: set[Any] = server_state.connections
-        self._tasks: set[asyncio.Task[None]] = server_state.tasks
+        self.calls = Calls(config, server_state, self._options, self.loop)
         self.access_log = logging.getLogger("uvicorn.access").hasHandlers()
 
         self._worker = Worker.of(server_state, config, self.loop)
-        self.seat: Seat | None = None
-        self._told = False
+        self._turns = self._worker.turns
+        self.slot: ConnectionSlot | None = None
         limits = self._options.limits
-        self._max_alive = limits.max_concurrent_streams
-        self._limits_concurrency = config.limit_concurrency is not None
-        self._max_queued_stream = limits.max_queued_stream
-        self._shared_room = max(1, limits.max_queued_connection // 2)
-        self.own_room = self._shared_room // (2 * limits.max_concurrent_streams)
-        """Bytes of body that every stream may queue, whatever the others do."""
         self._last_stream = 2 * limits.max_requests - 1
         """Ids of streams go up by two, so this one is the last request that is served."""
         self.heads = ResponseHeads()
-        self._wire = ServerConnection(self._options.limits, self.loop.time())
+        now = self._last_active = self.loop.time()
+        self._wire = ServerConnection(limits, now, websockets=offers_websockets(config))
+        self.scheduler = SendScheduler(self._wire, limits)
+        self._windows = UploadWindows(self._wire, limits, self._worker.window_budget, now)
         self._drain = Drain(self._wire)
-        self._abandoned = Abandoned.of(server_state, self._options, self.loop)
-        self._deadlines = Deadlines(self._options, self._wire, self.loop.time())
+        self._early = EarlyResponses(self._wire, now)
+        self._deadlines = Deadlines(self._options, self._wire, now)
+        self._unread = b""
+        """Came, and waits for its turn."""
         self._transport: asyncio.Transport
         self._scopes: Scopes
         self._ahead: Ahead
-        self._cycles: dict[int, Cycle] = {}
+        self._cycles: dict[int, _Stream] = {}
         """Streams that have not closed, but for those whose calls answered at once."""
-        self._alive = 0
-        """Calls of the application for the client's own requests: tasks, not streams."""
-        self._blocked: dict[Cycle, None] = {}
-        """Cycles that wait for room, in the order in which they came."""
-        self._queued_then = 0
-        """Bytes that all streams had queued when one of them last found no room, at the most."""
         self._promised: list[tuple[Cycle, Application]] = []
         """Promised requests whose calls start in the next turn of the loop."""
-        self._gathering = False
-        """Several things happen, and one write at their end serves them all."""
-        self._flush_due = False
-        self._write_paused = False
-        self._leaving = False
-        self._last_active = self.loop.time()
+        self._flush_due = self._write_paused = self._leaving = self._told = False
+        self._look_at = self._stood_still = 0.0
+        """When to look, and the seconds in which nobody was late since nothing was read."""
         self._timers: list[asyncio.TimerHandle] = []
 
     # Transport.
@@ -185,41 +167,90 @@ class Http2Connection(asyncio.Protocol):
         """Greet the client with our SETTINGS."""
         # A cast, no check: uvloop's transports are not asyncio's by inheritance.
         self._transport = transport = cast(asyncio.Transport, transport)
+        # What one call sets in its context variables is nothing to those of other requests.
+        self._context = contextvars.copy_context()
         self._connections.add(self)
         self._worker.sheddable.add(self)
         self.shed(self._worker.shedding)
-        self._scopes = Scopes(self._config, self._options, self._app_state, transport)
-        self._scopes.counters = self._worker.counters
+        self._scopes = Scopes(
+            self._config,
+            self._options,
+            self._app_state,
+            transport,
+            self._wire,
+            self._worker.counters,
+        )
         self._ahead = Ahead(self._wire, self._scopes, self._options, self._worker.refusals)
-        self._later(seconds_between_looks(self._options), self._look)
+        self._look_later()
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Act on what the client sent; all that it brings about is written in one go."""
+        """Keep the client's bytes until the loop has read for all connections."""
+        if self._turns.acting:
+            self.act(data)  # TLS, which takes part itself
+        else:
+            self._turns.arrived(self, data)
+
+    def act(self, data: bytes) -> None:
+        """Act on the client's bytes, or on a part if they are too much for one turn of the loop.
+
+        The rest waits for the next turn, and nothing more is read: other connections have their
+            turn.
+        """
+        if self._unread:
+            self._unread += data  # TLS had more
+            return
+        if self._transport.is_closing():
+            return
+        size = self._wire.first_part(data)
+        if size < len(data):
+            self._unread, data = data[size:], data[:size]
+            self._transport.pause_reading()
+            self.loop.call_soon(self._go_on)
+        self._take(data)
+
+    def _go_on(self) -> None:
+        """Act on the next part."""
+        if self._transport.is_closing():
+            self._unread = b""
+            return
+        data = self._unread
+        size = self._wire.first_part(data)
+        self._unread = data[size:]
+        if self._unread:
+            self.loop.call_soon(self._go_on)
+        else:
+            self._transport.resume_reading()
+        with self._one_write():
+            self._take(data[:size])
+
+    def _take(self, data: bytes) -> None:
+        """Act on bytes of the client; all that they bring about is written in one go."""
+        self._flush_soon()
         now = self._last_active = self.loop.time()
-        self._gathering = True
-        try:
-            for event in self._wire.receive(data, now):
-                if type(event) is RequestReceived:
-                    self._request_received(event)
-                else:
-                    self._handle(event)
-        finally:
-            self._gathering = False
+        for event in self._wire.receive(data, now):
+            if type(event) is RequestReceived:
+                self._request_received(event)
+            else:
+                self._handle(event)
         if self._wire.last_opened >= self._last_stream:
             self._begin_drain()
-        self._flush()
 
     def eof_received(self) -> bool:
-        """The client will send nothing more; HTTP/2 has no use for half a connection."""
+        """Close: the client will send nothing more, and HTTP/2 has no half-closed connections."""
+        self._turns.act()
         return False
 
+    def abort(self) -> None:
+        """End at once."""
+        self._transport.abort()
+
     def pause_writing(self) -> None:
-        """The transport holds enough; what is left stays in the engine's bounded queues."""
+        """Stop writing; the rest stays in the engine's bounded queues."""
         self._write_paused = True
 
     def resume_writing(self) -> None:
-        """The transport has room again."""
+        """Write again."""
         self._write_paused = False
         self._flush()
 
@@ -227,9 +258,9 @@ class Http2Connection(asyncio.Protocol):
         """Tell every application that its client is gone."""
         self._connections.discard(self)
         self._worker.sheddable.discard(self)
-        if self.seat is not None:
-            self.seat.free(asked=self._wire.last_opened > 0)
-        if isinstance(exc, TlsFailed):
+        if self.slot is not None:
+            self.slot.free(asked=self._wire.last_opened > 0)
+        if isinstance(exc, TlsBroken):
             self._tell(exc.reason, exc.detail)
         elif not self._told:
             self._tell(self._how_it_ended())
@@ -238,25 +269,32 @@ class Http2Connection(asyncio.Protocol):
         for cycle in list(self._cycles.values()):
             self._disconnect(cycle)
         self._ahead.connection_lost()
+        self._windows.connection_lost()
         self._cycles.clear()
-        self._blocked.clear()
+        self.scheduler.waiting.clear()
 
     def _how_it_ended(self) -> Closing:
         if self._wire.ended is not None:
             return self._wire.ended.reason
         if not self._drain.begun:
             return Closing.PEER_LEFT
+        if self._drain.reason is not None:
+            return self._drain.reason
         return Closing.DRAINED if self._worker.draining else Closing.REQUESTS_USED_UP
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return the values that `asyncio.BaseTransport.get_extra_info` names."""
+        return self._transport.get_extra_info(name, default)
 
     def shed(self, active: bool) -> None:
         """Memory is short, so no stream gets to the application; or it is so no more."""
-        self._max_alive = 0 if active else self._options.limits.max_concurrent_streams
+        self.calls.shed(active)
 
     def held(self) -> int:
         """Bytes that this connection keeps in memory: of responses and of requests."""
         waiting = self._wire.queued() + self._transport.get_write_buffer_size()
         calls = sum(call_size(cycle.request.headers) for cycle in self._cycles.values())
-        return waiting + self._wire.unacknowledged() + calls
+        return waiting + self._wire.unacknowledged() + len(self._unread) + calls
 
     def cut_off(self) -> None:
         """Memory is so short that this connection cannot be kept."""
@@ -264,33 +302,43 @@ class Http2Connection(asyncio.Protocol):
         self._transport.abort()
 
     def shutdown(self) -> None:
-        """The server stops."""
+        """Stop."""
         self._worker.draining = True
         self._begin_drain()
 
     def _begin_drain(self) -> None:
-        """Finish what is under way, take nothing new."""
+        """Finish open requests, accept no new ones."""
         if self._drain.begin():
+            self._end_websockets()
             self._later(NOTICE_GRACE, self._last_goaway)
             self._later(self._options.drain_timeout, self._drained_too_long)
             self._flush()
+
+    def _end_websockets(self) -> None:
+        """Say 1012 on each: a WebSocket has no end of its own, and its client opens another."""
+        for cycle in list(self._cycles.values()):
+            if isinstance(cycle, StreamTransport):
+                protocol = cycle.get_protocol()
+                if isinstance(protocol, StreamWebSocket):
+                    protocol.shutdown()
 
     def _last_goaway(self) -> None:
         if self._drain.say_last():
             self._flush()
 
     def _drained_too_long(self) -> None:
-        self._close(Closing.DRAIN_TIMEOUT)
+        self._close(self._drain.reason or Closing.DRAIN_TIMEOUT)
 
     def _close(self, reason: Closing) -> None:
         self._wire.close(ErrorCode.NO_ERROR, reason)
         self._flush()
 
     def _look(self) -> None:
-        """End what takes too long."""
-        now = self.loop.time()
+        """End streams and connections whose time is over."""
+        self._stood_still += standstill(self.loop.time(), self._look_at)
+        now = self.loop.time() - self._stood_still
         unwritten = self._transport.get_write_buffer_size() if self._write_paused else 0
-        reason = self._deadlines.look(now, self._cycles, unwritten)
+        reason = self._deadlines.look(now, self._cycles, unwritten, self._last_active)
         if reason is not None:
             self._tell(reason)
             if unwritten:
@@ -301,7 +349,20 @@ class Http2Connection(asyncio.Protocol):
         for stream_id in self._deadlines.slow_bodies(now, self._cycles):
             self._tell_request(Closing.BODY_TIMEOUT)
             self.reset(stream_id, ErrorCode.CANCEL)
-        self._later(seconds_between_looks(self._options), self._look)
+        early = [number for number, cycle in self._cycles.items() if cycle.answered_early]
+        if early:
+            self._early.look(early, now)
+            self._end_early_uploads()
+        if self._deadlines.ping_due:
+            with suppress(StreamGone):  # the connection ends, and its GOAWAY waits to be read
+                self._wire.ping(_ARE_YOU_THERE)
+            self._flush_soon()
+        self._look_later()
+
+    def _look_later(self) -> None:
+        delay = seconds_between_looks(self._options)
+        self._look_at = self.loop.time() + delay
+        self._later(delay, self._look)
 
     def _later(self, delay: float, call: Callable[[], None]) -> None:
         self._timers = [timer for timer in self._timers if timer.when() > self.loop.time()]
@@ -326,13 +387,12 @@ class Http2Connection(asyncio.Protocol):
                 self._last_goaway()
             case RequestReceived():
                 self._request_received(event)
-            case RequestRefused(status=status, reason=reason):
-                kind = Closing.MALFORMED if status == 400 else Closing.TOO_LARGE
-                self._tell_request(kind, f"{status} {reason}")
-            case StreamRefused(reason=refused, detail=detail):
-                self._tell_request(refused, detail)
-            case ConnectionEnded():
-                self._ended(event)
+            case WebSocketRequested():
+                self._websocket_requested(event)
+            case RequestRefused() | StreamRefused():
+                self._refused(event)
+            case ConnectionEnded() | ConnectionUsedUp():
+                self._over(event)
             case (
                 SettingsReceived()
                 | GoAwayReceived()
@@ -344,21 +404,31 @@ class Http2Connection(asyncio.Protocol):
             case _:
                 assert_never(event)
 
-    def _ended(self, event: ConnectionEnded) -> None:
-        """The client broke a rule, or a limit: `_flush` closes the transport."""
+    def _refused(self, event: RequestRefused | StreamRefused) -> None:
+        """Tell of a stream that the wire has answered or reset."""
+        if isinstance(event, StreamRefused):
+            self._tell_request(event.reason, event.detail)
+        else:
+            kind = Closing.TOO_LARGE if event.status in _TOO_LARGE else Closing.MALFORMED
+            self._tell_request(kind, f"{event.status} {event.reason}")
+
+    def _over(self, event: ConnectionEnded | ConnectionUsedUp) -> None:
+        """End the connection after a violation; `_flush` closes the transport, soon or at once."""
+        if isinstance(event, ConnectionUsedUp):
+            # The wire has told it which stream is the last.
+            if self._drain.said_last(event.reason):
+                self._later(self._options.drain_timeout, self._drained_too_long)
+            return
         if event.error_code:
             self._tell(event.reason, event.detail)
         for cycle in self._cycles.values():
             self._disconnect(cycle)
 
-    def _disconnect(self, cycle: Cycle) -> None:
-        """Tell the application that its client has left; it should come to its end.
-
-        What it does behind a whole answer, such as Starlette's background tasks, is nobody's loss.
-        """
-        cycle.disconnect()
-        if cycle.task is not None and not cycle.complete:
-            self._abandoned.add(cycle.task)
+    def _disconnect(self, cycle: _Stream) -> None:
+        if isinstance(cycle, Cycle):
+            self.calls.disconnect(cycle)
+        else:
+            cycle.disconnect()
 
     def _tell(self, reason: Closing, detail: str = "") -> None:
         self._told = True
@@ -370,16 +440,23 @@ class Http2Connection(asyncio.Protocol):
     def _stream_closed(self, event: StreamClosed) -> None:
         cycle = self._cycles.pop(event.stream_id, None)
         if cycle is not None:
-            if self._blocked:
-                self._blocked.pop(cycle, None)
+            self.scheduler.waiting.pop(cycle, None)
             if not cycle.complete or event.error_code:
                 self._disconnect(cycle)
-            if cycle.complete and not cycle.request.end_stream:
-                cycle.drop_body()
+            if not cycle.request.end_stream:
+                self._upload_closed(cycle)
         if event.local_error is not None and event.stream_id % 2:
             logger.error("The response could not be sent: %s.", event.local_error)
         if self._ahead.used:
             self._ahead.stream_closed(event.stream_id, event.error_code)
+
+    def _upload_closed(self, cycle: _Stream) -> None:
+        """Give back the window of received bytes that nobody will read."""
+        stream_id = cycle.request.stream_id
+        self._windows.stream_closed(stream_id)
+        if self._early.closed(stream_id):
+            self._flush_soon()  # the client may have no window left to make us write by
+        cycle.drop_body()
 
     def _data_received(self, stream_id: int, data: bytes, end_stream: bool) -> None:
         cycle = self._cycles.get(stream_id)
@@ -387,56 +464,52 @@ class Http2Connection(asyncio.Protocol):
             if data:
                 self._wire.acknowledge(len(data), stream_id)
             return
-        cycle.data_received(data, end_stream)
-        if cycle.complete and not end_stream and not self._wire.queued_on(stream_id):
-            # RFC 9113, 8.1: the response is whole, the rest of the request is not wanted.
-            self._wire.reset(stream_id, ErrorCode.NO_ERROR)
+        if not cycle.complete:
+            cycle.data_received(data, end_stream)
+        elif end_stream:
+            self._early.ended(stream_id, len(data))
+        else:
+            self._early.drop_part(stream_id, len(data), self._last_active)
+
+    def _end_early_uploads(self) -> None:
+        """Reset uploads that were answered long enough ago; in the end `_flush` does."""
+        if self._early.end():
+            self._flush_soon()
 
     def _request_received(self, request: RequestReceived) -> None:
-        if self._alive >= self._max_alive:
-            # Streams that were reset do not count, the calls they left behind do.
-            self._tell_request(Closing.MEMORY if self._max_alive == 0 else Closing.TOO_MANY_CALLS)
-            self._wire.refuse(request.stream_id)
+        calls = self.calls
+        if len(calls.left) >= calls.max_left:
+            self._refuse(request.stream_id)
             return
-        self._alive += 1
         scope, watched = self._scopes.of(request, self._wire.push_enabled)
         cycle = Cycle(self, request, scope)
-        application = self._unproxied
         if watched:
-            application = self._application
             cycle.continue_due = expects_continue(watched)
-        if self._limits_concurrency and self._overloaded():
-            application = _UNAVAILABLE
-        self._call(cycle, application)
+        if calls.start(cycle, calls.application(bool(watched))):
+            self._cycles[request.stream_id] = cycle
 
-    def _call(self, cycle: Cycle, application: Application) -> None:
-        task = asyncio.Task(cycle.run(application), **self._starting)
-        if not task.done():
-            cycle.task = task
-            # uvicorn waits for these, or cancels them, when it stops.
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        elif cycle.complete and cycle.request.end_stream:
-            return  # answered at once: what is left of it is bytes to write
-        self._cycles[cycle.request.stream_id] = cycle
+    def _websocket_requested(self, request: WebSocketRequested) -> None:
+        if len(self.calls.left) >= self.calls.max_left:
+            self._refuse(request.stream_id)
+            return
+        stream = self._cycles[request.stream_id] = StreamTransport(self, request)
+        StreamWebSocket(self, stream, self._config, self._app_state).begin()
 
-    def _overloaded(self) -> bool:
-        limit = self._config.limit_concurrency
-        if limit is None or max(len(self._connections), len(self._tasks)) < limit:
-            return False
-        logger.warning("Exceeded concurrency limit.")
-        return True
+    def _refuse(self, stream_id: int) -> None:
+        """Refuse a stream for lack of room."""
+        self._tell_request(self.calls.refusal)
+        self._wire.refuse(stream_id)
 
     # What cycles ask for.
 
     def respond(
         self, stream_id: int, head: Fields, end_stream: bool, body: bytes | memoryview
     ) -> None:
-        """Send a response's header section and what is there of its body, behind a held 103."""
+        """Send a response's header section and the first part of its body, after a held 103."""
         if self._ahead.links:
             self._ahead.send_links(stream_id)
         self._wire.respond(stream_id, head, end_stream, body)
-        if not self._gathering:
+        if not self._flush_due:
             self._flush_soon()
 
     def inform(self, stream_id: int, status: int, headers: Fields) -> None:
@@ -444,21 +517,14 @@ class Http2Connection(asyncio.Protocol):
         self._wire.inform(stream_id, status, headers)
         self._flush_soon()
 
-    def room(self, stream_id: int) -> int:
-        """How many bytes of body may be queued on the stream now.
-
-        Half of the connection's allowance is shared by whoever comes first; the other half is
-        kept in equal parts, so that streams whose windows are closed cannot keep one whose window
-        is open from its share.
-        """
-        queued = self._wire.queued_on(stream_id)
-        free = min(self._max_queued_stream - queued, self._shared_room - self._wire.queued())
-        return max(self.own_room - queued, free)
+    def queued_on(self, stream_id: int) -> int:
+        """Return the bytes of a stream that wait for a window or for the next write."""
+        return self._wire.queued_on(stream_id)
 
     def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool) -> None:
         """Queue a part of a body."""
         self._wire.send_data(stream_id, data, end_stream)
-        if not self._gathering:
+        if not self._flush_due:
             self._flush_soon()
 
     def send_trailers(self, stream_id: int, trailers: Fields) -> None:
@@ -471,33 +537,45 @@ class Http2Connection(asyncio.Protocol):
         self._wire.reset(stream_id, error_code)
         self._flush_soon()
 
-    def wait_for_room(self, cycle: Cycle) -> None:
-        """`cycle.writable` will be called when `room` may have grown."""
-        self._blocked[cycle] = None
-        self._queued_then = max(self._queued_then, self._wire.queued())
+    def reset_for_mistake(self, stream_id: int) -> None:
+        """End one stream; it is held against the client."""
+        self._wire.refuse(stream_id, ErrorCode.PROTOCOL_ERROR)
         self._flush_soon()
 
-    def consumed(self, stream_id: int, amount: int) -> None:
-        """That much of a request's body was read or dropped: the client may send as much."""
+    def wait_for_room(self, stream: Waiting) -> None:
+        """Call `stream.writable` when there may be room for more."""
+        self.scheduler.wait(stream)
+        self._flush_soon()
+
+    def consumed(self, stream_id: int, amount: int, goes_on: bool = False) -> None:
+        """Let the client send as much as was read or dropped of a request's body.
+
+        Args:
+            stream_id: The request's.
+            amount: Bytes.
+            goes_on: The application read it, and more is to come.
+        """
         self._wire.acknowledge(amount, stream_id)
+        if goes_on:
+            self._windows.read(stream_id, amount, self.loop.time())
         self._flush_soon()
 
     def finished(self, cycle: Cycle) -> None:
-        """The application returned."""
+        """Handle that the application returned."""
         self.server_state.total_requests += 1
-        if cycle.request.stream_id % 2:
-            self._alive -= 1
-        else:
+        if not cycle.request.stream_id % 2:
             self._ahead.alive -= 1
+        elif self.calls.left:
+            self.calls.left.discard(cycle)
         if not cycle.request.end_stream:
             cycle.drop_body()
-        if not (self._gathering or self._flush_due or self._transport.is_closing()):
+        if not (self._flush_due or self._transport.is_closing()):
             self._flush_soon()
 
     # Sending ahead.
 
     def push(self, cycle: Cycle, message: Message) -> None:
-        """Promise what the application asked for, and call the application for it."""
+        """Promise the application's push, and call the application for it."""
         request = self._ahead.push(cycle, message)
         if request is None:
             return
@@ -505,24 +583,19 @@ class Http2Connection(asyncio.Protocol):
         pushed = self._cycles[request.stream_id] = Cycle(self, request, scope)
         # Not at once: the page goes first.
         if not self._promised:
-            self.loop.call_soon(self._start_promised)
-        self._promised.append((pushed, self._application if forwarded else self._unproxied))
+            self.loop.call_soon(self._start_promised, context=self._context)
+        self._promised.append((pushed, self.calls.application_for_push(bool(forwarded))))
         self._flush_soon()
 
     def _start_promised(self) -> None:
-        """Call the application for what was promised in the last turn of the loop."""
+        """Call the application for the promises of the last turn of the loop."""
         promised, self._promised = self._promised, []
-        self._gathering = True
-        try:
+        with self._one_write():
             for cycle, application in promised:
                 if cycle.disconnected:
                     self._ahead.alive -= 1
-                else:
+                elif not self.calls.start(cycle, application):
                     del self._cycles[cycle.request.stream_id]
-                    self._call(cycle, application)
-        finally:
-            self._gathering = False
-        self._flush()
 
     def hint(self, cycle: Cycle, message: Message, started: bool) -> None:
         """Send the links in a 103 at the end of this turn of the loop.
@@ -537,9 +610,22 @@ class Http2Connection(asyncio.Protocol):
 
     def _flush_soon(self) -> None:
         """Write at the end of this turn of the loop: one write for all that happens in it."""
-        if not (self._gathering or self._flush_due):
+        if not self._flush_due:
             self._flush_due = True
-            self.loop.call_soon(self._flush)
+            self._turns.write_soon(self)
+
+    @contextmanager
+    def _one_write(self) -> Iterator[None]:
+        """Write at the end of a block, once for all that happens in it."""
+        self._flush_due = True
+        try:
+            yield
+        finally:
+            self._flush()
+
+    def write_out(self) -> None:
+        """Write the output as far as there is room for it."""
+        self._flush()
 
     def _flush(self) -> None:
         self._flush_due = False
@@ -548,7 +634,8 @@ class Http2Connection(asyncio.Protocol):
         if self._ahead.links:
             for stream_id in list(self._ahead.links):
                 self._ahead.send_links(stream_id)
-        before = self._wire.queued() if self._blocked else 0
+        scheduler = self.scheduler
+        before = self._wire.queued() if scheduler.waiting else 0
         while not self._write_paused:
             data = self._wire.output()
             if data:
@@ -563,8 +650,10 @@ class Http2Connection(asyncio.Protocol):
                 self._stream_closed(event)
             else:
                 self._handle(event)
-        if self._blocked:
-            self._wake_blocked(before)
+        if scheduler.waiting:
+            scheduler.wake(before)
+        if self._early.waiting:
+            self._end_early_uploads()
         drain = self._drain
         if self._wire.ended is not None or (drain.begun and drain.is_over(bool(self._cycles))):
             self._leave()
@@ -576,15 +665,3 @@ class Http2Connection(asyncio.Protocol):
             self._later(self._options.stall_timeout, self._transport.abort)
         if not self._wire.wants_output:
             self._transport.close()
-
-    def _wake_blocked(self, before: int) -> None:
-        queued = self._wire.queued()
-        if queued >= before >= self._queued_then:
-            return  # nothing went out or was dropped; else each PING would ask a hundred streams
-        self._queued_then = queued
-        low_water = self._options.limits.max_queued_stream // 2
-        for cycle in list(self._blocked):
-            stream_id = cycle.request.stream_id
-            if self.room(stream_id) > 0 and self._wire.queued_on(stream_id) <= low_water:
-                del self._blocked[cycle]
-                cycle.writable()

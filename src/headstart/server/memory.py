@@ -1,12 +1,11 @@
 """How much memory this process uses, and whether that is too much.
 
-What counts is what is taken, as far as that can be told. RSS says more: Python's allocator gives an
-arena of 1 MiB back only when its last block is free, and a few connections that stay are enough to
-keep nearly all of them. After nine connections in ten had been cut off, RSS was at 173 MB where 55
-were taken.
+The figure is an estimate of memory in use. RSS is larger: Python's allocator returns an arena of
+1 MiB only when its last block is free, and a few connections that stay keep nearly all of them.
+After nine connections in ten had been cut off, RSS was at 173 MB with 55 in use.
 
-Reads /proc and the control group's files, where there are any: elsewhere (macOS) nothing is known,
-and nothing is shed. Called by `worker`, once a second.
+Reads /proc and the control group's files, if they exist: elsewhere (macOS) nothing is known, and
+nothing is shed. Called by `worker`, once a second.
 """
 
 from __future__ import annotations
@@ -36,6 +35,9 @@ _BLOCK: Final = 64
 # itself; glibc's defaults are 128 KiB, or by chance more.
 _KEPT: Final = 8 * 1024 * 1024
 _MAPPED: Final = 1024 * 1024
+# The most that counts as free above the highest RSS, of the upper mark. It may be wrong by so much:
+# the system may have got it back, and large objects taken its place, between two looks.
+_CARRIED: Final = 1 / 4
 # <malloc.h>
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
@@ -52,24 +54,25 @@ class Pressure(IntEnum):
 
 
 class MemoryWatch:
-    """Compares what is used with two marks, with a gap between going over and coming back.
+    """Compare the memory in use with two marks, with a gap between going over and coming back.
 
     Args:
         most: Bytes, the upper mark.
 
     Attributes:
         first_mark: Bytes, the lower mark.
-        recovered_mark: Bytes, below which there is no pressure any more.
-        cut_mark: Bytes, to which connections are cut off where that did not come by itself; some
-            way below, so that those who stay do not bring it back at once.
-        pressure: As it was when last looked at.
-        taken: Bytes, likewise.
+        recovered_mark: Bytes; below it the pressure is over.
+        cut_mark: Bytes, the aim of cutting connections off; some way below, so that the remaining
+            ones do not bring the pressure back at once.
+        pressure: At the last look.
+        taken: Bytes at the last look.
     """
 
     def __init__(self, most: int) -> None:
         self.first_mark = most * _FIRST_MARK
         self.recovered_mark = self.first_mark * _RECOVERED
         self.cut_mark = self.recovered_mark * _RECOVERED
+        self._most_carried = int(most * _CARRIED)
         self._peak = self._lowest = self._peak_blocks = 0
         """The most that RSS ever was, the least since then, and the blocks in use at the peak."""
         self._marks = {
@@ -80,14 +83,15 @@ class MemoryWatch:
         self.taken = 0
 
     def look(self, used: int, blocks: int = 0) -> Pressure:
-        """The pressure at so many bytes.
+        """Return the pressure at so many bytes.
 
         Args:
             used: RSS.
             blocks: Of Python's allocator, in use (`used_blocks`).
 
-        Where there is any, what Python and libc hold but do not need is given back to the system:
-        RSS would not fall otherwise when load does.
+        Under pressure, memory that Python and libc hold without need is returned to the system:
+            otherwise
+        RSS would not fall when the load does.
         """
         before = self.pressure
         self.taken = taken = self._taken(used, blocks)
@@ -102,18 +106,20 @@ class MemoryWatch:
         return self.pressure
 
     def _taken(self, used: int, blocks: int) -> int:
-        """RSS without what the allocator holds and will use again.
+        """Return RSS without memory that the allocator holds and will use again.
 
-        That is the blocks freed since the peak, without what the system got back since then. Above
-        the peak it is nothing: whatever the estimate is worth, RSS grows over it only in want.
+        That is the blocks freed since the peak, without those returned to the system since then.
+        Above the peak it is what was free before, as far as RSS has not grown meanwhile: a
+        worker that frees the fields of one connection may grow by the buffers of the next.
         """
+        free = (self._peak_blocks - blocks) * _BLOCK - (self._peak - self._lowest)
         if used >= self._peak:
+            free = max(0, min(free - (used - self._lowest), self._most_carried))
             self._peak = self._lowest = used
-            self._peak_blocks = blocks
-            return used
+            self._peak_blocks = blocks + free // _BLOCK
         self._lowest = min(self._lowest, used)
-        freed = (self._peak_blocks - blocks) * _BLOCK
-        return used - max(0, freed - (self._peak - self._lowest))
+        free = (self._peak_blocks - blocks) * _BLOCK - (self._peak - self._lowest)
+        return used - max(0, free)
 
     def _threshold(self, step: Pressure, mark: float) -> float:
         return mark * _RECOVERED if step <= self.pressure else mark
@@ -133,7 +139,7 @@ def used_blocks() -> int:
 
 
 def default_most(workers: int) -> int:
-    """The upper mark of one of so many workers, in bytes."""
+    """Return the upper mark of one of so many workers, in bytes."""
     return int(available_memory() * _SHARE / workers)
 
 
@@ -144,7 +150,7 @@ def available_memory() -> int:
 
 
 def _group_limits() -> list[int]:
-    """The limits of this process's control group and those around it (cgroups v2 and v1)."""
+    """Return the limits of this process's control group and those around it (cgroups v2 and v1)."""
     files = [_GROUPS / "memory" / "memory.limit_in_bytes"]
     try:
         own = _OWN_GROUP.read_text().splitlines()

@@ -1,6 +1,6 @@
 """Which connections are taken in, and which protocol each speaks.
 
-A connection needs a seat first (`admission`). Over TLS, ALPN then says the protocol; in cleartext
+A connection needs a slot first (`admission`). Over TLS, ALPN then says the protocol; in cleartext
 the first bytes do: the HTTP/2 preface (RFC 9113, 3.4), or anything else, which is HTTP/1.1 and goes
 to `http1` together with WebSockets. uvicorn makes one `HeadstartProtocol` per connection
 (`Config(http=...)`); it lives until it knows. It does the TLS handshake itself, so that the
@@ -10,20 +10,64 @@ connection counts, and its time runs, before the handshake has ended.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from typing import Any, ClassVar, cast
+import sys
+from typing import Any, ClassVar, Final, cast
 
 from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from headstart.reasons import Closing
-from headstart.server.admission import Seat
+from headstart.server.admission import ConnectionSlot
+from headstart.server.deadlines import standstill
 from headstart.server.http1 import DRAIN_GRACE, Http1Connection
-from headstart.server.http2 import Http2Connection
-from headstart.server.tls import Handshake, TlsTransport
+from headstart.server.http2 import Http2ServerConnection
+from headstart.server.proxied import ProxiedTransport
+from headstart.server.proxy_header import MalformedHeader, read_header
+from headstart.server.tls import Handshake, TlsBroken, TlsTransport
 from headstart.server.worker import Worker
 
+# Seconds of silence after which TCP asks whether a client is there, between two such questions, and
+# how many stay unanswered until the connection is lost: after two minutes and a half.
+_TCP_IDLE: Final = 60
+_TCP_INTERVAL: Final = 15
+_TCP_PROBES: Final = 6
+
+# No method that is registered is longer.
+_LONGEST_METHOD: Final = 18
+# How long a client that speaks no TLS may take to read that it should.
+_LINGER: Final = 2.0
+_SPEAK_TLS: Final = b"This is an HTTPS port: use https:// in place of http://.\n"
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def keep_alive(transport: asyncio.BaseTransport) -> None:
+    """Let TCP ask whether the client is there; it never notices otherwise that a link is gone."""
+    connection = transport.get_extra_info("socket")
+    if connection is None or connection.family == getattr(socket, "AF_UNIX", None):
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _TCP_IDLE)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _TCP_INTERVAL)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _TCP_PROBES)
+
+
+def speaks_plain_http(data: bytes) -> bool | None:
+    """Return whether the first bytes, of which there is one, begin a request without TLS.
+
+    Returns:
+        None if there are too few of them. No record of TLS begins with a letter (RFC 8446, 5.1).
+    """
+    method, space, _ = data[:_LONGEST_METHOD].partition(b" ")
+    if not (method.translate(None, b"-").isalpha() and method.isupper()):
+        return False
+    if space:
+        return True
+    return None if len(data) < _LONGEST_METHOD else False
 
 
 class HeadstartProtocol(asyncio.Protocol):
@@ -50,7 +94,7 @@ class HeadstartProtocol(asyncio.Protocol):
         self._options = self._worker.options
         self._transport: asyncio.Transport
         self._peer: object = None
-        self._seat: Seat | None = None
+        self._slot: ConnectionSlot | None = None
         self._handshake: Handshake | None = None
         self._received = b""
         self._timer: asyncio.TimerHandle | None = None
@@ -58,22 +102,38 @@ class HeadstartProtocol(asyncio.Protocol):
         self._end: Closing | None = None
         self._detail = ""
         """What more there is to say of it."""
+        self._awaits_header = False
+        """The PROXY protocol's header has to come first."""
 
     # Transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for a seat; then cleartext has `preface_timeout` seconds to say what it speaks."""
+        """Ask for a place; a cleartext client then has `preface_timeout` seconds to choose a
+        protocol.
+        """
         # A cast, no check: uvloop's transports are not asyncio's by inheritance.
         self._transport = transport = cast(asyncio.Transport, transport)
         self._peer = transport.get_extra_info("peername")
-        seat = self._worker.ask(self._peer)
-        if isinstance(seat, Closing):
-            self._refuse(seat)
+        slot = self._worker.ask(self._peer)
+        if isinstance(slot, Closing):
+            self._refuse(slot)
             return
-        self._seat = seat
+        self._slot = slot
+        keep_alive(transport)
         self._worker.wake()
         self._connections.add(self)
         self._draining = self._worker.draining
+        if not self._options.proxy_protocol:
+            self._begin()
+        elif self._worker.trusts(self._peer):
+            self._awaits_header = True
+            self._close_after(self._options.preface_timeout, Closing.PREFACE_TIMEOUT)
+        else:
+            self._refuse_header("its sender is not trusted (--forwarded-allow-ips)")
+
+    def _begin(self) -> None:
+        """Begin with TLS, or wait for the first bytes of a cleartext client."""
+        transport = self._transport
         context: ssl.SSLContext | None = getattr(self._config, "tls", None)
         if context is not None:
             self._begin_handshake(context)
@@ -86,6 +146,9 @@ class HeadstartProtocol(asyncio.Protocol):
         """Gather bytes until they are, or can no longer become, the preface."""
         if self._end is not None:
             return
+        if self._awaits_header:
+            self._read_header(data)
+            return
         if self._handshake is not None:
             self._shake_hands(self._handshake, data)
             return
@@ -95,17 +158,45 @@ class HeadstartProtocol(asyncio.Protocol):
         self._hand_over(self._received.startswith(PREFACE))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client left before it had said anything, or was sent away."""
-        if self._seat is not None:
-            self._seat.free()
-            self._seat = None
+        """Clean up after a client that disconnected before its first bytes, or was refused."""
+        if self._slot is not None:
+            self._slot.free()
+            self._slot = None
             self._tell(self._end or Closing.PEER_LEFT, self._detail)
         self._leave()
 
     def shutdown(self) -> None:
-        """The server stops: what was asked for in the moment before is still answered."""
+        """Stop; requests of the moment before still get a response."""
         self._draining = self._worker.draining = True
         self._close_after(DRAIN_GRACE, Closing.DRAINED)
+
+    # The PROXY protocol.
+
+    def _read_header(self, data: bytes) -> None:
+        """Read the header that names the client; the bytes after it are the client's."""
+        data = self._received + data
+        try:
+            header = read_header(data)
+        except MalformedHeader as error:
+            self._refuse_header(str(error))
+            return
+        if header is None:
+            self._received = data
+            return
+        self._awaits_header, self._received = False, b""
+        if header.source is not None and header.destination is not None:
+            self._peer = header.source
+            if self._slot is not None and (full := self._worker.ask_for(self._slot, self._peer)):
+                self._refuse(full)
+                return
+            self._transport = ProxiedTransport(self._transport, header.source, header.destination)
+        self._begin()
+        if rest := data[header.size :]:
+            self.data_received(rest)
+
+    def _refuse_header(self, detail: str) -> None:
+        self._end, self._detail = Closing.PROXY_HEADER, detail
+        self._transport.abort()
 
     # TLS.
 
@@ -114,29 +205,62 @@ class HeadstartProtocol(asyncio.Protocol):
         try:
             self._handshake = Handshake(self._transport, context, self._worker.tls_buffers)
         except ssl.SSLError as error:
-            self._handshake_failed(error)
+            self._handshake_failed(error.reason or "")
 
     def _shake_hands(self, handshake: Handshake, data: bytes) -> None:
         """Go on with the handshake; at its end, speak TLS on the connection."""
+        if not handshake.begun:
+            data = self._received + data
+            plain = speaks_plain_http(data)
+            if plain is None:
+                self._received = data
+                return
+            if plain:
+                self._answer_plain_http(data)
+                return
+            self._received = b""
         try:
             rest = handshake.step(data)
         except ssl.SSLError as error:
-            self._handshake_failed(error)
+            self._handshake_failed(error.reason or "")
+            return
+        except TlsBroken as failure:
+            self._handshake_failed(failure.detail)
             return
         if rest is None:
             return
-        raw, tls, timeout = self._transport, handshake.tls, self._options.stall_timeout
-        transport = TlsTransport(raw, tls, self._worker.tls_buffers, self._loop, timeout)
+        raw, tls, worker = self._transport, handshake.tls, self._worker
+        timeout = self._options.stall_timeout
+        transport = TlsTransport(raw, tls, worker.tls_buffers, self._loop, worker.turns, timeout)
         raw.set_protocol(transport)
         self._transport = transport
         self._hand_over(tls.selected_alpn_protocol() == "h2")
         if rest:
             transport.data_received(rest)
 
-    def _handshake_failed(self, error: ssl.SSLError) -> None:
+    def _handshake_failed(self, detail: str) -> None:
         self._end = Closing.HANDSHAKE_FAILED
-        self._detail = error.reason or ""
+        self._detail = detail
         self._transport.close()  # behind the alert; its time goes on
+
+    def _answer_plain_http(self, data: bytes) -> None:
+        """Say in plain text that this port speaks TLS, and let the client read it.
+
+        Closing with something unread would reset the connection, and the answer would be lost.
+        """
+        self._end = Closing.HANDSHAKE_FAILED
+        self._detail = "HTTP_REQUEST"
+        fields = [
+            *self._server_state.default_headers,
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"%d" % len(_SPEAK_TLS)),
+            (b"connection", b"close"),
+        ]
+        lines = [b"%s: %s\r\n" % field for field in fields]
+        text = b"" if data.startswith(b"HEAD ") else _SPEAK_TLS
+        self._transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", text]))
+        self._transport.write_eof()
+        self._close_after(_LINGER, Closing.HANDSHAKE_FAILED)
 
     # Ends.
 
@@ -145,11 +269,20 @@ class HeadstartProtocol(asyncio.Protocol):
             delay, reason = DRAIN_GRACE, Closing.DRAINED
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(delay, self._refuse, reason)
+        due = self._loop.time() + delay
+        self._timer = self._loop.call_later(delay, self._time_is_over, due, reason)
+
+    def _time_is_over(self, due: float, reason: Closing) -> None:
+        """Refuse the client; one that could not be heard has as much time again."""
+        missed = standstill(self._loop.time(), due)
+        if missed and not self._draining:
+            self._close_after(missed, reason)
+        else:
+            self._refuse(reason)
 
     def _refuse(self, reason: Closing) -> None:
         self._end = self._end or reason
-        if self._seat is None:
+        if self._slot is None:
             self._tell(reason)
         self._transport.abort()
 
@@ -163,14 +296,14 @@ class HeadstartProtocol(asyncio.Protocol):
 
     def _hand_over(self, http2: bool) -> None:
         self._leave()
-        make = Http2Connection if http2 else Http1Connection
-        protocol: Http1Connection | Http2Connection = make(
+        make = Http2ServerConnection if http2 else Http1Connection
+        protocol: Http1Connection | Http2ServerConnection = make(
             config=self._config,
             server_state=self._server_state,
             app_state=self._app_state,
             _loop=self._loop,
         )
-        protocol.seat, self._seat = self._seat, None
+        protocol.slot, self._slot = self._slot, None
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         if self._received:

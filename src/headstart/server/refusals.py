@@ -1,9 +1,8 @@
-"""Why connections ended and requests were refused: one line in the log, and a number.
+"""Report why connections ended and requests were refused: one line in the log, and a number.
 
 Called by the protocols, by `admission` and by `ahead`; writes the log `headstart.refused` and
-`Counters`. An attack says the same a thousand times a second, so lines are rationed, and what was
-not written is summed up; what comes from the peer is escaped, so that it can write no line of its
-own.
+`Counters`. An attack repeats itself a thousand times a second, so lines are rationed, and the
+omitted ones are summed up. A peer's bytes are escaped, so that it cannot write lines of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections import Counter
 from typing import Final
 
 from headstart.reasons import Closing, Refusal
+from headstart.server.addresses import unmapped
 from headstart.server.counters import Counters
 from headstart.wire.guard import TokenBucket
 
@@ -50,7 +50,7 @@ class Refusals:
         self._summed = now
 
     def connection(self, reason: Closing, client: object, now: float, detail: str = "") -> None:
-        """A connection ended, or was not taken in.
+        """Report a connection that ended, or was refused.
 
         Args:
             client: Its address, as the transport names it.
@@ -63,19 +63,19 @@ class Refusals:
             self._write(logging.WARNING, "connection closed", reason, client, now, detail)
 
     def request(self, reason: Closing, client: object, now: float, detail: str = "") -> None:
-        """A request was refused, or a stream; the connection may go on."""
+        """Report a refused request or stream; the connection may go on."""
         self._counters.requests[reason] += 1
         self._write(logging.INFO, "request refused", reason, client, now, detail)
 
     def push(self, reason: Refusal, path: str) -> None:
-        """Nothing was sent ahead. That is no fault and happens on every page: counted, and told
+        """Nothing was sent ahead. That is not a fault and happens on every page: counted, and told
         to who looks for it only.
         """
         self._counters.pushes[reason] += 1
         logger.debug("%r not sent ahead: %s", path, reason)
 
     def second_passed(self, now: float) -> None:
-        """Sum up what was not written; called about once a second."""
+        """Sum up omitted lines; called about once a second."""
         if self._unwritten and now - self._summed >= _SUM_EVERY:
             self._summed = now
             sums = ", ".join(f"{reason} {count}" for reason, count in self._unwritten.most_common())
@@ -83,7 +83,7 @@ class Refusals:
             self._unwritten.clear()
 
     def owes_a_sum(self) -> bool:
-        """Whether something was not written yet."""
+        """Return true if omitted lines are not summed up yet."""
         return bool(self._unwritten)
 
     def _write(
@@ -99,14 +99,14 @@ class Refusals:
 
 
 def escaped(text: str) -> str:
-    """Printable ASCII on one line, whatever it was, and not too long."""
+    """Return any text as printable ASCII on one short line."""
     cut = text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "..."
     return cut.encode("unicode_escape").decode("ascii")
 
 
 def named(client: object) -> str:
-    """A peer's address as a log shows it: `127.0.0.1:50312`, `[::1]:50312`, `local`."""
+    """Return a peer's address for a log: `127.0.0.1:50312`, `[::1]:50312`, `local`."""
     if not isinstance(client, tuple) or len(client) < 2:
         return "local"
-    host, port = client[0], client[1]
-    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+    host, port = unmapped(str(client[0])), client[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,71 +1,73 @@
 """uvicorn's Config and Server with our protocol, and the checks before the start.
 
-uvicorn keeps processes, reload, lifespan, logging, HTTP/1.1 and WebSockets; this module hands it
-`HeadstartProtocol` and says in one line what would keep the server from starting. Called by `cli`.
+uvicorn keeps reload, lifespan, logging, HTTP/1.1 and WebSockets; this module gives it
+`HeadstartProtocol` and reports in one line why the server cannot start: `application` checks the
+application, this module the rest. `workers` has the processes. Called by `cli`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import logging
-import os
+import resource
 import socket
 import ssl
-import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
-from uvicorn.config import LOGGING_CONFIG, STARTUP_FAILURE, create_ssl_context
-from uvicorn.importer import ImportFromStringError, import_from_string
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.middleware.asgi2 import ASGI2Middleware
+from uvicorn.middleware.message_logger import MessageLoggerMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.supervisors import ChangeReload, Multiprocess
+from uvicorn.supervisors import ChangeReload
 
+from headstart.cache import CacheMiddleware
 from headstart.config import ServerOptions
-from headstart.errors import ConfigurationError
 from headstart.learn import LearnOptions
 from headstart.middleware import HeadstartMiddleware
-from headstart.server.memory import keep_free_pages
-from headstart.server.protocol import HeadstartProtocol
-from headstart.server.worker import Worker
-from headstart.store import MemoryStore, open_store
+from headstart.server.addresses import unmapped_trust
+from headstart.server.application import check_application, check_kind, takes
+from headstart.server.checks import (
+    check_address,
+    check_certificate,
+    check_choices,
+    check_settings,
+    usable_logging,
+)
+from headstart.server.listening import as_it_is
+from headstart.server.redirect import redirect_socket
+from headstart.server.workers import Server, Supervisor
+from headstart.store import MemoryStore, Place, open_store
+from headstart.wsgi import WsgiApplication
 
 logger = logging.getLogger("uvicorn.error")
 
+# Open files beside connections: modules, logs, the store, what the application opens.
+_OTHER_FILES = 256
 _PROTOCOL = "headstart.server.protocol:HeadstartProtocol"
-
-LOGGING: dict[str, Any] = {
-    **LOGGING_CONFIG,
-    "loggers": {
-        **LOGGING_CONFIG["loggers"],
-        "headstart": {"handlers": ["default"], "level": "INFO", "propagate": False},
-    },
-}
-"""uvicorn's own, and our loggers beside its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learning:
-    """What the middleware around the application is made with.
+    """The arguments of the middleware around the application.
 
     Attributes:
-        options: How to learn.
-        store: The file that the workers of this machine share; None for memory.
+        options: Options of learning.
+        store: The store that the workers share; None for memory.
     """
 
     options: LearnOptions = field(default_factory=LearnOptions)
-    store: Path | None = None
+    store: Place | None = None
 
 
 class Config(uvicorn.Config):
     """uvicorn's Config, with our protocol and our options.
 
     Args:
-        app: The application, or where it is: `module:app`.
+        app: The application, or its name: `module:app`.
         options: Ours.
         learning: With it, `HeadstartMiddleware` is put around the application.
         settings: uvicorn's own.
@@ -86,23 +88,71 @@ class Config(uvicorn.Config):
         named = any(name.lower() == "server" for name, _ in headers)
         if settings.get("server_header", True) and not named:
             headers.append(("server", "headstart"))
+        self.wsgi = settings.get("interface") == "wsgi"
+        if self.wsgi:
+            # uvicorn would put a2wsgi around it, or refuse where that is not installed.
+            settings |= {"interface": "asgi3", "ws": "none"}
         super().__init__(app, http=_PROTOCOL, headers=headers, **settings)
+        self.forwarded_allow_ips = unmapped_trust(self.forwarded_allow_ips)
+
+    def load_app(self) -> Any:
+        """Load the application or its factory.
+
+        uvicorn calls an application without arguments to find out whether it is a factory. This
+        would run a WSGI application that takes any number of them.
+        """
+        app = super().load_app()
+        if self.wsgi and not self.factory and takes(app, 2):
+            return self._as_asgi(app)
+        return app
+
+    def _as_asgi(self, app: Any) -> WsgiApplication:
+        check_kind(app, "wsgi", name=_name(self.app))
+        options = self.headstart
+        return WsgiApplication(
+            app, options.wsgi_threads, self.workers > 1, gather=options.wsgi_gather
+        )
 
     def load(self) -> None:
-        """Load the application and put the middleware around it."""
+        """Load the application and put the middleware around it.
+
+        Raises:
+            ConfigurationError: The object, or the factory's result, is not an application.
+        """
         super().load()
         # Else the event loop does the handshake, where nobody counts or times it.
         self.tls, self.ssl = self.ssl, None
         if self.tls is not None:
             self.tls.options |= ssl.OP_NO_RENEGOTIATION
-        if self.learning is None:
-            return
-        outer = self.loaded_app
-        if isinstance(outer, ProxyHeadersMiddleware):
-            # Inside of it, so that the learner sees the client and not the proxy.
-            outer.app = cast(Any, self._around(outer.app))
+        self._put_around_application()
+
+    def _put_around_application(self) -> None:
+        """Put our middleware inside of uvicorn's.
+
+        So the learner sees the client and not the proxy in front.
+        """
+        outer: Any = None
+        inner: Any = self.loaded_app
+        while isinstance(inner, (ProxyHeadersMiddleware, MessageLoggerMiddleware)):
+            outer, inner = inner, inner.app
+        if not self.wsgi:
+            loaded = inner.app if isinstance(inner, ASGI2Middleware) else inner
+            check_kind(loaded, self.interface, name=_name(self.app))
+        elif not isinstance(inner, WsgiApplication):  # a factory made it
+            inner = self._as_asgi(inner)
+        if self.headstart.caching.cache:
+            required = self.lifespan == "on"
+            inner = CacheMiddleware(inner, self.headstart.caching, lifespan_required=required)
+        if self.learning is not None:
+            inner = self._around(inner)
+        if outer is None:
+            self.loaded_app = inner
         else:
-            self.loaded_app = self._around(outer)
+            outer.app = inner
+
+    def bind_socket(self) -> socket.socket:
+        """Open the socket that worker processes share."""
+        return as_it_is(super().bind_socket())
 
     def configure_logging(self) -> None:
         """As uvicorn; the level that it was given holds for us too."""
@@ -121,6 +171,7 @@ class Config(uvicorn.Config):
             deliver=self.headstart.deliver,
             store=store,
             hint_unmarked_clients=self.headstart.hint_unmarked_clients,
+            lifespan_required=self.lifespan == "on",
         )
 
 
@@ -137,26 +188,30 @@ def serve(
     Args:
         app: The application, or where it is: `module:app`.
         options: Ours.
-        learning: With it, what pages need is learned and sent ahead.
-        announce: Called when nothing is known to keep the server from starting.
+        learning: Learn the assets of pages and send them ahead; None for not.
+        announce: Called when all checks before the start have passed.
         settings: uvicorn's own, as its `Config` takes them.
 
     Raises:
         ConfigurationError: The server cannot start: the application is not there, the address is
             taken, the certificate cannot be read.
     """
-    config = Config(app, options, learning, **settings)
+    check_settings(settings)
+    with usable_logging(settings):
+        config = Config(app, options, learning, **settings)
     check_application(config)
+    check_choices(config)
     check_certificate(config)
     check_address(config)
+    allow_open_files(config.headstart.max_connections)
     if announce is not None:
         announce()
     server = Server(config)
     try:
         if config.should_reload:
-            ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
+            ChangeReload(config, target=server.run, sockets=_listeners(config)).run()
         elif config.workers > 1:
-            Multiprocess(config, sockets=[config.bind_socket()]).run()
+            Supervisor(config, _listeners(config)).run()
         else:
             server.run()
     except KeyboardInterrupt:
@@ -168,209 +223,30 @@ def serve(
         sys.exit(STARTUP_FAILURE)
 
 
-class Server(uvicorn.Server):
-    """uvicorn's Server, with an end that leaves nobody and nothing behind.
+def allow_open_files(connections: int) -> None:
+    """Raise this process's limit of open files for so many connections, as far as it may.
 
-    It raises the signal that ended it once more, so nothing behind `run` is sure to happen.
+    An ordinary user often has 1,024 to begin with, for the sake of programs that use select().
+    Worker processes inherit the limit.
+
+    Args:
+        connections: From clients; each may need one more to an upstream or to a file.
     """
-
-    config: Config
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, once there is a worker to count who comes."""
-        keep_free_pages()
-        Worker.of(self.server_state, self.config, asyncio.get_running_loop())
-        await super().startup(sockets)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End; first take in who is waiting at the door, last remove a Unix socket of its own."""
-        loop = asyncio.get_running_loop()
-        Worker.of(self.server_state, self.config, loop).draining = True
-        # With several processes the parent's socket stays open, and who waits there is the next
-        # one's.
-        if not self.config.use_subprocess:
-            await self._accept_the_rest(loop)
-        await super().shutdown(sockets)
-        if self.config.uds and not self.config.use_subprocess:
-            # Which Python leaves behind before 3.13.
-            Path(self.config.uds).unlink(missing_ok=True)
-
-    async def _accept_the_rest(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Connections that the kernel has accepted would be reset with the listening socket."""
-        listeners = [
-            socket.socket(fileno=os.dup(listener.fileno()))
-            for server in self.servers
-            for listener in server.sockets
-        ]
-        for server in self.servers:
-            server.close()
-        for listener in listeners:
-            with listener:
-                listener.setblocking(False)
-                while (waiting := _accepted(listener)) is not None:
-                    await loop.connect_accepted_socket(self._protocol, waiting)
-
-    def _protocol(self) -> HeadstartProtocol:
-        return HeadstartProtocol(self.config, self.server_state, self.lifespan.state)
-
-    def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
-        # It asks `ssl` whether to say https.
-        self.config.ssl = self.config.ssl or self.config.tls
-        super()._log_started_message(listeners)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _accepted(listener: socket.socket) -> socket.socket | None:
-    try:
-        return listener.accept()[0]
-    except OSError:  # there is none, or there are no descriptors left for it
-        return None
+def _listeners(config: Config) -> list[socket.socket]:
+    """Open the sockets that worker processes share: the server's, then that of --redirect-http."""
+    listeners = [config.bind_socket()]
+    if config.headstart.redirect_http:
+        listeners.append(redirect_socket(config))
+    return listeners
 
 
-def check_application(config: Config) -> None:
-    """Raise ConfigurationError where the application is not where `module:app` says."""
-    app = config.app
-    if not isinstance(app, str):
-        if config.use_subprocess:
-            raise ConfigurationError(
-                "several workers, or reload, need the application's name",
-                hint="pass it as 'module:app'.",
-            )
-        return
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        import_from_string(app)
-    except ImportFromStringError as error:
-        raise ConfigurationError(
-            str(error).rstrip("."),
-            hint="name the application as module:attribute, for instance main:app, "
-            "from the folder that holds main.py (or give --app-dir).",
-        ) from error
-
-
-def check_certificate(config: Config) -> None:
-    """Raise ConfigurationError where certificate or key cannot be used."""
-    if config.ssl_context_factory is not None or not config.is_ssl:
-        return
-    if not config.ssl_certfile:
-        raise ConfigurationError("a key without a certificate", hint="give --ssl-certfile too.")
-    for path in (config.ssl_certfile, config.ssl_keyfile):
-        if path is not None:
-            _check_readable(path)
-    password = config.ssl_keyfile_password
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # Without a password, an encrypted key would make OpenSSL ask on the terminal.
-        context.load_cert_chain(config.ssl_certfile, config.ssl_keyfile, lambda: password or "")
-    except ssl.SSLError as error:
-        raise ConfigurationError(
-            f"{config.ssl_certfile} and its key cannot be used: {_reason(error)}",
-            hint="both must be PEM and belong together; an encrypted key needs "
-            "--ssl-keyfile-password.",
-        ) from error
-    _check_tls_settings(config)
-
-
-def _check_tls_settings(config: Config) -> None:
-    """What is said of TLS beside the certificate, which is known to be good."""
-    if config.ssl_ca_certs is not None:
-        _check_readable(config.ssl_ca_certs)
-    try:
-        create_ssl_context(
-            config.ssl_certfile or "",
-            config.ssl_keyfile,
-            config.ssl_keyfile_password,
-            config.ssl_version,
-            config.ssl_cert_reqs,
-            config.ssl_ca_certs,
-            config.ssl_ciphers,
-        )
-    except (ssl.SSLError, ValueError) as error:
-        raise ConfigurationError(
-            f"TLS cannot be set up: {error.args[-1]}",
-            hint="look at --ssl-version, --ssl-cert-reqs, --ssl-ca-certs and --ssl-ciphers.",
-        ) from error
-
-
-def _check_readable(path: str | os.PathLike[str]) -> None:
-    try:
-        with open(path, "rb"):
-            return
-    except OSError as error:
-        raise ConfigurationError(
-            f"{os.fspath(path)} cannot be read: {error.strerror}",
-            hint="check the path and who may read it.",
-        ) from error
-
-
-def _reason(error: ssl.SSLError) -> str:
-    # OpenSSL gives no reason where a file holds nothing that looks like PEM.
-    return (error.reason or "not PEM").replace("_", " ").lower()
-
-
-def check_address(config: Config) -> None:
-    """Raise ConfigurationError where the host is unknown or the port is taken."""
-    if config.uds is not None:
-        _check_unix_socket(Path(config.uds))
-        return
-    if config.fd is not None:
-        _check_descriptor(config.fd)
-        return
-    try:
-        found = socket.getaddrinfo(
-            config.host or None, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except (socket.gaierror, OverflowError) as error:
-        raise ConfigurationError(
-            f"cannot listen on {config.host}:{config.port}: {error}",
-            hint="--host takes a name or address of this machine, --port a number up to 65535.",
-        ) from error
-    for family, kind, proto, _, address in found:
-        try:
-            with socket.socket(family, kind, proto) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot listen on {config.host}:{config.port}: {os.strerror(error.errno or 0)}",
-                hint=_address_hint(error.errno),
-            ) from error
-
-
-def _check_unix_socket(path: Path) -> None:
-    """What is there is removed at the end, so it must be a socket, and nobody else's."""
-    if not path.parent.is_dir():
-        raise ConfigurationError(
-            f"cannot listen on {path}: there is no such folder", hint="make it, or name another."
-        )
-    if not path.exists():
-        return
-    if not stat.S_ISSOCK(path.stat().st_mode):
-        raise ConfigurationError(
-            f"cannot listen on {path}: it is no socket",
-            hint="name a path with --uds where nothing is yet.",
-        )
-    with socket.socket(socket.AF_UNIX) as probe:
-        if probe.connect_ex(str(path)) == 0:
-            raise ConfigurationError(
-                f"cannot listen on {path}: {os.strerror(errno.EADDRINUSE)}",
-                hint="stop what listens there, or name another path with --uds.",
-            )
-
-
-def _check_descriptor(number: int) -> None:
-    try:
-        socket.socket(fileno=os.dup(number)).close()
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on descriptor {number}: {error.strerror}",
-            hint="--fd takes the number of a socket that was handed over open.",
-        ) from error
-
-
-def _address_hint(number: int | None) -> str:
-    if number == errno.EADDRINUSE:
-        return "stop what listens there, or choose another port with --port."
-    if number == errno.EACCES:
-        return "ports below 1024 need more rights; choose another with --port."
-    return "--host takes a name or address of this machine."
+def _name(app: object) -> str:
+    return app if isinstance(app, str) else "the application"

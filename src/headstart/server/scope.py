@@ -1,6 +1,6 @@
 """ASGI scopes for the requests of one HTTP/2 connection.
 
-Reads a request and what the client allows; changes nothing. `http2.Http2Connection` makes one
+Reads a request and the client's settings; changes nothing. `http2.Http2ServerConnection` makes one
 `Scopes` for its connection; `ahead` asks it why a request takes no 103.
 """
 
@@ -14,13 +14,15 @@ from typing import Any
 from urllib.parse import unquote
 
 from uvicorn.config import Config
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
 from headstart.config import ServerOptions
+from headstart.deliver.request import is_grpc
 from headstart.reasons import Refusal
+from headstart.server.addresses import local_address, remote_address
 from headstart.server.counters import Counters
 from headstart.server.cycle import Scope
 from headstart.wire.events import Fields, RequestReceived, RequestTemplate
+from headstart.wire.server import ServerConnection
 
 _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 _WATCHED = _FORWARDED | {b"expect", b"te", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-dest"}
@@ -33,8 +35,8 @@ _connection_ids = itertools.count(1)
 
 
 def watched_fields(request: RequestReceived) -> Fields:
-    """The fields that change what is offered or who is called; most requests of a program have
-    none, and are spared the search.
+    """Return the fields that change the offered extensions or the application; most requests have
+    none.
     """
     headers = request.headers
     if _WATCHED.isdisjoint(dict(headers)):
@@ -43,7 +45,7 @@ def watched_fields(request: RequestReceived) -> Fields:
 
 
 def expects_continue(watched: Fields) -> bool:
-    """Whether the client waits for a 100 before it sends the body (RFC 9110, 10.1.1)."""
+    """Return true if the client waits for a 100 before it sends the body (RFC 9110, 10.1.1)."""
     return any(name == b"expect" and value.lower() == b"100-continue" for name, value in watched)
 
 
@@ -59,12 +61,12 @@ class _Model:
 
 
 class Scopes:
-    """What all scopes of one connection have in common.
+    """The common part of one connection's scopes.
 
     Attributes:
         client: The client's address and port, or None.
         scheme: The transport's: https or http.
-        raw_root: The root path, as it stands before every path of a scope.
+        raw_root: The root path, the prefix of every path of a scope.
     """
 
     def __init__(
@@ -73,27 +75,29 @@ class Scopes:
         options: ServerOptions,
         app_state: dict[str, Any],
         transport: asyncio.Transport,
+        wire: ServerConnection,
+        counters: Counters,
     ) -> None:
+        self._wire = wire
+        self._counters = counters.number
         self._options = options
         self._app_state = app_state
         self._asgi = {"version": config.asgi_version, "spec_version": "2.4"}
         self._root_path = config.root_path
         self.raw_root = config.root_path.encode()
-        self._server = get_local_addr(transport)
-        self.client = get_remote_addr(transport)
+        self._server = local_address(transport)
+        self.client = remote_address(transport)
         self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self._id = next(_connection_ids)
-        self.counters = Counters()
-        """The worker's."""
         self._model = self._pushed_model = _Model(None, b"", False, [], {})
 
     def of(self, request: RequestReceived, push_enabled: bool) -> tuple[Scope, Fields]:
-        """The scope of a client's request, and its `watched_fields`.
+        """Return the scope of a client's request, and its `watched_fields`.
 
-        What requests have in common (`RequestReceived.template`) is put together once.
+        The common part of requests (`RequestReceived.template`) is built once.
 
         Args:
-            push_enabled: The client takes pushes.
+            push_enabled: The client accepts pushes.
         """
         template = request.template
         if template is None:
@@ -107,7 +111,7 @@ class Scopes:
         return self._like(model, request), model.watched
 
     def of_pushed(self, request: RequestReceived) -> tuple[Scope, Fields]:
-        """The scope of a promised request, and its `watched_fields`."""
+        """Return the scope of a promised request, and its `watched_fields`."""
         template = request.template
         model = self._pushed_model
         if model.template is not template:
@@ -158,22 +162,21 @@ class Scopes:
     def _extensions(
         self, request: RequestReceived, watched: Fields, push_enabled: bool, pushed: bool
     ) -> Scope:
-        """Only what will work for this client and this request."""
+        """Return the extensions that will work for this client and this request."""
         push = self._options.push and push_enabled and not pushed
         extensions: Scope = {
-            "http.response.pathsend": {},
-            # One for all of the connection's requests with the same fields. A read-only view of it
-            # would break applications that make deep copies of their scopes.
+            # One for all of the connection's requests with the same fields, of plain data: there
+            # are applications that copy, pickle or log their scopes.
             "headstart": {
                 "connection": self._id,
                 "push_enabled": push,
                 "pushed": pushed,
                 "pushes": (),
-                "counters": self.counters,
-                # For what is worked out from those fields.
-                "kept": {},
+                "counters": self._counters,
             },
         }
+        if self._options.pathsend:
+            extensions["http.response.pathsend"] = {}
         if push:
             extensions["http.response.push"] = {}
         if request.method == "GET" and not pushed and self.hint_refusal(request, watched) is None:
@@ -188,10 +191,13 @@ class Scopes:
             return Refusal.UNSUPPORTED
         if request.method != "GET":
             return Refusal.NOT_NAVIGATION
-        marked = watched and [pair for pair in watched if pair[0].startswith(b"sec-fetch-")]
-        if not marked:
-            return None if self._options.hint_unmarked_clients else Refusal.NOT_NAVIGATION
-        return None if (b"sec-fetch-mode", b"navigate") in marked else Refusal.NOT_NAVIGATION
+        if not self._wire.takes_hints or is_grpc(dict(request.headers)):
+            return Refusal.TAKES_NO_HINTS
+        if (b"sec-fetch-mode", b"navigate") in watched:
+            return None
+        marked = any(name.startswith(b"sec-fetch-") for name, _ in watched)
+        unmarked_too = self._options.hint_unmarked_clients
+        return None if unmarked_too and not marked else Refusal.NOT_NAVIGATION
 
 
 def _split(target: bytes) -> tuple[str, bytes, bytes]:

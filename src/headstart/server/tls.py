@@ -1,11 +1,11 @@
 """TLS of one connection: a transport for HTTP, on top of the TCP transport.
 
-`loop.start_tls` would do, but both event loops do it at length in Python, keep large buffers for
-each connection, and want a task for the handshake. Here OpenSSL is driven directly: `Handshake` is
-given what arrives until it is over, then `TlsTransport` takes its place. Each whole record is given
-to OpenSSL by itself, so that one which carries nothing is noticed, and no call raises for want of
-more. Nothing waits in here but a record that has not arrived as a whole: what is encrypted is the
-TCP transport's at once, so its limits are the connection's.
+`loop.start_tls` would do, but both event loops implement it in much Python code, keep large buffers
+for each connection, and want a task for the handshake. Here OpenSSL is driven directly: `Handshake`
+gets the first bytes until it is complete, then `TlsTransport` takes its place. Each whole record
+goes to OpenSSL by itself, so that an empty one is noticed, and no call raises for want of more.
+Only an incomplete record waits in here: encrypted bytes go to the TCP transport at once, so its
+limits are the connection's.
 
 Made by `protocol.HeadstartProtocol`; changes the two transports and the worker's `Buffers` only.
 """
@@ -18,7 +18,9 @@ from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from headstart.reasons import Closing
+from headstart.server.turns import Turns
 from headstart.wire.guard import TokenBucket
+from headstart.wire.hello import offered_by_alpn
 
 # RFC 8446, 5.1: type, version, length.
 _HEADER: Final = 5
@@ -28,10 +30,14 @@ _PIECE: Final = 64 * 1024
 # sends one in many gigabytes.
 _FREE_EMPTY: Final = 32
 _EMPTY_A_SECOND: Final = 1.0
+# HTTP/1.0 is not offered, but spoken to who wants it.
+_SPOKEN: Final = frozenset({"h2", "http/1.1", "http/1.0"})
+# RFC 8446, 6: an alert, fatal, no_application_protocol. Before any key is agreed on.
+_NO_APPLICATION_PROTOCOL: Final = b"\x15\x03\x03\x00\x02\x02\x78"
 
 
-class TlsFailed(ConnectionError):
-    """What came after the handshake could not be read, or should not have come.
+class TlsBroken(ConnectionError):
+    """Bytes after the handshake could not be read, or were not allowed.
 
     Attributes:
         reason: For the log and the counters.
@@ -45,10 +51,10 @@ class TlsFailed(ConnectionError):
 
 
 class Buffers:
-    """What OpenSSL reads from and writes to: one pair for all connections of an event loop.
+    """OpenSSL's input and output buffers: one pair for all connections of an event loop.
 
-    Each connection empties both before another's turn. A pair of its own would keep the size of
-    the largest record for as long as the connection lives, however idle it is.
+    Each connection empties both before the next one's turn. A pair per connection would keep the
+    size of its largest record for as long as the connection lives, even if it is idle.
     """
 
     __slots__ = ("incoming", "outgoing")
@@ -58,7 +64,7 @@ class Buffers:
         self.outgoing = ssl.MemoryBIO()
 
     def clear(self) -> None:
-        """Drop what a failure left behind."""
+        """Drop the bytes that a failure left behind."""
         self.incoming.read()
         self.outgoing.read()
 
@@ -75,22 +81,32 @@ class Handshake:
         ssl.SSLError: The context is not one for servers.
     """
 
-    __slots__ = ("_buffers", "_raw", "tls")
+    __slots__ = ("_buffers", "_hello", "_raw", "tls")
 
     def __init__(self, raw: asyncio.Transport, context: ssl.SSLContext, buffers: Buffers) -> None:
         self._raw = raw
         self._buffers = buffers
+        self._hello: bytes | None = b""
+        """The first record, as far as it has come; None once it was looked at."""
         self.tls = context.wrap_bio(buffers.incoming, buffers.outgoing, server_side=True)
 
+    @property
+    def begun(self) -> bool:
+        """Return true if any byte has come."""
+        return self._hello != b""
+
     def step(self, data: bytes) -> bytes | None:
-        """Go on with what arrived.
+        """Go on with the received bytes.
 
         Returns:
-            None if the client has to say more; after the end, what it has said behind it.
+            None if the handshake needs more; after its end, the bytes behind it.
 
         Raises:
-            ssl.SSLError: It came to nothing; the client was told why.
+            ssl.SSLError: The handshake failed; the client was told why.
+            TlsBroken: The client offers no protocol that this server supports, and was told so.
         """
+        if self._hello is not None:
+            self._look_at_hello(self._hello + data)
         buffers = self._buffers
         buffers.incoming.write(data)
         try:
@@ -107,16 +123,32 @@ class Handshake:
             self._raw.write(buffers.outgoing.read())
         return rest
 
+    def _look_at_hello(self, hello: bytes) -> None:
+        """Send the alert for an offer without common protocol (RFC 7301, 3.2).
+
+        Python's `ssl` goes on without a protocol instead. Looked at once, when the first record is
+        whole; a ClientHello that is cut up into several, which no client does, is let pass.
+        """
+        if len(hello) < _HEADER or len(hello) < _HEADER + (hello[3] << 8 | hello[4]):
+            self._hello = hello
+            return
+        self._hello = None
+        offered = offered_by_alpn(hello)
+        if offered and _SPOKEN.isdisjoint(offered):
+            self._raw.write(_NO_APPLICATION_PROTOCOL)
+            raise TlsBroken(Closing.HANDSHAKE_FAILED, "NO_APPLICATION_PROTOCOL")
+
 
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """A transport to the protocol above, and the protocol of the TCP transport beneath.
 
     Args:
-        raw: The TCP transport; whoever makes this sets its protocol.
+        raw: The TCP transport; the caller sets its protocol.
         tls: After its handshake.
-        buffers: Those that `tls` was made with.
+        buffers: The buffers of `tls`.
         loop: The event loop.
-        shutdown_timeout: Seconds that the client has, after `close`, to read what is left or to
+        turns: Its phases.
+        shutdown_timeout: Seconds that the client has, after `close`, to read the rest or to
             say that it closes too.
     """
 
@@ -134,6 +166,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         "_shutdown_timeout",
         "_timer",
         "_tls",
+        "_turns",
     )
 
     def __init__(
@@ -142,6 +175,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         tls: ssl.SSLObject,
         buffers: Buffers,
         loop: asyncio.AbstractEventLoop,
+        turns: Turns,
         shutdown_timeout: float,
     ) -> None:
         super().__init__()
@@ -150,6 +184,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._incoming = buffers.incoming
         self._outgoing = buffers.outgoing
         self._loop = loop
+        self._turns = turns
         self._shutdown_timeout = shutdown_timeout
         self._protocol = _NOBODY
         self._partial = b""
@@ -157,16 +192,20 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._empty = TokenBucket(_FREE_EMPTY, _EMPTY_A_SECOND, loop.time())
         self._closing = False
         self._peer_closed = False
-        self._failure: TlsFailed | None = None
+        self._failure: TlsBroken | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     # The protocol beneath: what comes from TCP.
 
     def data_received(self, data: bytes) -> None:
-        """Decrypt the records that are whole, and hand on what was in them in one piece."""
+        """Keep TCP's bytes until the loop has read for all connections."""
+        self._turns.arrived(self, data)
+
+    def act(self, data: bytes) -> None:
+        """Decrypt the complete records, and pass on their content in one piece."""
         try:
             content = self._decrypt(self._partial + data if self._partial else data)
-        except TlsFailed as failure:
+        except TlsBroken as failure:
             self._fail(failure)
             return
         except BaseException:
@@ -180,7 +219,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._input_ended()
 
     def eof_received(self) -> bool:
-        """The client closed TCP, whether or not it had closed TLS before."""
+        """Handle that the client closed TCP, with or without closing TLS before."""
+        self._turns.act()
         self._peer_closed = True
         self._input_ended()
         return False
@@ -215,17 +255,17 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         return b"".join(parts)
 
     def _read(self, size: int) -> bytes:
-        """The content of the record of that size which is in the buffer."""
+        """Return the content of the record of that size in the buffer."""
         try:
             content = self._tls.read(size)
         except ssl.SSLWantReadError:
             if not self._empty.take(self._loop.time()):
-                raise TlsFailed(Closing.TLS_FLOOD) from None
+                raise TlsBroken(Closing.TLS_FLOOD) from None
             return b""
         except ssl.SSLZeroReturnError:
             content = b""
         except ssl.SSLError as error:
-            raise TlsFailed(Closing.TLS_ERROR, error.reason or "") from error
+            raise TlsBroken(Closing.TLS_ERROR, error.reason or "") from error
         if not content:
             self._peer_closed = True
         return content
@@ -237,8 +277,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._protocol.eof_received()
             self.close()
 
-    def _fail(self, failure: TlsFailed) -> None:
-        """Nothing can be read any more: what OpenSSL has to say of it is the last that is sent."""
+    def _fail(self, failure: TlsBroken) -> None:
+        """End after a failed read: OpenSSL's alert is the last record sent."""
         self._failure = failure
         self._incoming.read()
         self._raw.write(self._outgoing.read())
@@ -246,7 +286,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._finish(over=True)
 
     def _give_up(self) -> None:
-        """There is no memory, for instance: whatever happens, others find the buffers empty."""
+        """End after an error such as a lack of memory, and leave empty buffers to others."""
         self.abort()
         self._incoming.read()
         self._outgoing.read()
@@ -266,7 +306,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             else:
                 self._write_pieces(memoryview(data).cast("B"))
         except ssl.SSLError as error:
-            self._fail(TlsFailed(Closing.TLS_ERROR, error.reason or ""))
+            self._fail(TlsBroken(Closing.TLS_ERROR, error.reason or ""))
         except BaseException:
             self._give_up()
             raise
@@ -282,10 +322,10 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self.write(b"".join(list_of_data))
 
     def close(self) -> None:
-        """Send what is written, then close_notify; wait for the client's for a while.
+        """Send the written bytes, then close_notify; wait for the client's for a while.
 
-        Closing TCP while the client still sends would reset the connection, and with it would go
-        what it has not read.
+        Closing TCP while the client still sends would reset the connection, and drop the bytes that
+        it has not read.
         """
         if self._closing:
             return
@@ -321,12 +361,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._raw.abort()
 
     def abort(self) -> None:
-        """End at once; what is not sent is lost."""
+        """End at once; unsent bytes are lost."""
         self._closing = True
         self._raw.abort()
 
     def is_closing(self) -> bool:
-        """Whether nothing can be written any more."""
+        """Return true if nothing can be written any more."""
         return self._closing or self._raw.is_closing()
 
     def can_write_eof(self) -> bool:
@@ -338,24 +378,24 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         raise NotImplementedError
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Hand on what comes to another protocol."""
+        """Pass decrypted bytes to another protocol."""
         self._protocol = cast(asyncio.Protocol, protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """The protocol that what comes is handed on to."""
+        """Return the protocol that gets the decrypted bytes."""
         return self._protocol
 
     def is_reading(self) -> bool:
-        """Whether what comes is handed on."""
+        """Return true if decrypted bytes go to the protocol."""
         return not self._closing and self._raw.is_reading()
 
     def pause_reading(self) -> None:
-        """Leave what comes with TCP; at most a part of a record is kept here."""
+        """Leave bytes in TCP; at most a part of a record is kept here."""
         if not self._closing:
             self._raw.pause_reading()
 
     def resume_reading(self) -> None:
-        """Hand on what comes."""
+        """Pass decrypted bytes to the protocol."""
         if not self._closing:
             self._raw.resume_reading()
 
@@ -364,7 +404,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         return self._raw.get_write_buffer_size()
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        """The TCP transport's, low and high, in encrypted bytes."""
+        """Return the TCP transport's limits, low and high, in encrypted bytes."""
         return self._raw.get_write_buffer_limits()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
@@ -372,7 +412,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._raw.set_write_buffer_limits(high, low)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """What `asyncio.BaseTransport.get_extra_info` names, of TLS and of TCP."""
+        """Return the values of TLS and of TCP that `asyncio.BaseTransport.get_extra_info` names."""
         match name:
             case "ssl_object":
                 return self._tls

@@ -1,16 +1,20 @@
-"""One WebSocket: uvicorn's, with the bounds that it has not.
+"""One WebSocket: uvicorn's, with additional bounds.
 
 uvicorn's protocol, on the parser of `websockets`, bounds one message (`--ws-max-size`) and sends
-PINGs. It parses all that was read at once, though a few compressed frames become hundreds of times
-their size; it answers a client that sends PINGs and reads nothing until memory is full; and it
-keeps what it is given in fragments of no size. So this class gives the parser little at a time,
-stops where the application or the client does not read, and counts what asks for nothing. Made by
-uvicorn's HTTP/1.1 protocol, which `http1.Http1Connection` is; looked at by `worker`.
+PINGs. It has four weaknesses: it parses all received bytes at once, though a few compressed frames
+expand to hundreds of times their size; it responds without end to a client that sends PINGs and
+reads nothing; it keeps each fragment separately, however small; and other connections wait while it
+parses. So this class gives the parser little at a time, stops while the application or the client
+does not read or others have their turn, joins small fragments, and counts frames without effect.
+Made by uvicorn's HTTP/1.1 protocol, which `http1.Http1Connection` is, and by `http2_websocket` for
+a stream of HTTP/2; checked by `worker`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import math
 from collections import deque
 from typing import Any, Final
 
@@ -18,26 +22,31 @@ from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame
+from websockets.http11 import Request
 
 from headstart.reasons import Closing
-from headstart.server.admission import Seat
+from headstart.server.abandoned import TIME_OVER
+from headstart.server.addresses import local_address, remote_address
+from headstart.server.admission import ConnectionSlot
 from headstart.server.deadlines import Backlog
-from headstart.server.tls import TlsFailed
+from headstart.server.tls import TlsBroken
 from headstart.server.worker import Worker
 from headstart.wire.guard import TokenBucket
 
 # What the parser is given at once: by permessage-deflate (RFC 7692) it may become a thousand times
 # as much, before anybody can say stop.
 _SLICE: Final = 4 * 1024
-# Over so many fragments that do not end a message their size is averaged.
-_FRAGMENTS: Final = 1000
+# Frames after which others have their turn.
+_A_TURN: Final = 250
+# Fragments below this are kept together.
+_SMALL: Final = 1024
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
     """One client's connection, from its handshake on.
 
     Attributes:
-        seat: Given back at the end.
+        slot: Given back at the end.
     """
 
     def __init__(
@@ -51,7 +60,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._worker = worker = Worker.of(server_state, config, self.loop)
         self._application: Any = self.app
         self.app = self._call
-        self.seat: Seat | None = None
+        self.slot: ConnectionSlot | None = None
         self._rest = b""
         """Read, and not parsed yet: somebody does not read."""
         self._sizes: deque[int] = deque()
@@ -59,9 +68,12 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._messages = self._received = 0
         self._begun: tuple[float, int, int] | None = None
         """When a message went on, which one, and how much had come then; None between two."""
-        self._fragments = self._fragment_bytes = 0
+        self._parsed = 0
+        """Frames in this turn of the loop."""
+        self._turn_due = False
         rate = worker.options.limits.max_control_rate
         self._control = TokenBucket(2 * rate, rate, self.loop.time())
+        self._useless = TokenBucket(2 * rate, rate, self.loop.time())
         self._backlog = Backlog()
         self._task: asyncio.Task[None] | None = None
         self._end: Closing | None = None
@@ -70,20 +82,36 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     # Transport.
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note who is at both ends."""
+        super().connection_made(transport)
+        self.server = local_address(self.transport)
+        self.client = remote_address(self.transport)
+
     def data_received(self, data: bytes) -> None:
-        """Parse as much as somebody takes; what is left waits, and nothing more is read."""
+        """Parse as much as can be delivered; the rest waits, and nothing more is read."""
         self._received += len(data)
         data = self._rest + data if self._rest else data
-        at = 0
-        while at < len(data) and not self._is_held_up() and self._end is None:
+        at = self._parsed = 0
+        while at < len(data) and not self._is_held_up() and self._parsed < _A_TURN:
             super().data_received(data[at : at + _SLICE])
             at += _SLICE
-        self._rest = data[at:] if self._end is None else b""
+            if self._end is not None:
+                self._rest = b""
+                return
+        self._rest = data[at:]
         if self._rest:
             self.transport.pause_reading()
+            if not (self._turn_due or self._is_held_up()):
+                self._turn_due = True
+                self.loop.call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._turn_due = False
+        self._go_on()
 
     def _is_held_up(self) -> bool:
-        """The application has a message to take, or the client something to read."""
+        """Return true if the application has a message to take, or the client something to read."""
         return self.read_paused or not self.writable.is_set()
 
     def _go_on(self) -> None:
@@ -93,26 +121,32 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
                 self.data_received(b"")
 
     def resume_writing(self) -> None:
-        """The client reads."""
+        """Write again, since the client reads."""
         super().resume_writing()
         self._backlog.was_read()
         self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the seat back and say why it ended; a call that does not listen has its time."""
+        """Give the slot back and say why it ended; a call that does not listen has its time."""
         super().connection_lost(exc)
         self._rest = b""
         self._worker.watched.discard(self)
         self._worker.sheddable.discard(self)
-        if self.seat is not None:
-            self.seat.free(asked=True)
-        if isinstance(exc, TlsFailed):
+        if self.slot is not None:
+            self.slot.free(asked=True)
+        self._tell_end(exc)
+        grace = self._worker.options.call_grace
+        if grace < math.inf:
+            self.loop.call_later(grace, self._end_of_grace)
+        elif self._task is not None:
+            self._worker.abandoned.add(self._task)
+
+    def _tell_end(self, exc: Exception | None) -> None:
+        if isinstance(exc, TlsBroken):
             now = self.loop.time()
             self._worker.refusals.connection(exc.reason, self.client, now, exc.detail)
         else:
             self._worker.refusals.connection(*self._how_it_ended())
-        if self._task is not None:
-            self.loop.call_later(self._worker.options.call_grace, self._end_of_grace)
 
     def _how_it_ended(self) -> tuple[Closing, object, float, str]:
         reason, detail = self._end, ""
@@ -123,11 +157,18 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         return reason, self.client, self.loop.time(), detail
 
     def _end_of_grace(self) -> None:
-        """The client has left; who was told of it may take the time that it needs."""
+        """Cancel the application some time after its client disconnected."""
         if self._task is not None and not self._task.done() and not self.queue.empty():
-            self._task.cancel("its client has left")
+            self._worker.abandoned.cancel(self._task, TIME_OVER)
 
     # The application.
+
+    def handle_connect(self, event: Request) -> None:
+        """Call the application, with context variables of its own where --reset-contextvars is."""
+        if self.config.reset_contextvars:
+            contextvars.Context().run(super().handle_connect, event)
+        else:
+            super().handle_connect(event)
 
     async def _call(self, scope: Any, receive: Any, send: Any) -> Any:
         self._task = asyncio.current_task()
@@ -147,22 +188,24 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         return message
 
     async def send(self, message: Any) -> None:
-        """ASGI's send; after `websocket.close`, what comes is thrown away."""
+        """Send a message of the application; drop messages after `websocket.close`."""
         await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = True  # by a denial, too; uvicorn would log an error
         self._go_on()
 
     def send_receive_event_to_app(self) -> None:
-        """A message is whole."""
+        """Deliver a complete message."""
         self._messages += 1
         size, waiting = sum(map(len, self.frames)), self.queue.qsize()
         super().send_receive_event_to_app()
         if self.queue.qsize() > waiting:
             self._sizes.append(size)
 
-    # What asks for nothing.
+    # What asks for nothing, or for little.
 
     def handle_ping(self) -> None:
-        """PING: answered, as often as over HTTP/2."""
+        """PING: answered, so often a second."""
         if self._may_ask():
             super().handle_ping()
 
@@ -177,12 +220,12 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         return self._end is None
 
     def handle_text(self, event: Frame) -> None:
-        """The first fragment of a message, or all of it."""
+        """Take the first fragment of a text message, or all of it."""
         super().handle_text(event)
         self._count(event)
 
     def handle_bytes(self, event: Frame) -> None:
-        """The same, of octets."""
+        """Take the first fragment of a binary message, or all of it."""
         super().handle_bytes(event)
         self._count(event)
 
@@ -192,17 +235,19 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._count(event)
 
     def _count(self, event: Frame) -> None:
-        """Hold small fragments against the client, as small DATA over HTTP/2."""
-        if event.fin:
+        """Keep small fragments in one piece; empty ones are held against the client."""
+        self._parsed += 1
+        if event.fin or self._end is not None:
             return
-        self._fragments += 1
-        self._fragment_bytes += len(event.data)
-        if self._fragments >= _FRAGMENTS:
-            least = self._fragments * self._worker.options.limits.min_data_size
-            small = self._fragment_bytes < least
-            self._fragments = self._fragment_bytes = 0
-            if small and self._end is None:
-                self._send_away(Closing.SMALL_DATA)
+        frames: list[Any] = self.frames
+        if not event.data:
+            if not self._useless.take(self.loop.time()):
+                self._send_away(Closing.USELESS_FRAMES)
+        elif len(frames) > 1 and len(event.data) < _SMALL:
+            del frames[-1]
+            if not isinstance(frames[-1], bytearray):
+                frames.append(bytearray())
+            frames[-1] += event.data
 
     def _send_away(self, reason: Closing) -> None:
         self._end = reason
@@ -215,7 +260,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     # Memory.
 
     def shed(self, active: bool) -> None:
-        """Memory is short; what is under way goes on, and who holds the most is cut off."""
+        """Handle a shortage of memory: messages go on, and the largest connection is cut off."""
 
     def held(self) -> int:
         """Bytes that this connection keeps in memory."""
@@ -258,6 +303,6 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().keepalive_timeout()
 
     def shutdown(self) -> None:
-        """The server stops."""
+        """Stop."""
         self._end = Closing.DRAINED
         super().shutdown()

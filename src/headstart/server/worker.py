@@ -1,8 +1,8 @@
-"""What all connections of one worker process share: seats, counters, the log of refusals, a clock.
+"""The state that all connections of one worker process share: places, counters, refusals, a clock.
 
-`Worker.of` gives the one that belongs to uvicorn's `ServerState`. While there are connections it
-looks about once a second at memory and at each HTTP/1.1 connection, so that no request pays for a
-timer. Made by the first `protocol.HeadstartProtocol`.
+`Worker.of` returns the one that belongs to uvicorn's `ServerState`. While there are connections it
+checks the memory twice a second and each HTTP/1.1 connection about once, so that no request pays
+for a timer. Made by the first `protocol.HeadstartProtocol`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
 from headstart.server.abandoned import Abandoned
-from headstart.server.admission import Admission, Seat
+from headstart.server.addresses import unmapped
+from headstart.server.admission import Admission, ConnectionSlot
 from headstart.server.counters import Counters
+from headstart.server.deadlines import standstill
 from headstart.server.memory import (
     MemoryWatch,
     Pressure,
@@ -31,11 +33,15 @@ from headstart.server.memory import (
 )
 from headstart.server.refusals import Refusals
 from headstart.server.tls import Buffers
+from headstart.server.turns import Turns
+from headstart.server.windows import Budget
 from headstart.wire.fields import header_list_size
 
 logger = logging.getLogger("headstart.server")
 
 _SECOND: Final = 1.0
+# Looks at memory in a second, in which requests may take 200 MB.
+_MEMORY_LOOKS: Final = 2
 # So that a time-out is at most a quarter late.
 _LOOKS_PER_TIMEOUT: Final = 4
 # Seconds; below it a worker would do nothing but look.
@@ -60,7 +66,7 @@ class Sheddable(Protocol):
     """A connection that is told when memory is short."""
 
     def shed(self, active: bool) -> None:
-        """From now on refuse what is new; or no more."""
+        """Refuse new requests, or accept them again."""
 
     def held(self) -> int:
         """Bytes that it keeps in memory, as far as it knows."""
@@ -74,14 +80,17 @@ class Worker:
 
     Attributes:
         options: Ours.
-        counters: What happened so far.
-        refusals: Where refusals are told to.
-        now: The loop's time, as old as the last look.
+        counters: Counts since the start.
+        refusals: Reports refusals.
+        now: The loop's time, without periods in which the process stood still; as old as the last
+            check.
         shedding: New requests are refused.
         draining: The server stops.
-        watched: Connections to look at once a second.
+        watched: Connections to check once a second.
         sheddable: Connections to tell when memory is short.
-        tls_buffers: What the connections' TLS shares.
+        abandoned: Calls whose clients have disconnected.
+        tls_buffers: Shared by the connections' TLS.
+        window_budget: Bytes by which the connections' receive windows may grow.
     """
 
     def __init__(
@@ -96,20 +105,25 @@ class Worker:
         self.watched: set[Watched] = set()
         self.sheddable: set[Sheddable] = set()
         self.tls_buffers = Buffers()
+        self.turns = Turns(loop)
+        self.window_budget = Budget(self.options.max_window_growth)
         self._loop = loop
-        self._abandoned = abandoned
+        self.abandoned = abandoned
         self._timer: asyncio.TimerHandle | None = None
+        self._look_at = self._stood_still = 0.0
         quarter = _shortest_timeout(self.options) / _LOOKS_PER_TIMEOUT
         self._every = min(_SECOND, max(_SHORTEST_LOOK, quarter))
-        self._admission = Admission(self.options, self.counters, _proxies(config), loop.time)
+        self._is_proxy = _proxies(config)
+        self._admission = Admission(self.options, self.counters, self._is_proxy, loop.time)
         self._memory = MemoryWatch(self.options.max_memory or default_most(config.workers))
-        self._memory_looked = self.now
+        self._watch_at = self.now
         self._shedding_since = self.now
         self._cuts = 0
         """How often that was too long without a pause."""
         self.ask = self._admission.ask
-        self._kept: dict[asyncio.Transport, Seat] = {}
-        """Connections that went to a protocol that knows of no seats: WebSockets."""
+        self.ask_for = self._admission.ask_for
+        self._kept: dict[asyncio.Transport, ConnectionSlot] = {}
+        """Connections that went to a protocol that knows of no slots: WebSockets."""
 
     @classmethod
     def of(
@@ -118,7 +132,7 @@ class Worker:
         config: Config,
         loop: asyncio.AbstractEventLoop,
     ) -> Worker:
-        """The one of this server."""
+        """Return the one of this server."""
         found = _workers.get(server_state)
         if found is None:
             options = getattr(config, "headstart", None) or ServerOptions()
@@ -126,36 +140,47 @@ class Worker:
             found = _workers[server_state] = cls(config, loop, abandoned)
         return found
 
+    def trusts(self, peer: object) -> bool:
+        """Return whether a peer may name its clients: a Unix socket's only if everybody may."""
+        return self._is_proxy(unmapped(str(peer[0])) if isinstance(peer, tuple) else "")
+
     def wake(self) -> None:
         """Look at the clock again, from now on as long as there is anything to look at."""
         if self._timer is None:
-            self.now = self._loop.time()
-            self._timer = self._loop.call_later(self._every, self._look)
+            self.now = self._loop.time() - self._stood_still
+            self._look_later()
 
-    def keep_seat(self, seat: Seat, transport: asyncio.Transport) -> None:
-        """Free the seat when the transport is closed."""
-        self._kept[transport] = seat
+    def keep_seat(self, slot: ConnectionSlot, transport: asyncio.Transport) -> None:
+        """Free the slot when the transport is closed."""
+        self._kept[transport] = slot
 
     def _look(self) -> None:
-        now = self.now = self._loop.time()
+        now = self._loop.time()
+        self._stood_still += standstill(now, self._look_at)
+        self.now = now - self._stood_still
         self._timer = None
-        if now - self._memory_looked >= _SECOND:
-            self._memory_looked = now
-            self._look_at_memory(used_memory(), now)
-        for connection in list(self.watched):
-            connection.second_passed(now)
+        self._look_at_memory(used_memory(), now)
+        if now >= self._watch_at:
+            self._watch_at = now + self._every
+            for connection in list(self.watched):
+                connection.second_passed(self.now)
         for transport in [transport for transport in self._kept if transport.is_closing()]:
             self._kept.pop(transport).free(asked=True)
         self.refusals.second_passed(now)
         if self.counters.open or self.shedding or self.refusals.owes_a_sum():
-            self._timer = self._loop.call_later(self._every, self._look)
+            self._look_later()
+
+    def _look_later(self) -> None:
+        delay = min(self._every, _SECOND / _MEMORY_LOOKS)
+        self._look_at = self._loop.time() + delay
+        self._timer = self._loop.call_later(delay, self._look)
 
     def _look_at_memory(self, used: int, now: float) -> None:
         before = self._memory.pressure
         pressure = self._memory.look(used, used_blocks())
         taken = self._memory.taken
         if pressure:
-            self._abandoned.hurry()
+            self.abandoned.hurry()
         else:
             self._shedding_since, self._cuts = now, 0
         if pressure >= Pressure.CONNECTIONS:
@@ -171,10 +196,11 @@ class Worker:
             connection.shed(self.shedding)
 
     def _cut_off_who_stays(self, taken: int, now: float) -> None:
-        """Cut off the largest where that helps, and twice as many each time that it did not.
+        """Cut off the largest connections if that helps, twice as many each time that it did not.
 
-        What connections hold is an estimate: fields that repeat are shared, freed memory may be in
-        pieces. Where it is the application that fills the memory, nobody is cut off for nothing.
+        The memory of a connection is an estimate: repeated fields are shared, freed memory may be
+            in pieces.
+        If the application fills the memory, no connection is cut off in vain.
         """
         self._shedding_since = now
         gc.collect()  # a connection is a cycle, over TLS with all that waited to be written
@@ -212,7 +238,7 @@ def _shortest_timeout(options: ServerOptions) -> float:
 
 
 def _proxies(config: Config) -> Callable[[str], bool]:
-    """Whom uvicorn believes what they say about their clients (--forwarded-allow-ips)."""
+    """Return the proxies whose X-Forwarded headers uvicorn trusts (--forwarded-allow-ips)."""
     application = config.loaded_app
     if isinstance(application, ProxyHeadersMiddleware):
         return application.trusted_hosts.__contains__

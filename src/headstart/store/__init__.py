@@ -1,11 +1,21 @@
-"""Where what was learned is kept, and how the workers of one machine share it.
+"""Keep learned data, and share it between the workers of one machine or of many.
 
     base.py     Store, StoreError: the contract; records as text
-    memory.py   MemoryStore: nothing is kept
+    address.py  the file or the server that a user named
+    memory.py   MemoryStore: keeps nothing
+    pending.py  records that wait for a medium that cannot be used
+
     sqlite.py   SqliteStore: one file for all workers of a machine
     files.py    the file: opened, made, moved aside
+    ownership.py  recognises our files
     journal.py  the tables: journal, snapshot
-    offline.py  the file without a server: read it, say something to whoever runs
+
+    redis.py    RedisStore: one Redis server for the workers of many machines
+    redis_client.py   the connection
+    redis_journal.py  the keys: journal, snapshot
+    packing.py  records as bytes that others may have written
+
+    offline.py  the store without a server: read it, send orders to running servers
 
 Imported by the middleware and the command line.
 """
@@ -14,20 +24,38 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headstart.store.address import Place, RedisAddress, parse_place
 from headstart.store.base import Store, StoreError, Warn
 from headstart.store.files import default_path
 from headstart.store.memory import MemoryStore
+from headstart.store.redis import RedisStore
 from headstart.store.sqlite import SqliteStore
 
-__all__ = ["MemoryStore", "Store", "StoreError", "default_path", "open_store"]
+__all__ = [
+    "MemoryStore",
+    "Place",
+    "RedisAddress",
+    "Store",
+    "StoreError",
+    "default_path",
+    "open_store",
+    "parse_place",
+]
 
 
-def open_store(path: Path | None, warn: Warn) -> Store:
-    """The store that workers use unless they are told otherwise.
+def open_store(place: Path | RedisAddress | str | None, warn: Warn) -> Store:
+    """Return the store that workers share.
 
     Args:
-        path: The file; None is `default_path()`.
-        warn: Takes one line when the file cannot be used; the store then goes on from memory, tries
-            again every few seconds, and takes one more when it can be used again.
+        place: A file, or a Redis server by its URL; None is `default_path()`.
+        warn: Takes one line when the store cannot be used; the store then goes on from memory,
+            tries again every few seconds, and takes one more when it can be used again.
+
+    Raises:
+        ConfigurationError: The URL is wrong, or the package redis is not installed.
     """
-    return SqliteStore(path, warn)
+    if isinstance(place, str):
+        place = parse_place(place)
+    if isinstance(place, RedisAddress):
+        return RedisStore(place, warn)
+    return SqliteStore(place, warn)

@@ -1,6 +1,6 @@
 """The store's contract, its one error, and records as text.
 
-A store keeps what a learner has learned and passes it on to the other workers. A worker calls
+A store keeps a learner's records and passes them on to the other workers. A worker calls
 `load` once, then `exchange` about once a second, from a thread, for a store may wait for a disk or
 a network:
 
@@ -10,9 +10,9 @@ a network:
         image = list(learner.export()) if store.snapshot_due else None
         learner.absorb(await asyncio.to_thread(store.exchange, outbox, image))
 
-`sync` and `export` belong into the same turn of the loop: the image then holds exactly what was
-absorbed before and what is in the outbox, and nothing is lost or counted twice when a starting
-worker reads the snapshot and what was published since. `now` is wall-clock time: votes are
+Call `sync` and `export` in the same turn of the loop: the image then holds exactly the records
+absorbed before and those in the outbox, and nothing is lost or counted twice when a starting
+worker reads the snapshot and later records. `now` is wall-clock time: votes are
 compared with those of other processes, and of before a restart.
 
 Implemented by `memory` and `sqlite`. A store for a fleet needs the same three things: a log that
@@ -27,40 +27,40 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeAlias
 
 from headstart.errors import ConfigurationError, HeadstartError
-from headstart.learn.records import PageRecord, Record, Rule, from_plain, to_plain
+from headstart.learn.records import Record, from_plain, to_plain
 
 Warn: TypeAlias = Callable[[str], None]
 """Takes one line for the operator; called from whichever thread calls the store."""
 
 
 class StoreError(HeadstartError):
-    """What was learned cannot be read or kept. One line; the hint says what to do."""
+    """Learned data cannot be read or kept. One line; the hint advises the user."""
 
 
 class DamagedError(StoreError):
-    """The file is not what was written."""
+    """The file is damaged."""
 
 
 class Store(Protocol):
-    """Keeps records and passes them on. No method raises for what its medium does."""
+    """Keep records and pass them on. No method raises for an error of its medium."""
 
     @property
     def snapshot_due(self) -> bool:
-        """Whether this worker is the one to give `exchange` its learner's export."""
+        """Return true if this worker is to give `exchange` its learner's export."""
         ...
 
     def load(self) -> list[Record]:
-        """All that is known, for a worker that starts: snapshot first, then what came since."""
+        """Return all records for a worker that starts: the snapshot first, then later ones."""
         ...
 
     def exchange(
-        self, outbox: Sequence[Record], image: Sequence[PageRecord | Rule] | None = None
+        self, outbox: Sequence[Record], image: Sequence[Record] | None = None
     ) -> list[Record]:
-        """Publishes what this worker has learned and returns what others have since.
+        """Publish this worker's records and return the new records of others.
 
         Args:
-            outbox: What `Learner.sync` returned.
-            image: What `Learner.export` gave in the same moment, where `snapshot_due` was true.
+            outbox: The result of `Learner.sync`.
+            image: The result of `Learner.export` in the same turn, if `snapshot_due` was true.
         """
         ...
 
@@ -70,15 +70,15 @@ class Store(Protocol):
 
 
 def encode(records: Iterable[Record]) -> str:
-    """Records as a JSON array on one line, ASCII only."""
+    """Return records as a JSON array on one line, ASCII only."""
     return json.dumps([to_plain(record) for record in records], separators=(",", ":"))
 
 
 def decode(text: bytes | str) -> list[Record]:
-    """The records that `encode` wrote.
+    """Return the records that `encode` wrote.
 
     Raises:
-        DamagedError: It is none of its texts.
+        DamagedError: It is not one of its texts.
     """
     try:
         return [from_plain(plain) for plain in json.loads(text)]

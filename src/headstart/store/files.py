@@ -3,13 +3,16 @@
 Reads and changes, beside one another in a folder of the user's own (0700 where it is made here):
 
     learned.sqlite3             the file (0600), with SQLite's own -wal and -shm while it is open
-    learned.sqlite3.damaged     the last one that could not be read, with its -wal
+    learned.sqlite3.damaged     one that could not be read, with its -wal; the next is .damaged.2
     .learned.sqlite3.lock       held shared by whoever has the file open, alone to make or move it
 
 SQLite deletes the -wal of a file by its name when the last connection to it ends. Whoever ended a
 connection to a file that was moved meanwhile would so delete that of its successor. Therefore a
-file is made or moved aside only by a process that knows that nobody else has one open. Called by
-`sqlite` and `offline`; knows nothing of records.
+file is made or moved aside only by a process that knows that nobody else has one open.
+
+The user names the path, and may name a file of another kind by mistake. `ownership` says which file
+is ours; any other file is neither moved nor changed. Called by `sqlite` and `offline`; knows
+nothing of records.
 """
 
 from __future__ import annotations
@@ -24,12 +27,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from headstart.folders import data_folder
+from headstart.store import ownership
 from headstart.store.base import DamagedError, StoreError, Warn
 
 FILE = "learned.sqlite3"
 
-# "HSTR": tells our files from other programs'. The version counts changes of the schema.
-_APPLICATION = 0x48535452
+# Counts changes of the schema.
 _VERSION = 1
 # Seconds to wait for others' transactions, which take milliseconds.
 _PATIENCE = 1.0
@@ -72,11 +76,11 @@ class OpenFile:
 
     @property
     def in_place(self) -> bool:
-        """Whether the path still leads to it."""
+        """Return true if the path still leads to it."""
         return _identity(self.path) == self.identity
 
     def close(self) -> None:
-        """Ends the connection and gives up the lock."""
+        """Close the connection and release the lock."""
         if sys.version_info >= (3, 12) and not self.in_place:
             # Somebody else moved or removed it; its -wal is then not to be deleted by name.
             self.connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
@@ -86,26 +90,30 @@ class OpenFile:
 
 
 def default_path() -> Path:
-    """Where the file is kept, whether it exists yet or not."""
-    named = os.environ.get("HEADSTART_DATA")
-    if named:
-        return Path(named).absolute() / FILE
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("headstart", appauthor=False)) / FILE
-
-
-def open_file(path: Path, warn: Warn) -> OpenFile:
-    """Opens the file; makes it if there is none, and moves it aside if it is damaged.
+    """Return where the file is kept, whether it exists yet or not.
 
     Raises:
-        StoreError: It cannot be written, belongs to something else, or is held by others.
+        ConfigurationError: This user has no home folder.
+    """
+    return data_folder() / FILE
+
+
+def open_file(path: Path, warn: Warn, handle: ownership.Handle | None = None) -> OpenFile:
+    """Open the file. Make it if there is none, and move it aside if it is ours and damaged.
+
+    Args:
+        path: Where it is.
+        warn: Takes one line if a damaged file is moved aside.
+        handle: A file that this process had open as ours before it was damaged.
+
+    Raises:
+        StoreError: It cannot be written, is not ours, or is held by others.
     """
     with told(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(_lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            connection = _open_or_make(path, lock, warn)
+            connection = _open_or_make(path, lock, warn, handle)
             return OpenFile(path, connection, lock, _identity(path))
         except BaseException:
             os.close(lock)
@@ -114,7 +122,7 @@ def open_file(path: Path, warn: Warn) -> OpenFile:
 
 @contextmanager
 def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file for reading only, as far as that goes without writing permission.
+    """Open the file for reading only, as far as that is possible without writing permission.
 
     Raises:
         StoreError: There is none, or none that can be read.
@@ -134,7 +142,9 @@ def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
 def _connect_to_read(path: Path) -> sqlite3.Connection:
     try:
         return _connect(path, "mode=ro")
-    except DamagedError:
+    except DamagedError as error:
+        if not ownership.is_ours(path):
+            raise ownership.not_ours(path) from error
         raise
     except StoreError:
         # In a folder where SQLite cannot make its -shm. What is in a -wal is not seen then.
@@ -143,7 +153,7 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def told(path: Path) -> Iterator[None]:
-    """Makes one line of what SQLite and the system say of the file."""
+    """Return an error of SQLite or the system as one line."""
     try:
         yield
     except sqlite3.Error as error:
@@ -156,7 +166,10 @@ def told(path: Path) -> Iterator[None]:
         raise StoreError(f"{path} cannot be used: {why}", hint=_ADVICE) from error
 
 
-_ADVICE = "Make the file and its folder writable, or name another folder in HEADSTART_DATA."
+_ADVICE = (
+    "Make the file and its folder writable, or name another file with --store, "
+    "or another folder in HEADSTART_DATA."
+)
 
 
 def _lock_path(path: Path) -> Path:
@@ -175,11 +188,13 @@ def _identity(path: Path) -> tuple[int, int]:
 # Opening
 
 
-def _open_or_make(path: Path, lock: int, warn: Warn) -> sqlite3.Connection:
+def _open_or_make(
+    path: Path, lock: int, warn: Warn, handle: ownership.Handle | None
+) -> sqlite3.Connection:
     end = time.monotonic() + _PATIENCE
     while (connection := _open_with_others(path, lock)) is None:
         if _try(lock, fcntl.LOCK_EX):
-            connection = _make_alone(path, warn)
+            connection = _make_alone(path, warn, handle)
             # Between the two locks another process may get it alone; it will find nothing to mend.
             _take(lock, fcntl.LOCK_SH, path)
             break
@@ -191,7 +206,7 @@ def _open_or_make(path: Path, lock: int, warn: Warn) -> sqlite3.Connection:
 
 
 def _open_with_others(path: Path, lock: int) -> sqlite3.Connection | None:
-    """The file, if there is one that is not damaged."""
+    """Open an existing file; return None if it is missing or damaged."""
     _take(lock, fcntl.LOCK_SH, path)
     with suppress(DamagedError):
         if path.exists():
@@ -199,14 +214,17 @@ def _open_with_others(path: Path, lock: int) -> sqlite3.Connection | None:
     return None
 
 
-def _make_alone(path: Path, warn: Warn) -> sqlite3.Connection:
+def _make_alone(path: Path, warn: Warn, handle: ownership.Handle | None) -> sqlite3.Connection:
     """Somebody may have made or mended it while this process waited to be alone."""
     try:
         if path.exists():
             return _connect(path, "mode=rw")
     except DamagedError as error:
+        if not ownership.is_ours(path, handle):
+            raise ownership.not_ours(path) from error
         aside = _move_aside(path)
         warn(f"{error}; it was moved to {aside.name} and a new one is begun")
+    ownership.check_neighbours(path)
     for leftover in ("-wal", "-shm"):
         path.with_name(path.name + leftover).unlink(missing_ok=True)
     # SQLite gives -wal and -shm the mode of the file. O_EXCL follows no link.
@@ -215,16 +233,16 @@ def _make_alone(path: Path, warn: Warn) -> sqlite3.Connection:
 
 
 def _move_aside(path: Path) -> Path:
-    aside = path.with_name(path.name + ".damaged")
-    path.replace(aside)
+    aside = ownership.free_name(path)
+    path.rename(aside)
     wal = path.with_name(path.name + "-wal")
     if wal.exists():
-        wal.replace(aside.with_name(aside.name + "-wal"))
+        wal.rename(aside.with_name(aside.name + "-wal"))
     return aside
 
 
 def _take(lock: int, kind: int, path: Path) -> None:
-    """Takes the lock, or raises `StoreError` after a while; none is held meanwhile."""
+    """Take the lock, or raise `StoreError` after a while; hold no lock meanwhile."""
     end = time.monotonic() + _PATIENCE
     while not _try(lock, kind):
         if time.monotonic() > end:
@@ -233,7 +251,7 @@ def _take(lock: int, kind: int, path: Path) -> None:
 
 
 def _try(lock: int, kind: int) -> bool:
-    """Takes the lock if it can be had now; else none is held."""
+    """Take the lock if it is free; otherwise hold none."""
     fcntl.flock(lock, fcntl.LOCK_UN)
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
@@ -251,6 +269,8 @@ def _held_by_others(path: Path) -> StoreError:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     with told(path):
+        if mode == "mode=rw" and path.stat().st_size == 0:
+            ownership.check_neighbours(path)
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?{mode}",
             uri=True,
@@ -258,8 +278,8 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
             isolation_level=None,
             check_same_thread=False,
         )
-        # Damage may leave bytes that are no UTF-8; `decode` says so, SQLite's would be no error
-        # of the file's.
+        # Damage may leave bytes that are not UTF-8; `decode` says so. SQLite's own
+        # decoding would not raise an error of the file's.
         connection.text_factory = bytes
         try:
             _examine(connection, path, writing=mode == "mode=rw")
@@ -270,16 +290,16 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _examine(connection: sqlite3.Connection, path: Path, *, writing: bool) -> None:
-    """Whether the file is ours and whole, and can be written; makes the tables of an empty one."""
+    """Return true if the file is ours, whole and writable; make the tables of an empty one."""
     if writing and _is_empty(connection):
         _make_tables(connection)
     if (_pragma(connection, "application_id"), _pragma(connection, "user_version")) != (
-        _APPLICATION,
+        ownership.APPLICATION,
         _VERSION,
     ):
         raise StoreError(
             f"{path} was not written by this version of headstart",
-            hint="Move it away, or name another folder in HEADSTART_DATA.",
+            hint="Move it away, or name another file.",
         )
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != b"ok":
@@ -287,7 +307,10 @@ def _examine(connection: sqlite3.Connection, path: Path, *, writing: bool) -> No
     if writing:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        # SQLite opens a file that it may not write to for reading, and lets any transaction begin:
+        # only a change tells.
         connection.execute("BEGIN IMMEDIATE")
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
         connection.execute("ROLLBACK")
 
 
@@ -307,9 +330,11 @@ def _make_tables(connection: sqlite3.Connection) -> None:
     if _is_empty(connection):
         for statement in _SCHEMA.strip().split(";\n"):
             connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+        connection.execute(f"PRAGMA application_id = {ownership.APPLICATION}")
         connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.execute("COMMIT")
+    # The number that tells whose file it is has to be in the file itself, not in its -wal alone.
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -1,11 +1,11 @@
-"""What is in the SQLite file: a journal of records, a snapshot, and who writes the next one.
+"""The tables of the SQLite file: a journal of records, a snapshot, and its next writer.
 
-The journal has one entry for each exchange in which a worker had something to say. The snapshot is
-one worker's whole map; it stands for the journal up to the entry that this worker had read, and for
-its own entries up to the one that it wrote in the same transaction. An entry that the snapshot
-stands for is deleted once each worker that is alive has had time to read it. A worker that was
-suspended for longer reads the snapshot again; what the operator said is kept for a day besides, so
-that nobody misses it. Called by `sqlite` and `offline`, which own the connection.
+The journal has one entry for each exchange in which a worker published records. The snapshot is one
+worker's whole map; it covers the journal up to the entry that this worker had read, and its own
+entries up to the one that it wrote in the same transaction. An entry covered by the snapshot is
+deleted once each live worker has had time to read it. A worker that was suspended for longer reads
+the snapshot again; the operator's orders are kept for a day besides, so that no worker misses them.
+Called by `sqlite` and `offline`, which own the connection.
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ class Journal:
             raise
 
     def news(self, since: Position | None) -> tuple[list[Record], Position]:
-        """What others have published since, and the position after it.
+        """Return the entries that others published since, and the position after them.
 
         Args:
-            since: None reads everything. One in an earlier file reads what that file's successor
-                has beside its snapshot, for a process that was there knows what is in it.
+            since: None reads everything. A position in an earlier file reads the entries that the
+                new file has beside its snapshot, since the process knows the snapshot's content.
         """
         state = self._state()
         if since is None or (since.birth == state.birth and since.read < state.trimmed):
@@ -101,7 +101,7 @@ class Journal:
         return records, Position(state.birth, self._last())
 
     def append(self, records: Sequence[Record], now: float) -> None:
-        """Adds entries of this worker."""
+        """Add entries of this worker."""
         remaining = iter(records)
         while chunk := list(islice(remaining, _ENTRY)):
             text = encode(chunk)
@@ -118,7 +118,7 @@ class Journal:
     # The snapshot
 
     def claim(self, now: float, *, force: bool) -> bool:
-        """Whether a snapshot is due, or `force`d, and this worker is the one to write it."""
+        """Claim a snapshot that is due, or `force`d; return true if this worker is to write it."""
         if not force and not self._is_due(now):
             return False
         with self.transaction(writing=True):
@@ -130,7 +130,7 @@ class Journal:
             return claimed.rowcount == 1
 
     def replace_snapshot(self, image: Iterable[str], read: Position | None, now: float) -> bool:
-        """Writes the snapshot of a worker that had read so far, and all of its own entries.
+        """Write the snapshot of a worker that had read so far, with all of its own entries.
 
         False if there is a newer one, or if this worker has missed entries meanwhile.
         """
@@ -149,7 +149,9 @@ class Journal:
         return True
 
     def give_back(self) -> None:
-        """Makes the file shorter where much of it is free. Outside of a transaction."""
+        """Return free pages of the file to the system if there are many. Call it outside a
+        transaction.
+        """
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         if free > _SPARE_PAGES:
             # A page is given back at each step, and `execute` takes one step only.
@@ -163,7 +165,7 @@ class Journal:
         return size > DUE_BYTES or (oldest is not None and now - oldest > DUE_SECONDS)
 
     def backlog(self) -> tuple[float, float | None]:
-        """Of what the snapshot does not hold: bytes, and the time of the oldest."""
+        """Return the bytes that the snapshot does not cover, and the time of the oldest."""
         state = self._state()
         size, oldest = self._connection.execute(
             "SELECT total(size), min(time) FROM journal"
@@ -173,7 +175,7 @@ class Journal:
         return size, oldest
 
     def _trim(self, now: float) -> None:
-        """Deletes what the snapshot stands for and everybody has had time to read."""
+        """Delete entries that the snapshot covers and every worker has had time to read."""
         (trimmed,) = self._connection.execute(
             "SELECT max(id) FROM (SELECT id, time, sum(size) OVER (ORDER BY id DESC) AS kept"
             " FROM journal), state WHERE id <= upto AND (time < ? OR kept > ?)",
@@ -205,15 +207,17 @@ class Journal:
         return row[0] if row else 0
 
     def _entries(self, state: _State) -> list[Record]:
-        """What others published and the snapshot does not hold."""
+        """Return the entries of others that the snapshot does not cover."""
         return self._read(
             "id > ? AND NOT (worker = ? AND id <= ?) AND worker <> ?",
             (state.upto, state.author, state.author_upto, self._worker),
         )
 
     def _orders(self, read: int, state: _State) -> list[Record]:
-        """The operator's words that a suspended worker missed, and the snapshot shows only as
-        what is absent from it."""
+        """Return the operator's orders that a suspended worker missed.
+
+        The snapshot shows them only by the absence of a record.
+        """
         said = self._read("id > ? AND id <= ? AND orders", (read, state.upto))
         return [record for record in said if isinstance(record, Rule | Forgotten)]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headstart.learn.records import PageRecord, Record, Rule
+from headstart.learn.records import Record
 
 
 class MemoryStore:
@@ -23,10 +23,10 @@ class MemoryStore:
         return []
 
     def exchange(
-        self, outbox: Sequence[Record], image: Sequence[PageRecord | Rule] | None = None
+        self, outbox: Sequence[Record], image: Sequence[Record] | None = None
     ) -> list[Record]:
-        """Drops what it is given; nobody else publishes anything."""
+        """Discard the records; nobody else publishes any."""
         return []
 
     def close(self) -> None:
-        """Does nothing."""
+        """Do nothing."""

@@ -1,7 +1,8 @@
-"""The file from outside of a server: `headstart map` and `headstart replay --save` call this.
+"""Read and change the store without a server, for `headstart map` and `headstart replay --save`.
 
-What is said here is appended to the journal like a worker's records, so that running workers obey
-at their next exchange, and a server that starts later when it loads. Unlike a `Store`, these raise.
+Orders are appended to the journal like a worker's records, so that running workers obey at their
+next exchange, and a server that starts later when it loads. Unlike a `Store`, these functions
+raise. A place is a file or a Redis server; None is `default_path()`.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from headstart.errors import ConfigurationError
 from headstart.learn.learner import Learner
 from headstart.learn.options import LearnOptions
 from headstart.learn.records import Forgotten, Record, Rule, Verdict
+from headstart.store import ownership, redis_client
+from headstart.store.address import Place, RedisAddress
 from headstart.store.base import Warn, encode
 from headstart.store.files import default_path, open_file, open_to_read, told
 from headstart.store.journal import DUE_BYTES, Journal
+from headstart.store.redis_journal import RedisJournal
+
+__all__ = ["check", "forget", "known", "never", "pin", "saved", "tell"]
 
 # No worker has this number.
 _NOBODY = 0
@@ -25,14 +29,29 @@ _NOBODY = 0
 _NEGLECTED = 8 * DUE_BYTES
 
 
-def saved(path: Path | None = None, *, warn: Warn) -> list[Record]:
-    """All that the file holds, in the order in which `Learner.absorb` is to take it.
+def check(place: Place) -> None:
+    """Check that a place can hold a store, before any work is done.
 
     Raises:
-        StoreError: There is no file, or it cannot be read.
+        StoreError: The path holds something else.
+        ConfigurationError: The package redis is not installed.
     """
-    path = path or default_path()
-    with told(path), open_to_read(path) as connection:
+    if isinstance(place, RedisAddress):
+        redis_client.check_installed(place)
+    else:
+        ownership.check(place)
+
+
+def saved(place: Place | None = None, *, warn: Warn) -> list[Record]:
+    """Return all records of the store, in the order for `Learner.absorb`.
+
+    Raises:
+        StoreError: The file does not exist, or the store cannot be read.
+    """
+    place = place or default_path()
+    if isinstance(place, RedisAddress):
+        return _saved_in_redis(place, warn)
+    with told(place), open_to_read(place) as connection:
         journal = Journal(connection, _NOBODY, warn)
         with journal.transaction(writing=False):
             records, _ = journal.news(None)
@@ -41,27 +60,30 @@ def saved(path: Path | None = None, *, warn: Warn) -> list[Record]:
 
 def tell(
     records: Sequence[Record],
-    path: Path | None = None,
+    place: Place | None = None,
     *,
     warn: Warn,
     options: LearnOptions | None = None,
 ) -> None:
-    """Publishes records to running workers and to those that start later.
+    """Publish records to running workers and to those that start later.
 
     Args:
-        records: What a `Learner` exported, or what an operator said.
-        path: The file; None is `default_path()`.
-        warn: Takes one line for each entry that cannot be read.
-        options: The server's, which bound what is kept of a file that no server has used for long.
+        records: A `Learner`'s export, or an operator's orders.
+        place: The store.
+        warn: Called with one line for each entry that cannot be read.
+        options: The server's, which bound the data kept in a file that no server has used for long.
 
     Raises:
-        ConfigurationError: They are none that a learner takes; nothing was published.
-        StoreError: The file cannot be written.
+        ConfigurationError: A learner would refuse them; nothing was published.
+        StoreError: The store cannot be written.
     """
     _check(records, options)
-    path = path or default_path()
-    with told(path):
-        file = open_file(path, warn)
+    place = place or default_path()
+    if isinstance(place, RedisAddress):
+        _tell_redis(place, records)
+        return
+    with told(place):
+        file = open_file(place, warn)
         try:
             journal = Journal(file.connection, secrets.randbits(62) + 1, warn)
             with journal.transaction(writing=True):
@@ -72,52 +94,70 @@ def tell(
             file.close()
 
 
-def forget(page: str, path: Path | None = None, *, warn: Warn) -> bool:
-    """Makes running workers and the file forget a page. False if the file did not know it.
+def forget(page: str, place: Place | None = None, *, warn: Warn) -> bool:
+    """Make running workers and the store forget a page. Return false if the store did not know it.
 
     Raises:
-        StoreError: There is no file, or it cannot be written.
+        StoreError: The file does not exist, or the store cannot be written.
     """
-    was_known = known(path, warn=warn).forget(page)
-    tell([Forgotten(page)], path, warn=warn)
+    now = time.time()
+    was_known = known(place, warn=warn).forget(page, now)
+    tell([Forgotten(page, now)], place, warn=warn)
     return was_known
 
 
-def pin(page: str, asset: str, path: Path | None = None, *, warn: Warn) -> None:
-    """Always sends this asset with this page. Raises as `tell` does."""
-    tell([Rule(Verdict.PIN, page, asset)], path, warn=warn)
+def pin(page: str, asset: str, place: Place | None = None, *, warn: Warn) -> None:
+    """Make every worker always send this asset with this page. Raises errors as `tell` does."""
+    tell([Rule(Verdict.PIN, page, asset)], place, warn=warn)
 
 
-def never(asset: str, path: Path | None = None, *, warn: Warn) -> None:
+def never(asset: str, place: Place | None = None, *, warn: Warn) -> None:
     """Never sends this asset. Raises as `tell` does."""
-    tell([Rule(Verdict.NEVER, "", asset)], path, warn=warn)
+    tell([Rule(Verdict.NEVER, "", asset)], place, warn=warn)
 
 
-def known(path: Path | None = None, options: LearnOptions | None = None, *, warn: Warn) -> Learner:
-    """A learner that knows what the file holds; to print its rows, or to export it.
+def known(
+    place: Place | None = None, options: LearnOptions | None = None, *, warn: Warn
+) -> Learner:
+    """Return a learner with the store's records, to print its rows or to export it.
 
     Raises:
-        StoreError: There is no file, or it cannot be read.
+        StoreError: The file does not exist, or the store cannot be read.
     """
     learner = Learner(options)
-    learner.absorb(saved(path, warn=warn))
+    for refused in learner.absorb(saved(place, warn=warn)):
+        warn(f"a record is left out: {refused}")
     return learner
 
 
 def _check(records: Sequence[Record], options: LearnOptions | None) -> None:
-    """A record that no learner takes would stop each worker that reads it."""
-    try:
-        Learner(options).absorb(records)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ConfigurationError(
-            f"not records of the learner: {error}", hint="Was the file written by `export`?"
-        ) from error
+    """Raise for a record that no learner takes; each worker would leave it out."""
+    if refused := Learner(options).absorb(records):
+        raise refused[0]
 
 
 def _compact(journal: Journal, options: LearnOptions | None) -> None:
-    """Makes a snapshot of all that there is."""
+    """Replace the journal by a snapshot."""
     records, position = journal.news(None)
     learner = Learner(options)
     learner.absorb(records)
-    image = (encode((record,)) for record in learner.export())
+    image = (encode((record,)) for record in (*learner.export(), *learner.findings))
     journal.replace_snapshot(image, position, time.time())
+
+
+# In Redis
+
+
+def _saved_in_redis(address: RedisAddress, warn: Warn) -> list[Record]:
+    with redis_client.opened(address) as client:
+        journal = RedisJournal(client, address.prefix)
+        journal.find_all()
+        if journal.unreadable:
+            warn(f"{journal.unreadable:,} entries that are not the learner's are left out")
+        return journal.found
+
+
+def _tell_redis(address: RedisAddress, records: Sequence[Record]) -> None:
+    with redis_client.opened(address) as client:
+        journal = RedisJournal(client, address.prefix)
+        journal.publish(journal.entries(records))

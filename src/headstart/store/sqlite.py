@@ -1,9 +1,9 @@
 """The store of one machine: its workers share one SQLite file.
 
-A worker that cannot use the file says so in one line and goes on from memory: what it learns waits,
-within bounds, and the file is tried again every few seconds. One that comes back, or is begun anew,
-gets a snapshot of what this process knows, so nothing that a running server has learned is lost
-with the file. See `files` for the file, `journal` for what is in it.
+A worker that cannot use the file says so in one line and goes on from memory: its records wait,
+within bounds, and the file is tried again every few seconds. A file that comes back, or is begun
+anew, gets a snapshot of this process's records, so nothing that a running server has learned is
+lost with the file. See `files` for the file, `journal` for its tables.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from headstart.learn.records import PageRecord, Record, Rule, Vote
+from headstart.learn.records import Record
+from headstart.store import ownership
 from headstart.store.base import DamagedError, StoreError, Warn, encode
 from headstart.store.files import OpenFile, default_path, open_file, open_to_read, told
 from headstart.store.journal import Journal, Position
+from headstart.store.pending import Pending
 
 # Seconds between two attempts to use a file that could not be used.
 _RETRY = 5.0
-# Records that wait for a file that cannot be used; older votes are dropped beyond it.
-_PENDING = 4096
 
 
 class SqliteStore:
@@ -44,8 +44,10 @@ class SqliteStore:
         self._worker = secrets.randbits(62) + 1
         self._lock = threading.Lock()
         self._file: OpenFile | None = None
+        # The file that was found damaged while it was open, until it is moved aside.
+        self._damaged: ownership.Handle | None = None
         self._position: Position | None = None
-        self._pending: list[Record] = []
+        self._pending = Pending()
         self._trouble = ""
         self._retry_at = 0.0
         self._claimed = False
@@ -54,11 +56,11 @@ class SqliteStore:
 
     @property
     def snapshot_due(self) -> bool:
-        """Whether this worker is the one to give `exchange` its learner's export."""
+        """Return true if this worker is to give `exchange` its learner's export."""
         return self._claimed and not self._trouble
 
     def load(self) -> list[Record]:
-        """All that is known; what can be read of it where the file cannot be written."""
+        """Return all records, or the readable ones if the file cannot be written."""
         with self._lock:
             try:
                 with told(self.path):
@@ -69,13 +71,13 @@ class SqliteStore:
             return records
 
     def exchange(
-        self, outbox: Sequence[Record], image: Sequence[PageRecord | Rule] | None = None
+        self, outbox: Sequence[Record], image: Sequence[Record] | None = None
     ) -> list[Record]:
-        """Publishes and reads in one transaction; nothing is lost if it fails."""
+        """Publish and read in one transaction; nothing is lost if it fails."""
         with self._lock:
-            self._pending += outbox
+            self._pending.add(outbox)
             if self._closed or 0.0 < self._retry_at - self._clock() <= _RETRY:
-                self._bound_pending()
+                self._pending.bound()
                 return []
             try:
                 records = self._try_twice(image)
@@ -86,35 +88,50 @@ class SqliteStore:
             return records
 
     def close(self) -> None:
-        """Closes the file. Later calls do nothing."""
+        """Close the file. Later calls do nothing."""
         with self._lock:
             self._closed = True
             self._release()
+            self._forget_damaged()
 
     # With the file
 
-    def _try_twice(self, image: Sequence[PageRecord | Rule] | None) -> list[Record]:
-        """An open file that turns out to be damaged is mended by opening it again."""
+    def _try_twice(self, image: Sequence[Record] | None) -> list[Record]:
+        """Run the work; if the open file turns out to be damaged, open it again and repeat."""
         try:
             with told(self.path):
                 return self._exchange(image)
         except DamagedError:
-            self._release()
             with told(self.path):
+                self._remember_damaged()
+                self._release()
                 return self._exchange(image)
 
-    def _exchange(self, image: Sequence[PageRecord | Rule] | None) -> list[Record]:
+    def _remember_damaged(self) -> None:
+        """Its header may be gone, but it was open here: it is ours and may be moved aside."""
+        if self._file is not None and self._file.in_place:
+            self._forget_damaged()
+            self._damaged = ownership.handle_of(self.path)
+
+    def _forget_damaged(self) -> None:
+        if self._damaged is not None:
+            self._damaged.close()
+            self._damaged = None
+
+    def _exchange(self, image: Sequence[Record] | None) -> list[Record]:
         texts = [encode((record,)) for record in image] if image is not None else None
         journal = self._journal()
         now = self._clock()
-        with journal.transaction(writing=bool(self._pending) or texts is not None):
+        with journal.transaction(writing=bool(self._pending.records) or texts is not None):
             before = self._position
             records, after = journal.news(before)
-            if self._pending:
-                journal.append(self._pending, now)
+            if self._pending.records:
+                journal.append(self._pending.records, now)
                 after = journal.position()
             written = texts is not None and journal.replace_snapshot(texts, before, now)
-        self._pending.clear()
+        self._owes |= self._pending.dropped
+        self._pending.take()
+        self._pending.dropped = False
         self._position = after
         if written:
             self._owes = False
@@ -129,32 +146,19 @@ class SqliteStore:
         return records
 
     def _journal(self) -> Journal:
-        """The file's journal; opens it where it is not open, or is no longer in its place."""
+        """Return the file's journal; open the file if it is closed or was replaced."""
         if self._file is not None and not self._file.in_place:
             self._warn(f"{self.path} was removed or replaced; what this process knows is kept")
             self._release()
         if self._file is None:
-            self._file = open_file(self.path, self._warn)
+            self._file = open_file(self.path, self._warn, self._damaged)
+            self._forget_damaged()
         return Journal(self._file.connection, self._worker, self._warn)
 
     # Without it
 
-    def _bound_pending(self) -> None:
-        """Drops the oldest votes; the next snapshot holds them."""
-        surplus = len(self._pending) - _PENDING
-        if surplus <= 0:
-            return
-        self._owes = True
-        kept: list[Record] = []
-        for record in self._pending:
-            if surplus and isinstance(record, Vote):
-                surplus -= 1
-            else:
-                kept.append(record)
-        self._pending = kept
-
     def _read_only(self) -> list[Record]:
-        """What the file holds, where it can be read at least; else nothing, as was said already."""
+        """Return the file's records if it can at least be read; the error was reported before."""
         try:
             with told(self.path), open_to_read(self.path) as connection:
                 journal = Journal(connection, self._worker, self._warn)
@@ -166,7 +170,7 @@ class SqliteStore:
 
     def _fail(self, error: StoreError) -> None:
         self._release()
-        self._bound_pending()
+        self._pending.bound()
         self._retry_at = self._clock() + _RETRY
         if str(error) == self._trouble:
             return

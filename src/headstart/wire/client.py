@@ -1,9 +1,9 @@
 """The client's side of an HTTP/2 connection, with the gate for promises.
 
-Reads bytes from the server and calls from `client.connection`; answers with events and bytes.
-What RFC 9113, 8.4 forbids a server to promise is reset here, with the reason, and reaches nobody.
-`wire.answers` looks at the frames ahead of the engine, which refuses promises on streams that this
-side has ended, and ends the connection for one on a pushed stream.
+Reads bytes from the server and calls from `client.connection`; returns events and bytes. Promises
+that RFC 9113, 8.4 forbids are reset here, with the reason, and never reported. `wire.server_frames`
+reads the frames ahead of the engine, which refuses promises on streams that this side has ended,
+and closes the connection for one on a pushed stream.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ngh2 import (
 from headstart.config import ClientLimits
 from headstart.errors import LocalProtocolError, StreamGone
 from headstart.reasons import Closing, Refusal
-from headstart.wire.answers import AnswerWalker
+from headstart.wire.blocks import TOO_LONG, BlockRewriter
 from headstart.wire.connection import Connection
 from headstart.wire.events import (
     ClientEvent,
@@ -42,10 +42,16 @@ from headstart.wire.events import (
     ResponseReceived,
     TrailersReceived,
 )
-from headstart.wire.fields import checked_fields, valid_authority, valid_target
+from headstart.wire.fields import (
+    checked_fields,
+    header_list_size,
+    valid_authority,
+    valid_target,
+)
 from headstart.wire.guard import FREE_WINDOW_UPDATES, Guard
+from headstart.wire.server_frames import ServerFrameChecker
 
-# RFC 9110, 9.1. CONNECT has no place here: it would need a stream without a response's end.
+# RFC 9110, 9.1. CONNECT has no place here but with a protocol (RFC 8441): it needs a tunnel.
 _METHOD = re.compile(r"(?!CONNECT\Z)[A-Z][A-Z0-9_-]*")
 # RFC 9113, 6.5.2: what an entry counts for besides its octets.
 _ENTRY_OVERHEAD = 32
@@ -53,7 +59,13 @@ _DEFAULT_PORTS = {b"https": b":443", b"http": b":80"}
 # Promises above those that may be accepted of which neither the response nor our refusal has gone
 # through. A server that does not read our refusals makes us keep them: 110 bytes for 17 of its own.
 _REFUSALS_KEPT = 2000
-# A pushed answer to a condition or a range is no answer to a plain request for the same target.
+_CONTINUATIONS = 32
+# RFC 9110, 15; the engine takes all that has three digits.
+_HIGHEST_STATUS = 599
+# Bytes of one header section that are sent, and what the engine is told: its own estimate counts
+# less than `_ENTRY_OVERHEAD` for a field, but it must never be what decides.
+_MOST_SENT = 64 * 1024
+# A response to a condition or a range does not fit a plain request for the same target.
 _CONDITIONAL = frozenset(
     {
         b"expect",
@@ -80,14 +92,16 @@ class ClientConnection(Connection):
     """The client's side of one connection.
 
     Args:
-        limits: What the server may do.
-        push: Whether the server may push (RFC 9113, 6.5.2).
-        now: Seconds, on the clock that `receive` is told the time of.
-        upgraded: What the connection began with instead of prior knowledge. The request carried
-            `settings_payload`.
+        limits: Limits on the server.
+        push: Allow the server to push (RFC 9113, 6.5.2).
+        now: Seconds, on the clock of `receive`.
+        upgraded: The upgrade that the connection began with; None for prior knowledge. The request
+            carried `settings_payload`.
     """
 
     __slots__ = (
+        "_blocks",
+        "_checker",
         "_guard",
         "_informed",
         "_limits",
@@ -96,7 +110,6 @@ class ClientConnection(Connection):
         "_promised",
         "_sends",
         "_upgraded",
-        "_walker",
         "last_stream_id",
         "refused_promises",
     )
@@ -112,8 +125,9 @@ class ClientConnection(Connection):
             limits.connection_window,
         )
         self._limits = limits
-        self._walker = AnswerWalker(push, self._is_live, FREE_WINDOW_UPDATES)
-        self._guard = Guard(limits, self._walker, now)
+        self._checker = ServerFrameChecker(push, self._is_live, FREE_WINDOW_UPDATES)
+        self._guard = Guard(limits, self._checker, now)
+        self._blocks = BlockRewriter(_most_fields(limits))
         self._sends = 0
         """Parts of bodies that were sent."""
         self._origins: dict[int, tuple[bytes, bytes]] = {}
@@ -129,7 +143,7 @@ class ClientConnection(Connection):
         self.refused_promises: Counter[Refusal] = Counter()
         if upgraded is not None:
             self._origins[1] = upgraded.scheme, bare_authority(upgraded.scheme, upgraded.authority)
-            self._walker.asked(1)
+            self._checker.asked(1)
 
     def _begin(self, settings: Mapping[int, int]) -> None:
         if self._upgraded is None:
@@ -145,14 +159,17 @@ class ClientConnection(Connection):
         """Take bytes from the server; never raises on them."""
         events: list[ClientEvent] = []
         if self.ended is None:
-            offence = self._walker.walk(data)
+            offence = self._checker.walk(data)
             if offence is not None:
                 self._end(offence.error_code, offence.reason, offence.detail, events)
-            if self._walker.due:
+            if self._checker.due:
                 self._hold_against(self._guard.judge(now, self._sends, self.written), events)
         failed = self._failed
+        if self.ended is None:
+            data = self._blocks.rewrite(data)
         for event in self._feed(data):
             self._translate(event, events, now)
+        self._blocks.forget_long()
         if self._failed and not failed and self.ended is not None:
             events.append(self.ended)
         return events
@@ -162,6 +179,11 @@ class ClientConnection(Connection):
         if reason is not None and self.ended is None:
             self._end(ErrorCode.ENHANCE_YOUR_CALM, reason, "", events)
 
+    def _control_frame(self, now: float, events: list[ClientEvent]) -> None:
+        """Handle a control frame, which the engine acknowledges."""
+        moved = self.written + self.received
+        self._hold_against(self._guard.control_frame(now, self._sends, moved), events)
+
     def _end(
         self, error_code: ErrorCode, reason: Closing, detail: str, events: list[ClientEvent]
     ) -> None:
@@ -169,7 +191,7 @@ class ClientConnection(Connection):
         self._engine.events()  # nothing happens any more behind the end
 
     def after_output(self, now: float) -> list[ClientEvent]:
-        """What writing brought about: streams that closed, the end of the connection."""
+        """Return the events caused by writing: closed streams, the end of the connection."""
         events: list[ClientEvent] = []
         for event in self._engine.events():
             self._translate(event, events, now)
@@ -190,6 +212,7 @@ class ClientConnection(Connection):
         match event:
             case DataReceived():
                 self._held += len(event.data)
+                self.received += len(event.data)
                 if event.stream_id in self._problems:
                     self.acknowledge(len(event.data), event.stream_id)
                 else:
@@ -205,21 +228,25 @@ class ClientConnection(Connection):
                 events.append(event)
             case TrailersReceived(stream_id=stream_id) if stream_id in self._problems:
                 pass
-            case TrailersReceived() | StreamReset():
+            case TrailersReceived(stream_id=stream_id, headers=headers):
+                # RFC 9110, 6.5.1: trailers may be dropped.
+                trailers = [one for one in self._blocks.restored(headers) if one[0] != TOO_LONG]
+                events.append(TrailersReceived(stream_id, tuple(trailers)))
+            case StreamReset():
                 events.append(event)
             case _:
                 self._translate_rest(event, events, now)
 
     def _translate_rest(self, event: ngh2.Event, events: list[ClientEvent], now: float) -> None:
-        """What is of the connection, not of a stream."""
+        """Translate an event of the connection, not of a stream."""
         match event:
             case PingAcknowledged():
                 events.append(event)
             case SettingsReceived():
                 events.append(event)
-                self._hold_against(self._guard.control_frame(now), events)
+                self._control_frame(now, events)
             case PingReceived():
-                self._hold_against(self._guard.control_frame(now), events)
+                self._control_frame(now, events)
             case GoAwayReceived():
                 self._goaway_received(event)
                 self.last_stream_id = event.last_stream_id
@@ -233,9 +260,13 @@ class ClientConnection(Connection):
         self, event: ngh2.ResponseReceived | ngh2.InformationalResponseReceived
     ) -> list[ClientEvent]:
         stream_id = event.stream_id
-        if not self._within_limits(stream_id, event.headers):
+        headers = self._blocks.restored(event.headers)
+        if stream_id in self._problems or not self._within_limits(stream_id, headers):
             return []
-        status, fields = _split(event.headers)
+        status, fields = _split(headers)
+        if status > _HIGHEST_STATUS:
+            self._refuse(stream_id, f"its status is {status}, and HTTP ends with {_HIGHEST_STATUS}")
+            return []
         if isinstance(event, ngh2.ResponseReceived):
             return [ResponseReceived(stream_id, status, fields, event.end_stream)]
         if not self._count_informational(stream_id):
@@ -246,7 +277,7 @@ class ClientConnection(Connection):
         self._origins.pop(event.stream_id, None)
         self._promised.discard(event.stream_id)
         self._informed.pop(event.stream_id, None)
-        self._walker.closed(event.stream_id)
+        self._checker.closed(event.stream_id)
         self._leaks = self._leaks or event.error_code != 0
         if self._leaks:
             self._mend_window()
@@ -258,6 +289,8 @@ class ClientConnection(Connection):
         size = sum([len(name) + len(value) + _ENTRY_OVERHEAD for name, value in headers])
         if size > limits.max_header_size:
             return self._refuse(stream_id, f"fields of more than {limits.max_header_size} bytes")
+        if self._blocks.has_long_names and any(name == TOO_LONG for name, _ in headers):
+            return self._refuse(stream_id, "a field name of more than 65536 bytes")
         return True
 
     def _count_informational(self, stream_id: int) -> bool:
@@ -277,7 +310,7 @@ class ClientConnection(Connection):
         parent_id, promised_id = event.stream_id, event.promised_stream_id
         self.last_peer_stream = max(self.last_peer_stream, promised_id)
         pseudo = {name: value for name, value in event.headers if name[:1] == b":"}
-        fields = [pair for pair in event.headers if pair[0][:1] != b":"]
+        fields = [pair for pair in self._blocks.restored(event.headers) if pair[0][:1] != b":"]
         self._promised.add(promised_id)
         refusal = self._refusal(parent_id, pseudo, fields)
         if refusal is not None:
@@ -324,6 +357,7 @@ class ClientConnection(Connection):
         target: bytes,
         headers: Iterable[Iterable[bytes]],
         end_stream: bool,
+        protocol: bytes = b"",
     ) -> int:
         """Open a stream with a request (RFC 9113, 8.3.1); `send_data` follows unless `end_stream`.
 
@@ -331,12 +365,17 @@ class ClientConnection(Connection):
 
         Args:
             headers: Names in any case; connection-specific fields are dropped.
+            protocol: Makes it an extended CONNECT for this protocol, whatever `method` says. The
+                server must have offered that (RFC 8441, 4).
 
         Raises:
             LocalProtocolError: Something in it HTTP forbids.
             StreamGone: The connection takes no new requests.
         """
-        fields = request_fields(method, scheme, authority, target, headers)
+        given = "GET" if protocol else method
+        fields = _sendable(request_fields(given, scheme, authority, target, headers))
+        if protocol:
+            fields[:1] = [(b":method", b"CONNECT"), (b":protocol", protocol)]
         if self.goaway or self.ended is not None:
             raise StreamGone("the connection takes no new requests")
         try:
@@ -344,7 +383,7 @@ class ClientConnection(Connection):
         except ngh2.NGH2Error as error:
             raise StreamGone(str(error)) from error
         self._origins[stream_id] = (scheme, bare_authority(scheme, authority))
-        self._walker.asked(stream_id)
+        self._checker.asked(stream_id)
         return stream_id
 
     def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool) -> None:
@@ -352,10 +391,29 @@ class ClientConnection(Connection):
         super().send_data(stream_id, data, end_stream)
         self._sends += 1
 
+    def send_trailers(self, stream_id: int, headers: Iterable[Iterable[bytes]]) -> None:
+        """End a body with trailers; see `Connection.send_trailers`."""
+        super().send_trailers(stream_id, _sendable(checked_fields(headers, [])))
+
     def ping(self, payload: bytes) -> None:
         """Send a PING; see `Connection.ping`."""
         super().ping(payload)
-        self._walker.pinged()
+        self._checker.pinged()
+
+
+def _sendable(fields: Fields) -> Fields:
+    """Return the fields of a header section that the engine will write.
+
+    Raises:
+        LocalProtocolError: They are too large. The engine would close the stream without a word.
+    """
+    size = header_list_size(fields)
+    if size > _MOST_SENT:
+        raise LocalProtocolError(
+            f"the fields are {size} bytes, {_MOST_SENT} at most can be sent",
+            hint="Send less, or send it as content. Most servers take 8 to 32 KiB.",
+        )
+    return fields
 
 
 def request_fields(
@@ -365,21 +423,28 @@ def request_fields(
     target: bytes,
     headers: Iterable[Iterable[bytes]],
 ) -> Fields:
-    """The header section of a request, checked (RFC 9113, 8.3.1).
+    """Return the header section of a request, checked (RFC 9113, 8.3.1).
 
     Raises:
-        LocalProtocolError: The method is no upper-case token, or is CONNECT; the authority is no
-            host with a port; the target is no path of printable ASCII; a field may not be sent.
+        LocalProtocolError: The method is not an upper-case token, or is CONNECT; the authority is
+            not a host with an optional port; the target is not a path of printable ASCII; a field
+            may not be sent.
     """
     if not _METHOD.fullmatch(method):
         raise LocalProtocolError(
-            f"{method!r} is no method that can be sent",
-            hint="Name one in capitals; CONNECT is none, for there are no tunnels here.",
+            f"{method!r} is not a method that can be sent",
+            hint="Name one in capitals. CONNECT is not one of them: this client opens no tunnels.",
         )
     if not valid_authority(authority):
-        raise LocalProtocolError(f"{authority!r} is no host with an optional port")
+        raise LocalProtocolError(
+            f"{authority!r} is not a host with an optional port",
+            hint="Write HOST or HOST:PORT, without a user's name.",
+        )
     if not valid_target(target) and not (target == b"*" and method == "OPTIONS"):
-        raise LocalProtocolError(f"{target!r} is no absolute path of printable ASCII")
+        raise LocalProtocolError(
+            f"{target!r} is not an absolute path of printable ASCII",
+            hint="Begin it with a slash, and percent-encode spaces and other letters.",
+        )
     fields = [
         (b":method", method.encode("ascii")),
         (b":scheme", scheme),
@@ -390,25 +455,28 @@ def request_fields(
 
 
 def settings_payload(limits: ClientLimits, push: bool) -> bytes:
-    """What HTTP2-Settings says of such a connection, before base64 (RFC 7540, 3.2.1)."""
+    """Return the content of HTTP2-Settings for such a connection, before base64 (RFC 7540)."""
     return ngh2.pack_settings_payload(_settings(limits, push))
 
 
 def _split(headers: tuple[tuple[bytes, bytes], ...]) -> tuple[int, Fields]:
-    """The status, which the engine has checked, and the fields behind it (RFC 9113, 8.3.2)."""
+    """Return the status, checked by the engine, and the fields after it (RFC 9113, 8.3.2)."""
     return int(headers[0][1]), list(headers[1:])
 
 
 def bare_authority(scheme: bytes, authority: bytes) -> bytes:
-    """An authority to compare: lower case, without the scheme's own port (RFC 9110, 4.2.3)."""
+    """Return an authority to compare: lower case, without the default port (RFC 9110, 4.2.3)."""
     return authority.lower().removesuffix(_DEFAULT_PORTS.get(scheme, b":"))
 
 
 def _forbidden(name: bytes, value: bytes) -> bool:
-    """Whether the field speaks of content (RFC 9113, 8.4), or of a condition or a range."""
+    """Return true if the field implies content (RFC 9113, 8.4), a condition or a range.
+
+    Nor is a field taken whose name was too long to be read.
+    """
     if name == b"content-length":
         return value.strip() != b"0"
-    return name in _CONDITIONAL
+    return name in _CONDITIONAL or name == TOO_LONG
 
 
 def _code_for(refusal: Refusal) -> ErrorCode:
@@ -421,12 +489,19 @@ def _code_for(refusal: Refusal) -> ErrorCode:
 def _configuration(limits: ClientLimits) -> ngh2.Configuration:
     return ngh2.Configuration(
         auto_window_update=False,
+        max_send_header_block_length=2 * _MOST_SENT,
+        # The checker allows fewer; here are those that `wire.blocks` makes, too.
+        max_continuations=_CONTINUATIONS,
         # Above our own limits, which harm one stream where the engine's end the connection.
         max_inbound_header_list_size=2 * limits.max_header_size,
-        max_inbound_header_count=2 * limits.max_header_count,
+        max_inbound_header_count=_most_fields(limits),
         # The engine would refuse those above without telling us, and bear any number of them.
         max_reserved_remote_streams=_most_promised(limits) + 1,
     )
+
+
+def _most_fields(limits: ClientLimits) -> int:
+    return 2 * limits.max_header_count
 
 
 def _most_promised(limits: ClientLimits) -> int:

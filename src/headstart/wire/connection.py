@@ -1,9 +1,9 @@
-"""The engine wrapped: what a server's and a client's side of a connection share.
+"""Wrap the engine: the common part of a server's and a client's side of a connection.
 
-A `Connection` owns one ngh2 connection. It takes bytes in (`receive`), gives events out, and bytes
-to write (`output`), never more than asked for. It never raises on what the peer sent: when the
-engine gives up, the last words are a GOAWAY written here, since the engine then writes nothing
-any more, and the last event is `ConnectionEnded`. Subclassed by `wire.server` and `wire.client`.
+A `Connection` owns one ngh2 connection. It takes bytes (`receive`), returns events, and returns
+bytes to write (`output`), at most as many as asked for. It never raises for a peer's bytes: when
+the engine gives up, this module writes the final GOAWAY, since the engine then writes nothing any
+more, and the last event is `ConnectionEnded`. Subclassed by `wire.server` and `wire.client`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Connection(ABC):
         "ended",
         "goaway",
         "last_peer_stream",
+        "received",
         "written",
     )
 
@@ -67,10 +68,12 @@ class Connection(ABC):
         """The last event, once the connection is over."""
         self.goaway = False
         """A GOAWAY was sent or received: no new streams."""
-        self._peers_words = 0, b""
+        self._peers_words: tuple[int, bytes] | None = None
         """Error and debug data of the peer's last GOAWAY."""
         self.last_peer_stream = 0
         """The highest stream of the peer's that was shown to anybody."""
+        self.received = 0
+        """Bytes of bodies that were shown."""
         self.written = 0
         """Bytes that `output` gave."""
 
@@ -88,7 +91,7 @@ class Connection(ABC):
 
     @property
     def wants_output(self) -> bool:
-        """Whether `output` would give something; DATA held back by a window does not count."""
+        """Return true if `output` would return bytes; DATA held back by a window does not count."""
         return bool(self._last_words) if self._failed else self._engine.want_write
 
     def queued(self) -> int:
@@ -107,9 +110,9 @@ class Connection(ABC):
             return 0
 
     def windows(self, stream_id: int = 0) -> tuple[int, int] | None:
-        """What may still be sent and received on a stream, 0 for the whole connection; in bytes.
+        """Return the bytes that may still be sent and received on a stream, 0 for the connection.
 
-        None for a stream, or a connection, that is gone.
+        Returns None for a closed stream or connection.
         """
         try:
             if not stream_id:
@@ -133,7 +136,7 @@ class Connection(ABC):
             raise StreamGone(f"stream {stream_id} takes no more data: {error}") from error
 
     def acknowledge(self, amount: int, stream_id: int) -> None:
-        """That many bytes of a body were consumed, so the peer may send as many more.
+        """Acknowledge that many consumed bytes of a body, so the peer may send as many more.
 
         Also for streams that have ended: the connection's own window is given back with it.
         """
@@ -243,24 +246,36 @@ class Connection(ABC):
         self.goaway = True
         self._peers_words = event.error_code, event.debug_data
 
+    @property
+    def peers_goaway(self) -> str:
+        """The error code and the debug data of the peer's last GOAWAY in words, "" if none came."""
+        return "" if self._peers_words is None else f"GOAWAY {_in_words(*self._peers_words)}"
+
     def _engine_closed(self, event: ngh2.ConnectionClosed) -> ConnectionEnded:
-        """The engine found a connection error and wrote its own GOAWAY, or the peer's ended it.
+        """Handle that the engine ended the connection with its own GOAWAY, or the peer's.
 
         That is at once or, where streams were open, when the last of them has ended.
         """
         if self.ended is None:
             reason = Closing.PROTOCOL_ERROR if event.error_code else Closing.PEER_LEFT
-            # Perhaps the peer's words (RFC 9113, 6.8), which are shown on terminals.
-            why = "".join(chr(c) if 32 <= c < 127 else "?" for c in event.debug_data[:200])
-            detail = error_name(event.error_code) + (f": {why}" if why else "")
+            detail = _in_words(event.error_code, event.debug_data)
             if event.error_code and (event.error_code, event.debug_data) == self._peers_words:
                 reason, detail = Closing.PEER_ERROR, f"GOAWAY {detail}"
             self.ended = ConnectionEnded(event.error_code, reason, detail)
         return self.ended
 
 
+def _in_words(error_code: int, debug_data: bytes) -> str:
+    """Return the name of an error code and perhaps the peer's words (RFC 9113, 6.8).
+
+    They are shown on terminals.
+    """
+    why = "".join(chr(c) if 32 <= c < 127 else "?" for c in debug_data[:200])
+    return error_name(error_code) + (f": {why}" if why else "")
+
+
 def error_name(code: int) -> str:
-    """The name of an error code (RFC 9113, 7), or its number where it has none."""
+    """Return the name of an error code (RFC 9113, 7), or its number if it is unknown."""
     try:
         return ErrorCode(code).name
     except ValueError:

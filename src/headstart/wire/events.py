@@ -1,9 +1,9 @@
-"""What can happen on a connection.
+"""The events of a connection.
 
-The engine's own events are immutable and typed, so those whose meaning needs no change pass
-through under their own names (a copy of each would cost a third of a microsecond, several times a
-request); no other room names the engine. Events whose content is checked or reshaped first are
-ours. Made by `wire.server` and `wire.client`; read by `server.protocol` and `client`.
+The engine's own events are immutable and typed, so those that need no change pass through under
+their own names (a copy of each would cost a third of a microsecond, several times per request); no
+other package names the engine. Events whose content is checked or changed first are ours. Made by
+`wire.server` and `wire.client`; read by `server.protocol` and `client`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Fields: TypeAlias = list[tuple[bytes, bytes]]
 
 
 class RequestTemplate:
-    """What requests that differ in nothing but `:path` have in common; see `wire.requests`.
+    """The common part of requests that differ only in `:path`; see `wire.requests`.
 
     Treat it as immutable. Whoever works something out from these may keep it beside the template,
     and use it again for each request that has the same one.
@@ -61,10 +61,10 @@ class RequestReceived:
         stream_id: An odd number; even for a promised request that re-enters the server.
         method: Upper case, for instance `GET`.
         target: Path and query as sent, printable ASCII, never empty.
-        authority: `:authority`, or the Host field where there is none.
+        authority: `:authority`, or the Host field if it is missing.
         headers: `host` first (from `authority`), cookie crumbs joined (RFC 9113, 8.2.3).
         end_stream: No body follows.
-        template: What it has in common with the request before it on the connection; None where
+        template: The part that it shares with the previous request on the connection; None if
             it differs in more than the target.
     """
 
@@ -85,6 +85,23 @@ class RequestReceived:
         self.headers = headers
         self.end_stream = end_stream
         self.template = template
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketRequested:
+    """A well-formed extended CONNECT for a WebSocket has come (RFC 8441, 4).
+
+    Attributes:
+        stream_id: An odd number.
+        target, authority, headers: As in `RequestReceived`.
+        end_stream: Always False: DATA in both directions is the WebSocket.
+    """
+
+    stream_id: int
+    target: bytes
+    authority: bytes
+    headers: Fields
+    end_stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +177,7 @@ class PromiseRefused:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionEnded:
-    """The connection is over: write what `output` still gives, then close the transport.
+    """The connection has ended: write the rest of `output`, then close the transport.
 
     Attributes:
         error_code: As in the last GOAWAY (RFC 9113, 7).
@@ -173,8 +190,20 @@ class ConnectionEnded:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionUsedUp:
+    """The client exceeded a limit: new streams are refused, open ones are served.
+
+    Attributes:
+        reason: For the log and the counters.
+    """
+
+    reason: Closing
+
+
 ServerEvent: TypeAlias = (
     RequestReceived
+    | WebSocketRequested
     | RequestRefused
     | DataReceived
     | TrailersReceived
@@ -185,6 +214,7 @@ ServerEvent: TypeAlias = (
     | SettingsReceived
     | PingAcknowledged
     | GoAwayReceived
+    | ConnectionUsedUp
     | ConnectionEnded
 )
 
@@ -206,6 +236,7 @@ ClientEvent: TypeAlias = (
 __all__ = [
     "ClientEvent",
     "ConnectionEnded",
+    "ConnectionUsedUp",
     "DataReceived",
     "Fields",
     "GoAwayReceived",
@@ -224,4 +255,5 @@ __all__ = [
     "StreamRefused",
     "StreamReset",
     "TrailersReceived",
+    "WebSocketRequested",
 ]

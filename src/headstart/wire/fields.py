@@ -1,8 +1,8 @@
-"""Which requests, responses and fields are well-formed, in both directions.
+"""Check requests, responses and fields, in both directions.
 
-The engine (nghttp2) checks field names and values that come in, duplicate and missing
-pseudo-header fields, and connection-specific fields. It checks nothing that goes out, and it lets
-in what this module refuses: see the table in docs/architecture.md. Pure functions; called by
+The engine (nghttp2) checks incoming field names and values, duplicate and missing pseudo-header
+fields, and connection-specific fields. It does not check outgoing ones, and it accepts messages
+that this module refuses: see the table in docs/architecture.md. Pure functions; called by
 `wire.server` and `wire.client` for every message, so the common case is short.
 """
 
@@ -19,18 +19,22 @@ from headstart.reasons import Refusal
 from headstart.wire.events import Fields, RequestReceived, RequestRefused
 
 # RFC 9110, 9.1: methods are case-sensitive tokens; all registered ones are upper case. CONNECT
-# would need a tunnel (RFC 9113, 8.5).
+# needs a tunnel (RFC 9113, 8.5); for the one that there is, see `wire.requests`.
 _METHOD = re.compile(r"(?!CONNECT\Z)[A-Z][A-Z0-9_-]*")
 # RFC 9113, 8.3.1: no userinfo, hence no "@"; RFC 3986, 3.2 allows a comma in a reg-name, but
 # proxies read it as two hosts.
 _AUTHORITY = re.compile(rb"[A-Za-z0-9._~%!$&'()*+;=:\[\]-]+")
 # RFC 9112, 3.2.1 and 3.2.4: absolute path and query without fragment, or "*" for OPTIONS.
 _TARGET = re.compile(rb"/[!-\"$-~]*")
+# RFC 9112, 3.2.2: scheme, authority, then path and query.
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 # RFC 9110, 5.1 and 5.6.2; RFC 9113, 8.2.1 wants lower case.
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
-# RFC 9113, 8.2.1: no NUL, CR, LF, no white space at the ends; RFC 9110, 5.5: no other controls.
+# RFC 9113, 8.2.1: no NUL, CR, LF; RFC 9110, 5.5: no other controls.
 _VISIBLE = bytes(octet for octet in range(0x21, 0x100) if octet != 0x7F)
-_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|\A[ \t]|[ \t]\Z")
+_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# RFC 9110, 5.5: no part of a value; RFC 9113, 8.2.1 forbids it at the ends.
+_WHITE_SPACE = b" \t"
 
 _KNOWN_METHODS = {
     name.encode(): name
@@ -45,9 +49,13 @@ _METHOD_NAMES = frozenset(_KNOWN_METHODS.values())
 # With so many octets at most, the thousand targets that are remembered stay small.
 REMEMBERED_LENGTH: Final = 256
 _SCHEMES = frozenset({b"https", b"http"})
+_DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
 # An underscore for the dash of these would shadow the real field in a CGI or WSGI environment.
 _SHADOWS = frozenset({b"content_length", b"transfer_encoding", b"content_type"})
 _NEED_A_LOOK = frozenset({b"host", b"cookie"}) | _SHADOWS
+# curl 7.88 waits for ever where a header section is larger than about 104 KB, and clients made with
+# nghttp2 end the connection behind eight CONTINUATION frames, of 16 KiB each (CVE-2024-28182).
+LARGEST_SECTION: Final = 100 * 1024
 _STATUS = {code: str(code).encode() for code in range(100, 600)}
 
 _names: dict[bytes, bytes | None] = {}
@@ -59,6 +67,8 @@ _authorities: set[bytes] = set()
 _MAX_AUTHORITY = 255 + 6
 # RFC 7541, 4.1: the size of an entry is its octets plus 32.
 _ENTRY_OVERHEAD = 32
+# What a crumb has beside its octets and the "; " that joins it to the others.
+_CRUMB_OVERHEAD = len(b"cookie") + _ENTRY_OVERHEAD - len(b"; ")
 
 
 def read_request(
@@ -85,7 +95,9 @@ def read_request(
         or len(target) > limits.max_target_size
         or header_list_size(headers) > limits.max_header_size
     ):
-        return _too_large(stream_id, len(headers) - first, target, limits)
+        too_large = _too_large(stream_id, headers, first, target, limits)
+        if too_large is not None:
+            return too_large
     if (
         method not in _METHOD_NAMES
         or pseudo.get(b":scheme") not in _SCHEMES
@@ -99,7 +111,7 @@ def read_request(
     request = RequestReceived(stream_id, method, target, authority, fields, end_stream)
     for name, _ in fields:
         if name in _NEED_A_LOOK:
-            refused = _unite(request)
+            refused = _unite(request, pseudo[b":scheme"])
             if refused is not None:
                 return refused
             break
@@ -114,12 +126,31 @@ def header_list_size(headers: Iterable[tuple[bytes, bytes]]) -> int:
     return sum([len(name) + len(value) + _ENTRY_OVERHEAD for name, value in headers])
 
 
-def _too_large(stream_id: int, count: int, target: bytes, limits: WireLimits) -> RequestRefused:
-    if count > limits.max_header_count:
+def request_size(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """As `header_list_size`, cookie crumbs joined to the one field that they are parts of."""
+    crumbs, size = 0, 0
+    for name, value in headers:
+        size += len(name) + len(value) + _ENTRY_OVERHEAD
+        crumbs += name == b"cookie"
+    return size - max(0, crumbs - 1) * _CRUMB_OVERHEAD
+
+
+def _too_large(
+    stream_id: int,
+    headers: tuple[tuple[bytes, bytes], ...],
+    first: int,
+    target: bytes,
+    limits: WireLimits,
+) -> RequestRefused | None:
+    """Return the part that is too large; None if only browsers' crumbs count (RFC 9113, 8.2.3)."""
+    crumbs = sum(name == b"cookie" for name, _ in headers)
+    if len(headers) - first - max(0, crumbs - 1) > limits.max_header_count:
         return RequestRefused(stream_id, 431, "too many fields")
     if len(target) > limits.max_target_size:
         return RequestRefused(stream_id, 414, "target too long")
-    return RequestRefused(stream_id, 431, "fields too large")
+    if request_size(headers) > limits.max_header_size:
+        return RequestRefused(stream_id, 431, "fields too large")
+    return None
 
 
 def _malformed(method: str, scheme: bytes, target: bytes) -> str | None:
@@ -134,13 +165,18 @@ def _malformed(method: str, scheme: bytes, target: bytes) -> str | None:
     return None
 
 
-def _unite(request: RequestReceived) -> RequestRefused | None:
-    """Join cookie crumbs, take Host for `:authority`, and refuse what contradicts it."""
+def _unite(request: RequestReceived, scheme: bytes) -> RequestRefused | None:
+    """Join cookie crumbs, take Host for `:authority`, and refuse a contradicting one."""
     fields, stream_id = request.headers, request.stream_id
     hosts = [value for name, value in fields if name == b"host"]
-    if len(hosts) > 1 or (hosts and request.authority and hosts[0] != request.authority):
+    if len(hosts) > 1 or (
+        hosts
+        and request.authority
+        and hosts[0] != request.authority
+        and _normalized(hosts[0], scheme) != _normalized(request.authority, scheme)
+    ):
         return RequestRefused(stream_id, 400, "Host contradicts :authority")
-    if hosts:
+    if hosts and not request.authority:
         request.authority = hosts[0]
     if any(name in _SHADOWS for name, _ in fields):
         return RequestRefused(stream_id, 400, "a field that shadows another")
@@ -151,8 +187,30 @@ def _unite(request: RequestReceived) -> RequestRefused | None:
     return None
 
 
+def _normalized(authority: bytes, scheme: bytes) -> bytes:
+    """Return an authority to compare: lower case, without the default port (RFC 3986, 6.2.2.1,
+    6.2.3).
+    """
+    lower = authority.lower()
+    return lower.removesuffix(_DEFAULT_PORTS[scheme]).removesuffix(b":")
+
+
+def split_absolute(target: bytes, method: bytes) -> tuple[bytes, bytes] | None:
+    """Return authority and path with query of a target in absolute-form (RFC 9112, 3.2.2).
+
+    Both still have to be checked. None if the target has another form.
+    """
+    found = _ABSOLUTE.fullmatch(target)
+    if found is None:
+        return None
+    authority, path = found.groups()
+    if not path and method == b"OPTIONS":
+        return authority, b"*"  # RFC 9112, 3.2.4
+    return authority, path if path.startswith(b"/") else b"/" + path
+
+
 def _learn_authority(authority: bytes) -> bool:
-    """Whether it is well-formed; if so it is known from now on. A server has few of them."""
+    """Return true if the authority is well-formed, and remember it; a server has few of them."""
     if not _AUTHORITY.fullmatch(authority):
         return False
     if len(authority) <= _MAX_AUTHORITY:
@@ -165,7 +223,7 @@ def _learn_authority(authority: bytes) -> bool:
 def response_fields(
     status: object, headers: Iterable[Iterable[bytes]], defaults: Iterable[tuple[bytes, bytes]] = ()
 ) -> Fields:
-    """The header section of a final response: `:status`, the defaults, and checked fields.
+    """Return the header section of a final response: `:status`, the defaults, and checked fields.
 
     Connection-specific fields are dropped: they mean nothing in HTTP/2 (RFC 9113, 8.2.2).
 
@@ -174,32 +232,41 @@ def response_fields(
         defaults: Known to be well-formed, put first.
 
     Raises:
-        LocalProtocolError: The status is not a final one, or a field could not be sent.
+        LocalProtocolError: The status is not a final one, or a field could not be sent, or all of
+            them are larger than clients take.
     """
     # http.HTTPStatus is an int too.
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise LocalProtocolError(f"the status of a response is 200 to 599, not {status!r}")
-    return checked_fields(headers, [(b":status", _STATUS[status]), *defaults])
+    fields = checked_fields(headers, [(b":status", _STATUS[status]), *defaults])
+    if header_list_size(fields) > LARGEST_SECTION:
+        raise LocalProtocolError(
+            f"the fields of the response take {header_list_size(fields):,} bytes, and clients of"
+            f" HTTP/2 take {LARGEST_SECTION:,} at most"
+        )
+    return fields
 
 
 def informational_fields(status: int, headers: Iterable[Iterable[bytes]]) -> Fields:
-    """The header section of an informational response (RFC 9110, 15.2).
+    """Return the header section of an informational response (RFC 9110, 15.2).
 
     Raises:
         LocalProtocolError: The status is not 1xx, or is 101 (RFC 9113, 8.6), or a field could not
             be sent.
     """
     if not 100 <= status <= 199 or status == 101:
-        raise LocalProtocolError(f"{status} is no informational status of HTTP/2")
+        raise LocalProtocolError(f"{status} is not an informational status of HTTP/2")
     return checked_fields(headers, [(b":status", _STATUS[status])])
 
 
 def checked_fields(headers: Iterable[Iterable[bytes]], fields: Fields) -> Fields:
-    """Append `headers` to `fields`, names lower case, connection-specific ones dropped.
+    """Append `headers` to `fields` with lower-case names, without connection-specific ones.
+
+    White space at the ends of a value is stripped, as recipients do over HTTP/1.1.
 
     Raises:
-        LocalProtocolError: A name is no token, or a value has CR, LF, NUL, another control
-            character, or white space at an end (RFC 9113, 8.2.1).
+        LocalProtocolError: A name is not a token, or a value has CR, LF, NUL or another control
+            character (RFC 9113, 8.2.1).
     """
     for name, value in headers:
         try:
@@ -211,23 +278,43 @@ def checked_fields(headers: Iterable[Iterable[bytes]], fields: Fields) -> Fields
         if type(value) is bytes and not value.translate(None, _VISIBLE):
             sent_value = value
         else:
-            sent_value = _checked_value(name, value)
+            sent_value = checked_value(name, value)
         if sent_name is not None:
             fields.append((sent_name, sent_value))
     return fields
 
 
-def _checked_value(name: bytes, value: bytes) -> bytes:
+def checked_value(name: bytes, value: bytes) -> bytes:
+    """Return a field's value without the white space around it.
+
+    Raises:
+        LocalProtocolError: It has a control character.
+    """
     if _BAD_VALUE.search(value):
-        raise LocalProtocolError(f"the value of field {name!r} has a character that HTTP forbids")
+        raise LocalProtocolError(
+            f"the value of field {name!r} has a character that HTTP forbids",
+            hint="Leave out line feeds and other control characters, or percent-encode them.",
+        )
     # The engine takes nothing but bytes, and says so too late for a 500.
-    return bytes(value)
+    return bytes(value).strip(_WHITE_SPACE)
+
+
+def checked_name(name: bytes) -> bytes:
+    """Return a field's name in lower case.
+
+    Raises:
+        LocalProtocolError: It is empty or not a token (RFC 9110, 5.1).
+    """
+    lower = bytes(name).lower()
+    if not _NAME.fullmatch(lower):
+        raise LocalProtocolError(
+            f"{name!r} is not a valid header name", hint="Write it with letters, digits and '-'."
+        )
+    return lower
 
 
 def _learn_name(name: bytes) -> bytes | None:
-    lower = bytes(name).lower()
-    if not _NAME.fullmatch(lower):
-        raise LocalProtocolError(f"{name!r} is no field name")
+    lower = checked_name(name)
     if len(_names) >= _MAX_NAMES:
         _names.clear()
     sent = None if lower in _CONNECTION_SPECIFIC else lower
@@ -235,14 +322,14 @@ def _learn_name(name: bytes) -> bytes | None:
     return sent
 
 
-# What a promised request never carries: it is no answer to a condition, has no content and no
-# range, and waits for nothing (RFC 9113, 8.4; the practice of Servlet 4, h2o and mod_http2).
+# Fields that a promised request never carries: it has no condition, no content and no range, and
+# waits for nothing (RFC 9113, 8.4; the practice of Servlet 4, h2o and mod_http2).
 _NEVER_PROMISED = frozenset({b"range", b"expect", b"host", b"te", b"trailer", b"max-forwards"})
 _CREDENTIALS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 
 
 def promisable(name: bytes) -> bool:
-    """Whether a promised request may carry the field; credentials are another question."""
+    """Return true if a promised request may carry the field; credentials are checked elsewhere."""
     return not (
         name in _NEVER_PROMISED
         or name in _CONNECTION_SPECIFIC
@@ -269,7 +356,7 @@ def promise_refusal(method: str, headers: Fields, credentials: bool) -> Refusal 
 
 
 def valid_target(target: bytes) -> bool:
-    """Whether `target` is an absolute path of printable ASCII without a fragment."""
+    """Return true if `target` is an absolute path of printable ASCII without a fragment."""
     return _TARGET.fullmatch(target) is not None
 
 
@@ -280,5 +367,5 @@ def known_target(target: bytes) -> bool:
 
 
 def valid_authority(authority: bytes) -> bool:
-    """Whether `authority` is a host with an optional port, and nothing else."""
+    """Return true if `authority` is a host with an optional port, and nothing else."""
     return _AUTHORITY.fullmatch(authority) is not None

@@ -1,12 +1,13 @@
-"""Both directions of a connection decoded into frames, beside the connection.
+"""Decode both directions of a connection into frames, in parallel to the connection.
 
-Reads copies of the raw bytes, changes none of them, and never raises on what a peer sent: what is
-malformed becomes a `Frame` whose `problem` says what is wrong, and decoding goes on behind it.
-Frame payloads are read by `wire.payloads`, header blocks with hpack. Called by whoever shows or
+Reads copies of the raw bytes, changes none of them, and never raises for a peer's bytes: malformed
+ones become a `Frame` whose `problem` names the error, and decoding continues after it. Frame
+payloads are read by `wire.payloads`, header blocks with hpack. Called by everything that shows or
 counts frames: the dump and the wiretap of `h2c`, and tests.
 
-Memory is bounded by what HTTP/2 allows in one frame, 16 MiB (RFC 9113, 4.2), a direction: a frame
-is decoded when all of it is there. Header blocks and HPACK tables have tighter bounds, below.
+Memory is bounded by the size that HTTP/2 allows for one frame, 16 MiB (RFC 9113, 4.2), per
+direction: a frame is decoded when it is complete. Header blocks and HPACK tables have tighter
+bounds, below.
 """
 
 from __future__ import annotations
@@ -69,25 +70,25 @@ class Direction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame, or a record of bytes that are none.
+    """One frame, or a record of bytes that are not a frame.
 
     Attributes:
         at: When its last byte came, in seconds since the connection was made.
-        direction: Which way it went.
+        direction: Sent or received.
         kind: One of `payloads.KINDS`, or for instance `UNKNOWN_0xbe`.
-        type_code: The type on the wire; None where `kind` is no frame's: `PREFACE`, `UPGRADE` (the
-            HTTP/1.1 that asks for HTTP/2 or grants it, whose request is that of stream 1),
+        type_code: The type on the wire; None if `kind` is not a frame: `PREFACE`, `UPGRADE` (the
+            HTTP/1.1 request for HTTP/2 or its response; the request is that of stream 1),
             `NOT_HTTP2` (nothing further in this direction is decoded) and `INCOMPLETE` (the
             connection ended within it).
         stream_id: 0 for the connection.
-        length: Octets of the payload, padding included, without the nine of the header.
+        length: Bytes of the payload, padding included, without the nine of the header.
         flags: Each flag that the type defines and whether it is set, then the set bits that it
             does not define, for instance `0x40`.
         headers: The whole field section, on the HEADERS or PUSH_PROMISE frame that began it; the
             CONTINUATION frames that completed it follow without.
-        details: What else the payload says, in its order; printable ASCII.
-        data: The payload of DATA without padding; the whole payload of a type that is not known.
-        problem: What is wrong with it, or "".
+        details: The payload's other data, in its order; printable ASCII.
+        data: The payload of DATA without padding; the whole payload of an unknown type.
+        problem: The error in it, or "".
     """
 
     at: float
@@ -112,13 +113,13 @@ class Frame:
 
     @property
     def informational(self) -> bool:
-        """Whether it is an informational response, such as a 103 (RFC 9113, 8.1)."""
+        """Return true if it is an informational response, such as a 103 (RFC 9113, 8.1)."""
         status = self.status
         return status is not None and 100 <= status < 200
 
     @property
     def trailers(self) -> bool:
-        """Whether it is a trailer section: fields, but no pseudo-header field (RFC 9113, 8.1)."""
+        """Return true if it is a trailer section, without pseudo-header fields (RFC 9113, 8.1)."""
         names = [name for name, _ in self.headers]
         return self.kind == "HEADERS" and bool(names) and not any(n[:1] == b":" for n in names)
 
@@ -171,7 +172,7 @@ class FrameDecoder:
         return frames
 
     def end(self, at: float) -> list[Frame]:
-        """Say that no more bytes come; give what is left, with what it lacks."""
+        """End the direction; return the incomplete rest."""
         left = self._blocks.abandon("the connection ended within the header block")
         if self._buffer and not self._upgrading:
             left.append(self._record("INCOMPLETE", at, "the connection ended within it"))
@@ -180,9 +181,10 @@ class FrameDecoder:
         return left
 
     def peer_settings(self, header_table_size: int) -> None:
-        """The other direction announced SETTINGS_HEADER_TABLE_SIZE, which this one's encoder may
-        use (RFC 9113, 6.5.2). A smaller one needs no call: the encoder says itself when it
-        follows, and until then its old size stands (RFC 7541, 4.2)."""
+        """Handle that the other direction announced SETTINGS_HEADER_TABLE_SIZE, which this one's
+        encoder may use (RFC 9113, 6.5.2). A smaller one needs no call: the encoder signals when it
+        follows, and until then its old size stands (RFC 7541, 4.2).
+        """
         self._blocks.allow_table(header_table_size)
 
     def _start(self, at: float) -> list[Frame]:
@@ -235,7 +237,7 @@ class FrameDecoder:
         return [record, *(self._find_preface(at) if self._upgrading else [])]
 
     def _find_preface(self, at: float) -> list[Frame]:
-        """The preface, which after an upgrade may come behind content."""
+        """Find the preface, which may follow content after an upgrade."""
         begin = self._buffer.find(PREFACE)
         if begin < 0:
             del self._buffer[: 1 - len(PREFACE)]
@@ -312,12 +314,13 @@ class ConnectionFrames:
         return frames
 
     def announce(self, direction: Direction, header_table_size: int) -> None:
-        """One direction announced this table size; called from outside only for what no frame
-        said, the HTTP2-Settings field of an upgrade (RFC 7540, 3.2.1)."""
+        """Set the table size that one direction announced; called from outside only for the
+        HTTP2-Settings field of an upgrade (RFC 7540, 3.2.1), which is not in a frame.
+        """
         self._decoders[direction.opposite].peer_settings(header_table_size)
 
     def end(self, at: float) -> list[Frame]:
-        """The connection is over; give what is left of both directions."""
+        """End the connection; return the incomplete rest of both directions."""
         return [frame for decoder in self._decoders.values() for frame in decoder.end(at)]
 
 

@@ -1,23 +1,35 @@
-"""Limits that the engine leaves to us, counted on its events and on the frames it says nothing of.
+"""Limits that the engine leaves to us, counted on its events and on frames that it does not report.
 
-One stands beside each connection: a `RequestGuard` for `wire.server`, a `Guard` for `wire.client`.
-It reads events, what `wire.walker` counted, and the time; it changes only its own counters (and
-takes the walker's), and answers with the reason to close the connection, or None. The table of
-attacks is in docs/security.md.
+Each connection has one: a `RequestGuard` for `wire.server`, a `Guard` for `wire.client`. It reads
+events, the counts of `wire.frame_checks`, and the time; it changes only its own counters (and
+resets the checker's), and returns the reason to close the connection, or None. The table of attacks
+is in docs/security.md.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 from headstart.config import WireLimits
 from headstart.reasons import Closing
-from headstart.wire.walker import DATA_SAMPLE, FrameWalker, RequestWalker
+from headstart.wire.frame_checks import ClientFrameChecker, FrameChecker
 
 # WINDOW_UPDATE frames that need no reason: 100 streams may open their windows once each.
 FREE_WINDOW_UPDATES = 100
 # So many bytes are worth a DATA frame of their own, however the client cuts them by its windows.
 _DATA_WORTH = 4096
+# Seconds after which the whole burst of resets is there again.
+_REFILL = 30
+# A request that is given up within so many seconds was not made for its answer; one that is given
+# up later costs so much of a reset, a mistake so many.
+_SHORT = 0.05
+_OLD = 0.25
+_MISTAKE = 5
+# Times that are told apart within `_SHORT`.
+_MARKS = 32
+# PINGs that are answered for each request, each part of a body, and as many bytes.
+_ANSWERS = 2
 
 
 class TokenBucket:
@@ -46,12 +58,12 @@ class TokenBucket:
         return True
 
     def has(self, now: float) -> bool:
-        """Whether there is a token, which stays."""
+        """Return true if there is a token, and keep it."""
         return self._tokens + (now - self._at) * self._rate >= 1
 
 
 class Bounds(Protocol):
-    """What either side's limits say of control frames; see `config.WireLimits`."""
+    """The limits on control frames; see `config.WireLimits`."""
 
     @property
     def max_control_rate(self) -> int:
@@ -65,32 +77,47 @@ class Bounds(Protocol):
 
 
 class Guard:
-    """Counts what a peer may repeat without end as far as the engine is concerned."""
+    """Count frames that a peer could repeat without end as far as the engine is concerned."""
 
-    __slots__ = ("_bounds", "_control", "_paid", "_useless", "_walker")
+    __slots__ = ("_answers_paid", "_bounds", "_checker", "_control", "_paid", "_useless")
 
-    def __init__(self, bounds: Bounds, walker: FrameWalker, now: float) -> None:
+    def __init__(self, bounds: Bounds, checker: FrameChecker, now: float) -> None:
         rate = bounds.max_control_rate
         self._bounds = bounds
-        self._walker = walker
+        self._checker = checker
         self._control = TokenBucket(2 * rate, rate, now)
         self._useless = TokenBucket(2 * rate, rate, now)
         self._paid = 0
         """Requests that useless frames were allowed for."""
+        self._answers_paid = 0
+        """What was worth an answer to a PING, when the last one came."""
 
-    def control_frame(self, now: float) -> Closing | None:
-        """A PING or SETTINGS frame came (CVE-2019-9512, CVE-2019-9515)."""
-        return None if self._control.take(now) else Closing.CONTROL_FLOOD
+    def control_frame(self, now: float, sends: int, moved: int) -> Closing | None:
+        """Count a PING or SETTINGS frame (CVE-2019-9512, CVE-2019-9515).
+
+        Frames that accompany useful work are free: gRPC's peers send a PING for each DATA frame
+            that they
+        receive, of any size, while they estimate the bandwidth. Earned and unused frames are not
+        kept beyond the burst.
+
+        Args:
+            now: Seconds.
+            sends: Sent parts of bodies, except the last one of each.
+            moved: Bytes written to the peer, and bytes of bodies received.
+        """
+        worth = self._checker.requests + sends + moved // _DATA_WORTH
+        earned, self._answers_paid = _ANSWERS * (worth - self._answers_paid), worth
+        return None if self._control.take(now, 1 - earned) else Closing.CONTROL_FLOOD
 
     def judge(self, now: float, sends: int, written: int) -> Closing | None:
-        """The walker counted something that may be too much.
+        """Judge the checker's counts.
 
         Args:
             now: Seconds.
             sends: Parts of bodies that were sent, beside the last one of each.
             written: Bytes that were written to the client.
         """
-        self._walker.due = False
+        self._checker.due = False
         return self._judge_useless(now) or self._judge_windows(sends, written)
 
     def _judge_useless(self, now: float) -> Closing | None:
@@ -99,9 +126,9 @@ class Guard:
         PRIORITY, PRIORITY_UPDATE and RST_STREAM of a stream that has ended are honest, once or so
         for a stream (CVE-2019-9513).
         """
-        walker = self._walker
-        count, walker.useless = walker.useless, 0
-        requests = walker.requests
+        checker = self._checker
+        count, checker.useless = checker.useless, 0
+        requests = checker.requests
         earned, self._paid = 2 * (requests - self._paid), requests
         return None if self._useless.take(now, count - earned) else Closing.USELESS_FRAMES
 
@@ -110,46 +137,76 @@ class Guard:
 
         Counting those that were sent would let one-byte windows through: each makes a DATA frame.
         """
-        walker = self._walker
-        if walker.window_updates <= walker.window_allowance:
+        checker = self._checker
+        if checker.window_updates <= checker.window_allowance:
             return None
-        worth = walker.requests + sends + written // _DATA_WORTH
-        walker.window_allowance = FREE_WINDOW_UPDATES + worth * self._bounds.max_window_updates
-        too_many = walker.window_updates > walker.window_allowance
+        worth = checker.requests + sends + written // _DATA_WORTH
+        checker.window_allowance = FREE_WINDOW_UPDATES + worth * self._bounds.max_window_updates
+        too_many = checker.window_updates > checker.window_allowance
         return Closing.WINDOW_FLOOD if too_many else None
 
 
 class RequestGuard(Guard):
-    """For what clients send: their resets, and bodies in small parts, too."""
+    """Count the frames of clients, including their resets.
 
-    __slots__ = ("_limits", "_resets", "_sample_at", "walker")
+    A person who types cancels a search with each key, a map cancels thirty pictures with each step,
+    and a proxy carries many such clients. None of them cancels a request as soon as it is made.
+    """
 
-    def __init__(self, limits: WireLimits, walker: RequestWalker, now: float) -> None:
-        super().__init__(limits, walker, now)
-        self._limits = limits
-        self.walker = walker
-        # A minute refills the whole bucket: honest clients do cancel streams now and then.
-        self._resets = TokenBucket(limits.max_resets, limits.max_resets / 60, now)
-        self._sample_at = now
+    __slots__ = ("_answered_paid", "_marks", "_resets", "_settled", "checker", "marked")
 
-    def reset(self, now: float) -> Closing | None:
-        """A stream was reset: by the peer (CVE-2023-44487), or because of it (CVE-2025-8671)."""
-        return None if self._resets.take(now) else Closing.RESET_FLOOD
+    def __init__(self, limits: WireLimits, checker: ClientFrameChecker, now: float) -> None:
+        super().__init__(limits, checker, now)
+        self.checker = checker
+        most = limits.max_resets
+        self._resets = TokenBucket(most, most / _REFILL, now)
+        self._answered_paid = 0
+        """Answered requests that resets were allowed for."""
+        self.marked = checker.last
+        """The last stream that `opened` was told of."""
+        self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
+        """When streams were opened -> the last of them."""
+        self._settled = -1
+        """The last stream that is older than `_SHORT`."""
 
-    def judge(self, now: float, sends: int, written: int) -> Closing | None:
-        """See `Guard.judge`."""
-        return super().judge(now, sends, written) or self._judge_data(now)
+    def opened(self, now: float) -> None:
+        """Note the time of the streams up to the checker's last."""
+        self.marked = last = self.checker.last
+        marks = self._marks
+        if marks and now - marks[-1][0] < _SHORT / _MARKS:
+            marks[-1] = marks[-1][0], last
+        else:
+            marks.append((now, last))
 
-    def _judge_data(self, now: float) -> Closing | None:
-        """The average of a thousand DATA frames that do not end a body (CVE-2019-9518).
+    def reset(self, stream_id: int, now: float, answered: int) -> Closing | None:
+        """Count a reset by the client (CVE-2023-44487).
 
-        No more of them a second than PINGs are a stream of messages, and cost no more than those.
+        Args:
+            stream_id: Which one.
+            now: Seconds.
+            answered: Requests that were answered whole so far; each pays for a reset.
         """
-        walker = self.walker
-        if walker.data_frames < DATA_SAMPLE:
-            return None
-        small = walker.data_bytes < walker.data_frames * self._limits.min_data_size
-        walker.data_frames = walker.data_bytes = 0
-        since, self._sample_at = self._sample_at, now
-        fast = (now - since) * self._limits.max_control_rate < DATA_SAMPLE
-        return Closing.SMALL_DATA if small and fast else None
+        marks = self._marks
+        while marks and now - marks[0][0] >= _SHORT:
+            self._settled = marks.popleft()[1]
+        earned, self._answered_paid = answered - self._answered_paid, answered
+        cost = _OLD if stream_id <= self._settled else 1
+        return self._take(now, cost - earned)
+
+    def refused(self, now: float) -> Closing | None:
+        """Count a stream refused for lack of room."""
+        return self._take(now, 1)
+
+    def mistake(self, now: float) -> Closing | None:
+        """Count a stream that the engine reset for the client's error (CVE-2025-8671)."""
+        return self._take(now, _MISTAKE)
+
+    def too_large(self, now: float, fields: int) -> Closing | None:
+        """Count a request with too many or too large fields, which gets an error response.
+
+        To decode a thousand references of an octet each takes as long as ten small requests.
+        """
+        return self._take(now, 1 + fields // 100)
+
+    def _take(self, now: float, cost: float) -> Closing | None:
+        return None if self._resets.take(now, cost) else Closing.RESET_FLOOD

@@ -1,16 +1,16 @@
 """The Link header, read and written (RFC 8288).
 
-`Link` is what we write: typed, checked when made, and safe to put into a header whatever its
-target was made of. `ParsedLink` is what somebody else wrote: neutral, and never refused. Pure.
-Called by `deliver` and by the server for 103 and Link; by `learn`, the proxy and `h2c` for what an
-application, an origin or a server sent.
+`Link` is for writing: typed, checked when made, and safe in a header for any target. `ParsedLink`
+is for reading a link that somebody else wrote: neutral, and never refused. Pure. Called by
+`deliver` and by the server for 103 and Link; by `learn`, the proxy and `h2c` for links of an
+application, an origin or a server.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 from headstart.errors import HeadstartError
@@ -27,6 +27,16 @@ _NOT_URI = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%
 _MEDIA_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HASH = r"sha(?:256|384|512)-[A-Za-z0-9+/_-]+={0,2}"
 _INTEGRITY = re.compile(rf"{_HASH}(?: {_HASH})*")
+# CSP 3, 2.3.1: base64-value.
+_NONCE = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+# Media queries and source sizes are made of these (Media Queries 4, 3; HTML, 4.8.4.2.2). No quote
+# and no backslash are among them, so the value needs no escape inside of a quoted string.
+_CSS_VALUE = re.compile(r"[A-Za-z0-9 ()<>=:,./%*+_-]+")
+# HTML, 4.8.4.2.1: a candidate is a URL, which ends at white space, and a width or a density.
+# Possessive, so that a list which is none takes time in proportion to its length.
+_CANDIDATE = re.compile(
+    r"[ ,]*+([^ ,]++(?:,++[^ ,]++)*+)(?: +([0-9]+w|[0-9]+(?:\.[0-9]+)?x))? *(,|$)"
+)
 
 # RFC 8288, B.2 and B.3, in pieces. Each is matched where the one before it ended, and all that can
 # fail in them stands at their beginning, so that the time grows with the length alone.
@@ -43,21 +53,28 @@ class LinkError(HeadstartError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link to announce, with the parameters that Chromium takes and no others: it drops a link
-    that has any parameter more.
+    """A link to announce, with the parameters that browsers take from a Link header.
+
+    Chromium takes fewer of them from a 103 than from the final response, and drops a link from a
+    103 that has another one (`services/network/public/cpp/link_header_parser.cc`). `early` returns
+    the link as a 103 can hold it.
 
     Attributes:
-        target: A URI or a reference relative to the page. Kept as it is written: what RFC 3986
-            does not allow is percent-encoded as UTF-8 (an octet that was smuggled in with
-            `surrogateescape` as that octet).
-        rel: What the target is to the page.
-        as_: What it will be used as; always given for preload, "script" or "" for modulepreload,
-            "" for preconnect.
+        target: A URI or a reference relative to the page. Kept as it is written. Characters that
+            RFC 3986 forbids are percent-encoded as UTF-8 (a byte that came in through
+            `surrogateescape` as that byte).
+        rel: The target's relation to the page.
+        as_: Its use; required for preload, "script" or "" for modulepreload, "" for preconnect.
         crossorigin: How it will be fetched; None without CORS. A font always is, so None becomes
             "anonymous" there (CSS Fonts 4, 4.8.2).
         type: Its media type without parameters, or "".
         fetchpriority: As in HTML, or "".
         integrity: Hashes as in HTML, or "".
+        nonce: The nonce of the page's Content-Security-Policy, or "".
+        media: A media query that must match for the target to be fetched, or "".
+        imagesrcset: Image candidates as in `srcset`, or "". Each URL is kept as `target` is. A
+            browser that takes candidates chooses among them alone, so `target` is for the others.
+        imagesizes: Source sizes as in `sizes`, or "".
 
     Raises:
         LinkError: One of them has another value.
@@ -70,6 +87,10 @@ class Link:
     type: str = ""
     fetchpriority: FetchPriority = ""
     integrity: str = ""
+    nonce: str = ""
+    media: str = ""
+    imagesrcset: str = ""
+    imagesizes: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", escape_target(self.target))
@@ -80,16 +101,32 @@ class Link:
         _check_choice("fetchpriority", self.fetchpriority, get_args(FetchPriority))
         self._check_use()
         if self.type and not _MEDIA_TYPE.fullmatch(self.type):
-            raise LinkError(f"type is a media type without parameters, not {self.type!r}")
+            raise LinkError(
+                f"type is a media type without parameters, not {self.type!r}",
+                hint="Give one such as text/css, or leave type out.",
+            )
         if self.integrity and not _INTEGRITY.fullmatch(self.integrity):
             raise LinkError(
-                f"integrity is a list of sha256-, sha384- or sha512- hashes, not {self.integrity!r}"
+                "integrity is a list of sha256-, sha384- or sha512- hashes, "
+                f"not {self.integrity!r}",
+                hint="Give it as in the page's own element, or leave integrity out.",
             )
+        if self.nonce and not _NONCE.fullmatch(self.nonce):
+            raise LinkError(
+                f"nonce is a base64 value, not {self.nonce!r}",
+                hint="Give the value of the page's Content-Security-Policy, or leave nonce out.",
+            )
+        if self.media and not _CSS_VALUE.fullmatch(self.media):
+            raise LinkError(
+                f"media is a media query, not {self.media!r}",
+                hint="Give one such as (min-width: 600px), or leave media out.",
+            )
+        self._check_candidates()
         if self.as_ == "font" and self.crossorigin is None:
             object.__setattr__(self, "crossorigin", "anonymous")
 
     def _check_use(self) -> None:
-        """Whether `as_` goes with `rel`."""
+        """Check that `as_` fits `rel`."""
         uses = get_args(As)
         match self.rel:
             case "preload" if not self.as_:
@@ -99,14 +136,51 @@ class Link:
                     hint=f"Give as_ one of: {names}.",
                 )
             case "modulepreload" if self.as_ not in ("", "script"):
-                raise LinkError(f'a modulepreload is used as "script", not {self.as_!r}')
+                raise LinkError(
+                    f'a modulepreload is used as "script", not {self.as_!r}',
+                    hint='Leave as_ out, or use rel="preload".',
+                )
             case "preconnect" if self.as_:
-                raise LinkError("a preconnect fetches nothing, so it has no as_")
+                raise LinkError(
+                    "a preconnect fetches nothing, so it has no as_", hint="Leave as_ out."
+                )
             case _:
                 pass
 
+    def _check_candidates(self) -> None:
+        """Raise LinkError unless `imagesrcset` and `imagesizes` go with an image."""
+        if not self.imagesrcset:
+            if self.imagesizes:
+                raise LinkError(
+                    "imagesizes needs an imagesrcset to choose from",
+                    hint="Give imagesrcset too, or leave imagesizes out.",
+                )
+            return
+        if (self.rel, self.as_) != ("preload", "image"):
+            raise LinkError(
+                "an imagesrcset is for the preload of an image",
+                hint='Give as_="image", or leave imagesrcset out.',
+            )
+        if self.imagesizes and not _CSS_VALUE.fullmatch(self.imagesizes):
+            raise LinkError(
+                f"imagesizes is a list of source sizes, not {self.imagesizes!r}",
+                hint="Give one such as (max-width: 600px) 100vw, 50vw.",
+            )
+        object.__setattr__(self, "imagesrcset", _escape_candidates(self.imagesrcset))
+
+    def early(self) -> Link | None:
+        """Return the link as Chromium takes it from a 103, or None if a 103 cannot hold it.
+
+        A 103 fills the browser's cache, and the page's own element is checked against its integrity
+        and nonce when it takes the response from there. So the link goes without them. It keeps a
+        media query and image candidates, since these decide which URL is fetched.
+        """
+        if self.media or self.imagesrcset:
+            return None
+        return replace(self, integrity="", nonce="") if self.integrity or self.nonce else self
+
     def field_value(self) -> bytes:
-        """The link as a value of the Link field: printable ASCII."""
+        """Return the link as a value of the Link header: printable ASCII."""
         parts = [f"<{self.target}>", f"rel={self.rel}"]
         if self.as_:
             parts.append(f"as={self.as_}")
@@ -120,6 +194,14 @@ class Link:
             parts.append(f"fetchpriority={self.fetchpriority}")
         if self.integrity:
             parts.append(f'integrity="{self.integrity}"')
+        if self.nonce:
+            parts.append(f'nonce="{self.nonce}"')
+        if self.media:
+            parts.append(f'media="{self.media}"')
+        if self.imagesrcset:
+            parts.append(f'imagesrcset="{self.imagesrcset}"')
+        if self.imagesizes:
+            parts.append(f'imagesizes="{self.imagesizes}"')
         return "; ".join(parts).encode("ascii")
 
 
@@ -128,17 +210,17 @@ class ParsedLink:
     """A link as somebody wrote it.
 
     Attributes:
-        target: What stood between `<` and `>`, without white space around it; not resolved.
-        params: Names in lower case, and values, "" where there was none; in order, repeated ones
-            too.
+        target: The text between `<` and `>`, without white space around it; not resolved.
+        params: Names in lower case, and values, "" if there was none; in order, with repeated ones.
     """
 
     target: str
     params: tuple[tuple[str, str], ...] = ()
 
     def get(self, name: str) -> str | None:
-        """The first value of a parameter, None where it has none; only the first `rel` counts
-        (RFC 8288, 3.3)."""
+        """Return the first value of a parameter, or None; only the first `rel` counts (RFC 8288,
+        3.3).
+        """
         return next((value for key, value in self.params if key == name), None)
 
     @property
@@ -153,7 +235,7 @@ class ParsedLink:
 
 
 def escape_target(target: str) -> str:
-    """A link's target with all percent-encoded that may not stand in a URI; twice is as once.
+    """Percent-encode the characters of a target that a URI forbids; a second call changes nothing.
 
     Raises:
         LinkError: It is empty, or holds half of a surrogate pair.
@@ -161,10 +243,30 @@ def escape_target(target: str) -> str:
     try:
         octets = target.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
-        raise LinkError(f"the target is no valid text: {target!r}") from error
+        raise LinkError(
+            f"the target is not valid text: {target!r}", hint="Percent-encode its bytes."
+        ) from error
     if not octets:
-        raise LinkError("a link needs a target")
+        raise LinkError("a link needs a target", hint="Give a path such as /style.css, or a URL.")
     return _NOT_URI.sub(lambda found: b"%%%02X" % found[0][0], octets).decode("ascii")
+
+
+def _escape_candidates(imagesrcset: str) -> str:
+    """Return image candidates with their URLs percent-encoded, or raise LinkError."""
+    text = " ".join(imagesrcset.split())
+    candidates: list[str] = []
+    at = 0
+    while at < len(text):
+        found = _CANDIDATE.match(text, at)
+        if found is None:
+            raise LinkError(
+                f"imagesrcset is a list of image candidates, not {imagesrcset!r}",
+                hint="Give one such as /small.jpg 480w, /large.jpg 960w.",
+            )
+        url, descriptor, _ = found.groups("")
+        candidates.append(" ".join(filter(None, (escape_target(url), descriptor))))
+        at = found.end()
+    return ", ".join(candidates)
 
 
 def encode(links: Iterable[Link]) -> bytes:
@@ -173,10 +275,10 @@ def encode(links: Iterable[Link]) -> bytes:
 
 
 def parse(value: bytes | str) -> list[ParsedLink]:
-    """Read a value of the Link field by RFC 8288, appendix B.
+    """Read a value of the Link header by RFC 8288, appendix B.
 
-    What is no link is skipped up to the next comma. Never raises; takes time in proportion to the
-    length of the value, whatever it holds.
+    Text that is not a link is skipped up to the next comma. Never raises; takes time in proportion
+    to the length of any value.
     """
     text = value.decode("latin-1") if isinstance(value, bytes) else value
     links: list[ParsedLink] = []
@@ -195,7 +297,7 @@ def parse(value: bytes | str) -> list[ParsedLink]:
 
 
 def _parse_params(text: str, at: int) -> tuple[tuple[tuple[str, str], ...], int]:
-    """Read `; name=value` as often as it comes; give what was read, and where it ended."""
+    """Read a list of `; name=value`; return it and its end."""
     params: list[tuple[str, str]] = []
     while (found := _PARAM.match(text, at)) is not None:
         name, value, at = found[1].lower(), "", found.end()
@@ -215,7 +317,7 @@ def _parse_value(text: str, at: int) -> tuple[str, int]:
 
 
 def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
-    """Where `pattern`, which also matches nothing, ends when it begins at `at`."""
+    """Return the end of a match of `pattern` at `at`; the pattern also matches nothing."""
     found = pattern.match(text, at)
     return at if found is None else found.end()
 

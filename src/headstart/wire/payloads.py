@@ -1,8 +1,8 @@
-"""What a frame's payload says, read without state and without raising.
+"""Read the payload of a frame, without state and without raising.
 
-Pure: a frame's type, flags, stream and payload in, a `Content` out. Payloads are read with
+Pure: takes a frame's type, flags, stream and payload, returns a `Content`. Payloads are read with
 hyperframe; it knows neither ORIGIN nor PRIORITY_UPDATE, which are read here. Called by
-`wire.frames`; `visible` also by whoever shows octets of a peer.
+`wire.frames`; `visible` also by everything that shows a peer's bytes.
 """
 
 from __future__ import annotations
@@ -83,13 +83,13 @@ _SETTINGS = {
 
 @dataclass(slots=True)
 class Content:
-    """What a payload says.
+    """The content of a payload.
 
     Attributes:
         details: Names and values in the payload's order; printable ASCII.
-        data: The payload of DATA without padding; the whole payload of a type that is not known.
-        fragment: A part of a header block; None where the payload has none or is unreadable.
-        problem: What is wrong with it, or "".
+        data: The payload of DATA without padding; the whole payload of an unknown type.
+        fragment: A part of a header block; None if the payload has none or is unreadable.
+        problem: The error in it, or "".
         header_table_size: The largest SETTINGS_HEADER_TABLE_SIZE that it announces, or 0.
     """
 
@@ -132,7 +132,7 @@ def _say_excerpt(content: Content, payload: bytes) -> None:
 
 
 def _wrong_stream(code: int, stream_id: int) -> str:
-    """The problem of a frame that is on a stream but belongs to the connection, or vice versa."""
+    """Return the problem of a connection's frame on a stream, or the other way round."""
     association = hf.FRAMES[code].stream_association if code in hf.FRAMES else None
     if code in (_ORIGIN, _PRIORITY_UPDATE):
         association = "no-stream"
@@ -176,7 +176,7 @@ def _without_padding(content: Content, body: memoryview) -> memoryview:
 
 
 def _describe(content: Content, frame: hf.Frame, body: memoryview) -> None:
-    """Take from a parsed frame what it says."""
+    """Copy the content of a parsed frame."""
     match frame:
         case hf.DataFrame():
             content.data = frame.data
@@ -255,7 +255,7 @@ def _read_priority_update(content: Content, payload: bytes) -> None:
 
 
 def kind_of(code: int) -> str:
-    """The name of a frame type: one of `KINDS`, or for instance `UNKNOWN_0xbe`."""
+    """Return the name of a frame type: one of `KINDS`, or for instance `UNKNOWN_0xbe`."""
     return _KINDS.get(code, f"UNKNOWN_0x{code:02x}")
 
 

@@ -1,7 +1,7 @@
 """The header sections of one connection's promises.
 
-A page pushes several assets with the same fields, each for another path. A section like the one
-before is not judged and put together again. Reads what applications give, keeps the last section.
+A page pushes several assets with equal fields, each for another path. A section equal to the
+previous one is not checked and built again. Reads the applications' fields, keeps the last section.
 Each `wire.server.ServerConnection` owns one `PromiseHeads`.
 """
 
@@ -19,7 +19,7 @@ from headstart.wire.fields import (
 
 
 class PromiseHeads:
-    """Judges and puts together what promised requests carry."""
+    """Check and build the header sections of promised requests."""
 
     __slots__ = (
         "_authority",
@@ -44,7 +44,7 @@ class PromiseHeads:
     def refusal(
         self, method: str, scheme: bytes, authority: bytes, headers: Fields, credentials: bool
     ) -> Refusal | None:
-        """Why such a request may not be promised, whatever its path; see `promise_refusal`.
+        """Return why such a request may not be promised, for any path; see `promise_refusal`.
 
         Args:
             headers: The same object only as long as its content is the same.
@@ -71,10 +71,10 @@ class PromiseHeads:
         return self._refusal
 
     def section(self, target: bytes) -> Fields:
-        """The whole header section for a path of what was judged last."""
+        """Return the whole header section for a path, with the fields checked last."""
         return [*self._pseudo, (b":path", target), *self._fields]
 
 
 def promisable_target(target: bytes) -> bool:
-    """Whether it is an absolute path of printable ASCII without a fragment."""
+    """Return true if it is an absolute path of printable ASCII without a fragment."""
     return known_target(target) if len(target) <= REMEMBERED_LENGTH else valid_target(target)

@@ -3,7 +3,8 @@
 A block of nothing but references to HPACK's tables (RFC 7541, 6.1) changes no table, nor does a
 path that is written out and not to be remembered (6.2.2, 6.2.3), as clients send theirs. So when
 such a block comes again, the section that it stands for is known before it is decoded. Reads
-blocks, in the order in which they come; keeps the last one. Owned by a `wire.walker.FrameWalker`.
+blocks, in the order in which they come; keeps the last one. Owned by a
+`wire.frame_checks.FrameChecker`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Repeats:
         self.forget()
 
     def forget(self) -> None:
-        """A section came that may have changed the tables."""
+        """Forget the sections, since another one may have changed the tables."""
         self.last = self._front = self._behind = b""
         self._path_at = 0
         """Where the path's length stands; 0 where no path is written out."""
@@ -59,7 +60,7 @@ class Repeats:
 
 
 def _behind(block: bytes, at: int) -> bytes | None:
-    """What follows the text whose length stands at `at`; None where that is no short one."""
+    """Return the position after the text whose length is at `at`; None if it is not a short one."""
     if at >= len(block):
         return None
     length = block[at] & _LONG

@@ -8,16 +8,28 @@ one. Each `wire.server.ServerConnection` owns one `RequestReader`.
 
 from __future__ import annotations
 
+from typing import Final, TypeAlias
+
 from headstart.config import WireLimits
-from headstart.wire.events import RequestReceived, RequestRefused, RequestTemplate
+from headstart.wire.events import (
+    RequestReceived,
+    RequestRefused,
+    RequestTemplate,
+    WebSocketRequested,
+)
 from headstart.wire.fields import (
     REMEMBERED_LENGTH,
-    header_list_size,
     known_target,
     read_request,
+    request_size,
 )
 
 _Section = tuple[tuple[bytes, bytes], ...]
+_Outcome: TypeAlias = RequestReceived | WebSocketRequested | RequestRefused
+
+_CONNECT: Final = (b":method", b"CONNECT")
+# RFC 8441, 4: five pseudo-header fields.
+_MOST_PSEUDO: Final = 5
 
 
 class RequestReader:
@@ -44,8 +56,8 @@ class RequestReader:
 
     def read(
         self, stream_id: int, headers: _Section, end_stream: bool, since: int = -1
-    ) -> RequestReceived | RequestRefused:
-        """As `wire.fields.read_request`, with its arguments.
+    ) -> _Outcome:
+        """As `wire.fields.read_request`, with its arguments; and see `read_connect`.
 
         Args:
             since: The stream whose section all later ones are like, but for the path, as
@@ -74,9 +86,9 @@ class RequestReader:
             template,
         )
 
-    def _first(
-        self, stream_id: int, headers: _Section, end_stream: bool
-    ) -> RequestReceived | RequestRefused:
+    def _first(self, stream_id: int, headers: _Section, end_stream: bool) -> _Outcome:
+        if _CONNECT in headers[:_MOST_PSEUDO]:
+            return read_connect(stream_id, headers, end_stream, self._limits)
         names = [name for name, _ in headers[:4]]
         if b":path" in names:
             at = self._path_at = names.index(b":path")
@@ -85,12 +97,10 @@ class RequestReader:
             self._template = self._target = None
         return read_request(stream_id, headers, end_stream, self._limits)
 
-    def _again(
-        self, stream_id: int, headers: _Section, end_stream: bool
-    ) -> RequestReceived | RequestRefused:
+    def _again(self, stream_id: int, headers: _Section, end_stream: bool) -> _Outcome:
         request = read_request(stream_id, headers, end_stream, self._limits)
         if self._template is None and isinstance(request, RequestReceived):
-            room = self._limits.max_header_size - header_list_size(headers) + len(request.target)
+            room = self._limits.max_header_size - request_size(headers) + len(request.target)
             self._template = RequestTemplate(
                 request.method,
                 request.authority,
@@ -100,3 +110,30 @@ class RequestReader:
             )
             request.template = self._template
         return request
+
+
+def read_connect(
+    stream_id: int, headers: _Section, end_stream: bool, limits: WireLimits
+) -> WebSocketRequested | RequestRefused:
+    """Check the header section of a CONNECT, which opens a WebSocket or is refused (RFC 8441, 4).
+
+    Its target and fields obey the rules for a GET.
+
+    Args:
+        headers: As the engine gives them. The engine has checked that `:scheme` and `:path`
+            accompany `:protocol`, and that no `:protocol` came before our SETTINGS allowed it.
+    """
+    pseudo = {name: value for name, value in headers[:_MOST_PSEUDO] if name.startswith(b":")}
+    fields = headers[len(pseudo) :]
+    protocol = pseudo.pop(b":protocol", None)
+    if protocol is None:
+        return RequestRefused(stream_id, 400, "CONNECT is not supported")
+    if protocol != b"websocket":
+        return RequestRefused(stream_id, 501, "CONNECT for a protocol other than websocket")
+    if end_stream or any(name == b"content-length" for name, _ in fields):
+        return RequestRefused(stream_id, 400, "CONNECT with content or without a tunnel")
+    pseudo[b":method"] = b"GET"
+    request = read_request(stream_id, (*pseudo.items(), *fields), False, limits)
+    if isinstance(request, RequestRefused):
+        return request
+    return WebSocketRequested(stream_id, request.target, request.authority, request.headers)

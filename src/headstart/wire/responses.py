@@ -1,8 +1,8 @@
 """The header sections of one connection's final responses.
 
-Applications answer with the same fields again and again. A section like the one before is not
-checked and put together again. Reads what applications give, keeps the last section. Each
-`server.http2.Http2Connection` owns one `ResponseHeads`.
+Applications respond with equal fields again and again. A section equal to the previous one is not
+checked and built again. Reads the applications' fields, keeps the last section. Each
+`server.http2.Http2ServerConnection` owns one `ResponseHeads`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ResponseHead:
 
     Attributes:
         fields: `:status` first, ready for `ServerConnection.respond`.
-        content_length: What Content-Length says; None without one.
+        content_length: The value of Content-Length; None without one.
         bodiless: The status allows no content.
     """
 
@@ -36,7 +36,7 @@ class ResponseHead:
 
 
 class ResponseHeads:
-    """Checks and puts together what applications answer with."""
+    """Check and build the header sections of responses."""
 
     __slots__ = ("_defaults", "_head", "_headers", "_status")
 
@@ -49,7 +49,7 @@ class ResponseHeads:
     def of(
         self, status: object, headers: Iterable[Iterable[bytes]], defaults: Fields
     ) -> ResponseHead:
-        """The header section of one response; arguments as in `wire.fields.response_fields`.
+        """Return the header section of one response; arguments as in `wire.fields.response_fields`.
 
         Args:
             defaults: The same object as long as its content is the same.
@@ -70,11 +70,11 @@ class ResponseHeads:
 def response_head(
     status: object, headers: Iterable[Iterable[bytes]], defaults: Fields
 ) -> ResponseHead:
-    """As `wire.fields.response_fields`, and what the section says of the content.
+    """Return the section of `wire.fields.response_fields` with the facts about its content.
 
     Raises:
         LocalProtocolError: The status is not a final one, a field could not be sent, or
-            Content-Length is no number.
+            Content-Length is not a number, or there twice.
     """
     fields = response_fields(status, headers, defaults)
     if status == 204:  # RFC 9110, 8.6: none; clients reset the stream for one that is not 0
@@ -83,9 +83,18 @@ def response_head(
 
 
 def _content_length(fields: Fields) -> int | None:
-    for name, value in fields:
-        if name == b"content-length":
-            if not value.isdigit():  # int() takes "1_0", " 10" and "+10" as well
-                raise LocalProtocolError(f"content-length is no number: {value!r}")
-            return int(value)
-    return None
+    lengths = [value for name, value in fields if name == b"content-length"]
+    return checked_length(lengths) if lengths else None
+
+
+def checked_length(values: list[bytes]) -> int:
+    """Return the value of a response's only Content-Length field.
+
+    Raises:
+        LocalProtocolError: There are several (RFC 9110, 8.6), or it is not a number.
+    """
+    if len(values) > 1:
+        raise LocalProtocolError(f"Content-Length is given {len(values)} times")
+    if not values[0].isdigit():  # int() takes "1_0", " 10" and "+10" as well
+        raise LocalProtocolError(f"content-length is not a number: {values[0]!r}")
+    return int(values[0])

@@ -27,6 +27,8 @@ from headstart.errors import StreamGone
 from headstart.reasons import Closing, Refusal
 from headstart.wire.connection import Connection, error_name
 from headstart.wire.events import (
+    ConnectionEnded,
+    ConnectionUsedUp,
     DataReceived,
     Fields,
     PingAcknowledged,
@@ -38,21 +40,35 @@ from headstart.wire.events import (
     TrailersReceived,
 )
 from headstart.wire.fields import (
+    LARGEST_SECTION,
     informational_fields,
     response_fields,
 )
+from headstart.wire.frame_checks import LOOKED_AT, WINDOW_UPDATE_SIZE, ClientFrameChecker, Violation
 from headstart.wire.guard import FREE_WINDOW_UPDATES, RequestGuard
 from headstart.wire.promises import PromiseHeads, promisable_target
 from headstart.wire.requests import RequestReader
-from headstart.wire.walker import Offence, RequestWalker
 
 _EngineRequest = ngh2.RequestReceived
-# Above the soft limits, which are answered 431; see docs/security.md.
-_HARD_HEADER_COUNT = 128
-_HARD_HEADER_SIZE = 32 * 1024
+# Far above the soft limits, which are answered 431: the engine counts each crumb of a cookie as a
+# field, and it gives up without a word. While a section of so many comes, it takes 0.6 MB.
+_HARD_HEADER_COUNT = 4096
+_HARD_HEADER_SIZE = 192 * 1024
+_TOO_LARGE = 431
 # RFC 9218, 4.1: 3 is the default, 7 the lowest.
 _LOWEST_URGENCY = 7
+# An application is told of so many requests that the client has given up within one segment.
+_FEW = 8
 _OVER_LIMIT = StreamRefused(Closing.TOO_MANY_STREAMS, "REFUSED_STREAM")
+# RFC 9113, 6.9.1.
+_LARGEST_WINDOW = 2**31 - 1
+# The SETTINGS of nginx's grpc_pass, by which its requests for pages are known: they say nothing of
+# gRPC, and up to nginx 1.28 its client gets a 502 where a 103 comes.
+_GRPC_PASS = {
+    Setting.HEADER_TABLE_SIZE: 0,
+    Setting.ENABLE_PUSH: 0,
+    Setting.INITIAL_WINDOW_SIZE: _LARGEST_WINDOW,
+}
 _PRIORITIES = tuple(ngh2.Priority(urgency) for urgency in range(_LOWEST_URGENCY + 1))
 
 
@@ -60,17 +76,22 @@ class ServerConnection(Connection):
     """The server's side of one connection.
 
     Args:
-        limits: What the client may do.
-        now: Seconds, on the clock that `receive` is told the time of.
+        limits: Limits on the client.
+        now: Seconds, on the clock of `receive`.
+        websockets: Offer WebSockets (RFC 8441, 3).
     """
 
     __slots__ = (
         "_accounted",
+        "_answered",
         "_behind",
+        "_checker",
+        "_finished",
         "_guard",
         "_is_new",
         "_known",
         "_limits",
+        "_made",
         "_page",
         "_peer_streams",
         "_promised",
@@ -79,23 +100,35 @@ class ServerConnection(Connection):
         "_reader",
         "_sends",
         "_streams",
-        "_walker",
+        "_taken",
+        "_used_up",
         "answered",
         "greeted",
         "push_enabled",
+        "round_trip",
+        "takes_hints",
     )
 
-    def __init__(self, limits: WireLimits, now: float) -> None:
+    def __init__(self, limits: WireLimits, now: float, *, websockets: bool = False) -> None:
         super().__init__(
-            ngh2.Role.SERVER, _configuration(limits), _settings(limits), limits.connection_window
+            ngh2.Role.SERVER,
+            _configuration(limits),
+            _settings(limits, websockets),
+            limits.connection_window,
         )
         self._limits = limits
         self._reader = RequestReader(limits)
         self._promises = PromiseHeads()
         self._streams: dict[int, bytes] = {}
         """Streams that the client opened -> authority, b"" once our response has ended."""
-        self._walker = RequestWalker(self._streams, FREE_WINDOW_UPDATES, limits.min_data_size)
-        self._guard = RequestGuard(limits, self._walker, now)
+        self._checker = ClientFrameChecker(self._streams, FREE_WINDOW_UPDATES)
+        self._guard = RequestGuard(limits, self._checker, now)
+        self._answered = 0
+        """Requests whose streams ended as they should."""
+        self._used_up: ConnectionUsedUp | None = None
+        """The client went beyond a limit: no more streams are taken."""
+        self._taken = 0
+        """Streams that had been opened then."""
         self._sends = 0
         """Parts of bodies that were sent, beside the last one of each."""
         self._promised: dict[int, set[bytes]] = {}
@@ -106,6 +139,8 @@ class ServerConnection(Connection):
         """The page that was last asked for its urgency, and the highest one behind it."""
         self._accounted: set[int] = set()
         """Streams reset, by either side, whose closing is still to come."""
+        self._finished: set[int] = set()
+        """Streams that the client reset once the whole response was written."""
         self._is_new = True
         """The client had not acknowledged our SETTINGS when we last wrote."""
         self._known = 0
@@ -116,6 +151,11 @@ class ServerConnection(Connection):
         """PING and SETTINGS frames that came; the engine answers each."""
         self.greeted = False
         """The client has acknowledged our SETTINGS, so that their limits hold (RFC 9113, 6.5.3)."""
+        self._made = now
+        self.round_trip: float | None = None
+        """Seconds that the client took to acknowledge our SETTINGS, which is one round trip."""
+        self.takes_hints = True
+        """False for a client that is known to fail on a 103."""
         self.push_enabled = True
         """The client's ENABLE_PUSH: 1 until it says otherwise (RFC 9113, 6.5.2)."""
 
@@ -126,51 +166,89 @@ class ServerConnection(Connection):
     @property
     def last_opened(self) -> int:
         """The highest stream that the client opened, though it may have been refused."""
-        return self._walker.last
+        return self._checker.last
 
     @property
     def unfinished(self) -> int | None:
         """A number for the frame or header section that has begun and not ended; None for none."""
-        return self._walker.unfinished
+        return self._checker.unfinished
 
     # In.
 
-    def receive(self, data: bytes, now: float) -> list[ServerEvent]:
+    def _feed_apart(self, data: bytes | memoryview) -> list[ngh2.Event]:
+        """Feed a segment, but for frames that would open a stream's window too far.
+
+        Those reset the stream (RFC 9113, 6.9.1); the engine would end the connection.
+        """
+        widenings, self._checker.widenings = self._checker.widenings, []
+        begins_at = self._checker.total - len(data)
+        events: list[ngh2.Event] = []
+        begin = 0
+        for widening in widenings:
+            end = widening.at - begins_at
+            if end < begin:
+                continue  # the engine has its first octets already
+            events += self._feed(data[begin:end])
+            begin = end
+            windows = self.windows(widening.stream)
+            if windows is not None and windows[0] + widening.increment > _LARGEST_WINDOW:
+                begin += WINDOW_UPDATE_SIZE
+                super().reset(widening.stream, ErrorCode.FLOW_CONTROL_ERROR)
+        return events + self._feed(data[begin:])
+
+    def first_part(self, data: bytes | memoryview) -> int:
+        """How many bytes of a segment `receive` should be given in this turn of the loop."""
+        return len(data) if len(data) <= LOOKED_AT else self._checker.first_part(data)
+
+    def receive(self, data: bytes | memoryview, now: float) -> list[ServerEvent]:
         """Take bytes from the client; never raises on them."""
         events: list[ServerEvent] = []
         self._page = 0
-        walker = self._walker
-        offence = walker.walk(data)
-        if offence is not None or walker.due:
+        checker = self._checker
+        offence = checker.walk(data)
+        if offence is not None or checker.due or self._used_up is not None:
             self._judge(offence, events, now)
+        if checker.last != self._guard.marked:
+            self._guard.opened(now)
+        resets = checker.resets
+        if resets:
+            open_ = [number for number in resets if number in self._streams]  # 0 is in error
+            self._finished.update(number for number in open_ if self.is_response_written(number))
         failed = self._failed
-        engine_events = self._feed(data)
+        engine_events = self._feed_apart(data) if checker.widenings else self._feed(data)
         if self._is_new:
             self._known += sum(type(event) is _EngineRequest for event in engine_events)
-        read, since = self._reader.read, walker.repeats.since
+        read, since = self._reader.read, checker.repeats.since
+        reset_now = resets if len(resets) > _FEW else ()
         for event in engine_events:
             # A `match`, isinstance, or a call for each request would cost more than this.
             if type(event) is not _EngineRequest:
                 self._translate(event, events, now)
+                if self.ended is not None:
+                    break  # what came behind that is too late
                 continue
+            if self._used_up is not None:
+                continue  # the engine closes the stream when it has written the GOAWAY
             stream_id = self.last_peer_stream = event.stream_id
             request = read(stream_id, event.headers, event.end_stream, since)
-            if type(request) is RequestReceived:
+            if reset_now and stream_id in reset_now:
+                self._streams[stream_id] = b""  # given up before anybody saw it
+                continue
+            if type(request) is RequestReceived or not isinstance(request, RequestRefused):
                 self._streams[stream_id] = request.authority
             else:
-                self._streams[stream_id] = b""
-                self._refuse(request)
+                self._refuse(request, len(event.headers), events, now)
             events.append(request)
         if self._failed and not failed and self.ended is not None:
             events.append(self.ended)
         return events
 
     def after_output(self, now: float, watched: bool = True) -> list[ServerEvent]:
-        """What writing brought about: streams that closed, promises that could not be sent.
+        """Return the events caused by writing: closed streams, promises that could not be sent.
 
         Args:
             now: Seconds.
-            watched: Streams that ended as they should are told too.
+            watched: Report streams that ended normally, too.
         """
         if self._is_new:
             return self._brought_about_at_first(now)
@@ -183,6 +261,7 @@ class ServerConnection(Connection):
                 self._streams.pop(event.stream_id, None)
             else:
                 return self._brought_about(events, now)
+        self._answered += len(events)
         return cast("list[ServerEvent]", events) if watched else []
 
     def _brought_about(self, engine_events: list[ngh2.Event], now: float) -> list[ServerEvent]:
@@ -195,7 +274,7 @@ class ServerConnection(Connection):
         return events
 
     def _brought_about_at_first(self, now: float) -> list[ServerEvent]:
-        """The same until the client knows our limits, and the streams over them.
+        """Like `_brought_about`, until our SETTINGS are acknowledged; reports refused streams, too.
 
         Those the engine refuses without an event, until the client has acknowledged the limit; from
         then on, one stream over it ends the connection.
@@ -203,14 +282,20 @@ class ServerConnection(Connection):
         events = self._brought_about(self._engine.events(), now)
         if self.ended is None and not self.goaway:
             # The last header section may not have come as a whole.
-            cut = self._walker.unfinished is not None
-            over = max(0, self._walker.opened - self._known - cut)
+            cut = self._checker.unfinished is not None
+            over = max(0, self._checker.opened - self._known - cut)
             self._known += over
             events += [_OVER_LIMIT] * over
         self._is_new = not self.greeted
         return events
 
-    def _refuse(self, request: RequestRefused) -> None:
+    def _refuse(
+        self, request: RequestRefused, count: int, events: list[ServerEvent], now: float
+    ) -> None:
+        """Answer a request with so many fields that nobody else will see."""
+        self._streams[request.stream_id] = b""
+        if request.status == _TOO_LARGE:
+            self._take_no_more(self._guard.too_large(now, count), events)
         fields = response_fields(request.status, [(b"content-length", b"0")])
         try:
             self._engine.send_response(request.stream_id, fields, end_stream=True)
@@ -222,27 +307,23 @@ class ServerConnection(Connection):
             case StreamClosed():
                 self._closed(event, events, now)
             case StreamReset(stream_id=stream_id):
-                if stream_id in self._streams or stream_id in self._pushed:
-                    self._accounted.add(stream_id)
                 events.append(event)
-                # What it did not ask for, a client may cancel freely (RFC 9113, 8.4.2).
-                if stream_id % 2:
-                    self._hold_against(self._guard.reset(now), events)
+                self._reset_by_client(stream_id, events, now)
             case TrailersReceived() | PingAcknowledged():
                 events.append(event)
             case DataReceived():
-                self._held += len(event.data)
+                size = len(event.data)
+                self._held += size
+                self.received += size
                 events.append(event)
             case SettingsAcknowledged():
-                self.greeted = True
+                self.greeted, self.round_trip = True, self.round_trip or now - self._made
             case SettingsReceived():
                 self._settings_received(event)
                 events.append(event)
-                self.answered += 1
-                self._hold_against(self._guard.control_frame(now), events)
+                self._control_frame(now, events)
             case PingReceived():
-                self.answered += 1
-                self._hold_against(self._guard.control_frame(now), events)
+                self._control_frame(now, events)
             case GoAwayReceived():
                 self._goaway_received(event)
                 events.append(event)
@@ -251,10 +332,26 @@ class ServerConnection(Connection):
             case _:
                 pass  # acknowledgements, window updates, extensions: the engine acts on them
 
+    def _reset_by_client(self, stream_id: int, events: list[ServerEvent], now: float) -> None:
+        """Count a reset, except for harmless ones.
+
+        A client may cancel a promised stream (RFC 9113, 8.4.2), and the rest of an upload whose
+        response is written, as Go's net/http does. If we reset the stream first, it could not know;
+        if the stream has closed, the checker counts the reset.
+        """
+        is_ours = stream_id in self._accounted
+        if stream_id in self._streams or stream_id in self._pushed:
+            self._accounted.add(stream_id)
+        if not is_ours and stream_id in self._streams and stream_id not in self._finished:
+            self._take_no_more(self._guard.reset(stream_id, now, self._answered), events)
+
     def _closed(self, event: StreamClosed, events: list[ServerEvent], now: float) -> None:
         stream_id, error_code = event.stream_id, event.error_code
-        if self._streams.pop(stream_id, None) is None and stream_id % 2:
+        authority = self._streams.pop(stream_id, None)
+        if authority is None and stream_id % 2:
             self._known += 1  # it was reset before it was a request
+        if self._finished:
+            self._finished.discard(stream_id)
         if self._pushed:
             self._pushed.discard(stream_id)
         if self._promised:
@@ -267,12 +364,20 @@ class ServerConnection(Connection):
             self._mend_window()
         if self._accounted and stream_id in self._accounted:
             self._accounted.discard(stream_id)
-        elif error_code and event.local_error is None:
-            # The engine reset it for the client's mistake (CVE-2025-8671), not for ours.
-            if stream_id % 2 and error_code != ErrorCode.REFUSED_STREAM:  # which is `refuse`
+        elif self._used_up is not None:
+            pass  # nothing is held against it any more, but for what it opens
+        elif error_code and event.local_error is None and authority != b"":
+            # The engine reset it for the client's mistake (CVE-2025-8671), not for ours. A client
+            # that ends its upload early has the right to once it has the response.
+            if error_code == ErrorCode.REFUSED_STREAM:  # which is `refuse`
+                self._take_no_more(self._guard.refused(now), events)
+                return
+            if stream_id % 2:
                 detail = f"reset with {error_name(error_code)}"
                 events.append(StreamRefused(Closing.MALFORMED, detail))
-            self._hold_against(self._guard.reset(now), events)
+            self._take_no_more(self._guard.mistake(now), events)
+        elif not error_code:
+            self._answered += 1
 
     def _settings_received(self, event: SettingsReceived) -> None:
         settings = event.settings
@@ -280,13 +385,52 @@ class ServerConnection(Connection):
             self.push_enabled = settings[Setting.ENABLE_PUSH] == 1
         if Setting.MAX_CONCURRENT_STREAMS in settings:
             self._peer_streams = settings[Setting.MAX_CONCURRENT_STREAMS]
+        if settings.get(Setting.INITIAL_WINDOW_SIZE, 0) > _LARGEST_WINDOW // 2:
+            self._checker.wide = 1
+        if settings == _GRPC_PASS:
+            self.takes_hints = False
 
-    def _judge(self, offence: Offence | None, events: list[ServerEvent], now: float) -> None:
-        """Close the connection for what the walker found, before the engine sees it."""
-        if offence is None:
+    def _engine_closed(self, event: ConnectionClosed) -> ConnectionEnded:
+        """See `Connection._engine_closed`; where a limit was the reason, that is said."""
+        if self._used_up is not None and self.ended is None and not event.error_code:
+            self.ended = ConnectionEnded(0, self._used_up.reason)
+        return super()._engine_closed(event)
+
+    def _control_frame(self, now: float, events: list[ServerEvent]) -> None:
+        """Handle a control frame, which the engine acknowledges."""
+        self.answered += 1
+        moved = self.written + self.received
+        self._hold_against(self._guard.control_frame(now, self._sends, moved), events)
+
+    def _judge(self, offence: Violation | None, events: list[ServerEvent], now: float) -> None:
+        """Close the connection for an error that the checker found, before the engine sees it."""
+        if offence is not None:
+            if self.ended is None:
+                self._end(offence.error_code, offence.reason, offence.detail, events)
+            return
+        if self._checker.due:
             self._hold_against(self._guard.judge(now, self._sends, self.written), events)
-        elif self.ended is None:
-            self._end(offence.error_code, offence.reason, offence.detail, events)
+        if self._used_up is not None:
+            more = self._checker.opened - self._taken
+            if more > self._limits.max_resets:
+                self._hold_against(self._used_up.reason, events)  # it takes no hint
+
+    def _take_no_more(self, reason: Closing | None, events: list[ServerEvent]) -> None:
+        """Refuse new streams if the guard found a reason to; open ones go on.
+
+        A client that others share, such as a proxy, opens another connection, on which it can
+        repeat the refused requests (RFC 9113, 6.8).
+        """
+        if reason is None or self._used_up is not None or self.ended is not None:
+            return
+        try:
+            self._engine.send_goaway(last_stream_id=self.last_peer_stream)
+        except ngh2.NGH2Error:
+            return  # the engine is ending the connection; the event that says so is still to come
+        self._taken = self._checker.opened
+        self.goaway = True
+        self._used_up = ConnectionUsedUp(reason)
+        events.append(self._used_up)
 
     def _hold_against(self, reason: Closing | None, events: list[ServerEvent]) -> None:
         """Close the connection if the guard found a reason to."""
@@ -308,8 +452,8 @@ class ServerConnection(Connection):
 
         Args:
             fields: From `wire.fields.response_fields`, which checks them.
-            end_stream: Nothing comes behind `body`.
-            body: What is there of it already; as in `send_data`.
+            end_stream: Nothing follows `body`.
+            body: The beginning of the body; as in `send_data`.
 
         Raises:
             StreamGone: The stream has ended or was reset.
@@ -354,18 +498,42 @@ class ServerConnection(Connection):
         super().send_trailers(stream_id, headers)
         self._streams[stream_id] = b""
 
+    def widen(self, stream_id: int, size: int) -> None:
+        """Let a window grow to that size, 0 for the connection's; a stream may have ended."""
+        if not stream_id:
+            self._window += size - self._full_window
+            size, self._full_window = self._window, size
+        try:
+            self._engine.set_local_window_size(size, stream_id=stream_id)
+        except ngh2.NGH2Error:
+            return  # it is gone, or the connection is
+
+    def is_response_written(self, stream_id: int) -> bool:
+        """Return true if all of a complete response was given to `output`.
+
+        When a stream is reset, the engine drops its unwritten frames. It counts content only, so a
+        header section without content, or the empty frame that ends a body, might be lost. No
+        header section waits once the engine has nothing to write, and no empty frame while both
+        windows are open.
+        """
+        if self._streams.get(stream_id) or self.queued_on(stream_id) or self._engine.want_write:
+            return False
+        windows, whole = self.windows(stream_id), self.windows()
+        return windows is not None and whole is not None and windows[0] > 0 and whole[0] > 0
+
     def reset(self, stream_id: int, error_code: int = ErrorCode.CANCEL) -> None:
         """End one stream with RST_STREAM; not held against the client."""
         if stream_id in self._streams or stream_id in self._pushed:
             self._accounted.add(stream_id)
         super().reset(stream_id, error_code)
 
-    def refuse(self, stream_id: int) -> None:
-        """End one stream for which there is no place; held against the client, as it must wait.
+    def refuse(self, stream_id: int, error_code: int = ErrorCode.REFUSED_STREAM) -> None:
+        """End one stream for lack of room, and count it against the client, which must wait.
 
-        Else a client whose hundred calls hang could go on to open streams and provoke resets.
+        Otherwise a client whose hundred calls hang could open streams and provoke resets without
+        end. With another error code, it counts as the client's error.
         """
-        super().reset(stream_id, ErrorCode.REFUSED_STREAM)
+        super().reset(stream_id, error_code)
 
     def promise(
         self,
@@ -383,7 +551,7 @@ class ServerConnection(Connection):
 
         Args:
             parent_id: The page's stream.
-            authority: Must be the page's own: that is what the connection is authoritative for.
+            authority: Must be the page's own, since the connection is authoritative for it.
             target: Absolute path and query.
             headers: Fields of the promised request; a list that is given again, as the same
                 object, is taken to have the same content.
@@ -443,7 +611,9 @@ class ServerConnection(Connection):
         return len(self._pushed) < min(self._peer_streams, self._limits.max_concurrent_streams)
 
     def _urgency_behind(self, parent_id: int) -> int:
-        """The highest urgency behind the page's own; noted until the client says more."""
+        """Return the highest urgency below the page's own; noted until the client sends another
+        one.
+        """
         page = self._engine.get_stream_priority(parent_id)
         self._page = parent_id
         self._behind = _LOWEST_URGENCY if page is None else min(page.urgency + 1, _LOWEST_URGENCY)
@@ -464,18 +634,22 @@ def _configuration(limits: WireLimits) -> ngh2.Configuration:
     return ngh2.Configuration(
         auto_window_update=False,
         max_inbound_header_list_size=max(_HARD_HEADER_SIZE, 2 * limits.max_header_size),
-        max_inbound_header_count=max(_HARD_HEADER_COUNT, limits.max_header_count + 28),
+        max_send_header_block_length=LARGEST_SECTION + 1024,  # the engine's estimate is coarse
+        max_inbound_header_count=max(_HARD_HEADER_COUNT, 2 * limits.max_header_count),
         # A second line behind our guard, far behind: it counts cancelled pushes too, and says
         # INTERNAL_ERROR where the guard says ENHANCE_YOUR_CALM.
         stream_reset_rate_limit=(50 * limits.max_resets, 50 * limits.max_resets),
     )
 
 
-def _settings(limits: WireLimits) -> dict[int, int]:
-    return {
+def _settings(limits: WireLimits, websockets: bool) -> dict[int, int]:
+    settings: dict[int, int] = {
         Setting.MAX_CONCURRENT_STREAMS: limits.max_concurrent_streams,
         Setting.INITIAL_WINDOW_SIZE: limits.stream_window,
         Setting.MAX_HEADER_LIST_SIZE: limits.max_header_size,
         # RFC 9218, 2.1; the engine takes our own urgencies only with it.
         Setting.NO_RFC7540_PRIORITIES: 1,
     }
+    if websockets:
+        settings[Setting.ENABLE_CONNECT_PROTOCOL] = 1
+    return settings

@@ -1,7 +1,8 @@
-"""The HTTP/1.1 in front of HTTP/2 where a connection is upgraded (RFC 7540, 3.2).
+"""The HTTP/1.1 messages that upgrade a connection to HTTP/2 (RFC 7540, 3.2).
 
-Pure: the head of a request or of its answer in, what it says out. RFC 9113 has given the upgrade
-up, but servers and curl still do it. Heads are read with httptools. Called by `wire.frames`.
+Pure: takes the head of a request or of its response, returns its content. RFC 9113 has deprecated
+the upgrade, but servers and curl still support it. Heads are read with httptools. Called by
+`wire.frames`.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ _SETTINGS = 0x04
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """A request that asks for HTTP/2, or the answer that grants it.
+    """A request for HTTP/2, or the response that grants it.
 
     Attributes:
         headers: As HTTP/2 would have them: pseudo-header fields first, names in lower case.
-        settings: What the HTTP2-Settings field of a request says.
+        settings: The payload in the HTTP2-Settings field of a request.
     """
 
     headers: HeaderList
@@ -34,7 +35,7 @@ class Upgrade:
 
 
 class _Head:
-    """What httptools calls."""
+    """Callbacks for httptools."""
 
     def __init__(self) -> None:
         self.target = b""
@@ -56,7 +57,7 @@ class _Head:
 
 
 def read_request(octets: bytes) -> Upgrade | None:
-    """A request that asks for HTTP/2; None where it is another one, or none.
+    """Read a request for HTTP/2; return None if it is another request or malformed.
 
     Args:
         octets: Its head, with the empty line.
@@ -76,7 +77,7 @@ def read_request(octets: bytes) -> Upgrade | None:
 
 
 def read_answer(octets: bytes) -> Upgrade | None:
-    """An answer behind which the server speaks HTTP/2; None where it is another one, or none."""
+    """Read a response after which the server uses HTTP/2; return None if it is another response."""
     head = _Head()
     parser = httptools.HttpResponseParser(head)
     if not _parsed(parser, octets) or parser.get_status_code() != 101 or not head.names_h2c:
@@ -98,7 +99,7 @@ def _parsed(
 
 
 def _settings(value: bytes) -> Content:
-    """A SETTINGS payload in base64url, without padding (RFC 7540, 3.2.1); nothing for none."""
+    """Decode a SETTINGS payload in base64url without padding (RFC 7540, 3.2.1); b"" if invalid."""
     try:
         payload = urlsafe_b64decode(value + b"=" * (-len(value) % 4))
     except (binascii.Error, ValueError):

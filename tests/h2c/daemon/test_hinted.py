@@ -6,18 +6,20 @@ import pytest
 
 from headstart.client.origin import Origin
 from headstart.config import ClientLimits
-from headstart.h2c.daemon.hinted import Hinted, Kept
+from headstart.h2c.daemon.hinted import Hinted, StoredResponse
 from headstart.wire.events import Fields
 
 ORIGIN = Origin("https", "a.test", 443)
 ASKED: Fields = [(b"accept-language", b"de")]
 
 
-def kept(content: bytes = b"x", expires: float = 100.0, headers: Fields | None = None) -> Kept:
-    return Kept(200, headers or [], content, 3, expires)
+def kept(
+    content: bytes = b"x", expires: float = 100.0, headers: Fields | None = None
+) -> StoredResponse:
+    return StoredResponse(200, headers or [], content, 3, expires)
 
 
-def hinted(one: Kept, limits: ClientLimits | None = None) -> Hinted:
+def hinted(one: StoredResponse, limits: ClientLimits | None = None) -> Hinted:
     made = Hinted(limits)
     made.keep(ORIGIN, "/a", ASKED, one, 10.0)
     return made

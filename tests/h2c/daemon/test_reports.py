@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from headstart.client.exchange import StreamInfo
 from headstart.client.pushes import Pushed
+from headstart.client.response_stream import StreamInfo
 from headstart.h2c.daemon import reports
 
 PUSHED = Pushed(2, 1, "GET", b"https", b"host", b"/a", [], 10.0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from headstart.client.connection import H2Connection
+from headstart.client.connection import Http2ClientConnection
+from headstart.client.errors import RequestFailed
 from headstart.client.origin import Origin
 from headstart.h2c.daemon.session import Link, Session, Tap
 from headstart.h2c.failures import NotConnected
@@ -66,14 +68,44 @@ async def test_a_connection_that_takes_no_requests_is_replaced_but_not_ended(
 ) -> None:
     origin = Origin.parse(server.origin)
     first = await session.connect(origin, Trust(), 5.0)
+    waiting = asyncio.ensure_future(first.connection.request("GET", "/hang"))
+    while not server.requests:
+        await asyncio.sleep(0.01)
 
     monkeypatch.setattr(type(first.connection), "available", False)
     second = await session.use_current(5.0)
 
-    assert second is not first
-    assert not first.connection.closed
+    kept = not first.connection.closed
     await session.close()
+
+    assert second is not first
+    assert kept
+    with pytest.raises(RequestFailed):
+        await waiting
+
+
+async def test_a_connection_that_takes_no_requests_ends_when_nobody_waits_there(
+    session: Session, server: PushServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await session.connect(Origin.parse(server.origin), Trust(), 5.0)
+
+    monkeypatch.setattr(type(first.connection), "available", False)
+    await session.use_current(5.0)
+
     assert first.connection.closed
+
+
+async def test_a_connection_whose_server_does_not_answer_a_ping_is_replaced(
+    session: Session, server: PushServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await session.connect(Origin.parse(server.origin), Trust(), 5.0)
+
+    async def silent(_: Http2ClientConnection) -> bool:
+        return False
+
+    monkeypatch.setattr(Http2ClientConnection, "answers", silent)
+
+    assert await session.use_current(5.0) is not first
 
 
 async def test_what_was_pushed_outlives_two_connections_until_it_is_pushed_again(
@@ -88,7 +120,7 @@ async def test_what_was_pushed_outlives_two_connections_until_it_is_pushed_again
         await link.connection.aclose()
         return link
 
-    def holds(connection: H2Connection) -> bool:
+    def holds(connection: Http2ClientConnection) -> bool:
         return bool(connection.pushes.listing(connection.now()))
 
     first = await push_and_lose()

@@ -20,7 +20,7 @@ def test_fields_of_http1_connections_are_mistakes(arguments: list[str]) -> None:
     "name", ["a b", ":path", "", "naïve", "a:", "a\n", "k\udcff", "\u212a", "a\0"]
 )
 def test_a_name_that_no_field_has_is_a_mistake(name: str) -> None:
-    expected = f"{name!r} is no field name: letters, digits and '-' are safe"
+    expected = f"{name!r} is not a valid header name; use letters, digits and '-'"
     assert mistake("set", name, "x") == f"{expected}; see 'h2c set --help'"
 
 
@@ -45,7 +45,7 @@ def test_te_may_only_be_trailers() -> None:
 
 def test_host_is_a_host() -> None:
     assert options.parse(["set", "host", "[::1]:80"]) == SetField((b"host", b"[::1]:80"))
-    assert mistake("set", "host", "a@b").startswith("'a@b' is no host; write HOST or HOST:PORT;")
+    assert mistake("set", "host", "a@b").startswith("'a@b' is not a host; write HOST or HOST:PORT;")
 
 
 def test_set_needs_a_value_which_may_be_empty() -> None:

@@ -91,6 +91,7 @@ def test_surplus_arguments_are_a_mistake() -> None:
     ("arguments", "message"),
     [
         ("pots /", "there is no command 'pots'; did you mean 'post'? 'h2c --help' lists them"),
+        ("gte /", "there is no command 'gte'; did you mean 'get'? 'h2c --help' lists them"),
         (
             "get --incldue /",
             "it has no option '--incldue'; did you mean '--include'?; see 'h2c get --help'",

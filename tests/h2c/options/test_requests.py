@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.h2c.options.connections import Trust
-from headstart.h2c.options.requests import Exchange, FromFile, Text
+from headstart.h2c.options.requests import FromFile, RequestCommand, Text
 from tests.h2c.options.typed import exchange, mistake
 
 
@@ -50,11 +50,11 @@ def test_fields_are_lower_case_and_keep_the_colons_of_their_values() -> None:
 
 @pytest.mark.parametrize("field", ["no colon", ": no name", ":path: /"])
 def test_what_is_no_field_is_a_mistake(field: str) -> None:
-    assert "is no header field" in mistake("get", "/", "-H", field)
+    assert "is not a header" in mistake("get", "/", "-H", field)
 
 
 def test_a_field_of_one_request_is_checked_like_one_that_is_set() -> None:
-    assert mistake("get", "/", "-H", "a b: c").startswith("'a b' is no field name")
+    assert mistake("get", "/", "-H", "a b: c").startswith("'a b' is not a valid header name")
     assert mistake("get", "/", "--content-type", "a\nb").startswith("'a\\nb' cannot be the value")
 
 
@@ -64,7 +64,7 @@ def test_every_option_of_a_request_arrives() -> None:
         *["--cacert", "ca.pem", "--timeout", "2.5", "-o", "file", "/a?b"],
     )
 
-    assert command == Exchange(
+    assert command == RequestCommand(
         method="GET",
         where="/a?b",
         content=None,
@@ -94,7 +94,7 @@ def test_hints_are_followed_by_a_get() -> None:
 
 def test_any_other_method_can_be_asked_for() -> None:
     assert exchange("request", "propfind", "/").method == "PROPFIND"
-    assert "is no method" in mistake("request", "GET /", "/")
+    assert "is not a method" in mistake("request", "GET /", "/")
     for name in ("CONNECT", "connect"):
         assert "'h2c connect HOST:PORT' makes a connection" in mistake("request", name, "/")
 

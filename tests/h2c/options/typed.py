@@ -6,12 +6,12 @@ import pytest
 
 from headstart.h2c import options
 from headstart.h2c.options import HelpWanted, UsageFailed
-from headstart.h2c.options.requests import Exchange
+from headstart.h2c.options.requests import RequestCommand
 
 
-def exchange(*arguments: str) -> Exchange:
+def exchange(*arguments: str) -> RequestCommand:
     command = options.parse(arguments)
-    assert isinstance(command, Exchange)
+    assert isinstance(command, RequestCommand)
     return command
 
 

@@ -1,17 +1,18 @@
-"""`h2c` as a person types it: this process does as little as it can, since somebody waits for it.
+"""Run `h2c` in the foreground. A person waits for this process, so it does as little as it can.
 
-It asks the background process, which it starts where it is missing, and does what that asks for. It
-reads the arguments itself only for help, for mistakes in them while no background process runs, and
-for what needs none (`start`, `wiretap`, `completion`, `version`).
+It asks the background process to run the command, starts that process if it is missing, and then
+carries out its instructions. It parses the arguments itself only for help, for invalid arguments
+while the background process is not running, and for commands that do not need one (`start`,
+`wiretap`, `completion`, `version`).
 
-    conversation.py  its half of the conversation
+    conversation.py  its side of the conversation
     output.py        where a response goes: standard output, or a file
     launch.py        starting the background process
-    local.py         what is answered without it; `start` and `wiretap` turn into what they start
-    completion.py    scripts that let shells complete
+    local.py         commands that run without it; `start` and `wiretap` become their process
+    completion.py    scripts for shell completion
 
-It imports what it needs when it needs it, and nothing at all from `typing`, `collections`, `re`.
-Called by the shell.
+It imports modules only when it needs them, and never `typing`, `collections` or `re`. Called by
+the shell.
 """
 
 import sys
@@ -80,7 +81,7 @@ def _end_interrupted() -> None:
 
 
 def split_session(arguments: list[str]) -> tuple[str, list[str]]:
-    """The session's name, "" where it is missing, and the arguments without it.
+    """Return the session's name ("" if it is missing) and the arguments without it.
 
     Before the command it is found at once; behind that it may be the value of another option.
     """
@@ -99,12 +100,12 @@ def split_session(arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def asks_for_help(arguments: list[str]) -> bool:
-    """Whether `-h` or `--help` is among the options; it may still turn out to be a value."""
+    """Return true if `-h` or `--help` is among the options; it may still turn out to be a value."""
     return "-h" in arguments or "--help" in arguments
 
 
 def _started(place: sockets.Place, arguments: list[str]) -> socket:
-    """A connection to a background process that is started for it.
+    """Start a background process and return a connection to it.
 
     Raises:
         streams.Failed: The arguments are wrong, or it did not start.

@@ -15,7 +15,7 @@ _NOTHING = {"zsh": "{true}"}
 
 
 def script(shell: str) -> str:
-    """The script.
+    """Return the completion script.
 
     Args:
         shell: `bash`, `zsh` or `fish`.

@@ -20,13 +20,13 @@ PATIENCE = 10.0
 
 
 def request(version: str, arguments: list[str]) -> bytes:
-    """The `REQUEST` frame for these arguments, typed here and now."""
+    """Return the `REQUEST` frame for the arguments as typed in this process."""
     fields = [version, working_folder(), facts(), *arguments]
     return framing.frame(framing.REQUEST, b"\0".join(map(os.fsencode, fields)))
 
 
 def facts() -> str:
-    """What the other side should know of the standard streams."""
+    """Return the properties of the standard streams that the background process needs."""
     told = framing.STDOUT_IS_TERMINAL if is_terminal(1) else ""
     told += framing.STDERR_IS_TERMINAL if is_terminal(2) else ""
     told += "" if os.environ.get("NO_COLOR") else framing.COLOUR
@@ -49,7 +49,7 @@ def width() -> int:
 
 
 def working_folder() -> str:
-    """Where the command was typed; the root where that folder is gone."""
+    """Return the current folder, or the root if the folder no longer exists."""
     try:
         return os.getcwd()
     except OSError:
@@ -132,7 +132,7 @@ class Conversation:
         self._progress = bool(line)
 
     def _end_line(self) -> None:
-        """A message begins on a line of its own where a terminal shows content before it."""
+        """End an open line of content on a terminal, so that a message begins on its own line."""
         if self._output.is_amid_line and is_terminal(1) and is_terminal(2):
             self._output.write(b"\n")
 
@@ -183,7 +183,7 @@ class Conversation:
 
 
 def pid_of(place: Place) -> str:
-    """The process id of the background process, as its lock says."""
+    """Return the process id of the background process from its lock file."""
     try:
         with open(place.lock, encoding="ascii", errors="replace") as lock:
             return lock.read(20).strip() or "?"
@@ -192,7 +192,7 @@ def pid_of(place: Place) -> str:
 
 
 def open_input(path: bytes) -> int:
-    """A descriptor to read the file from; 0 for `-`.
+    """Return a descriptor for reading the file; 0 for `-`.
 
     Raises:
         Failed: The file cannot be opened.

@@ -24,7 +24,7 @@ PATIENCE = 10.0
 
 
 def background(place: Place) -> socket:
-    """A connection to the background process, which is started unless another command just did.
+    """Return a connection to the background process, started here unless another command just did.
 
     Raises:
         Failed: It does not start.
@@ -51,7 +51,7 @@ def detached(place: Place, arguments: Sequence[str]) -> None:
 
 
 def _spawn(place: Place, arguments: Sequence[str]) -> str:
-    """Start a process; returns what it says when it is ready or sees that there is one."""
+    """Start a process and return its message: ready, or that another one runs already."""
     log = _opened_log(place)
     receiver, sender = os.pipe()
     program = [sys.executable, "-P", "-m", "headstart.h2c.daemon.process"]
@@ -74,7 +74,7 @@ def _spawn(place: Place, arguments: Sequence[str]) -> str:
 
 
 def _opened_log(place: Place) -> int:
-    """The log's descriptor; a link is not followed, and a pipe not waited for.
+    """Open the log without following links or waiting for a pipe; return its descriptor.
 
     Raises:
         Failed: It cannot be written.

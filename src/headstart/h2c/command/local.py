@@ -1,6 +1,6 @@
-"""What the command answers without the background process: help, mistakes, `start`, `wiretap`.
+"""Run commands that need no background process: help, mistakes, `start`, `wiretap`.
 
-Called by `command` itself, which imports it only then: reading arguments takes longer than
+Called by `command`, which imports it only then: parsing arguments takes longer than
 everything else the command does.
 """
 
@@ -16,10 +16,10 @@ from headstart.h2c.options.wiretapping import Wiretap
 
 
 def answer(session: str, arguments: list[str]) -> int | None:
-    """Do what can be done here.
+    """Run the command if it needs no background process.
 
     Returns:
-        The exit code; None where it takes the background process.
+        The exit code, or None if the command needs the background process.
     """
     try:
         command = options.parse(arguments)

@@ -27,7 +27,7 @@ class Output:
 
     @property
     def is_amid_line(self) -> bool:
-        """It is standard output, and what was written last there did not end its line."""
+        """Return true if output goes to standard output and its last line is not finished."""
         return self._descriptor == 1 and not self._ends_line
 
     def open(self, path: bytes) -> None:
@@ -92,7 +92,7 @@ class Output:
         self._unfinished = b""
 
     def discard(self) -> None:
-        """Remove what is not complete; nothing happens after `keep`."""
+        """Remove an incomplete file; do nothing after `keep`."""
         if self._unfinished:
             unfinished, self._unfinished = self._unfinished, b""
             try:
@@ -106,14 +106,14 @@ class Output:
 
 
 def shortened(name: bytes) -> bytes:
-    """The name, or the beginning of one to which nothing could be added: it may have 255 octets."""
+    """Return the name, cut if it leaves no room for a suffix: a file name may have 255 bytes."""
     if len(name) <= _LONGEST_KEPT:
         return name
     return name[:_LONGEST_KEPT].decode("utf-8", "ignore").encode()
 
 
 def mode_of(path: bytes) -> int | None:
-    """The mode of what is there; None where nothing is."""
+    """Return the mode of the file at the path, or None if it does not exist."""
     try:
         return os.stat(path).st_mode
     except FileNotFoundError:

@@ -23,15 +23,15 @@ class Misunderstood(HeadstartError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user typed, and where.
+    """The arguments that the user typed, and the terminal.
 
     Attributes:
         version: The command's version.
         folder: Its working directory.
         arguments: Without the program's name.
-        colour: A terminal may be coloured.
-        unicode: Text may be more than ASCII.
-        width: Columns of the terminal; 0 where there is none.
+        colour: The terminal supports colour.
+        unicode: The terminal supports Unicode.
+        width: Columns of the terminal; 0 without a terminal.
     """
 
     version: str
@@ -83,7 +83,7 @@ class Conversation:
         self.interrupted = asyncio.Event()
 
     async def request(self) -> Request:
-        """The command's first frame.
+        """Return the command's first frame.
 
         Raises:
             Misunderstood: It is something else.
@@ -135,7 +135,7 @@ class Conversation:
         await self._expect(framing.READY)
 
     async def close_output(self) -> None:
-        """The file is complete: it takes its place, and output is standard output again."""
+        """Complete the file, move it into place, and write to standard output again."""
         await self._send(framing.CLOSE_OUTPUT, b"")
 
     async def open_input(self, path: str) -> int | None:
@@ -149,7 +149,7 @@ class Conversation:
         return int.from_bytes(size, "big") if size else None
 
     async def read(self) -> bytes:
-        """Some octets of input, none at the end."""
+        """Return some bytes of input; b"" at the end."""
         await self._send(framing.WANT, INPUT_SIZE.to_bytes(4, "big"))
         return await self._expect(framing.INPUT)
 
@@ -181,7 +181,7 @@ def octets(text: str) -> bytes:
 
 
 def printable(text: str) -> str:
-    """Nothing that a terminal would obey: a message may quote what a server sent."""
+    """Return the text without control characters: a message may quote a server."""
     return "".join(
         character if character.isprintable() else repr(character)[1:-1] for character in text
     )

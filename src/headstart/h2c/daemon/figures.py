@@ -18,7 +18,7 @@ def size(octets: float) -> str:
 
 
 def time(seconds: float) -> str:
-    """A stretch of time: `<0.1 ms`, `0.4 ms`, `12 ms`, `1.23 s`, `2:05 min`, `1:02:05 h`."""
+    """Return a duration as text: `<0.1 ms`, `12 ms`, `1.23 s`, `2:05 min`, `1:02:05 h`."""
     if seconds < 0.00005:
         return "<0.1 ms"
     if seconds < 0.9995:

@@ -19,7 +19,7 @@ from headstart.wire.events import Fields, PromiseReceived
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredResponse:
     """A whole response; reads as one that just came.
 
     Attributes:
@@ -36,12 +36,12 @@ class Kept:
     trailers: Fields = field(default_factory=list)
 
     def header(self, name: str, default: str = "") -> str:
-        """A field's value, several joined with a comma (RFC 9110, 5.3)."""
+        """Return a header's value; several values are joined with commas (RFC 9110, 5.3)."""
         values = [value for other, value in self.headers if other == name.encode("latin-1")]
         return b", ".join(values).decode("latin-1") if values else default
 
     async def iter_bytes(self) -> AsyncIterator[bytes]:
-        """The content."""
+        """Yield the content."""
         yield self.content
 
 
@@ -50,13 +50,15 @@ class Hinted:
 
     def __init__(self, limits: ClientLimits | None = None) -> None:
         self._store = PushStore(limits or ClientLimits())
-        self._kept: dict[int, Kept] = {}
+        self._kept: dict[int, StoredResponse] = {}
         self._numbers = itertools.count(1)
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def keep(self, origin: Origin, target: str, asked: Fields, kept: Kept, now: float) -> None:
+    def keep(
+        self, origin: Origin, target: str, asked: Fields, kept: StoredResponse, now: float
+    ) -> None:
         """Keep a response until it is asked for.
 
         Args:
@@ -75,8 +77,8 @@ class Hinted:
 
     def find(
         self, method: str, origin: Origin, target: str, fields: Fields, now: float, *, stays: bool
-    ) -> Kept | None:
-        """The response that answers a request without content, or None.
+    ) -> StoredResponse | None:
+        """Return the response for a request without content, or None.
 
         Args:
             stays: It may answer another request, too.

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
-from headstart.client.connection import H2Connection
+from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import TimedOut
 from headstart.h2c import exits
 from headstart.h2c.daemon.conversation import Conversation
@@ -19,11 +19,11 @@ from headstart.h2c.options.connections import Ping
 
 
 async def ping(command: Ping, session: Session, conversation: Conversation) -> int:
-    """Do what the command says; returns its exit code.
+    """Send PINGs and return the exit code.
 
     Raises:
-        NotConnected: There is no connection.
-        RequestFailed: The connection was lost; what came before it was told.
+        NotConnected: No connection is open.
+        RequestFailed: The connection was lost; earlier round trips were shown.
         TimedOut: A single PING was not answered.
     """
     if command.stop:
@@ -46,7 +46,9 @@ async def _stop(session: Session, conversation: Conversation) -> int:
 class _Series:
     """PINGs, one after the other."""
 
-    def __init__(self, command: Ping, connection: H2Connection, conversation: Conversation) -> None:
+    def __init__(
+        self, command: Ping, connection: Http2ClientConnection, conversation: Conversation
+    ) -> None:
         self._command = command
         self._connection = connection
         self._conversation = conversation

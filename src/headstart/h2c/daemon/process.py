@@ -65,10 +65,10 @@ class Daemon:
         self._idle_timer: asyncio.TimerHandle | None = None
 
     def stop(self, farewell: str = exits.ENDING) -> None:
-        """Begin to end; `serve` returns soon.
+        """Begin to stop; `serve` returns soon.
 
         Args:
-            farewell: What commands that wait are told; the first one counts.
+            farewell: Message for waiting commands; the first call's message counts.
         """
         if not self._stopping.is_set():
             self._farewell = farewell
@@ -204,7 +204,7 @@ def _tell(launcher: TextIO, word: str) -> None:
 
 
 def _leave_folder() -> None:
-    """Keep no folder in use; what is imported later is still found."""
+    """Leave the current folder so that it can be removed; later imports still work."""
     sys.path[:] = [os.path.abspath(entry) for entry in sys.path]
     os.chdir("/")
 

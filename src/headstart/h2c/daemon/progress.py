@@ -19,11 +19,11 @@ _NARROWEST = 20
 
 
 class Progress:
-    """Counts a body's bytes and shows them.
+    """Count a body's bytes and show the progress.
 
     Args:
         what: `up` or `down`.
-        total: The body's length, None where it is not known.
+        total: The body's length, None if it is unknown.
         clock: Seconds that do not run backwards.
     """
 

@@ -1,6 +1,6 @@
-"""Lines about connections, pushes and streams.
+"""Describe connections, pushes and streams in lines of text.
 
-Reads what `headstart.client` knows; writes nothing. Called by `verbs`.
+Reads the state of `headstart.client`; writes nothing. Called by `verbs`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from headstart.client.connection import H2Connection
-from headstart.client.exchange import StreamInfo
+from headstart.client.connection import Http2ClientConnection
 from headstart.client.pushes import Pushed
+from headstart.client.response_stream import StreamInfo
 from headstart.h2c.daemon.conversation import printable
 from headstart.h2c.daemon.session import Link
 
@@ -33,8 +33,8 @@ Windows: TypeAlias = Callable[[int], tuple[int, int] | None]
 _PUSH_COLUMNS = ("STREAM", "PARENT", "STATUS", "SIZE", "AGE", "STATE", "TYPE", "AUTHORITY", "PATH")
 
 
-def agreement(connection: H2Connection) -> str:
-    """What was agreed on: address, ALPN, TLS version."""
+def agreement(connection: Http2ClientConnection) -> str:
+    """Return the negotiated parameters: address, ALPN, TLS version."""
     protocol = f"{connection.alpn}, {connection.tls_version}"
     if connection.origin.scheme == "http":
         way = "prior knowledge" if connection.upgrade is None else "HTTP/1.1 Upgrade"
@@ -43,8 +43,8 @@ def agreement(connection: H2Connection) -> str:
     return f"connected to {connection.origin} at {where}: {protocol}"
 
 
-def settings(connection: H2Connection) -> Iterator[str]:
-    """The server's SETTINGS, one a line; unknown ones by number."""
+def settings(connection: Http2ClientConnection) -> Iterator[str]:
+    """Return the server's SETTINGS, one per line; unknown ones by number."""
     for number, value in sorted(connection.server_settings.items()):
         yield f"{_SETTINGS.get(number, f'0x{number:x}')}: {value}"
 
@@ -69,11 +69,11 @@ def connections(links: Iterable[tuple[Link, bool]]) -> Iterator[str]:
 
 
 def streams(infos: Iterable[StreamInfo], windows: Windows | None = None) -> Iterator[str]:
-    """One line a stream: `ID: METHOD PATH STATE`.
+    """Return one line per stream: `ID: METHOD PATH STATE`.
 
     Args:
-        windows: Tells what may still be sent and received on a stream, 0 for the connection, whose
-            line is the first one then; None to leave all that out.
+        windows: Returns the bytes that may still be sent and received on a stream; stream 0 is the
+            connection, shown in the first line. None leaves windows out.
     """
     if windows is not None:
         yield f"0: the connection{_may(windows(0))}"
@@ -136,7 +136,7 @@ def _push_row(pushed: Pushed, now: float) -> tuple[str, ...]:
 
 
 def push_json(pushes: Iterable[Pushed], now: float) -> str:
-    """An array with an object a push; ages in seconds, sizes in octets."""
+    """Return a JSON array with an object per push; ages in seconds, sizes in bytes."""
     return json.dumps(
         [
             {

@@ -1,8 +1,8 @@
-"""One command answered: from its first frame to its exit code.
+"""Serve one command, from its first frame to its exit code.
 
-Checks the command's version, reads its arguments, has them done, and turns every failure into one
-line and an exit code. When the command hangs up (Ctrl-C), what it asked for is cancelled. Made by
-`process`; calls `verbs`.
+Checks the command's version, parses its arguments, runs it, and turns every failure into one line
+and an exit code. When the command disconnects (Ctrl-C), its work is cancelled. Made by `process`;
+calls `verbs`.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Service:
 async def _unless_hung_up(
     answer: Coroutine[Any, Any, int], listen: Coroutine[Any, Any, None]
 ) -> int:
-    """The answer's exit code; when the command hangs up first, the answer is cancelled.
+    """Return the command's exit code; cancel it if the command disconnects first.
 
     Raises:
         ConnectionResetError: The command hung up.

@@ -1,7 +1,7 @@
-"""The connections that the background process holds, and what the user set for all of them.
+"""The connections of the background process, and the settings that the user made for all of them.
 
-One `Link` a server; one of them is current, and paths without a server go there. A link whose
-connection was lost connects again when it is used. Made by `process`, used by `verbs` and
+There is one `Link` per server. One of them is current, and paths without a server go there. A link
+with a lost connection reconnects when it is used. Made by `process`, used by `verbs` and
 `exchange`.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from headstart.client.connect import connect
-from headstart.client.connection import H2Connection
+from headstart.client.connection import Http2ClientConnection
 from headstart.client.origin import Origin
 from headstart.client.pushes import Pushed
 from headstart.client.upgrade import FirstRequest
@@ -29,7 +29,7 @@ from headstart.wire.frames import Direction
 Tap: TypeAlias = Callable[[Direction, bytes, float], None]
 
 
-Holds: TypeAlias = Callable[[H2Connection], bool]
+Holds: TypeAlias = Callable[[Http2ClientConnection], bool]
 """Whether a pushed response that is wanted waits there."""
 
 
@@ -45,7 +45,7 @@ class Taps(Protocol):
 class Link:
     """A connection, and how it was asked for."""
 
-    connection: H2Connection
+    connection: Http2ClientConnection
     trust: Trust
     upgrade: bool = False
 
@@ -65,14 +65,14 @@ class Session:
         """Connections that others took the place of, and whose pushed responses still wait."""
         self._locks: defaultdict[Origin, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._current: Origin | None = None
-        self._series: list[tuple[H2Connection, asyncio.Event]] = []
+        self._series: list[tuple[Http2ClientConnection, asyncio.Event]] = []
         self.hinted = Hinted()
         self.fields: list[tuple[bytes, bytes]] = []
         """Sent with every request: names in lower case, and values."""
 
     @property
     def is_connected(self) -> bool:
-        """Whether any connection is open."""
+        """Return true if any connection is open."""
         return any(not link.connection.closed for link in self._links.values())
 
     def links(self) -> list[tuple[Link, bool]]:
@@ -80,7 +80,7 @@ class Session:
         return [(link, origin == self._current) for origin, link in self._links.items()]
 
     def current(self) -> Link:
-        """The current connection, open or lost.
+        """Return the current connection, open or lost.
 
         Raises:
             NotConnected: There is none.
@@ -90,9 +90,9 @@ class Session:
         return self._links[self._current]
 
     def waiting(self, origin: Origin, trust: Trust, holds: Holds) -> Link | None:
-        """The connection where a pushed response waits, lost perhaps; it becomes the current one.
+        """Return the connection with a pushed response for the request, and make it current.
 
-        What was pushed on a newer connection takes the place of what was on an older one.
+        The connection may be lost. A newer connection's pushes replace those of an older one.
         """
         newer, older = self._links.get(origin), self._left.get(origin)
         for link in (newer, older):
@@ -105,10 +105,10 @@ class Session:
         return None
 
     def pushes(self) -> list[Pushed]:
-        """What was pushed by the current connection's server and waits, the oldest first.
+        """Return the waiting pushes of the current connection's server, oldest first.
 
         Raises:
-            NotConnected: There is no current connection.
+            NotConnected: No connection is current.
         """
         link = self.current()
         left = self._left.get(link.connection.origin)
@@ -118,7 +118,7 @@ class Session:
         return [*(pushed for pushed in older if pushed.key not in keys), *newer]
 
     async def use_current(self, timeout: float, first: FirstRequest | None = None) -> Link:
-        """The current connection, made again if it was lost; see `connect`.
+        """Return the current connection, reconnected if it was lost; see `connect`.
 
         Raises:
             NotConnected: There is none.
@@ -135,7 +135,7 @@ class Session:
         make_current: bool = True,
         first: FirstRequest | None = None,
     ) -> Link:
-        """A connection to the origin, which becomes the current one.
+        """Return a connection to the origin and make it current.
 
         One that is there is used as it was made, unless `trust` asks for something of its own.
         """
@@ -154,19 +154,19 @@ class Session:
         upgrade: bool | None = None,
         first: FirstRequest | None = None,
     ) -> Link:
-        """A connection that was made with this trust, and becomes the current one.
+        """Return a connection made with this trust, and make it current.
 
         Args:
-            upgrade: Whether it began with HTTP/1.1; None for as the one before.
-            first: What asks for the upgrade where one is made: the request that comes next, since
-                Apache closes such a connection as soon as it idles.
-            make_current: Whether it becomes the current one, where there is one already.
+            upgrade: Begin with HTTP/1.1; None for as the previous connection did.
+            first: The request that carries the upgrade, since Apache closes an idle upgraded
+                connection.
+            make_current: Make it current even if another connection is.
         """
         async with self._locks[origin]:
             link = self._links.get(origin)
             if upgrade is None:
                 upgrade = link is not None and link.upgrade
-            if link is None or not _is_as(link, trust, upgrade) or not link.connection.available:
+            if link is None or not await _serves(link, trust, upgrade):
                 connection = await self._connected(origin, trust, timeout, upgrade, first)
                 made = Link(connection, trust, upgrade)
                 await self._replace(link, made)
@@ -174,6 +174,11 @@ class Session:
         if make_current or self._current is None:
             self._current = origin
         return link
+
+    def add(self, link: Link) -> None:
+        """Hold a connection that was made elsewhere, as the current one."""
+        self._current = link.connection.origin
+        self._links[self._current] = link
 
     async def _replace(self, old: Link | None, new: Link) -> None:
         origin = new.connection.origin
@@ -186,9 +191,12 @@ class Session:
         if old.connection.closed:
             return
         if _is_as(old, new.trust, new.upgrade):
-            # The server said GOAWAY: other commands may still wait for their responses.
-            self._retired = [link for link in self._retired if not link.connection.closed]
+            # The server said GOAWAY, or is silent: other commands may still wait for responses.
             self._retired.append(old)
+            for link in self._retired:
+                if link.connection.idle_since is not None:
+                    link.connection.leave()
+            self._retired = [link for link in self._retired if not link.connection.closed]
         else:
             await old.connection.aclose()
 
@@ -199,7 +207,7 @@ class Session:
         timeout: float,
         upgrade: bool,
         first: FirstRequest | None,
-    ) -> H2Connection:
+    ) -> Http2ClientConnection:
         return await connect(
             origin,
             cafile=Path(trust.cafile) if trust.cafile else None,
@@ -211,8 +219,8 @@ class Session:
         )
 
     @contextmanager
-    def series(self, connection: H2Connection, stop: asyncio.Event) -> Iterator[None]:
-        """A series of PINGs runs on the connection; `stop` ends it."""
+    def series(self, connection: Http2ClientConnection, stop: asyncio.Event) -> Iterator[None]:
+        """Run a series of PINGs on the connection; `stop` ends it."""
         entry = (connection, stop)
         self._series.append(entry)
         try:
@@ -220,7 +228,7 @@ class Session:
         finally:
             self._series.remove(entry)
 
-    def stop_series(self, connection: H2Connection) -> int:
+    def stop_series(self, connection: Http2ClientConnection) -> int:
         """End the series of PINGs that run on the connection; returns how many there are."""
         stops = [stop for other, stop in self._series if other is connection]
         for stop in stops:
@@ -251,6 +259,12 @@ class Session:
 
 def _pushes(link: Link) -> list[Pushed]:
     return link.connection.pushes.listing(link.connection.now())
+
+
+async def _serves(link: Link, trust: Trust, upgrade: bool) -> bool:
+    """Return whether the connection can be used for a new request."""
+    connection = link.connection
+    return _is_as(link, trust, upgrade) and connection.available and await connection.answers()
 
 
 def _is_as(link: Link, trust: Trust, upgrade: bool) -> bool:

@@ -1,7 +1,7 @@
-"""What each command does, except for `exchange`'s.
+"""Run each command except for those of `exchange`.
 
-Every function takes the command as `options` made it, the session and the conversation, and
-returns an exit code; what goes wrong is raised. Called by `service`.
+Every function takes the command as parsed by `options`, the session and the conversation, and
+returns an exit code; failures are raised. Called by `service`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from headstart.client.origin import Origin
 from headstart.h2c import exits
 from headstart.h2c.daemon import reports
 from headstart.h2c.daemon.conversation import Conversation, Request
-from headstart.h2c.daemon.exchange import exchange
 from headstart.h2c.daemon.ping import ping
+from headstart.h2c.daemon.requesting import exchange
 from headstart.h2c.daemon.session import Session
 from headstart.h2c.options import Command
 from headstart.h2c.options.completing import Completion
@@ -27,7 +27,7 @@ from headstart.h2c.options.grammar import octets
 from headstart.h2c.options.loading import LoadPage
 from headstart.h2c.options.process import Pid, Start, Stop, Version
 from headstart.h2c.options.pushes import PushList, StreamInfo
-from headstart.h2c.options.requests import Exchange
+from headstart.h2c.options.requests import RequestCommand
 from headstart.h2c.options.wiretapping import Wiretap
 
 
@@ -42,7 +42,7 @@ async def perform(
     match command:
         case Connect():
             return await _connect(command, session, conversation, request.folder)
-        case Exchange():
+        case RequestCommand():
             trust = _resolved(command.trust, request.folder)
             return await exchange(replace(command, trust=trust), session, conversation, request)
         case LoadPage():

@@ -1,13 +1,12 @@
-"""What `start --dump` and `wiretap` show: the octets of all connections, decoded beside their way.
+"""Show the frames of all connections for `start --dump` and `wiretap`.
 
-    tap.py           decodes them, and hands the frames to a writer
-    text.py          which frames are shown and how; frames as text
+    tap.py           decodes the bytes and passes the frames to a writer
+    text.py          the choice of frames, and frames as text
     jsonlines.py     frames as JSON
-    har.py           exchanges as an HTTP archive, of what exchanges.py puts together
+    har.py           the exchanges of exchanges.py as an HTTP archive
     exchanges.py     frames into exchanges
-    cookies.py       cookies as archives have them
-    codings.py       content without gzip or deflate
-    sink.py          the file or standard output that a dump goes to
+    cookies.py       cookies in the form of HTTP archives
+    sink.py          the dump's output: a file or standard output
 
 Nothing here disturbs a connection. Used by the background process and by `wiretap`.
 """

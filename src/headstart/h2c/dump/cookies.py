@@ -12,13 +12,13 @@ from typing import Any
 
 
 def request_cookies(values: Iterable[str]) -> list[dict[str, Any]]:
-    """The cookies of a request; HTTP/2 may split them over several fields (RFC 9113, 8.2.3)."""
+    """Return a request's cookies; HTTP/2 may split them over several fields (RFC 9113, 8.2.3)."""
     pairs = [pair.strip() for value in values for pair in value.split(";")]
     return [_named(pair) for pair in pairs if "=" in pair]
 
 
 def response_cookies(values: Iterable[str]) -> list[dict[str, Any]]:
-    """The cookies that a response sets."""
+    """Return the cookies that a response sets."""
     return [_cookie(value) for value in values if "=" in value.partition(";")[0]]
 
 
@@ -47,7 +47,7 @@ def _named(pair: str) -> dict[str, Any]:
 
 
 def _expiry(date: str) -> dict[str, str]:
-    """The time in ISO 8601, if it is one."""
+    """Return the time in ISO 8601, or None if it is invalid."""
     try:
         return {"expires": parsedate_to_datetime(date).isoformat()}
     except (ValueError, OverflowError):

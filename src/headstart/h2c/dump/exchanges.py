@@ -1,10 +1,10 @@
-"""Frames of many connections put together to exchanges: a request and what answered it.
+"""Group the frames of many connections into exchanges: a request and its response.
 
-Pure: frames in, finished exchanges out. An exchange begins with the request's HEADERS or with the
-PUSH_PROMISE, and is finished when both sides have said END_STREAM, when one of them has said
-RST_STREAM, or when its connection ends. What is kept is bounded: of each body the beginning, of
-each exchange's frames the first ones, and the oldest exchange is given up, unfinished, where all of
-them together are too much. Called by `har`.
+Pure: takes frames, returns finished exchanges. An exchange begins with the request's HEADERS or
+with the PUSH_PROMISE. It is finished when both sides have sent END_STREAM, when either has sent
+RST_STREAM, or when its connection ends. Memory is bounded: the beginning of each body, the first
+frames of each exchange, and a total above which the oldest exchange is written unfinished. Called
+by `har`.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ class Message:
 
     @property
     def truncated(self) -> bool:
-        """Whether the end of the body is not kept."""
+        """Return true if the end of the body was dropped."""
         return len(self.body) < self.size
 
     def value(self, name: bytes) -> bytes:
-        """The first value of that name, b"" where there is none."""
+        """Return the first value of the named header, b"" if it is missing."""
         return next((value for found, value in self.headers if found == name), b"")
 
 
@@ -82,17 +82,16 @@ class Informational:
 
 @dataclass(slots=True)
 class Exchange:
-    """A request and what answered it, so far.
+    """A request and its response so far.
 
     Attributes:
         began, last: When its first and its latest frame came, in seconds since the connection was
             made.
-        parent: The stream whose request was answered with the promise of this one; 0 where the
-            client asked.
-        error, reset_by: The error of RST_STREAM and who said it; "" and None without.
+        parent: The stream of the request that the promise belongs to; 0 for a client's request.
+        error, reset_by: The error of RST_STREAM and its sender; "" and None without a reset.
         frames: The text of its frames.
-        frames_omitted: How many more there were.
-        unfinished: It was given up before both sides had ended it.
+        frames_omitted: The number of further frames.
+        unfinished: Written before both sides had ended it.
     """
 
     source: Source
@@ -119,19 +118,19 @@ class Exchange:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more can come."""
+        """Return true if nothing more can come."""
         both = self.request.ended is not None and self.response.ended is not None
         return both or self.reset_by is not None
 
 
 class Exchanges:
-    """Puts frames together.
+    """Group frames into exchanges.
 
     Args:
-        text: What is kept of a frame to show it, b"" for nothing.
+        text: Returns the text of a frame to keep, b"" to keep nothing.
 
     Attributes:
-        strays: The text of frames that belong to no exchange, the latest ones.
+        strays: The text of the latest frames that belong to no exchange.
     """
 
     __slots__ = ("_bounds", "_open", "_strays_text", "_text", "_weight", "strays")
@@ -164,7 +163,7 @@ class Exchanges:
         return done + self._given_up()
 
     def end(self, source: Source) -> list[Exchange]:
-        """The connection is over; give what is left of it, unfinished."""
+        """End the connection; yield its remaining exchanges as unfinished."""
         left = [exchange for exchange in self._open.values() if exchange.source is source]
         return [self._unfinished(exchange) for exchange in left]
 
@@ -173,7 +172,7 @@ class Exchanges:
         return [self._unfinished(exchange) for exchange in list(self._open.values())]
 
     def _begun(self, frame: Frame, source: Source) -> Exchange | None:
-        """A new exchange, if the frame is a request."""
+        """Begin an exchange if the frame is a request."""
         asks = frame.kind in ("HEADERS", "UPGRADE") and frame.direction is Direction.SENT
         if not (asks and _is_request(frame)):
             return None
@@ -204,7 +203,7 @@ class Exchanges:
         return self._closed(exchange)
 
     def _given_up(self) -> list[Exchange]:
-        """The oldest exchanges, as many as are too many or too heavy."""
+        """Yield the oldest exchanges while there are too many or they take too much memory."""
         given_up = []
         bounds = self._bounds
         while self._open and (
@@ -237,7 +236,7 @@ def _is_request(frame: Frame) -> bool:
 
 
 def _act(exchange: Exchange, frame: Frame, bounds: Bounds) -> None:
-    """Put into the exchange what a frame on its stream says."""
+    """Apply a frame on the exchange's stream to the exchange."""
     sent = frame.direction is Direction.SENT
     message = exchange.request if sent else exchange.response
     exchange.last = frame.at

@@ -1,9 +1,9 @@
 """HTTP archives (HAR 1.2): `--dump-format har`.
 
-One entry an exchange, written when it is finished, so that a long session takes the memory of what
-is open in it and a process that is killed leaves an archive of all that was finished. HAR lets
-others add members that begin with an underscore; docs/h2c.md lists ours. `_was_pushed` is called
-so by WebPageTest and by what reads its archives. No library writes archives both piece by piece and
+Writes one entry per exchange when it is finished, so that a long session needs memory only for open
+exchanges and a killed process leaves an archive of all finished ones. HAR lets
+others add members that begin with an underscore; docs/h2c.md lists ours. `_was_pushed` is
+the name that WebPageTest and its readers use. No library writes archives both piece by piece and
 with members of one's own. Called by `tap`.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from headstart import __version__
-from headstart.h2c.dump.codings import undone
+from headstart.h2c.codings import undone
 from headstart.h2c.dump.cookies import request_cookies, response_cookies
 from headstart.h2c.dump.exchanges import Bounds, Exchange, Exchanges, Message
 from headstart.h2c.dump.jsonlines import date_of, frame_fields, text_of
@@ -34,11 +34,11 @@ _NO_TYPE = "x-unknown"
 
 
 class HarWriter:
-    """Writes an archive.
+    """Write an archive.
 
     Args:
-        write: Takes a piece, and what stands behind it until the next one comes; both ASCII.
-        shown: Which frames are listed in `_frames`. Entries are made of all.
+        write: Takes a piece, and the end of the file until the next piece comes; both ASCII.
+        shown: The frames listed in `_frames`. Entries are made of all frames.
     """
 
     __slots__ = ("_exchanges", "_shown", "_started", "_write")
@@ -62,11 +62,11 @@ class HarWriter:
         self._add(self._exchanges.take(frame, source))
 
     def end(self, source: Source) -> None:
-        """Write what the connection has left."""
+        """Write the remaining exchanges of the connection."""
         self._add(self._exchanges.end(source))
 
     def close(self) -> None:
-        """Write what is left, and the frames that belong to no exchange."""
+        """Write the remaining exchanges, and the frames that belong to no exchange."""
         self._add(self._exchanges.close())
         strays = self._exchanges.strays
         if strays:
@@ -91,7 +91,7 @@ def _dumped(fields: _Fields) -> bytes:
 
 
 def entry_of(exchange: Exchange) -> _Fields:
-    """The entry of an exchange, without `_frames`."""
+    """Return the entry of an exchange, without `_frames`."""
     timings = _timings(exchange)
     entry: _Fields = {
         "startedDateTime": date_of(exchange.source.began + exchange.began),
@@ -209,7 +209,7 @@ def _response(exchange: Exchange) -> _Fields:
 
 
 def _content(response: Message) -> _Fields:
-    """The content, without its coding where that can be undone."""
+    """Return the content, decoded if its coding is supported."""
     coding = response.value(b"content-encoding")
     whole = b"" if response.truncated else bytes(response.body)
     plain = undone(whole, coding)
@@ -229,17 +229,17 @@ def _type(message: Message) -> str:
 
 
 def _body(message: Message, underscore: str) -> _Fields:
-    """What is kept of the content as it was sent."""
+    """Describe the kept part of the content as sent."""
     truncated = {"_truncated": True} if message.truncated else {}
     return {**_text(bytes(message.body), underscore, is_whole=not truncated), **truncated}
 
 
 def _text(octets: bytes, underscore: str, *, is_whole: bool) -> _Fields:
-    """The octets as text, or in base64 where they are none.
+    """Return the bytes as text, or in base64 if they are not text.
 
     Args:
         underscore: Stands before `encoding`, which HAR defines for responses only.
-        is_whole: Otherwise a character that is cut off at the end is no error, and left out.
+        is_whole: Otherwise a character that is cut off at the end is not an error, and is left out.
     """
     try:
         return {"text": codecs.getincrementaldecoder("utf-8")().decode(octets, final=is_whole)}

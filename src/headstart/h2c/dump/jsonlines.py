@@ -1,8 +1,8 @@
-"""Frames as JSON, one object a line: `--dump-format json`, and `_frames` of a HAR file.
+"""Frames as JSON, one object per line: `--dump-format json`, and `_frames` of a HAR file.
 
-Pure: a frame in, what `json` can write out. docs/h2c.md lists the members. Octets of a peer that
-stand in a string are the code points U+0000 to U+00FF, so nothing of them is lost, and `json`
-writes all of these but printable ASCII as escapes. Called by `tap` and `har`.
+Pure: takes a frame and returns data for `json`. docs/h2c.md lists the members. A peer's bytes in a
+string are the code points U+0000 to U+00FF, so none is lost, and `json` escapes all but printable
+ASCII. Called by `tap` and `har`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def text_of(octets: bytes) -> str:
 
 
 def date_of(seconds: float) -> str:
-    """A moment of Unix time in ISO 8601, in UTC and to the microsecond."""
+    """Return a Unix time in ISO 8601, in UTC and to the microsecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
 
 
 def frame_fields(frame: Frame) -> dict[str, Any]:
-    """The frame's members; those that say nothing of this frame are left out."""
+    """Return the frame's members; leave out those that do not apply to it."""
     fields: dict[str, Any] = {
         "at": round(frame.at, 6),
         "direction": frame.direction.value,

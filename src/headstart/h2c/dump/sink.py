@@ -1,8 +1,7 @@
-"""Where a dump goes: standard output, or a file.
+"""Write a dump to standard output or a file.
 
-A file is written so that it is whole after every write: what must stand at its end is written
-behind each piece, and the next piece overwrites it. A process that is killed leaves a file that
-can be read. Called by `tap` and `har`.
+A file is complete after every write: each piece is followed by the end of the file, which the next
+piece overwrites. A killed process therefore leaves a readable file. Called by `tap` and `har`.
 """
 
 from __future__ import annotations
@@ -49,10 +48,10 @@ class Sink:
             raise self._failure(error) from error
 
     def write(self, piece: bytes, end: bytes = b"") -> None:
-        """Write a piece; what the one before said must stand at the end goes.
+        """Write a piece over the end that the previous piece left.
 
         Args:
-            end: Stands behind the piece until the next one comes, or for good where none does. No
+            end: Written after the piece, until the next one comes. No
                 piece may be shorter than the end that it overwrites.
 
         Raises:

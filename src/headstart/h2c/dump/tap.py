@@ -1,7 +1,7 @@
-"""The bytes of all connections, shown as frames: `h2c start --dump` and `h2c wiretap`.
+"""Show the bytes of all connections as frames: `h2c start --dump` and `h2c wiretap`.
 
-Each connection has a decoder of its own; what it makes of the bytes is masked and goes to a writer
-of the format asked for. Nothing here changes what is sent. Made by `daemon` and `wiretap`, asked by
+Each connection has its own decoder; decoded frames are masked and passed to a writer of the chosen
+format. Nothing here changes the bytes sent. Made by `daemon` and `wiretap`, called by
 `daemon.session` for each new connection.
 """
 
@@ -23,15 +23,15 @@ from headstart.wire.frames import ConnectionFrames, Direction, Frame
 
 
 class Dump:
-    """Shows the frames of every connection.
+    """Show the frames of every connection.
 
     Args:
-        named: Text numbers the first connection, too, while there is no other.
+        named: Number the first connection in text even while there is no other.
 
     Attributes:
-        failure: Why the dump can take no more; None as long as it does.
-        when_failed: Called then, with what commands that wait are to be told.
-        frames: How many there were, shown or not.
+        failure: Why the dump ended early; None as long as it works.
+        when_failed: Called then with a message for waiting commands.
+        frames: The number of frames, shown or not.
 
     Raises:
         Failed, BrokenPipeError: The dump's file cannot be opened or written.
@@ -47,9 +47,9 @@ class Dump:
         self._writer = _writer(options, self._sink, named=named)
 
     def tap(self) -> Callable[[Direction, bytes, float], None]:
-        """What listens to one new connection: takes direction, bytes, seconds since connect.
+        """Return a listener for a new connection: it takes direction, bytes, seconds since connect.
 
-        No bytes say that the connection is over.
+        Empty bytes mean that the connection is closed.
         """
         number = next(self._numbers)
         frames = ConnectionFrames()
@@ -66,7 +66,7 @@ class Dump:
         return listen
 
     def close(self) -> None:
-        """Nothing more comes: write what is left."""
+        """Write the remaining frames and close."""
         self._guarded(self._writer.close)
         self._guarded(self._sink.close)
 

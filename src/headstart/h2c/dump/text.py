@@ -1,6 +1,6 @@
-"""What is shown of frames, and frames as text: `h2c start --dump`, `h2c wiretap`.
+"""Choose frames and show them as text: `h2c start --dump`, `h2c wiretap`.
 
-Reads `wire.frames.Frame`s. The text is one block a frame with a blank line behind it:
+Reads `wire.frames.Frame`s. The text is one block per frame, followed by a blank line:
 
     -> HEADERS(1) 0.012 s, 23 bytes
         + END_STREAM
@@ -9,8 +9,8 @@ Reads `wire.frames.Frame`s. The text is one block a frame with a blank line behi
 
 `->` was sent, `<-` was received; the number in parentheses is the stream, 0 the connection. Then
 come seconds since the connection was made and octets of payload; flags that are set (`+`) and that
-are not (`-`); what the payload says; what is wrong with it (`!`). No byte of a peer reaches the
-terminal that it would obey. `jsonlines` and `har` write the other formats. Called by `tap`.
+are not (`-`); the payload's contents; errors in it (`!`). Control characters of a peer never reach
+the terminal. `jsonlines` and `har` write the other formats. Called by `tap`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ARROWS = {Direction.SENT: ("->", _BOLD_BLUE), Direction.RECEIVED: ("<-", _BOLD_
 
 @unique
 class DumpFormat(StrEnum):
-    """What a dump is written as."""
+    """The format of a dump."""
 
     TEXT = "text"
     JSON = "json"
@@ -61,17 +61,17 @@ class FrameFilter:
 
     @classmethod
     def of(cls, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> FrameFilter:
-        """A filter of frame types by name, upper or lower case, also several with commas between.
+        """Return a filter for frame types by name, in upper or lower case, separated by commas.
 
         `UNKNOWN` stands for all types without a name, `UNKNOWN_0xbe` for one of them.
 
         Raises:
-            ConfigurationError: A name is none of a frame type.
+            ConfigurationError: A name is not that of a frame type.
         """
         return cls(_kinds(include), _kinds(exclude))
 
     def admits(self, frame: Frame) -> bool:
-        """Whether the frame is shown."""
+        """Return true if the frame is shown."""
         names = {frame.kind.upper()}
         if frame.kind.startswith("UNKNOWN"):
             names.add("UNKNOWN")
@@ -127,11 +127,11 @@ class Writer(Protocol):
     """Writes frames in one format."""
 
     def show(self, frame: Frame, source: Source) -> None:
-        """Write the next frame, or keep what has to be kept of it."""
+        """Write the next frame, or keep the parts that are needed later."""
         ...
 
     def end(self, source: Source) -> None:
-        """The connection is over."""
+        """End the connection's output."""
         ...
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class Writer(Protocol):
 
 
 def masked(frame: Frame) -> Frame:
-    """The frame with `HIDDEN` for every value that is a secret."""
+    """Return the frame with `HIDDEN` in place of every secret value."""
     headers = tuple(
         (name, HIDDEN if name.lower() in _SECRET else value) for name, value in frame.headers
     )

@@ -1,6 +1,6 @@
 """The commands of `h2c` and their options, each declared once.
 
-    grammar.py       what they are declared with
+    grammar.py       the classes that declare them
     process.py       start, stop, pid, version
     connections.py   connect, disconnect, connections, ping
     requests.py      get, post and so on
@@ -9,12 +9,12 @@
     fields.py        set, unset
     wiretapping.py   wiretap
     completing.py    completion
-    dumping.py       how frames are shown, for start and wiretap
+    dumping.py       the form of frames, for start and wiretap
 
-Each module has its commands as frozen dataclasses, which are what arguments turn into, and
-`declare`, which adds them to the grammar. Pure: reads nothing but its arguments. Called by the
-background process, and by the command for help and for mistakes while there is no background
-process. Octets in arguments that are no UTF-8 stay as surrogates (PEP 383).
+Each module has its commands as frozen dataclasses, the result of parsing, and
+`declare`, which adds them to the grammar. Pure: reads only its arguments. Called by the
+background process, and by the command for help and errors while the background process is not
+running. Bytes in arguments that are not UTF-8 stay as surrogates (PEP 383).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from headstart.h2c.options.grammar import Grammar, HelpWanted, UsageFailed
 from headstart.h2c.options.loading import LoadPage
 from headstart.h2c.options.process import Pid, Start, Stop, Version
 from headstart.h2c.options.pushes import PushList, StreamInfo
-from headstart.h2c.options.requests import Exchange
+from headstart.h2c.options.requests import RequestCommand
 from headstart.h2c.options.wiretapping import Wiretap
 
 Command: TypeAlias = (
@@ -51,7 +51,7 @@ Command: TypeAlias = (
     | Connect
     | Disconnect
     | Connections
-    | Exchange
+    | RequestCommand
     | LoadPage
     | PushList
     | StreamInfo
@@ -88,7 +88,7 @@ exit codes: 0 ok, 1 request failed, 2 usage, 3 not connected or no background pr
 
 
 def parse(arguments: Sequence[str]) -> Command:
-    """The command that the arguments name.
+    """Return the command that the arguments name.
 
     Raises:
         HelpWanted: They ask for help.
@@ -114,7 +114,7 @@ def parse(arguments: Sequence[str]) -> Command:
 
 
 def _refusal(command: str, surplus: Sequence[str]) -> str:
-    """Why a command has arguments left over; what follows an unknown option may belong to it."""
+    """Return the error for surplus arguments; a word after an unknown option may be its value."""
     name = surplus[0].partition("=")[0]
     if not name.startswith("-"):
         return f"it does not take {' '.join(surplus)!r}"
@@ -123,20 +123,20 @@ def _refusal(command: str, surplus: Sequence[str]) -> str:
 
 
 def _meant(word: str, words: Iterable[str]) -> str:
-    """The most similar word, to be asked about; nothing where none is."""
+    """Return a question with the most similar word; "" if none is similar."""
     from difflib import get_close_matches  # of no use but for mistakes
 
-    return "".join(f"did you mean {near!r}? " for near in get_close_matches(word, words, 1, 0.7))
+    return "".join(f"did you mean {near!r}? " for near in get_close_matches(word, words, 1, 0.65))
 
 
 def split_session(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The session named behind a command, and the arguments without it.
+    """Return the session named after a command, and the arguments without it.
 
     Args:
-        arguments: The command, and what follows it.
+        arguments: The command and its arguments.
 
     Returns:
-        None where no session is named, "" where its name is missing.
+        None if no session is named, "" if its name is missing.
     """
     session: str | None = None
     others: list[str] = []
@@ -168,7 +168,7 @@ def _plain(arguments: Sequence[str]) -> list[str]:
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:
-    """`--data VALUE` as `--data=VALUE`: argparse would take a value like `-x` for an option."""
+    """Join `--data VALUE` to `--data=VALUE`: argparse takes a value like `-x` for an option."""
     joined: list[str] = []
     with_value = _GRAMMAR.with_value.get(arguments[0], set())
     rest = iter(arguments)

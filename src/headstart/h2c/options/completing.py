@@ -20,7 +20,7 @@ class Completion:
 
 
 def declare(grammar: Grammar) -> None:
-    """The commands of this module."""
+    """Declare the commands of this module."""
     options = grammar.command(
         "completion",
         lambda given: Completion(given.shell),

@@ -65,7 +65,7 @@ class Ping:
 
 
 def declare(grammar: Grammar) -> None:
-    """The commands of this module."""
+    """Declare the commands of this module."""
     connect = grammar.command(
         "connect",
         _connect,
@@ -130,7 +130,7 @@ def trust_options(options: Options) -> None:
 
 
 def trust(given: argparse.Namespace) -> Trust:
-    """What they say."""
+    """Return the trust settings in the options."""
     return Trust(given.cacert, given.insecure)
 
 

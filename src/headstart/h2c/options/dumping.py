@@ -37,13 +37,13 @@ def dump_options(options: Options) -> None:
 
 
 def dump_options_of(given: argparse.Namespace, file: str) -> DumpOptions:
-    """What they say.
+    """Return the dump settings in the options.
 
     Args:
-        file: Where the dump goes; "" and `-` are standard output.
+        file: The dump's output; "" and `-` are standard output.
 
     Raises:
-        ConfigurationError: A name is none of a frame type.
+        ConfigurationError: A frame type has an unknown name.
     """
     return DumpOptions(
         file="" if file == "-" else file,
@@ -54,5 +54,5 @@ def dump_options_of(given: argparse.Namespace, file: str) -> DumpOptions:
 
 
 def only_with_a_dump(given: argparse.Namespace) -> bool:
-    """Whether anything was given that makes sense only where frames are shown."""
+    """Return true if an option was given that needs a dump."""
     return bool(given.dump_format or given.include or given.exclude or given.show_secrets)

@@ -1,6 +1,6 @@
-"""Header fields of all requests: `set`, `unset`, and what a field may be.
+"""Headers of all requests: `set` and `unset`, and the syntax of a header.
 
-Called by the package, and by `requests` for the fields of one request.
+Called by the package, and by `requests` for the headers of one request.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class UnsetField:
 
 
 def declare(grammar: Grammar) -> None:
-    """The commands of this module."""
+    """Declare the commands of this module."""
     fields = grammar.command(
         "set",
         _set,
@@ -64,14 +64,16 @@ def _set(given: argparse.Namespace) -> SetField:
 
 
 def field_of(name: str, value: str) -> tuple[bytes, bytes]:
-    """A header field to send; white space around the value is not part of it (RFC 9110, 5.5).
+    """Return a header to send, without white space around the value (RFC 9110, 5.5).
 
     Raises:
         ConfigurationError: HTTP/2 has no such field.
     """
     field = octets(name).lower(), octets(value.strip(" \t"))
     if _sendable(field[0], b"") is None:
-        raise ConfigurationError(f"{name!r} is no field name: letters, digits and '-' are safe")
+        raise ConfigurationError(
+            f"{name!r} is not a valid header name; use letters, digits and '-'"
+        )
     sent = _sendable(*field)
     if sent is None:
         raise ConfigurationError(
@@ -82,7 +84,7 @@ def field_of(name: str, value: str) -> tuple[bytes, bytes]:
     if field[0] == b"te" and field[1].lower() != b"trailers":
         raise ConfigurationError("te can only be 'trailers' in HTTP/2 (RFC 9113, 8.2.2)")
     if field[0] == b"host" and field[1] and not valid_authority(field[1]):
-        raise ConfigurationError(f"{value!r} is no host; write HOST or HOST:PORT")
+        raise ConfigurationError(f"{value!r} is not a host; write HOST or HOST:PORT")
     return field
 
 
@@ -99,19 +101,19 @@ def header_option(options: Options) -> None:
 
 
 def header(text: str) -> tuple[bytes, bytes]:
-    """The field that `-H 'NAME: VALUE'` means.
+    """Parse `-H 'NAME: VALUE'`.
 
     Raises:
-        ConfigurationError: It is none, or HTTP/2 has no such field.
+        ConfigurationError: It is not a field, or HTTP/2 has no such field.
     """
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
-        raise ConfigurationError(f"{text!r} is no header field; write -H 'name: value'")
+        raise ConfigurationError(f"{text!r} is not a header; write -H 'name: value'")
     return field_of(name.strip(), value)
 
 
 def _sendable(name: bytes, value: bytes) -> list[tuple[bytes, bytes]] | None:
-    """The field as it is sent, if at all; None where HTTP forbids it."""
+    """Return the header as sent, or None if HTTP forbids it."""
     try:
         return checked_fields([(name, value)], [])
     except LocalProtocolError:

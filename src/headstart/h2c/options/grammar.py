@@ -1,10 +1,10 @@
-"""What a command and its options are declared with, and the mistakes that can be made with them.
+"""Declare commands and options, and report errors in their use.
 
-`argparse` underneath, with three changes: it raises instead of ending the process, options cannot
-be abbreviated (a new option would break somebody's script), and the names of options that a value
-follows are known, since argparse would take a value like `-x` for an option. `click` would take
-such values as they are, but four times as long to import, where the command reads its arguments
-itself (help, mistakes, `start`). Called by the modules of this package.
+Uses `argparse` with three changes: it raises instead of ending the process, options cannot be
+abbreviated (a new option would break somebody's script), and the names of options with a value are
+known, since argparse would take a value like `-x` for an option. `click` would accept such values,
+but takes four times as long to import, and the command parses its arguments itself for help,
+errors and `start`. Called by the modules of this package.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Parser(argparse.ArgumentParser):
             value = self._get_value(action, "--")
             self._check_value(action, value)
             return value
-        # As where the variable of a shell is not set: it is no wish for the default.
+        # As where the variable of a shell is not set: it does not ask for the default.
         if action.metavar == "FILE" and action.nargs is None and arg_strings == [""]:
             raise argparse.ArgumentError(action, "the name of the file is empty; give a path")
         return super()._get_values(action, arg_strings)
@@ -64,17 +64,17 @@ class _Parser(argparse.ArgumentParser):
 
 
 class Grammar:
-    """Adds commands to a parser.
+    """Add commands to a parser.
 
     Args:
-        introduction: What `h2c --help` begins with.
-        last_words: What it ends with.
+        introduction: The beginning of `h2c --help`.
+        last_words: The end of it.
 
     Attributes:
-        parser: Of the whole command line.
-        parsers: Of each command.
+        parser: The parser of the whole command line.
+        parsers: The parser of each command.
         files: The options that take a file's path.
-        arguments: What is known by its place.
+        arguments: The choices of each positional argument.
     """
 
     def __init__(self, introduction: str, last_words: str) -> None:
@@ -91,10 +91,10 @@ class Grammar:
         self.arguments: list[argparse.Action] = []
 
     def command(self, name: str, build: Build, help: str, examples: str) -> Options:
-        """A new command, without options yet.
+        """Add a command without options.
 
         Args:
-            examples: Lines that `--help` shows, each a command and what it does.
+            examples: Lines for `--help`, each a command and its effect.
         """
         lines = "\n".join("  " + line for line in examples.strip().splitlines())
         parser: _Parser = self._commands.add_parser(
@@ -133,19 +133,18 @@ class Options:
         self._arguments = arguments
 
     def flag(self, *names: str, help: str) -> None:
-        """An option that is there or not."""
+        """Add an option without a value."""
         self._names += names
         self._parser.add_argument(*names, action="store_true", help=help)
 
     def value(self, *names: str, **settings: Any) -> None:
-        """An option that is followed by a value."""
+        """Add an option with a value."""
         self._names += names
         self._with_value.update(names)
         self._note(self._parser.add_argument(*names, **settings))
 
     def optional_value(self, name: str, **settings: Any) -> None:
-        """An option that a value may follow, better behind `=`: "" without, None where it is not
-        given."""
+        """Add an option with an optional value after `=`: "" without one, None if not given."""
         self._names.append(name)
         self._note(self._parser.add_argument(name, nargs="?", const="", default=None, **settings))
 
@@ -154,11 +153,11 @@ class Options:
             self._files.append(action)
 
     def argument(self, name: str, **settings: Any) -> None:
-        """An argument known by its place."""
+        """Add a positional argument."""
         self._arguments.append(self._parser.add_argument(name, **settings))
 
     def set_method(self, method: str) -> None:
-        """The command stands for this method."""
+        """Set the method of the command's request."""
         self._parser.set_defaults(method=method)
 
     def timeout(self) -> None:
@@ -173,29 +172,31 @@ class Options:
 
 
 def seconds(text: str) -> float:
-    """The type of options that take a time: seconds, or `500ms`, `10s`, `2m`, `1h`."""
+    """Parse a time in seconds, or with a unit: `500ms`, `10s`, `2m`, `1h`."""
     match = _DURATION.fullmatch(text)
     number = float(match[1]) * _UNITS[match[2]] if match and text.isascii() else 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds above 0, or 500ms, 2m")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time; give seconds above 0, or 500ms, 2m"
+        )
     return number
 
 
 def count(text: str) -> int:
-    """The type of options that take a number of things, from one on."""
+    """Parse a positive number."""
     if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) == int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number; give 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
 
 
 def size(text: str) -> int:
-    """The type of options that take a number of bytes: `65536`, `500kB`, `64MB`, `1GB`."""
+    """Parse a number of bytes: `65536`, `500kB`, `64MB`, `1GB`."""
     match = _SIZE.fullmatch(text)
     if match is None or not int(match[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; give bytes above 0, or 64MB")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; give bytes above 0, or 64MB")
     return int(match[1]) * _MULTIPLES[match[2].lower()]
 
 
 def octets(text: str) -> bytes:
-    """The octets that the user typed."""
+    """Return the bytes that the user typed."""
     return text.encode("utf-8", "surrogateescape")

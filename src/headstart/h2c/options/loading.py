@@ -1,4 +1,4 @@
-"""`h2c load`: a page and what it needs.
+"""`h2c load`: a page and its assets.
 
 Called by the package.
 """
@@ -18,13 +18,13 @@ DEFAULT_BYTES = 64_000_000
 
 @dataclass(frozen=True, slots=True)
 class LoadPage:
-    """Fetch a page and what it needs, as a browser would.
+    """Fetch a page and its assets, as a browser would.
 
     Attributes:
         where: A path on the current connection, or a URL.
-        headers: Names in lower case, and values; of every request.
-        waterfall: Where a picture of it goes, "" for nowhere.
-        fail: A status from 400 on is an error.
+        headers: Headers of every request, names in lower case.
+        waterfall: The file for a picture of it, "" for none.
+        fail: Treat a status of 400 or above as an error.
     """
 
     where: str
@@ -41,7 +41,7 @@ class LoadPage:
 
 
 def declare(grammar: Grammar) -> None:
-    """The commands of this module."""
+    """Declare the commands of this module."""
     options = grammar.command(
         "load",
         _load,

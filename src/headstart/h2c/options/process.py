@@ -47,7 +47,7 @@ class Version:
 
 
 def declare(grammar: Grammar) -> None:
-    """The commands of this module."""
+    """Declare the commands of this module."""
     _start_command(grammar)
     grammar.command("stop", lambda _: Stop(), "end the background process", "h2c stop")
     grammar.command("pid", lambda _: Pid(), "print the background process's id", "h2c pid")

@@ -1,4 +1,4 @@
-"""What the server pushed, and the streams: `push-list`, `stream-info`.
+"""Pushed responses and streams: `push-list`, `stream-info`.
 
 Called by the package.
 """
@@ -31,7 +31,7 @@ class StreamInfo:
 
 
 def declare(grammar: Grammar) -> None:
-    """The commands of this module."""
+    """Declare the commands of this module."""
     pushes = grammar.command(
         "push-list",
         lambda given: PushList(given.long, given.json),

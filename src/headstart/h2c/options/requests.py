@@ -52,7 +52,7 @@ Content: TypeAlias = Text | FromFile | None
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class RequestCommand:
     """Send a request and show its response.
 
     Attributes:
@@ -77,7 +77,7 @@ class Exchange:
 
 
 def declare(grammar: Grammar) -> None:
-    """The commands of this module."""
+    """Declare the commands of this module."""
     for method in ("get", "head", "options", "delete", "post", "put", "patch"):
         _method_command(grammar, method)
     _request_command(grammar)
@@ -134,7 +134,9 @@ def _exchange_options(options: Options) -> None:
 
 def _method(text: str) -> str:
     if not text.isascii() or not text.replace("-", "").replace("_", "").isalnum():
-        raise argparse.ArgumentTypeError(f"{text!r} is no method")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a method; write one such as GET or PURGE"
+        )
     if text.upper() == "CONNECT":
         raise argparse.ArgumentTypeError(
             "CONNECT asks for a tunnel, which h2c does not make; "
@@ -143,10 +145,10 @@ def _method(text: str) -> str:
     return text.upper()
 
 
-def _exchange(given: argparse.Namespace) -> Exchange:
+def _exchange(given: argparse.Namespace) -> RequestCommand:
     if given.follow_hints and (given.method != "GET" or given.file is not None):
         raise ConfigurationError("--follow-hints goes with a GET that sends no file")
-    return Exchange(
+    return RequestCommand(
         method=given.method,
         where=given.where,
         content=_content(given),

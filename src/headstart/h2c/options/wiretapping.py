@@ -41,7 +41,7 @@ class Wiretap:
 
 
 def declare(grammar: Grammar) -> None:
-    """The commands of this module."""
+    """Declare the commands of this module."""
     wiretap = grammar.command(
         "wiretap",
         _wiretap,

@@ -1,14 +1,14 @@
-"""`h2c wiretap`: forwards what clients and a server say to each other, and shows it as frames.
+"""`h2c wiretap`: forward the bytes between clients and a server, and show them as frames.
 
-Octets are forwarded as they are (`relay`) and decoded beside that (`tap`). With TLS on both sides,
-the client is given what the server chose of what the client offered by ALPN: its ClientHello is
-looked at, the server is asked, and only then the client is answered.
+Bytes are forwarded unchanged (`relay`) and decoded in parallel (`tap`). With TLS on both sides,
+the client gets the protocol that the server chose from the client's ALPN offer: its ClientHello is
+read, the server is asked, and only then is the client answered.
 
     listen.py    the sockets that clients connect to
     taps.py      clients, each accepted and connected to the server
-    opening.py   what a client offers, looked at in the socket
+    opening.py   the protocols that a client offers
     tls.py       the TLS of both sides
-    relay.py     octets of one connection, to and fro
+    relay.py     the bytes of one connection, both ways
 
 Runs in the foreground until Ctrl-C and needs no background process. Called by `command.local`.
 """

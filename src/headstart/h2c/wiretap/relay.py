@@ -1,12 +1,11 @@
-"""One connection of the wiretap: octets of a client to its server and back, as they are.
+"""One connection of the wiretap: forward the bytes between a client and its server unchanged.
 
-What comes from one side is written to the other in the same turn of the event loop, and told to a
-tap beside it. A side that takes no more for now is not read for: the other one is not read either
-until it does, so a connection holds what one read and one write buffer take. Made by `wiretap`.
+Bytes from one side are written to the other in the same turn of the event loop, and passed to a
+tap. When a side cannot take more, the other side is not read until it can, so a connection holds at
+most one read and one write buffer. Made by `wiretap`.
 
-asyncio cannot end one direction of TLS and keep the other. Where both sides are cleartext, the end
-of one direction is passed on as such; otherwise it ends the connection, once what was read is
-written.
+asyncio cannot close one direction of TLS and keep the other. If both sides are cleartext, the end
+of one direction is passed on; otherwise it closes the connection, once all bytes are written.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class Relay:
         self._tap(direction, data, self._loop.time() - self._began)
 
     def lost(self) -> None:
-        """A socket is closed."""
+        """Return true if a socket is closed."""
         if self.client.closed and self.server.closed and not self._ended:
             self._ended = True
             self._tap(Direction.RECEIVED, b"", self._loop.time() - self._began)
@@ -64,7 +63,7 @@ class Relay:
                 self.over.set_result(None)
 
     def close(self) -> None:
-        """Close both sides once what is on its way to them is written."""
+        """Close both sides once all bytes are written."""
         for side in (self.client, self.server):
             side.close()
 
@@ -94,13 +93,13 @@ class Side(asyncio.Protocol):
         self.error: Exception | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket, and TLS over it, are there; what it sends must wait for the other one."""
+        """Begin once the socket and its TLS are ready; hold its bytes until the other side is."""
         self._transport = cast(asyncio.Transport, transport)
         self.closed = False
         self._transport.pause_reading()
 
     def pair(self, other: Side) -> None:
-        """Read, and write what is read to the other side."""
+        """Start reading, and forward the bytes to the other side."""
         self._other = other
         if other.closed:  # it was there, and went before this one came
             self.close()
@@ -114,24 +113,24 @@ class Side(asyncio.Protocol):
             self._other.write(data)
 
     def write(self, data: bytes) -> None:
-        """Write what the other side sent."""
+        """Write bytes from the other side."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def pause_writing(self) -> None:
-        """The socket takes no more for now: do not read what would go there."""
+        """Pause reading from the other side while the socket's buffer is full."""
         self._refuses = True
         if self._other is not None and self._other._transport is not None:
             self._other._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """The socket takes more."""
+        """Resume reading from the other side."""
         self._refuses = False
         if self._other is not None and self._other._transport is not None:
             self._other._transport.resume_reading()
 
     def eof_received(self) -> bool:
-        """It sends no more.
+        """Handle the end of this side's bytes.
 
         Returns:
             Whether it may still be sent to.
@@ -144,12 +143,12 @@ class Side(asyncio.Protocol):
         return not other.closed
 
     def write_eof(self) -> None:
-        """The other side sends no more."""
+        """Handle the end of the other side's bytes."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write_eof()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The socket is closed; so will the other one be."""
+        """Close the other side once this socket is closed."""
         self.closed = True
         self.error = error
         if self._other is not None:
@@ -157,7 +156,7 @@ class Side(asyncio.Protocol):
         self._relay.lost()
 
     def close(self) -> None:
-        """Close it once what is on its way is written."""
+        """Close the socket once all bytes are written."""
         # asyncio's TLS transport that is closed twice is closed by no abort() any more.
         if self._transport is not None and not self._transport.is_closing():
             self._transport.close()

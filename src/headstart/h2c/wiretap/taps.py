@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Coroutine
 
 from headstart.client import failures
-from headstart.client.connect import hosts_of
+from headstart.client.connect import hosts_of, server_name
 from headstart.client.errors import TimedOut
 from headstart.client.origin import Origin
 from headstart.errors import HeadstartError
@@ -21,6 +21,7 @@ from headstart.h2c.wiretap import opening
 from headstart.h2c.wiretap.relay import Relay
 from headstart.h2c.wiretap.tls import Tls
 from headstart.wire.frames import Direction
+from headstart.wire.hello import offered_by_alpn
 
 # Seconds that a client or the server may take to agree on TLS.
 _PATIENCE = 10.0
@@ -141,9 +142,9 @@ class Taps:
         await self._answer_client(client, relay, chosen)
 
     async def _offered(self, client: socket.socket) -> tuple[str, ...] | None:
-        """The protocols that the client offers; None where it went."""
+        """Return the protocols that the client offers; None if it disconnected."""
         if self._local.scheme == "https":
-            return await opening.look(client, opening.offered_by_alpn)
+            return await opening.look(client, offered_by_alpn)
         if self._remote.scheme == "https":
             return await opening.look(client, opening.offered_in_the_clear)
         return ()
@@ -174,7 +175,7 @@ class Taps:
         """Connect to the first of the server's addresses that can be reached.
 
         Raises:
-            OSError: None can; this is what the first one said.
+            OSError: None can be reached; this is the first address's error.
         """
         loop = asyncio.get_running_loop()
         problems: list[OSError] = []
@@ -185,7 +186,7 @@ class Taps:
                     host,
                     self._remote.port,
                     ssl=context,
-                    server_hostname=self._remote.host if context else None,
+                    server_hostname=server_name(self._remote.host) if context else None,
                     happy_eyeballs_delay=0.25,  # RFC 8305, 8
                 )
             except (ssl.SSLError, TimeoutError):
@@ -209,7 +210,7 @@ class Taps:
             raise self._refused(error) from error
 
     def _refused(self, error: OSError) -> _Refused:
-        """What it means that TLS with the client failed."""
+        """Explain why TLS with the client failed."""
         reason = getattr(error, "reason", None) or ""
         if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
             here = self._local.authority.decode("ascii")

@@ -1,6 +1,6 @@
 """The wiretap's TLS: to the server as a client, to clients as a server. Called by the package.
 
-Contexts are made once for what is offered or chosen: reading the system's roots takes longer than a
+Contexts are made once for each ALPN offer or choice: loading the system's roots takes longer than a
 handshake.
 """
 
@@ -23,7 +23,7 @@ class Tls:
     """The TLS of both sides.
 
     Raises:
-        HeadstartError: There is no certificate for clients, or a file cannot be used.
+        HeadstartError: The certificate for clients is missing, or a file cannot be used.
     """
 
     def __init__(self, command: Wiretap) -> None:
@@ -54,8 +54,7 @@ class Tls:
         if offered not in self._to_server:
             trust = self._trust
             cafile = Path(trust.cafile) if trust.cafile else None
-            context = client_context(cafile, trust.insecure, self._remote.host)
-            context.set_alpn_protocols(offered)
+            context = client_context(cafile, trust.insecure, self._remote.host, protocols=offered)
             if len(self._to_server) >= _CONTEXTS:
                 self._to_server.clear()
             self._to_server[offered] = context

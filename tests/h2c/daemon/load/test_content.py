@@ -65,6 +65,10 @@ def test_nothing_else_is(kind: Kind, content_type: str) -> None:
         (gzip.compress(HTML, mtime=0), "gzip"),
         (gzip.compress(HTML, mtime=0), "X-GZIP"),
         (zlib.compress(HTML), "deflate"),
+        (zlib.compress(HTML)[2:-4], "deflate"),
+        (gzip.compress(HTML[:9], mtime=0) + gzip.compress(HTML[9:], mtime=0) + b"\0", "gzip"),
+        (gzip.compress(zlib.compress(HTML), mtime=0), "deflate, gzip"),
+        (HTML, "identity"),
     ],
 )
 def test_what_is_compressed_is_inflated(data: bytes, encoding: str) -> None:

@@ -124,7 +124,7 @@ def test_the_encoding_is_what_the_server_or_the_page_says(html: bytes, charset: 
 
     (image,) = document.feed(html, final=True)
 
-    assert image.url == "https://a.test/dir/\xfc.png"
+    assert image.url == "https://a.test/dir/%C3%BC.png"
 
 
 def test_a_page_without_an_encoding_waits_for_its_head() -> None:

@@ -13,10 +13,10 @@ from headstart.client.errors import ConnectFailed, RequestFailed
 from headstart.client.origin import Origin
 from headstart.h2c import options
 from headstart.h2c.daemon.conversation import Request
-from headstart.h2c.daemon.exchange import exchange
+from headstart.h2c.daemon.requesting import exchange
 from headstart.h2c.daemon.session import Link, Session
 from headstart.h2c.options.connections import Trust
-from headstart.h2c.options.requests import Exchange
+from headstart.h2c.options.requests import RequestCommand
 from tests.h2c.frame_server import Connection, frame_server
 from tests.h2c.push_server import Page, PushServer, push_server
 from tests.h2c.recorder import Recorder
@@ -40,7 +40,7 @@ async def session(server: PushServer) -> AsyncIterator[Session]:
 
 async def get(session: Session, *arguments: str) -> tuple[bytes, list[str]]:
     command = options.parse(["get", *arguments])
-    assert isinstance(command, Exchange)
+    assert isinstance(command, RequestCommand)
     recorder = Recorder()
     request = Request(__version__, "/", False, False, arguments)
     assert await exchange(command, session, recorder, request) == 0

@@ -47,7 +47,7 @@ def test_what_browsers_ignore_is_ignored(value: bytes) -> None:
 
 
 def test_preconnects_are_told_apart() -> None:
-    assert named(b"<https://b.test>; rel=preconnect") == [Preconnect("https://b.test")]
+    assert named(b"<https://b.test>; rel=preconnect") == [Preconnect("https://b.test/")]
 
 
 def test_all_fields_and_all_links_count() -> None:

@@ -282,20 +282,83 @@ async def test_what_is_elsewhere_is_fetched_there(session: Session, server: Push
         assert {"referer", "cookie", "authorization"}.isdisjoint(other.fields)
 
 
+def redirection(location: bytes) -> Page:
+    return Page(status=302, fields=((b"location", location),))
+
+
 async def test_redirections_are_followed_and_loops_end(
     session: Session, server: PushServer
 ) -> None:
     server.pages = {
-        "/page": Page(status=302, fields=((b"location", b"/dir/"),)),
-        "/dir/": Page(b"<img src=loop>"),
-        "/dir/loop": Page(status=301, fields=((b"location", b"loop"),)),
-        "/dir/none": Page(status=301, fields=((b"location", b"ftp://x"),)),
+        "/page": redirection(b"/dir/"),
+        "/dir/": Page(b"<img src=loop><img src=none>"),
+        "/dir/loop": redirection(b"loop"),
+        "/dir/none": redirection(b"ftp://x"),
     }
 
     result = await load(session, server)
 
-    assert server.requests == ["GET /page", "GET /dir/", "GET /dir/loop"]
-    assert [one.status for one in result.resources] == [302, 200, 301]
+    assert server.requests == ["GET /page", "GET /dir/", "GET /dir/loop", "GET /dir/none"]
+    assert [one.status for one in result.resources] == [302, 200, 302, 302]
+    (failed,) = result.failed
+    assert failed.error == f"the redirections lead back to {server.origin}/dir/loop"
+
+
+async def test_page_that_only_redirects_in_a_circle_is_the_problem(
+    session: Session, server: PushServer
+) -> None:
+    server.pages = {"/page": redirection(b"/b"), "/b": redirection(b"/page")}
+
+    async with Loader(session, SETTINGS, f"{server.origin}/page") as loader:
+        loader.page()
+
+    assert server.requests == ["GET /page", "GET /b"]
+    assert str(loader.problem) == f"the redirections lead back to {server.origin}/page"
+
+
+async def test_page_that_redirects_on_and_on_is_given_up(
+    session: Session, server: PushServer
+) -> None:
+    server.pages = {f"/{n}": redirection(b"/%d" % (n + 1)) for n in range(99)}
+
+    async with Loader(session, SETTINGS, f"{server.origin}/0") as loader:
+        loader.page()
+
+    assert len(server.requests) == 21
+    assert str(loader.problem) == "there are more than 20 redirections"
+
+
+async def test_two_resources_may_redirect_to_one(session: Session, server: PushServer) -> None:
+    server.pages = {
+        "/page": Page(b"<img src=/a><img src=/b>"),
+        "/a": redirection(b"/c"),
+        "/b": redirection(b"/c"),
+        "/c": Page(b"", "image/png"),
+    }
+
+    result = await load(session, server)
+
+    assert server.requests == ["GET /page", "GET /a", "GET /b", "GET /c"]
+    assert result.failed == []
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        (b"/caf\xc3\xa9?x=\xc3\xbc", "/caf%C3%A9?x=%C3%BC"),
+        (b"/caf\xe9", "/caf%E9"),
+        (b"/a%20b|c d", "/a%20b|c%20d"),
+        (b"?q#fragment", "/page?q"),
+    ],
+)
+async def test_location_is_read_as_browsers_do(
+    location: bytes, target: str, session: Session, server: PushServer
+) -> None:
+    server.pages = {"/page": redirection(location)}
+
+    await load(session, server)
+
+    assert server.requests == ["GET /page", f"GET {target}"]
 
 
 async def test_a_resource_that_fails_harms_no_other(session: Session, server: PushServer) -> None:

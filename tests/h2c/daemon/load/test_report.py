@@ -47,7 +47,7 @@ def test_a_hint_that_was_fetched_twice_says_why() -> None:
 
     assert list(notes(load)) == [
         "sent ahead for nothing: /dir/a.css (hint) was fetched twice, "
-        "since its Cache-Control lets nobody keep it"
+        "since its status or Cache-Control forbids to keep it"
     ]
 
 

@@ -1,4 +1,4 @@
-"""`h2c load`: fetches a page with what it needs, and shows how it came.
+"""Run `h2c load`: fetch a page with its assets, and show how they arrived.
 
 Called by `verbs`, which imports it when it is first used.
 """
@@ -21,10 +21,10 @@ from headstart.h2c.options.loading import LoadPage
 async def load(
     command: LoadPage, session: Session, conversation: Conversation, request: Request
 ) -> int:
-    """Do what the command says; returns its exit code.
+    """Load the page and return the exit code.
 
     Raises:
-        HeadstartError: There is no connection for it.
+        HeadstartError: The page's server cannot be reached.
     """
     url = await _connected(command, session, conversation)
     if command.waterfall:
@@ -42,7 +42,7 @@ async def load(
 
 
 async def _connected(command: LoadPage, session: Session, conversation: Conversation) -> str:
-    """The page's URL, absolute; its origin is the current one when this is done."""
+    """Connect to the page's origin, make it current, and return the page's absolute URL."""
     origin, target = split_url(command.where)
     if origin is None:
         origin = session.current().connection.origin
@@ -52,7 +52,7 @@ async def _connected(command: LoadPage, session: Session, conversation: Conversa
 
 
 def settings(command: LoadPage, session: Session) -> Settings:
-    """How the command wants it fetched; what is typed takes the place of what is set."""
+    """Return the load's settings; typed headers replace those of `h2c set`."""
     named = {name for name, _ in command.headers}
     kept = [field for field in session.fields if field[0] not in named]
     return Settings(

@@ -1,8 +1,7 @@
-"""Reads content while it comes, for what it links.
+"""Find links in content while it arrives.
 
-Content that is compressed with gzip or deflate is inflated, within a bound; other encodings are not
-asked for. Made by `loader`, one for each document and stylesheet; calls `documents` and
-`stylesheets`.
+Content in gzip or deflate is decoded within a bound; other codings are not requested. `loader`
+makes one reader for each document and stylesheet. Calls `documents` and `stylesheets`.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Protocol
 
 import webencodings
 
+from headstart.h2c.codings import Inflater, codings_of
 from headstart.h2c.daemon.load import stylesheets
 from headstart.h2c.daemon.load.documents import Document
 from headstart.h2c.daemon.load.resource import Kind, Want, wants
@@ -22,16 +22,13 @@ LARGEST = 4 * 1024 * 1024
 """Bytes of one document or stylesheet that are read for links."""
 
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
-_INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
-# zlib's manual, inflateInit2: 15 bits, and 32 for "zlib or gzip, whichever it is".
-_ANY_HEADER = 47
 
 
 class Reader(Protocol):
     """Finds links in content."""
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
-        """What is found in the next piece."""
+        """Return the links found in the next piece."""
         ...
 
 
@@ -48,7 +45,7 @@ class Stylesheet:
         self._text = bytearray()
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
-        """What is found, at the end."""
+        """Return the links found at the end."""
         self._text += data
         if not final:
             return []
@@ -65,23 +62,21 @@ class Nothing:
 
 
 class Inflated:
-    """Inflates what another one reads; what is no such stream ends it."""
+    """A reader that decompresses content for another reader, and stops at invalid data."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, coding: str) -> None:
         self._reader = reader
-        self._inflate = zlib.decompressobj(_ANY_HEADER)
+        self._inflater = Inflater(coding)
         self._room = LARGEST
-        self._is_broken = False
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
-        """What the other one finds."""
+        """Return the links that the inner reader finds."""
         plain = b""
-        if self._room and not self._is_broken:
-            try:
-                plain = self._inflate.decompress(data, self._room)
-            except zlib.error:
-                self._is_broken = True
-            self._room -= len(plain)
+        try:
+            plain = self._inflater.feed(data, self._room)
+        except zlib.error:
+            self._room = 0
+        self._room -= len(plain)
         return self._reader.feed(plain, final=final)
 
 
@@ -93,31 +88,33 @@ class Bounded:
         self._room = LARGEST
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
-        """What the other one finds within the bound."""
+        """Return the links that the inner reader finds within the bound."""
         piece = data[: self._room]
         self._room -= len(piece)
         return self._reader.feed(piece, final=final)
 
 
 def reader(url: str, kind: Kind, content_type: str, encoding: str) -> Reader:
-    """What reads such content.
+    """Return a reader for the content, or None for content without links.
 
     Args:
         content_type: The value of Content-Type.
-        encoding: That of Content-Encoding.
+        encoding: The value of Content-Encoding.
     """
     found = _of_type(url, kind, content_type)
     if isinstance(found, Nothing):
         return found
-    if encoding.strip().lower() in ("", "identity"):
-        return Bounded(found)
-    if encoding.strip().lower() in _INFLATED:
-        return Inflated(found)
-    return Nothing()
+    codings = codings_of(encoding)
+    if codings is None:
+        return Nothing()
+    outer: Reader = found if codings else Bounded(found)
+    for coding in codings:  # the last one was applied last, so it is the first to be undone
+        outer = Inflated(outer, coding)
+    return outer
 
 
 def essence(content_type: str) -> str:
-    """The media type without its parameters, in lower case; "" where there is none."""
+    """Return the media type in lower case without its parameters; "" if it is missing."""
     return content_type.partition(";")[0].strip().lower()
 
 
@@ -140,7 +137,7 @@ def _charset(content_type: str) -> str:
 
 
 def is_reusable(fields: Iterable[tuple[bytes, bytes]], status: int) -> bool:
-    """Whether a browser's cache keeps the response, so that the page finds it there (RFC 9111, 3).
+    """Return true if a browser's cache keeps the response for the page (RFC 9111, 3).
 
     Args:
         fields: Of the response, names in lower case.

@@ -1,10 +1,10 @@
-"""What an HTML page links, found while it comes, as a browser's preload scanner does.
+"""Find the links of an HTML page while it arrives, as a browser's preload scanner does.
 
-On the standard library's tokenizer: like that scanner it reads tags in their order and builds no
-tree. Left out is what a browser would not fetch at once: `noscript` and `template`, scripts of
-another type or for old browsers (`nomodule`), images with `loading=lazy`, frames, alternative and
-disabled stylesheets. Of the versions in `srcset`, `src` is taken, or else the first. Pure; called
-by `loader`.
+Uses the standard library's tokenizer: like that scanner it reads tags in order and builds no
+tree. It leaves out links that a browser would not fetch at once: `noscript` and `template`,
+scripts of another type or for old browsers (`nomodule`), images with `loading=lazy`, frames,
+alternative and disabled stylesheets. Of the versions in `srcset`, `src` is taken, or else the
+first. Pure; called by `loader`.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ A few KiB of gzip can stand for a million of them, which would take seconds.
 
 
 class Document:
-    """Reads a page piece by piece.
+    """Reads a page piece by piece and collects its links.
 
     Args:
-        url: The page's own.
-        charset: What Content-Type says, "" for nothing.
+        url: The page's URL.
+        charset: The charset in Content-Type, "" if it has none.
     """
 
     def __init__(self, url: str, charset: str = "") -> None:
@@ -64,7 +64,7 @@ class Document:
         self._decoder = _decoder(charset) if charset else None
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
-        """What is found in the next piece."""
+        """Return the links found in the next piece."""
         if self._decoder is None:
             self._head += data
             if len(self._head) < _CHARSET_WITHIN and not final:
@@ -93,7 +93,7 @@ class Document:
 
 
 def kind_of_preload(as_: str) -> Kind | None:
-    """What a preload with this `as` is, None where a browser ignores it."""
+    """Return the kind of a preload with this `as`, or None if browsers ignore it."""
     return _PRELOADS.get(as_.lower())
 
 
@@ -114,7 +114,7 @@ class _Scanner(HTMLParser):
         """How many there were."""
 
     def take(self) -> list[Want]:
-        """What was found since the last time."""
+        """Return the links found since the last call."""
         found, self._found = self._found, []
         return found
 
@@ -158,7 +158,7 @@ class _Scanner(HTMLParser):
 
 
 def _of_tag(tag: str, attributes: Attributes) -> Iterator[tuple[str, Kind]]:
-    """References in the attributes of one tag."""
+    """Yield the references in the attributes of one tag."""
     match tag:
         case "link":
             yield from _of_link(attributes)

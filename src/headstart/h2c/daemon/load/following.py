@@ -1,4 +1,4 @@
-"""`get --follow-hints`: fetches what a 103 names, at once, and keeps it for the next `get`.
+"""Run `get --follow-hints`: fetch resources named by a 103 and keep them for a later `get`.
 
 Called by `exchange`.
 """
@@ -13,7 +13,7 @@ from headstart.client.origin import Origin
 from headstart.client.response import Response
 from headstart.config import ClientLimits
 from headstart.h2c.daemon import figures
-from headstart.h2c.daemon.hinted import Kept
+from headstart.h2c.daemon.hinted import StoredResponse
 from headstart.h2c.daemon.load.loader import Loader, Settings
 from headstart.h2c.daemon.load.resource import Resource
 from headstart.h2c.daemon.load.rows import label
@@ -59,11 +59,11 @@ class Following:
         await self._loader.__aexit__(kind, error, traceback)
 
     def informed(self, status: int, fields: Fields) -> None:
-        """A 1xx response came for the page."""
+        """Handle an informational response to the page."""
         self._loader.informed(self._url, status, fields)
 
     def lines(self) -> Iterator[str]:
-        """What was fetched, and whether it waits for the next `get`."""
+        """Return a line for each fetched resource, and whether it is kept for the next `get`."""
         for one in self._loader.result.resources:
             yield f"hinted: {label(self._loader.result, one)}: {_outcome(one)}"
 
@@ -75,7 +75,9 @@ class Following:
         now = asyncio.get_running_loop().time()
         seconds = lifetime(response.header("cache-control"))
         expires = now + (_LIMITS.max_push_age if seconds is None else seconds)
-        kept = Kept(response.status, response.headers, content, response.stream_id, expires)
+        kept = StoredResponse(
+            response.status, response.headers, content, response.stream_id, expires
+        )
         self._session.hinted.keep(origin, target, asked, kept, now)
 
 

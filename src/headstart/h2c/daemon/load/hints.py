@@ -1,6 +1,6 @@
-"""What a Link field names: of a 103 (RFC 8297), or of the page itself.
+"""Read the links of a Link header, in a 103 (RFC 8297) or in the page's response.
 
-As browsers do: `preload` with an `as` that they know, `modulepreload`, and `preconnect`. Pure;
+Follows browsers: `preload` with an `as` that they know, `modulepreload`, and `preconnect`. Pure;
 called by `loader`.
 """
 
@@ -25,11 +25,11 @@ class Preconnect:
 def read(
     fields: Iterable[tuple[bytes, bytes]], url: str, *, early: bool
 ) -> list[Want | Preconnect]:
-    """What the Link fields name.
+    """Return the resources that the Link headers name.
 
     Args:
-        fields: Of the response, names in lower case.
-        url: The page's own.
+        fields: The response's headers, names in lower case.
+        url: The page's URL.
         early: The response is a 103.
     """
     found = (link for name, value in fields if name == b"link" for link in links.parse(value))

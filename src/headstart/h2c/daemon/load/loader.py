@@ -1,9 +1,9 @@
-"""Fetches a page and what it needs, as soon as it is known to be needed.
+"""Fetch a page and its assets, each as soon as it is known to be needed.
 
-As a browser does over HTTP/2: all on one connection an origin, at once, with what matters more
-asked for first and marked so (RFC 9218); what a 103 names as soon as it comes; what was pushed is
-not asked for. Each response is read and thrown away, except for what documents and stylesheets
-link. Reads and uses the session's connections; called by `command` here and by `exchange`.
+Follows a browser over HTTP/2: one connection per origin, all requests at once, important ones
+first and marked as such (RFC 9218). Links of a 103 are fetched as soon as it comes; pushed
+resources are not requested. Responses are read and discarded, except for the links of documents
+and stylesheets. Uses the session's connections; called by `command` here and by `exchange`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeAlias
 
-from headstart.client.connection import H2Connection
+from headstart.client.connection import Http2ClientConnection
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import Response
 from headstart.errors import HeadstartError
@@ -36,6 +36,8 @@ from headstart.h2c.options.connections import Trust
 from headstart.wire.events import Fields
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Fetch, 4.5: a browser shows an error then.
+_MOST_REDIRECTIONS = 20
 # How Chromium marks them (RFC 9218, 4): urgency, and whether a part of it is of use already.
 _PRIORITIES = {
     Kind.DOCUMENT: b"u=0, i",
@@ -67,15 +69,18 @@ class TooMuch(HeadstartError):
     """The bound on bytes is reached."""
 
 
+class Redirected(HeadstartError):
+    """The redirections of a resource do not end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to fetch.
+    """How to fetch a page.
 
     Attributes:
-        fields: Of each request to the page's origin; they take the place of those that a browser
-            would send.
-        use_hints: Fetch what a 103 or a Link field names.
-        max_bytes: Of all contents together.
+        fields: Headers of each request to the page's origin; they replace a browser's.
+        use_hints: Fetch resources named by a 103 or a Link header.
+        max_bytes: Limit on the bytes of all contents together.
     """
 
     fields: tuple[tuple[bytes, bytes], ...]
@@ -88,15 +93,15 @@ class Settings:
 
 
 class Loader:
-    """Fetches in its body, whose end waits until all is there.
+    """Load a page. As a context manager, it waits at the end until everything has arrived.
 
     Args:
-        url: The page's.
-        keep: Takes what a 103 named, if a cache may keep it.
+        url: The page's URL.
+        keep: Called with a response that a 103 named, if a cache may keep it.
 
     Attributes:
-        result: What came.
-        problem: Why the page itself did not come; None where it did.
+        result: The responses.
+        problem: Why the page itself failed; None if it did not.
     """
 
     def __init__(
@@ -114,7 +119,9 @@ class Loader:
         """What is linked by what a 103 named: it is wanted once that is used."""
         self._again: dict[str, Want] = {}
         """What the page wants of that which a 103 named and which is still under way."""
-        self._connections: dict[Origin, H2Connection] = {}
+        self._redirections: dict[str, list[str]] = {}
+        """URLs that responses redirected to -> those that led there, the first one first."""
+        self._connections: dict[Origin, Http2ClientConnection] = {}
         self._preconnected: set[Origin] = set()
         self._size = 0
         self._origin = str(split_url(url)[0])
@@ -147,7 +154,7 @@ class Loader:
         self.want([Want(self.result.url, Kind.DOCUMENT, "")])
 
     def want(self, found: Iterable[Want]) -> None:
-        """Fetch what is not here or under way yet; what matters more first."""
+        """Fetch resources that are not fetched yet, in order of importance."""
         for wanted in sorted(found, key=lambda wanted: _ORDER.index(wanted.kind)):
             known = self._known.get(wanted.url)
             if known is None:
@@ -156,7 +163,7 @@ class Loader:
                 self._reuse(known, wanted)
 
     def informed(self, url: str, status: int, fields: Fields) -> None:
-        """A 1xx response came for the page at this URL."""
+        """Handle an informational response to the page at this URL."""
         if status == 103 and self._is_open:
             named = hints.read(fields, url, early=True)
             urls = tuple(one.url for one in named)
@@ -200,7 +207,7 @@ class Loader:
         self._tasks.create_task(self._fetch(wanted, resource))
 
     def _reuse(self, known: Resource, wanted: Want) -> None:
-        """The page wants what was named before: as it is, or once more if no cache may keep it."""
+        """Reuse a hinted response for the page, or fetch it again if no cache may keep it."""
         if known.used:
             return
         if known.ended is None and not known.error:
@@ -249,7 +256,7 @@ class Loader:
                 self._keep(origin, target, fields, response, body)
 
     def _note(self, resource: Resource, response: Response) -> None:
-        """What the response's header section says."""
+        """Record the response's status and headers."""
         resource.status, resource.stream = response.status, response.stream_id
         resource.media_type = content.essence(response.header("content-type"))
         resource.responded = self._since(response.times.responded)
@@ -263,13 +270,26 @@ class Loader:
         return None if at is None else max(at - self._began, 0.0)
 
     def _follow_response(self, wanted: Want, response: Response) -> None:
-        """Where a response leads before its content is read."""
-        if response.status in _REDIRECTS and (location := response.header("location")):
+        """Return the resources that a response's headers lead to."""
+        if response.status in _REDIRECTS and (location := _location(response)):
             target = resolve(wanted.url, location)
             if target is not None:
-                self.want([Want(target, wanted.kind, wanted.url)])
+                self._redirect(wanted, target)
         elif wanted.kind is Kind.DOCUMENT:
             self._follow(hints.read(response.headers, wanted.url, early=False))
+
+    def _redirect(self, wanted: Want, target: str) -> None:
+        """Go where a response leads, unless that has no end.
+
+        Raises:
+            Redirected: It leads back to where it came from, or on and on.
+        """
+        chain = self._redirections[target] = [*self._redirections.get(wanted.url, ()), wanted.url]
+        if target in chain:
+            raise Redirected(f"the redirections lead back to {target}")
+        if len(chain) > _MOST_REDIRECTIONS:
+            raise Redirected(f"there are more than {_MOST_REDIRECTIONS} redirections")
+        self.want([Want(target, wanted.kind, wanted.url)])
 
     async def _read(self, wanted: Want, resource: Resource, response: Response) -> bytes:
         """Read all of it; returns it if somebody keeps it."""
@@ -290,9 +310,9 @@ class Loader:
     async def _look(
         self, resource: Resource, reader: content.Reader, data: bytes, *, final: bool = False
     ) -> None:
-        """Look for what the content links.
+        """Find links in the content.
 
-        A megabyte of it takes a second, and a few octets of gzip can be one, but other commands
+        Reading a megabyte takes a second, and a few bytes of gzip can expand to one. Other commands
         wait for this thread.
         """
         if isinstance(reader, content.Nothing):
@@ -306,7 +326,7 @@ class Loader:
             self._held[resource.url] += found
 
     def _fields(self, wanted: Want) -> Fields:
-        """As a browser would send them; what the user says takes their place."""
+        """Return the headers that a browser would send, replaced by the user's."""
         fields = [
             (b"accept", _ACCEPTED.get(wanted.kind, b"*/*")),
             (b"accept-encoding", b"gzip, deflate"),
@@ -320,8 +340,8 @@ class Loader:
         named = {name for name, _ in said}
         return [*said, *(field for field in fields if field[0] not in named)]
 
-    async def _connection(self, origin: Origin) -> H2Connection:
-        """The connection to an origin, made where there is none."""
+    async def _connection(self, origin: Origin) -> Http2ClientConnection:
+        """Return the connection to an origin; connect if there is none."""
         began = self._now()
         link = await self._session.use(
             origin,
@@ -337,7 +357,7 @@ class Loader:
         return connection
 
     async def _count_unused_pushes(self) -> None:
-        """What was pushed during the load and stays for the next `get`."""
+        """Count the responses pushed during the load that stay for the next `get`."""
         for origin, connection in self._connections.items():
             for pushed in connection.pushes.listing(connection.now()):
                 promised = connection.connected_at + pushed.promised_at - self._began
@@ -348,6 +368,15 @@ class Loader:
                 resource.media_type, resource.used = content.essence(pushed.content_type), False
                 if promised >= 0:
                     self.result.resources.append(resource)
+
+
+def _location(response: Response) -> str:
+    """Return the value of Location.
+
+    Browsers and curl decode non-ASCII bytes as UTF-8. Other bytes are percent-encoded.
+    """
+    values = [value for name, value in response.headers if name == b"location"]
+    return values[0].decode("utf-8", "surrogateescape") if values else ""
 
 
 def _metadata(wanted: Want) -> Fields:

@@ -1,9 +1,8 @@
 """The waterfall as SVG: `h2c load URL --waterfall FILE.svg`.
 
-One file without scripts, fonts or links, on a light ground of its own, so that it looks the same
-wherever it is shown. Pale is waiting, full is content that comes, a diamond a 103. Made with the
-standard library's element tree, which escapes what comes from the server. Pure; called by
-`command`.
+One file without scripts, fonts or links, on a light background, so that it looks the same
+everywhere. Pale bars are waiting, full bars are content, diamonds are 103s. Made with the
+standard library's element tree, which escapes the server's text. Pure; called by `command`.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ _MOST_TICKS = 7
 
 
 def picture(load: Load) -> bytes:
-    """The SVG document."""
+    """Return the SVG document."""
     lines = rows(load)
     height = _TOP + _ROW * len(lines) + _MARGIN
     root = Element(
@@ -177,5 +176,5 @@ def _text(
 
 
 def _clean(text: str) -> str:
-    """Without what XML 1.0 cannot hold, escaped or not."""
+    """Return the text without characters that XML 1.0 forbids even when escaped."""
     return "".join(one if one.isprintable() else "?" for one in text)

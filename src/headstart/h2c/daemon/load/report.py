@@ -1,4 +1,4 @@
-"""What came of a load, as JSON and in a sentence. Pure; called by `command` and `picture`."""
+"""Report a load as JSON and in a sentence. Pure; called by `command` and `picture`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.h2c.daemon.load.rows import label
 
 
 def sentence(load: Load) -> str:
-    """The sum: how much in which time, and how it came."""
+    """Return a summary: the bytes, the time, and how the resources arrived."""
     count = len(load.resources)
     ways = [
         f"{len(load.by(way))} {word}"
@@ -24,21 +24,21 @@ def sentence(load: Load) -> str:
 
 
 def notes(load: Load) -> Iterator[str]:
-    """Lines about what is worth a second look."""
+    """Return lines about anything worth a second look."""
     for one in load.resources:
         if one.error:
             yield f"failed: {label(load, one)}: {one.error}"
     for one in load.wasted:
         why = "was not used"
         if one.way is Way.HINT and not one.reusable and _is_fetched_again(load, one):
-            why = "was fetched twice, since its Cache-Control lets nobody keep it"
+            why = "was fetched twice, since its status or Cache-Control forbids to keep it"
         yield f"sent ahead for nothing: {label(load, one)} ({one.way.value}) {why}"
     if load.skipped:
         yield f"not fetched: {len(load.skipped)} more; --max-resources N allows more"
 
 
 def wrapped(line: str, width: int) -> list[str]:
-    """A line in lines of so many columns, broken between words; no URL is broken."""
+    """Wrap a line to so many columns between words; never break a URL."""
     return textwrap.wrap(
         line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )

@@ -1,4 +1,4 @@
-"""What a page wants, and what came of it.
+"""The resources of a page and their responses.
 
 Pure; made by `documents`, `stylesheets` and `hints`, filled in by `loader`, shown by `table`,
 `picture` and `report`.
@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urldefrag, urljoin, urlsplit
 
+from headstart.client.origin import split_url
+from headstart.errors import ConfigurationError
+
 
 class Kind(StrEnum):
-    """What a resource is used as, in the order in which a browser wants them."""
+    """The use of a resource, in the order in which a browser wants them."""
 
     DOCUMENT = "document"
     STYLE = "style"
@@ -33,13 +36,13 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """Something that is to be fetched.
+    """A resource to fetch.
 
     Attributes:
         url: Absolute, without a fragment.
-        initiator: The URL of what named it; "" for the page itself.
-        hinted: A 103 named it, or a Link field of the page.
-        early: It was a 103.
+        initiator: The URL of the resource that names it; "" for the page itself.
+        hinted: Named by a 103 or by a Link header of the page.
+        early: Named by a 103.
     """
 
     url: str
@@ -51,18 +54,18 @@ class Want:
 
 @dataclass(slots=True)
 class Resource:
-    """One response. Times are seconds since the load began, None for what did not happen.
+    """One response. Times are seconds since the load began, None for events that did not happen.
 
     Attributes:
-        way: How it came.
-        started: The request was sent, or the promise came.
-        responded: The final response's header section came.
-        ended: It was complete.
-        size: Bytes of its content as they were sent.
-        stream: The stream that it came on.
+        way: How it arrived.
+        started: When the request was sent, or the promise came.
+        responded: When the final response's header section came.
+        ended: When it was complete.
+        size: Bytes of its content as sent.
+        stream: Its stream's id.
         reusable: A cache may give it to the page after a 103 named it.
         used: Something in the page asks for it.
-        error: Why it did not come, or not to its end; "" for nothing.
+        error: Why it failed or broke off; "" if it did not.
     """
 
     url: str
@@ -89,13 +92,13 @@ class Resource:
 
     @property
     def is_good(self) -> bool:
-        """It came to its end, with a status that is no error."""
+        """Return true if it is complete and its status is not an error."""
         return not self.error and self.status is not None and self.status < 400
 
 
 @dataclass(frozen=True, slots=True)
 class Early:
-    """A 103 that came for the page: seconds since the load began, and what its links name."""
+    """A 103 for the page: seconds since the load began, and its links."""
 
     at: float
     links: tuple[str, ...]
@@ -112,11 +115,11 @@ class Opened:
 
 @dataclass(slots=True)
 class Load:
-    """A page and all that came with it.
+    """A page and all its resources.
 
     Attributes:
         resources: In the order in which they started; the page is the first.
-        skipped: What was wanted and not fetched, since a bound was reached.
+        skipped: Resources that were not fetched because a bound was reached.
     """
 
     url: str
@@ -137,22 +140,26 @@ class Load:
         return sum(resource.size for resource in self.resources)
 
     def by(self, way: Way) -> list[Resource]:
-        """What came so, and was of use."""
+        """Return the useful resources that arrived in this way."""
         return [one for one in self.resources if one.way is way and one.used]
 
     @property
     def wasted(self) -> list[Resource]:
-        """What was sent ahead for nothing."""
+        """Return the resources sent ahead that the page did not use."""
         return [one for one in self.resources if not one.used]
 
     @property
     def failed(self) -> list[Resource]:
-        """What did not come, or not to its end."""
+        """Return the resources that failed or broke off."""
         return [one for one in self.resources if one.error]
 
 
 def resolve(base: str, reference: str) -> str | None:
-    """The URL that a reference in a document means, None for what is not fetched over HTTP."""
+    """Return the URL of a reference in a document, in normal form.
+
+    Returns None for a URL that is not fetched over HTTP. A URL without a usable host is returned
+    unchanged, so that fetching it reports the error.
+    """
     reference = reference.strip()
     if not reference or reference.startswith("#"):
         return None
@@ -161,11 +168,17 @@ def resolve(base: str, reference: str) -> str | None:
         parts = urlsplit(url)
     except ValueError:
         return None
-    return url if parts.scheme in ("http", "https") and parts.netloc else None
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        return None
+    try:
+        origin, target = split_url(url)
+    except ConfigurationError:
+        return url
+    return f"{origin}{target}"
 
 
 def wants(base: str, found: Iterable[tuple[str, Kind]], initiator: str | None = None) -> list[Want]:
-    """References resolved; those that mean nothing, or the base itself, are left out."""
+    """Resolve references; leave out invalid ones and the base itself."""
     resolved = ((resolve(base, reference), kind) for reference, kind in found)
     source = base if initiator is None else initiator
     return [Want(url, kind, source) for url, kind in resolved if url and url != source]

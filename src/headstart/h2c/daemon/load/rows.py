@@ -14,7 +14,7 @@ _BROKEN = "failed"
 
 
 class Look(StrEnum):
-    """What a bar stands for."""
+    """The meaning of a bar."""
 
     CONNECT = "connect"
     REQUEST = "request"
@@ -46,7 +46,7 @@ class Row:
 
     @property
     def is_broken(self) -> bool:
-        """It did not come to its end."""
+        """Return true if the response broke off."""
         return self.status == _BROKEN
 
     @property

@@ -1,9 +1,9 @@
-"""What a stylesheet links: `@import`, fonts, images.
+"""Find the links of a stylesheet: `@import`, fonts, images.
 
-On tinycss2, which never fails on what it is given. A browser fetches a font or an image only where
-something on the page uses it; here everything counts as used. Of the several formats of a font or
-an image (`src: url(a.woff2), url(a.ttf)`, `image-set(...)`) the first one is taken, as a browser
-does that knows them all. Pure; called by `loader` and `documents`.
+Uses tinycss2, which accepts any input. A browser fetches a font or an image only if something on
+the page uses it; here all count as used. Of several formats of a font or an image
+(`src: url(a.woff2), url(a.ttf)`, `image-set(...)`) the first is taken, as by a browser that knows
+them all. Pure; called by `loader` and `documents`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _IMAGE_SETS = frozenset({"image-set", "-webkit-image-set"})
 
 
 def links(text: str) -> list[tuple[str, Kind]]:
-    """References in a stylesheet, in its order."""
+    """Return the references in a stylesheet, in order."""
     rules = tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True)
     return list(_of_rules(rules))
 
 
 def links_of_style(text: str) -> list[tuple[str, Kind]]:
-    """References in the value of a `style` attribute."""
+    """Return the references in the value of a `style` attribute."""
     values = tinycss2.parse_component_value_list(text, skip_comments=True)
     return [(reference, Kind.IMAGE) for reference in _urls(values, 0)]
 
@@ -45,7 +45,7 @@ def _of_rules(rules: Iterable[Any]) -> Iterator[tuple[str, Kind]]:
 
 
 def _within(content: Sequence[Any]) -> Iterator[tuple[str, Kind]]:
-    """A block: declarations, and rules within `@media`, `@supports`, `@layer`."""
+    """Yield the references in a block: declarations, and rules in at-rules such as `@media`."""
     nested = False
     for token in content:
         if token.type == "at-keyword" and token.lower_value == "font-face":
@@ -58,7 +58,7 @@ def _within(content: Sequence[Any]) -> Iterator[tuple[str, Kind]]:
 
 
 def _first(prelude: Sequence[Any]) -> Iterator[str]:
-    """The reference at the beginning of an `@import`."""
+    """Yield the reference at the beginning of an `@import`."""
     for token in prelude:
         if token.type == "whitespace":
             continue
@@ -70,7 +70,7 @@ def _first(prelude: Sequence[Any]) -> Iterator[str]:
 
 
 def _font(content: Sequence[Any]) -> Iterator[str]:
-    """The first format of each `src`; a later one takes the place of an earlier one."""
+    """Yield the first format of each `src`; a later `src` replaces an earlier one."""
     found = ""
     for one in tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True):
         if one.type == "declaration" and one.lower_name == "src":

@@ -36,7 +36,7 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What a terminal can show."""
+    """The capabilities of a terminal."""
 
     width: int
     unicode: bool
@@ -57,7 +57,7 @@ _ASCII = _Glyphs("-", "#", "*", "x", "...")
 
 
 def table(load: Load, style: Style) -> list[str]:
-    """The lines: a heading, one for each connection and resource, none longer than the width."""
+    """Return the lines: a heading, then one per connection and resource, within the width."""
     glyphs = _UNICODE if style.unicode else _ASCII
     lines = rows(load)
     cells = [("RESOURCE", "STATUS", "SIZE", "BY", "START", "TIME"), *map(_cells, lines)]
@@ -116,7 +116,7 @@ def _joined(row: Sequence[str], widths: Sequence[int], glyphs: _Glyphs) -> str:
 
 
 def shortened(text: str, room: int, ellipsis: str) -> str:
-    """The text in so many characters; its middle goes, for URLs differ at their end."""
+    """Shorten the text to so many characters; cut its middle, since URLs differ at the end."""
     if len(text) <= room:
         return text
     kept = max(room - len(ellipsis), 0)
@@ -124,7 +124,7 @@ def shortened(text: str, room: int, ellipsis: str) -> str:
 
 
 def _axis(scale: float, room: int) -> str:
-    """The beginning, the middle and the end of the time."""
+    """Return the time axis: its beginning, middle and end."""
     start, middle, end = "0", figures.time(scale / 2), figures.time(scale)
     left = start.ljust(room // 2) + middle
     gap = room - len(end)

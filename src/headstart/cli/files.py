@@ -1,0 +1,34 @@
+"""Files that commands write for the user. Called by `map`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all, and leave nothing beside it; write to a pipe.
+
+    Raises:
+        OSError: The file cannot be written. Its old content is unchanged.
+    """
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    target = path.resolve()  # a link stays one
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
+    mode = target.stat().st_mode & 0o777 if target.exists() else None
+    try:
+        # Exclusive: nothing of that name is written to or followed, and nothing else is removed.
+        with temporary.open("x", encoding="utf-8") as file:
+            if mode is not None:
+                temporary.chmod(mode)
+            file.write(text)
+        temporary.replace(target)
+    except FileExistsError:
+        raise
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise

@@ -1,0 +1,174 @@
+"""The connections of one client, one for each origin.
+
+`Pool` gives a request the connection to its origin, and makes one where there is none, or where it
+takes no new requests. Connections that nobody uses are closed after a time, and only so many are
+kept. Made by `client.client`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from weakref import WeakValueDictionary
+
+from headstart.client.connection import Http2ClientConnection
+from headstart.client.origin import Origin
+from headstart.client.prepared import PreparedRequest
+from headstart.client.response_stream import require_loop
+from headstart.errors import LocalProtocolError
+
+
+class Pool:
+    """Connections by origin.
+
+    Args:
+        connect: Makes the connection that a request needs.
+        idle_timeout: Seconds until a connection without requests is closed; None for no end.
+        max_idle: Connections without requests that are kept.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[PreparedRequest], Awaitable[Http2ClientConnection]],
+        idle_timeout: float | None,
+        max_idle: int,
+    ) -> None:
+        self._connect = connect
+        self._idle_timeout = math.inf if idle_timeout is None else idle_timeout
+        self._max_idle = max_idle
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The event loop of the first request, to which all connections belong."""
+        self._connections: dict[Origin, Http2ClientConnection] = {}
+        self._leaving: list[Http2ClientConnection] = []
+        """Connections that take no new requests, on which some are still under way."""
+        self._refused_promises: Counter[str] = Counter()
+        """Of connections that are gone."""
+        self._locks: WeakValueDictionary[Origin, asyncio.Lock] = WeakValueDictionary()
+        self._timer: asyncio.TimerHandle | None = None
+        self.is_closed = False
+
+    def __getitem__(self, origin: Origin) -> Http2ClientConnection:
+        """Return the connection to an origin, as it is; KeyError if there is none."""
+        return self._connections[origin]
+
+    def values(self) -> list[Http2ClientConnection]:
+        """Return the connections that take requests, unless they were lost."""
+        return list(self._connections.values())
+
+    @property
+    def refused_promises(self) -> dict[str, int]:
+        """Return why promises were refused, and how many."""
+        counts = Counter(self._refused_promises)
+        for connection in (*self._connections.values(), *self._leaving):
+            counts.update(connection.refused_promises)
+        return dict(counts)
+
+    async def connection(self, prepared: PreparedRequest) -> Http2ClientConnection:
+        """Return a connection that takes the request.
+
+        Raises:
+            ClientError: See `client.errors`.
+            LocalProtocolError: The pool is closed, or belongs to another event loop.
+        """
+        self._require_usable()
+        connection = self._connections.get(prepared.origin)
+        if connection is not None and connection.available and await connection.answers():
+            return connection
+        # Nobody keeps a lock: it is there as long as somebody uses it.
+        lock = self._locks.setdefault(prepared.origin, asyncio.Lock())
+        async with lock:
+            return await self._renewed(prepared)
+
+    async def _renewed(self, prepared: PreparedRequest) -> Http2ClientConnection:
+        """Return the connection to the origin, or another one if it takes no requests."""
+        connection = self._connections.get(prepared.origin)
+        if connection is not None:
+            if connection.available and await connection.answers():
+                return connection
+            if self._connections.get(prepared.origin) is connection:
+                self._leaving.append(self._connections.pop(prepared.origin))
+        self._forget_closed()
+        for one in self._leaving:
+            if prepared.content is None and one.has_pushed(
+                prepared.method, prepared.target, prepared.headers
+            ):
+                return one
+        connection = await self._connect(prepared)
+        if self.is_closed:  # meanwhile; nobody else would close it
+            connection.abort()
+            self._require_usable()
+        self._connections[prepared.origin] = connection
+        self._tend()
+        return connection
+
+    def _require_usable(self) -> None:
+        if self.is_closed:
+            raise LocalProtocolError("the client is closed", hint="Make another one.")
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        require_loop(self._loop)
+
+    async def aclose(self) -> None:
+        """Close all connections and open no more. Requests under way fail.
+
+        Raises:
+            LocalProtocolError: They belong to another event loop.
+        """
+        if self._loop is not None:
+            require_loop(self._loop)
+        self.is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        connections = [*self._connections.values(), *self._leaving]
+        self._connections.clear()
+        self._leaving.clear()
+        await asyncio.gather(*(connection.aclose() for connection in connections))
+
+    def _forget_closed(self) -> None:
+        """Forget those that have ended, and hold no pushed response any more."""
+        for one in self._leaving:
+            if one.closed and not one.pushes:
+                self._refused_promises.update(one.refused_promises)
+        self._leaving = [one for one in self._leaving if not one.closed or one.pushes]
+
+    # Connections that nobody uses.
+
+    def _tend(self) -> None:
+        """Close connections that have been idle for too long, and the oldest of too many."""
+        now = asyncio.get_running_loop().time()
+        for one in self._leaving:
+            if one.idle_since is not None:
+                one.leave()
+        idle = sorted(
+            (one.idle_since, position)
+            for position, one in enumerate(self._connections.values())
+            if one.idle_since is not None
+        )
+        connections = self.values()
+        too_many = len(idle) - self._max_idle
+        for rank, (since, position) in enumerate(idle):
+            if rank < too_many or now - since >= self._idle_timeout:
+                self._leave(connections[position])
+        self._forget_closed()
+        self._schedule(now)
+
+    def _leave(self, connection: Http2ClientConnection) -> None:
+        connection.leave()
+        del self._connections[connection.origin]
+        self._leaving.append(connection)  # for what was pushed on it
+
+    def _schedule(self, now: float) -> None:
+        """Look again when the first connection may have been idle for long enough."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        since = [
+            now if one.idle_since is None else one.idle_since for one in self._connections.values()
+        ]
+        if any(not one.closed for one in self._leaving):
+            since.append(now)
+        due = min(since, default=math.inf) + self._idle_timeout
+        if due < math.inf:
+            self._timer = asyncio.get_running_loop().call_at(due, self._tend)

@@ -1,0 +1,169 @@
+"""A caller's request, checked and encoded.
+
+`RequestBuilder` holds the settings of all requests of a client, and makes a `PreparedRequest` of
+each request, which may be sent on more than one connection. Used by `client.client`; reads no
+socket and no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias, TypedDict
+
+from headstart import __version__
+from headstart.client.contents import Content
+from headstart.client.errors import IDEMPOTENT, RequestFailed
+from headstart.client.origin import Origin, split_url
+from headstart.client.response_stream import Informed
+from headstart.errors import ConfigurationError, LocalProtocolError
+from headstart.wire.events import Fields
+
+Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+
+_USER_AGENT = (b"user-agent", f"headstart/{__version__}".encode())
+
+# Programs ask for the same few URLs again and again, and to take one apart costs as much as the
+# rest of a request.
+_split = lru_cache(maxsize=512)(split_url)
+
+
+class Options(TypedDict, total=False):
+    """The options of every request; see `Client.request`."""
+
+    headers: Headers
+    trailers: Headers | Callable[[], Headers]
+    informed: Informed | None
+    timeout: float | None
+
+
+_OPTIONS = Options.__annotations__.keys()
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRequest:
+    """A request as it goes to a connection, perhaps more than once."""
+
+    origin: Origin
+    method: str
+    target: str
+    headers: Fields
+    content: Content
+    trailers: Fields | Callable[[], Headers]
+    informed: Informed | None
+    timeout: float | None
+
+    def may_repeat(self, error: RequestFailed, lost: bool) -> bool:
+        """Return true if it may be repeated after an error (RFC 9113, 8.7).
+
+        Args:
+            lost: The connection is closed, so the server may or may not have processed it.
+        """
+        if not error.sent:
+            return True
+        if not (self.content is None or isinstance(self.content, bytes)):
+            return False
+        return not error.processed or (lost and self.method in IDEMPOTENT)
+
+    def send_trailers(self) -> Fields:
+        """Return the trailers; called when the content is sent."""
+        return self.trailers if isinstance(self.trailers, list) else _fields(self.trailers())
+
+
+class RequestBuilder:
+    """The settings of all requests of a client.
+
+    Args:
+        base_url: Prefix for URLs that are paths; may end in a path itself.
+        headers: Headers of every request that does not set them itself.
+        timeout: Seconds without any progress in a request that names none, None for no end.
+
+    Raises:
+        ConfigurationError: `base_url` is not a URL.
+        LocalProtocolError: A header is not Latin-1.
+        TypeError: An argument is of a wrong type.
+    """
+
+    def __init__(self, base_url: str, headers: Headers, timeout: float | None) -> None:
+        self._base, self._base_path = _base(base_url)
+        self._headers = _fields(headers)
+        if not any(name == b"user-agent" for name, _ in self._headers):
+            self._headers.append(_USER_AGENT)
+        _require_seconds(timeout)
+        self._timeout = timeout
+
+    def make(self, method: str, url: str, content: Content, options: Options) -> PreparedRequest:
+        """Prepare a request from a caller's arguments; see `Client.request`.
+
+        Raises:
+            ConfigurationError: The URL cannot be used.
+            LocalProtocolError: A header is not Latin-1.
+            TypeError: An argument has a wrong type or an unknown name.
+        """
+        if isinstance(content, str):
+            raise TypeError("content must be bytes, not str: encode it")
+        if isinstance(content, bytearray | memoryview):
+            content = bytes(content)  # it may change before the request is sent once more
+        if not options:  # as most requests
+            origin, target = self._resolve(url)
+            fields, timeout = self._headers, self._timeout
+            return PreparedRequest(origin, method, target, fields, content, [], None, timeout)
+        if not options.keys() <= _OPTIONS:
+            unknown = ", ".join(sorted(options.keys() - _OPTIONS))
+            raise TypeError(f"a request does not take: {unknown}; see Client.request")
+        origin, target = self._resolve(url)
+        fields = _fields(options.get("headers", ()))
+        named = {name for name, _ in fields}
+        fields += [field for field in self._headers if field[0] not in named]
+        trailers = options.get("trailers", ())
+        # An iterator would have nothing left where the request is sent once more.
+        trailing = trailers if callable(trailers) else _fields(trailers)
+        informed, timeout = options.get("informed"), options.get("timeout", self._timeout)
+        _require_seconds(timeout)
+        return PreparedRequest(origin, method, target, fields, content, trailing, informed, timeout)
+
+    def _resolve(self, url: str) -> tuple[Origin, str]:
+        if not isinstance(url, str):
+            raise TypeError(f"a URL is str, not {type(url).__name__}: {url!r}")
+        origin, target = _split(url)
+        if origin is not None:
+            return origin, target
+        if self._base is None:
+            raise ConfigurationError(
+                f"{url!r} names no host", hint="Give a whole URL, or the client a base_url."
+            )
+        return self._base, self._base_path + target
+
+
+def _base(url: str) -> tuple[Origin | None, str]:
+    if not url:
+        return None, ""
+    origin, path = split_url(url)
+    if origin is None:
+        raise ConfigurationError(
+            f"{url!r} is not a URL", hint="For instance https://localhost:8443"
+        )
+    return origin, path.rstrip("/")
+
+
+def _require_seconds(timeout: object) -> None:
+    if not (timeout is None or isinstance(timeout, int | float)):
+        raise TypeError(f"a time-out is seconds, or None for no end; not {timeout!r}")
+
+
+def _fields(headers: Headers) -> Fields:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return [(_octets(name).lower(), _octets(value)) for name, value in pairs]
+
+
+def _octets(text: str | bytes) -> bytes:
+    if not isinstance(text, str | bytes):
+        raise TypeError(f"a field is str or bytes, not {type(text).__name__}: {text!r}")
+    try:
+        return text if isinstance(text, bytes) else text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise LocalProtocolError(
+            f"{text!a} cannot be sent in a field as Latin-1",
+            hint="Encode it, and give bytes.",
+        ) from None

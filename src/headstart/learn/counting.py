@@ -1,0 +1,256 @@
+"""Count votes: the evidence of a view about each asset of a page, a pattern or an origin.
+
+`AssetTable` owns every asset and the bytes that the associations take; `count` adds one vote to one
+node. Called by `model` alone. Pure.
+"""
+
+from __future__ import annotations
+
+from headstart.learn.counts import Asset, Association, Naming, Share, Sighting
+from headstart.learn.nodes import ASSOCIATION_BYTES, NAMING_BYTES, Node, Standing
+from headstart.learn.options import LearnOptions
+from headstart.learn.records import Vote
+
+# Views from which on the shares of a pattern or an origin move slowly; pages that borrow from it
+# then take notice of each so many votes.
+_SETTLED = 32
+_PACE = 8
+
+
+class AssetTable:
+    """Every asset by origin and target, shared by the nodes that have an association with it.
+
+    Attributes:
+        bytes: About the bytes that the associations of all nodes take.
+        changes: Grows when an asset changes in a way that any page may depend on.
+    """
+
+    def __init__(self, options: LearnOptions) -> None:
+        self._options = options
+        self._assets: dict[int, Asset] = {}
+        self.bytes = 0
+        self.changes = 0
+
+    def see(self, asset: Asset, seen: Sighting) -> None:
+        """Take an asset as it was seen now."""
+        if asset.see(seen):
+            self.changes += 1
+
+    def confirm(self, asset: Asset, voter: int, time: float) -> None:
+        """Take that a voter asked for an asset, beside another voter or after pages dropped it."""
+        if asset.asker not in (0, voter):
+            asset.asker = 0
+            self.changes += 1
+        if asset.dropped and time > asset.dropped:
+            asset.dropped = 0.0
+            self.changes += 1
+
+    def name(self, asset: Asset) -> None:
+        """Take that the HTML of a page names an asset."""
+        if not asset.named or asset.dropped:
+            asset.named, asset.dropped = True, 0.0
+            self.changes += 1
+
+    def dismiss(self, asset: Asset, now: float) -> None:
+        """Take that the HTML of a page names an asset no more."""
+        asset.dropped = now
+        self.changes += 1
+
+    def get(self, origin: str, target: str) -> Asset | None:
+        """Return the asset at a URL, or None if no node has an association with it."""
+        return self._assets.get(hash((origin, target)))
+
+    def associate(
+        self, node: Node, seen: Sighting, voter: int, doubt: float, *, answered: bool = True
+    ) -> Association | None:
+        """Add an association to a node.
+
+        Args:
+            node: The page, pattern or origin.
+            seen: The asset.
+            voter: The first voter who asked for it there.
+            doubt: The views that count against it from the start.
+            answered: It was seen to be answered.
+
+        Returns:
+            None if likely assets take all places of the node.
+        """
+        if len(node.assets) >= self._options.max_assets and not self._displace(node):
+            return None
+        key = hash((node.origin, seen.target))
+        asset = self._assets.get(key)
+        if asset is None:
+            asset = self._assets[key] = Asset(key, seen, voter, answered=answered)
+        asset.uses += 1
+        association = Association(asset, voter, doubt)
+        node.assets[asset.seen.target] = association
+        self.bytes += ASSOCIATION_BYTES + len(seen.target)
+        return association
+
+    def drop(self, node: Node, target: str) -> None:
+        """Remove an association; the asset goes with its last one."""
+        self.set_naming(node.assets[target], None)
+        asset = node.assets.pop(target).asset
+        self.bytes -= ASSOCIATION_BYTES + len(target)
+        asset.uses -= 1
+        if not asset.uses:
+            del self._assets[asset.key]
+
+    def set_naming(self, association: Association, naming: Naming | None) -> None:
+        """Take how a page's HTML names an asset; None if it does not."""
+        self.bytes += _naming_bytes(naming) - _naming_bytes(association.naming)
+        association.naming = naming
+
+    def draw(self, association: Association, hits: float, tries: float = 1.0) -> None:
+        """Take whether views of a page asked for a font, if a stylesheet of the page names it."""
+        naming = association.naming
+        if naming is None or not naming.named.sheet or not tries:
+            return
+        asset, likely = association.asset, self._options.likely
+        if asset.drawn is None:
+            asset.drawn = Share()
+        before = asset.drawn.estimate(0.0) >= likely
+        for _ in range(round(tries)):
+            asset.drawn.add(hits / tries, self._options.memory)
+        # A page of which little else is known is sent the font from there on.
+        self.changes += before is not (asset.drawn.estimate(0.0) >= likely)
+
+    def _displace(self, node: Node) -> bool:
+        """Drop the least likely association, if there is an unlikely one.
+
+        That is sent to nobody, so no plan changes by it.
+        """
+        weakest = min(node.assets.values(), key=_strength)
+        if _strength(weakest) >= self._options.likely:
+            return False
+        self.drop(node, weakest.asset.seen.target)
+        return True
+
+
+class VoteCounter:
+    """Adds votes to nodes."""
+
+    def __init__(self, options: LearnOptions, table: AssetTable) -> None:
+        self._options = options
+        self._table = table
+
+    def count(self, node: Node, vote: Vote) -> None:
+        """Add the evidence of one view about each asset of a node."""
+        backs_off = node.level is not Standing.PAGE
+        page = hash(vote.path) if backs_off else 0
+        asked = {seen.target for seen in vote.asked}
+        # Known ones first: a vote must not displace what it is about to confirm.
+        for seen in sorted(vote.asked, key=lambda seen: seen.target not in node.assets):
+            if not (backs_off and vote.personal and self._is_ones_own(node, seen)):
+                self._count_wanted(node, seen, vote, page)
+        memory = self._options.memory
+        if not vote.partial:
+            self._count_missed(node, asked, vote, page)
+        for useful, targets in ((True, vote.used), (False, vote.wasted)):
+            for target in targets:
+                if known := node.assets.get(target):
+                    known.delivered(useful, memory)
+        node.views += 0.0 if vote.continues else 1.0
+        node.changed(slightly=node.views >= _SETTLED and int(node.views) % _PACE > 0)
+        if vote.fresh:
+            node.fresh.add(1.0, memory)
+        self._replace_old_versions(node, asked)
+
+    def _is_ones_own(self, node: Node, seen: Sighting) -> bool:
+        """Return true if one voter alone ever asked for the asset, perhaps with a page of its own.
+
+        Other pages, which others can read, do not borrow such an asset.
+        """
+        asset = self._table.get(node.origin, seen.target)
+        return asset is None or asset.asker != 0
+
+    def _count_missed(self, node: Node, asked: set[str], vote: Vote, page: int) -> None:
+        memory, misses = self._options.memory, self._options.misses
+        held = set(vote.held)
+        for target, association in node.assets.items():
+            if association.naming is not None and association.naming.named.imagesrcset:
+                continue  # browsers ask for any of its candidates
+            if target in asked or (page and association.last == page):
+                continue
+            if target not in held:
+                if not vote.quiet:
+                    association.missed(vote.voter, memory, misses)
+                    self._table.draw(association, 0.0)
+                    association.last = page
+            elif vote.voter != association.first:
+                association.shown += 1
+
+    def _count_wanted(self, node: Node, seen: Sighting, vote: Vote, page: int) -> None:
+        association = node.assets.get(seen.target)
+        if association is None:
+            association = self._table.associate(node, seen, vote.voter, _doubt(node, vote))
+            if association is not None:
+                # Others were here before and did without it.
+                association.doubted = any(voter != vote.voter for voter in node.voters.recent)
+        elif page and association.last == page:
+            # A pattern and an origin count pages, not views: what they are asked is whether the
+            # next page, one never seen, will need the asset.
+            association.last = page
+            if vote.voter != association.first:
+                association.confirmed = True
+            return
+        if association is not None:
+            association.wanted(vote.voter, self._options.memory)
+            self._table.draw(association, 1.0)
+            if association.used is not None:
+                # Its client was not sent it and lacked it, so sending it would have been of use.
+                association.delivered(True, self._options.memory)
+            association.last = page
+            self._table.see(association.asset, seen)
+            self._table.confirm(association.asset, vote.voter, vote.time)
+
+    def _replace_old_versions(self, node: Node, asked: set[str]) -> None:
+        """Let a file name with a new fingerprint inherit the counts of the old name.
+
+        Two names requested in one view are not versions of each other, nor are more than two.
+        """
+        for target in asked:
+            new = node.assets.get(target)
+            if new is None or not new.asset.stem or not new.believed:
+                continue
+            others = [
+                old
+                for old in node.assets.values()
+                if old is not new and old.asset.stem == new.asset.stem
+            ]
+            if len(others) == 1 and others[0].asset.seen.target not in asked:
+                self._succeed(node, others[0], new)
+
+    def _succeed(self, node: Node, old: Association, new: Association) -> None:
+        if new.estimate(0.0) < self._options.likely:
+            new.tries, new.hits = old.tries, old.hits
+            new.add(1.0, self._options.memory)
+        new.confirmed |= old.confirmed
+        self._table.drop(node, old.asset.seen.target)
+        node.changed()
+
+
+def _naming_bytes(naming: Naming | None) -> int:
+    if naming is None:
+        return 0
+    named = naming.named
+    return NAMING_BYTES + sum(
+        map(len, (named.integrity, named.media, named.imagesrcset, named.imagesizes, named.sheet))
+    )
+
+
+def _strength(association: Association) -> float:
+    if association.naming is not None:
+        return 1.0
+    strength = association.estimate(0.0)
+    return strength if association.believed else strength / 2
+
+
+def _doubt(node: Node, vote: Vote) -> float:
+    """Return the views that count against a new association from the start.
+
+    Earlier views of the page did without it, and one page says nothing of the next: one. A page's
+    first view has nothing before it: none, so its next view gets its assets.
+    """
+    before = node.views - 1.0 if vote.continues else node.views
+    return 1.0 if before > 0.0 or node.level is not Standing.PAGE else 0.0

@@ -1,0 +1,261 @@
+"""One log: its format, its lines, and the number of unreadable ones.
+
+Called by `replay` and the command line.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Final, Self, TypeAlias, assert_never
+
+from headstart.errors import ConfigurationError
+from headstart.learn.logs import balancers, har, json_lines, text, w3c
+from headstart.learn.logs.lines import Fields, LogLine, host_of, line_of
+from headstart.learn.logs.pattern import Pattern
+from headstart.learn.logs.source import DAMAGED, HEAD, Source, lines_of
+from headstart.learn.safety import kind_of_path
+
+# Lines that are looked at to learn which host a log without host names belongs to.
+_SAMPLE: Final = 20_000
+# Lines that are looked at to learn what is in them: before the first request there may be others.
+_FIRST: Final = 200
+# Characters of a line that an error shows.
+_SHOWN: Final = 60
+_TRACE: Final = "t\tclient\t"
+_TRACE_COLUMNS: Final = 11
+_TRACE_NAMES: Final = (
+    *("time", "client", "method", "host", "url"),
+    *("status", "size", "type", "referer", "agent"),
+)
+_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BOM: Final = "\ufeff"
+
+_Parser: TypeAlias = Callable[[str], Fields | None]
+
+
+class LogFormat(StrEnum):
+    """The formats that are read."""
+
+    COMBINED = "combined"
+    GIVEN = "given"
+    W3C = "w3c"
+    BALANCER = "balancer"
+    JSON_LINES = "json-lines"
+    HAR = "har"
+    TRACE = "trace"
+
+
+class LogFile:
+    """One log: iterate over it for its lines, in the log's order. A pipe can be read once.
+
+    Args:
+        path: A file, or a pipe that has a name; an open pipe's name for messages.
+        pipe: An open pipe, for instance standard input.
+        pattern: The format of its lines; None to recognise it.
+
+    Attributes:
+        size: Bytes of the file as it is stored; 0 for a pipe.
+        format: The format it was recognised as.
+        lines, broken: Lines read so far, and those of them that could not be.
+        unread: The beginning of the first line that could not be read, "" where there is none.
+        names_referer: Whether any line had a place for the Referer, be it empty. Without one
+            nothing can be learned.
+
+    Raises:
+        ConfigurationError: The log cannot be read, or is not one.
+    """
+
+    def __init__(
+        self, path: Path, pipe: IO[bytes] | None = None, pattern: Pattern | None = None
+    ) -> None:
+        self._path = path
+        self._pattern = pattern
+        try:
+            self._source = Source(path, pipe)
+            with self._source.sample() as stream:
+                head = stream.read(HEAD)
+        except DAMAGED as error:
+            raise ConfigurationError(
+                f"cannot read {path}: {_told(error)}",
+                hint="Give a log, plain or compressed with gzip, bzip2, xz or zstd.",
+            ) from error
+        self.size = self._source.size
+        self.format = LogFormat.GIVEN if pattern is not None else self._recognised(head)
+        self.lines = 0
+        self.broken = 0
+        self.unread = ""
+        self.names_referer = False
+        self._known_site: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the pipe, if it was opened here."""
+        self._source.close()
+
+    @property
+    def position(self) -> int:
+        """Bytes of `size` that have been read, for a progress bar."""
+        return self._source.position
+
+    def __iter__(self) -> Iterator[LogLine]:
+        with self:
+            for fields in self._fields():
+                self.lines += 1
+                line = self._line(fields)
+                if line is None:
+                    self.broken += 1
+                else:
+                    yield line
+
+    def _line(self, fields: Fields | None) -> LogLine | None:
+        if fields is None:
+            return None
+        self.names_referer = self.names_referer or "referer" in fields
+        return line_of(fields, "" if fields.get("host") else self._site())
+
+    def _fields(self) -> Iterator[Fields | None]:
+        """Yield the named fields of each line; a truncated archive ends with a broken one."""
+        try:
+            with self._source.open() as stream:
+                if self.format is LogFormat.HAR:
+                    yield from har.entries_of(stream)
+                else:
+                    yield from self._parsed(stream)
+        except DAMAGED:
+            yield None
+
+    def _parsed(self, stream: IO[bytes]) -> Iterator[Fields | None]:
+        lines = lines_of(stream)
+        match self.format:
+            case LogFormat.COMBINED:
+                parse: _Parser = _from_text
+            case LogFormat.GIVEN:
+                assert self._pattern is not None
+                parse = self._pattern.fields_of
+            case LogFormat.W3C:
+                columns = w3c.Columns()
+                lines, parse = columns.requests(lines), columns.fields_of
+            case LogFormat.BALANCER:
+                parse = balancers.fields_of
+            case LogFormat.JSON_LINES:
+                parse = _from_json
+            case LogFormat.TRACE:
+                lines, parse = islice(lines, 1, None), _from_trace
+            case LogFormat.HAR:
+                return
+            case _:
+                assert_never(self.format)
+        for number, line in enumerate(lines):
+            if line is None:
+                yield None
+                continue
+            fields = parse(line if number else line.removeprefix(_BOM))
+            if fields is None and not self.unread:
+                self.unread = line.strip()[:_SHOWN].rstrip()
+            yield fields
+
+    def _site(self) -> str:
+        """Return the host that most Referers of a log without host names have."""
+        if self._known_site is None:
+            self._known_site = self._most_referring()
+        return self._known_site
+
+    def _most_referring(self) -> str:
+        hosts: Counter[str] = Counter()
+        try:
+            with self._source.sample() as stream:
+                for fields in islice(self._parsed(stream), _SAMPLE):
+                    if fields and kind_of_path(str(fields.get("url"))):
+                        hosts[host_of(fields.get("referer"))] += 1
+        except DAMAGED:
+            pass  # an archive that is cut off, or the part of a pipe that is looked at
+        del hosts[""]
+        return hosts.most_common(1)[0][0] if hosts else "localhost"
+
+    def _recognised(self, head: bytes) -> LogFormat:
+        if head.startswith(_UTF_16):
+            raise ConfigurationError(
+                f"{self._path} is UTF-16", hint="Convert it before: iconv -f UTF-16 -t UTF-8"
+            )
+        lines = head.decode("utf-8-sig", "replace").split("\n", _FIRST)[:_FIRST]
+        if lines[0].startswith(_TRACE):
+            return LogFormat.TRACE
+        if _begins_archive(lines):
+            return LogFormat.HAR
+        for line in lines:
+            if line.startswith(w3c.FIELDS):
+                return LogFormat.W3C
+            if balancers.fields_of(line):
+                return LogFormat.BALANCER
+            if _from_text(line):
+                return LogFormat.COMBINED
+            if _from_json(line):
+                return LogFormat.JSON_LINES
+        return LogFormat.COMBINED
+
+
+def _begins_archive(lines: list[str]) -> bool:
+    """Return true if a HAR begins so: on one line, or as an object that spans several."""
+    first = lines[0].lstrip()
+    if not first.startswith("{"):
+        return False
+    try:
+        found = json.loads(first)
+    except (ValueError, RecursionError):
+        return len(lines) < 2 or json_lines.object_of(lines[1]) is None
+    return isinstance(found.get("log"), dict)
+
+
+def _told(error: BaseException) -> str:
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)
+
+
+# The parsers: a line's named fields, None where it has none.
+
+
+def _from_text(line: str) -> Fields | None:
+    return text.fields_of(text.message_of(line))
+
+
+def _from_json(line: str) -> Fields | None:
+    found = json_lines.object_of(text.message_of(line))
+    if found is None:
+        return None
+    inner = json_lines.wrapped_in(found)
+    if inner is not None:
+        if fields := _from_text(inner):
+            return fields
+        found = json_lines.object_of(text.message_of(inner)) or found
+    return json_lines.fields_of(found)
+
+
+def _from_trace(line: str) -> Fields | None:
+    columns = ["" if column == "-" else column for column in line.rstrip("\r\n").split("\t")]
+    if len(columns) != _TRACE_COLUMNS:
+        return None
+    return {**dict(zip(_TRACE_NAMES, columns, strict=False)), **_cache_column(columns[-1])}
+
+
+def _cache_column(column: str) -> dict[str, Any]:
+    if not column:
+        return {}
+    fields = dict.fromkeys(("cache-control", "vary"), "")
+    for part in column.split("|"):
+        name, _, value = part.partition("=")
+        fields[name] = value
+    return {
+        "cache": fields["cache-control"],
+        "vary": fields["vary"],
+        "cookie": "set-cookie" in fields,
+    }

@@ -1,0 +1,172 @@
+"""Named fields of one line as a LogLine, the same for all formats.
+
+The names are time, client, method, host, url (path and query, or a whole URL), status, size, type,
+referer, agent, cache (Cache-Control, None where it is not known), vary, and cookie (a Set-Cookie is
+there). Called by `file`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from math import isfinite
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from headstart.learn.exchange import Answer, Exchange, Request
+from headstart.learn.urls import extension, path_of
+
+Fields: TypeAlias = dict[str, Any]
+
+# Extensions of what answers with a page; "" is a path without one.
+_PAGES: Final = frozenset(
+    ("", "html", "htm", "xhtml", "php", "asp", "aspx", "jsp", "jspx", "do", "cgi", "shtml")
+)
+_HTML: Final = ("text/html", "application/xhtml+xml")
+
+# As Apache and nginx ($time_local) write it: 10/Oct/2025:13:55:36 +0200.
+_CLF_TIME: Final = re.compile(
+    r"(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d):(\d\d):(\d\d(?:\.\d{1,9})?) ([+-]\d{4})", re.ASCII
+)
+# No log is from a second above it (the year 5138), and none from a millisecond below (1973).
+_MOST_SECONDS: Final = 1e11
+_PORT: Final = re.compile(r"(?<=[^:]):\d{1,5}|(?<=\]):\d{1,5}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One exchange and when it was, in seconds on the log's own clock."""
+
+    time: float
+    exchange: Exchange
+
+    @property
+    def is_page(self) -> bool:
+        """Return true if it opened a view."""
+        return self.exchange.request.destination == "document"
+
+
+def line_of(fields: Fields, site: str) -> LogLine | None:
+    """Return the fields as a LogLine, None where they are not those of a request.
+
+    Args:
+        fields: By the names above.
+        site: The host of lines that name none.
+    """
+    try:
+        time = _seconds(fields["time"])
+        status = int(fields["status"])
+        target = str(fields["url"] or "")
+        named = ""
+        if not target.startswith("/"):
+            named, target = _taken_apart(target)
+        if not isfinite(time):
+            return None
+    except (OverflowError, KeyError, TypeError, ValueError):
+        return None
+    cache = fields.get("cache")
+    answer = Answer(
+        status=status,
+        content_type=str(fields.get("type") or ""),
+        cache_control=None if cache is None else str(cache),
+        vary=str(fields.get("vary") or ""),
+        sets_cookie=bool(fields.get("cookie")),
+        size=_count(fields.get("size")),
+    )
+    host = bare(fields.get("host") or named) or site
+    return LogLine(time, Exchange(_request(fields, host, target, answer), answer))
+
+
+def _request(fields: Fields, host: str, target: str, answer: Answer) -> Request:
+    method = str(fields.get("method") or "")
+    page = method == "GET" and answer.status in (200, 304) and _is_page(target, answer)
+    return Request(
+        origin=f"https://{host}",
+        target=target,
+        address=str(fields.get("client") or ""),
+        method=method,
+        user_agent=str(fields.get("agent") or ""),
+        referer=_referer(str(fields.get("referer") or ""), host),
+        destination="document" if page else "",
+        conditional=page and answer.status == 304,
+    )
+
+
+def _is_page(target: str, answer: Answer) -> bool:
+    if answer.content_type:
+        return answer.content_type.partition(";")[0].strip().lower() in _HTML
+    return extension(path_of(target)) in _PAGES
+
+
+@lru_cache(maxsize=4096)
+def _referer(referer: str, host: str) -> str:
+    """Return the Referer, with the log's one name of the site if it is the site's.
+
+    Logs rarely tell `http` from `https`, `www.` from none, or the port that clients used.
+    """
+    if referer == "-" or not referer:
+        return ""
+    if _without_port(host_of(referer)) != _without_port(host):
+        return referer
+    parts = urlsplit(referer)
+    return f"https://{host}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
+
+
+def host_of(url: object) -> str:
+    """Return the host of a URL as `bare` does, "" where it has none."""
+    try:
+        return bare(urlsplit(str(url or "")).netloc)
+    except ValueError:
+        return ""
+
+
+def bare(host: object) -> str:
+    """Return the host in lower case and without `www.`, as sites are told apart in logs."""
+    return str(host or "").lower().removeprefix("www.")
+
+
+def _without_port(host: str) -> str:
+    return _PORT.sub("", host) if ":" in host else host
+
+
+def _taken_apart(url: str) -> tuple[str, str]:
+    """Return the host of a URL, without the port that its scheme has anyway, and its target."""
+    parts = urlsplit(url)
+    if not parts.netloc:
+        raise ValueError("neither a path nor a URL")
+    host = parts.netloc.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
+    return host, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _seconds(time: object) -> float:
+    """Return a time in seconds.
+
+    Args:
+        time: A number of seconds, milliseconds, microseconds or nanoseconds; or text: such a
+            number, ISO 8601, Caddy's `2006/01/02 15:04:05`, or as in a combined log.
+    """
+    text = str(time)
+    if match := _CLF_TIME.fullmatch(text):
+        hour, minutes, seconds, zone = match.groups()
+        return _hour(hour, zone) + 60 * int(minutes) + float(seconds)
+    try:
+        number = float(text)
+    except ValueError:
+        iso = text.replace("/", "-").replace("Z", "+00:00")
+        return datetime.fromisoformat(iso).timestamp()
+    while _MOST_SECONDS < number < float("inf"):
+        number /= 1000
+    return number
+
+
+@lru_cache(maxsize=256)
+def _hour(hour: str, zone: str) -> float:
+    """Return when an hour such as 10/Oct/2025:13 begins; most lines share theirs with others."""
+    return datetime.strptime(f"{hour} {zone}", "%d/%b/%Y:%H %z").timestamp()
+
+
+def _count(size: object) -> int:
+    text = str(size or "0")
+    return int(text) if text.isdecimal() and len(text) < 19 else 0

@@ -1,0 +1,104 @@
+"""Plain values, as JSON has them, checked against the types of a dataclass.
+
+Other programs may write to a store, and a record with a number where a string belongs would fail
+later, within a request. So a record is made of values of the types that its dataclass declares, or
+not at all. Pure. Called by `records`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+Reader: TypeAlias = Callable[[Any], Any]
+"""Returns the value; raises ValueError, TypeError or KeyError for one of another type."""
+
+# Counts and times are never negative, and far below this.
+_MOST = 1e12
+
+
+def reader_of(hint: Any) -> Reader:
+    """Return the reader of a type, one of those that records are made of."""
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        (inner,) = (each for each in arguments if each is not NoneType)
+        return _optional(reader_of(inner))
+    if origin is tuple:
+        return _sequence(reader_of(arguments[0]))
+    if origin is Literal:
+        return _choice(frozenset(arguments))
+    if issubclass(hint, StrEnum):
+        return _choice_of(hint)
+    return _object(hint)
+
+
+def _object(kind: Any) -> Reader:
+    hints = get_type_hints(kind)
+    readers = {each.name: reader_of(hints[each.name]) for each in dataclasses.fields(kind)}
+
+    def read(value: dict[str, Any]) -> Any:
+        return kind(**{name: readers[name](inner) for name, inner in value.items()})
+
+    return read
+
+
+def _optional(inner: Reader) -> Reader:
+    return lambda value: None if value is None else inner(value)
+
+
+def _sequence(inner: Reader) -> Reader:
+    def read(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple):
+            raise TypeError("not a list")
+        return tuple(map(inner, value))
+
+    return read
+
+
+def _choice(values: frozenset[Any]) -> Reader:
+    def read(value: Any) -> Any:
+        if value not in values:
+            raise ValueError("not one of the values that are allowed")
+        return value
+
+    return read
+
+
+def _choice_of(kind: type[StrEnum]) -> Reader:
+    members = {member.value: member for member in kind}
+    return lambda value: members[value]
+
+
+def _str(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    return value
+
+
+def _bool(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("neither true nor false")
+    return value
+
+
+def _int(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 1 << 63:
+        raise TypeError("not an integer of 64 bits")
+    return value
+
+
+def _float(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError("not a number")
+    # Not a number, too, is not between the two.
+    if not 0.0 <= value <= _MOST:
+        raise ValueError("not a count or a time")
+    return float(value)
+
+
+_PLAIN: dict[Any, Reader] = {str: _str, bool: _bool, int: _int, float: _float}

@@ -1,0 +1,59 @@
+"""An asset as one exchange shows it, and the responses that remove it.
+
+Pure; called by `learner` for each response to a request for an asset.
+"""
+
+from __future__ import annotations
+
+from sys import intern
+
+from headstart.learn.counts import Sighting
+from headstart.learn.exchange import Answer, Request
+from headstart.learn.safety import Unlearnable, essence, kind_of, kind_of_type, lifetime_of
+
+
+def sighting_of(request: Request, answer: Answer) -> Sighting:
+    """Return an asset as it was seen; it has to be one that may be learned."""
+    kind = kind_of(request, answer)
+    assert kind is not None, "refused otherwise"
+    # What is chosen by Accept has another type for the next client, who is to fetch it as well.
+    chosen = "accept" in {name.strip().lower() for name in answer.vary.split(",")}
+    return Sighting(
+        target=request.target,
+        kind=kind,
+        media_type="" if chosen else intern(essence(answer.content_type)),
+        cors=request.mode == "cors",
+        size=answer.size,
+        lifetime=lifetime_of(request, answer),
+        verified=answer.cache_control is not None,
+    )
+
+
+def hash_of(request: Request, answer: Answer) -> int:
+    """Return a hash of all that says whether an asset may be learned, and how it is sent."""
+    return hash(
+        (
+            request.destination,
+            request.mode,
+            request.authorized,
+            answer.content_type,
+            answer.cache_control,
+            answer.vary,
+            answer.sets_cookie,
+            answer.validated,
+            # Grows as the file ages, so it is looked at again each time it has doubled.
+            (answer.heuristic_lifetime or 0).bit_length(),
+            # Falls where it is a fixed date, so likewise.
+            (answer.expires_in or 0).bit_length(),
+        )
+    )
+
+
+def unsays(why: Unlearnable, answer: Answer) -> bool:
+    """Return whether a known asset that is now refused so is no longer any user's.
+
+    It became one client's, or nothing static is there any more, as where a catch-all page answers.
+    """
+    if why in (Unlearnable.PRIVATE, Unlearnable.SETS_COOKIE, Unlearnable.VARIES):
+        return True
+    return bool(answer.content_type) and kind_of_type(essence(answer.content_type)) is None

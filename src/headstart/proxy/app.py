@@ -1,0 +1,172 @@
+"""`Proxy`: an ASGI application that asks an upstream and passes its response on.
+
+    client ── receive ──> request head, content ──> upstream
+    client <── send ───── 1xx, head, content, trailers <── upstream
+
+`exchange` has the way of one request; this module chooses the upstream, asks once more where that
+is safe, and answers in the upstream's place if it fails.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections import Counter
+from typing import Final
+from urllib.parse import quote
+
+from headstart.config import ProxyOptions
+from headstart.deliver.asgi import Receive, Scope, Send
+from headstart.errors import LocalProtocolError
+from headstart.proxy.balance import AnyConnection, AnyPool, Balance
+from headstart.proxy.failures import UpstreamError
+from headstart.proxy.forwarding import ClientLeft, ForwardedRequest, first_content
+from headstart.proxy.heads import RequestHeads
+from headstart.proxy.own import answer_as_last, refuse
+from headstart.proxy.upstream import Upstream, tls_context
+from headstart.proxy.websocket import pass_websocket
+from headstart.reasons import Gateway
+
+logger = logging.getLogger("headstart.proxy")
+
+# A proxy that is its own upstream asks itself for ever; a chain of proxies is shorter.
+_MAX_HOPS: Final = 10
+
+
+class Proxy:
+    """A reverse proxy for one or more upstreams that serve the same site.
+
+    It can be pickled until it is first called, so `--workers` can hand it to each process.
+
+    Args:
+        upstreams: Each `http://host:port`, `https://host:port`, `h2c://host:port` or `unix:/path`.
+        options: Timeouts, bounds and headers for upstreams.
+
+    Attributes:
+        failures: How often each reason kept the proxy from answering with an upstream's response.
+
+    Raises:
+        ConfigurationError: An upstream cannot be read.
+    """
+
+    def __init__(self, *upstreams: str, options: ProxyOptions | None = None) -> None:
+        self.options = options or ProxyOptions()
+        self.upstreams = tuple(Upstream.parse(text) for text in upstreams)
+        if not self.upstreams:
+            raise TypeError("Proxy() needs an upstream")
+        self.failures: Counter[Gateway] = Counter()
+        self._made: Balance | None = None
+        self._heads = RequestHeads(self.options)
+        if self.options.upstream_cacert:
+            self._context()  # a file that cannot be used is told now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        match scope["type"]:
+            case "http":
+                await self._http(scope, receive, send)
+            case "websocket":
+                await pass_websocket(self._balance(), self.options, scope, receive, send)
+            case "lifespan":
+                await self._lifespan(receive, send)
+            case kind:
+                raise ValueError(f"ASGI scopes of type {kind!r} cannot be proxied")
+
+    # One request.
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            head = self._heads.of(scope)
+        except LocalProtocolError as error:
+            logger.warning("%s %s: %s", scope["method"], _target(scope), error)
+            await refuse(send, scope["method"], 400)
+            return
+        if head.max_forwards == 0:
+            await answer_as_last(send, head)
+            return
+        try:
+            first, more = await first_content(head, receive)
+        except ClientLeft:
+            return
+        exchange = ForwardedRequest(scope, receive, send, head, first, more)
+        try:
+            if head.hops >= _MAX_HOPS:
+                raise UpstreamError(Gateway.LOOP, f"it came through {head.hops} proxies")
+            await self._ask(exchange)
+        except LocalProtocolError as error:
+            logger.warning("%s %s: %s", scope["method"], _target(scope), error)
+            if not exchange.started:
+                await refuse(send, head.method, 400)
+        except UpstreamError as error:
+            self.failures[error.reason] += 1
+            logger.error("%s %s: %s", scope["method"], _target(scope), error)
+            # Once a response has begun, the server ends the stream or the connection of one that
+            # is not complete, so that nothing looks whole.
+            if not exchange.started:
+                await refuse(send, head.method, error.status)
+        except ClientLeft:
+            return
+
+    async def _ask(self, exchange: ForwardedRequest) -> None:
+        """Ask an upstream.
+
+        An idempotent request is sent once more if a kept connection turned out to be closed, or,
+        to another upstream, if a connection ended before any of the response came.
+        """
+        balance = self._balance()
+        pool, connection = await balance.acquire()
+        try:
+            await _run(balance, pool, connection, exchange)
+        except UpstreamError as error:
+            again = error.stale or (error.unanswered and balance.several)
+            if not (again and exchange.repeatable):
+                raise
+            last = pool if error.unanswered else None
+            pool, connection = await balance.acquire(fresh=True, last=last)
+            await _run(balance, pool, connection, exchange)
+
+    # What is made once in each process.
+
+    def _balance(self) -> Balance:
+        if self._made is None:
+            context = self._context() if any(up.tls for up in self.upstreams) else None
+            self._made = Balance(self.upstreams, self.options, context)
+        return self._made
+
+    def _context(self) -> ssl.SSLContext:
+        return tls_context(self.options.upstream_cacert, self.options.upstream_verify)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown" and self._made is not None:
+                self._made.close()
+                self._made = None
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+
+def _target(scope: Scope) -> str:
+    """Return the path for the log: a decoded one could begin a line of its own."""
+    return (scope.get("raw_path") or quote(scope["path"]).encode()).decode(
+        "ascii", "backslashreplace"
+    )
+
+
+async def _run(
+    balance: Balance, pool: AnyPool, connection: AnyConnection, exchange: ForwardedRequest
+) -> None:
+    try:
+        await exchange.run(connection)
+    except UpstreamError as error:
+        balance.failed(pool, error)
+        connection.close()
+        raise
+    except BaseException:
+        connection.close()
+        raise
+    else:
+        pool.failures = 0
+    finally:
+        balance.release(pool, connection)

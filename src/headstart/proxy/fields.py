@@ -1,0 +1,112 @@
+"""Which header fields pass through the proxy, in both directions (RFC 9110, 7.6; RFC 7239).
+
+Pure functions on lists of fields with lower-case names. Called by `heads` for requests and by `app`
+for responses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+Fields: TypeAlias = list[tuple[bytes, bytes]]
+
+# RFC 9110, 7.6.1: of one connection only, whether Connection names them or not.
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+    )
+)
+# The proxy writes these itself. A client must not be able to say who it is.
+_WRITTEN = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"expect",
+        b"max-forwards",
+        b"forwarded",
+        b"via",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-proto",
+        b"x-forwarded-port",
+        b"x-real-ip",
+        b"proxy",  # HTTP_PROXY of CGI programs (CVE-2016-5385)
+    )
+)
+_LEFT_OUT = HOP_BY_HOP | _WRITTEN
+# The usual values of Connection, which name nothing that would pass otherwise.
+_NAMES_NOTHING = frozenset((b"keep-alive", b"close", b"Keep-Alive"))
+
+
+def named_by_connection(fields: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    """Return the names that `Connection` lists: they end here too (RFC 9110, 7.6.1)."""
+    values = [value for name, value in fields if name == b"connection"]
+    if len(values) == 1 and values[0] in _NAMES_NOTHING:
+        return frozenset()
+    return frozenset(name.strip().lower() for value in values for name in value.split(b","))
+
+
+def passed_to_upstream(fields: Fields) -> Fields:
+    """Return a request's fields without those that end here or that the proxy writes itself.
+
+    A name with an underscore would shadow the same name with a dash in a CGI or WSGI environment
+    (`x_forwarded_for`), so such fields are left out, as nginx does. `cookie` is sent as one field.
+    """
+    named = named_by_connection(fields)
+    passed = [
+        pair
+        for pair in fields
+        if pair[0] not in _LEFT_OUT and pair[0] not in named and b"_" not in pair[0]
+    ]
+    crumbs = [value for name, value in passed if name == b"cookie"]
+    if len(crumbs) > 1:  # RFC 9113, 8.2.3
+        passed = [pair for pair in passed if pair[0] != b"cookie"]
+        passed.append((b"cookie", b"; ".join(crumbs)))
+    return passed
+
+
+def passed_to_client(fields: Fields) -> Fields:
+    """Return a response's fields without those of the connection to the upstream."""
+    single = dict(fields)
+    if HOP_BY_HOP.isdisjoint(single):
+        return fields
+    ending = named_by_connection(fields) | HOP_BY_HOP if b"connection" in single else HOP_BY_HOP
+    return [pair for pair in fields if pair[0] not in ending]
+
+
+def forwarded(fields: Fields, client: str, scheme: str, host: bytes, *, trusted: bool) -> Fields:
+    """Return the headers that tell an upstream about the client.
+
+    Args:
+        fields: The request's own.
+        client: The client's address, as uvicorn's trusted proxies resolved it; "" if unknown.
+        scheme: The client's scheme: http or https.
+        host: The authority of the request.
+        trusted: The peer is a trusted proxy. Its list of addresses is kept; others' are replaced.
+    """
+    address = client.encode()
+    chain, first_host = address, host
+    if trusted:
+        given = [value for name, value in fields if name == b"x-forwarded-for"]
+        chain = b", ".join(given) or address
+        first_host = next((value for name, value in fields if name == b"x-forwarded-host"), host)
+    told: Fields = [
+        (b"x-forwarded-proto", scheme.encode()),
+        (b"x-forwarded-host", first_host),
+    ]
+    if address:
+        node = b'"[%b]"' % address if b":" in address else address
+        told += [
+            (b"x-forwarded-for", chain),
+            (b"x-real-ip", address),
+            (b"forwarded", b'for=%b;host="%b";proto=%b' % (node, first_host, scheme.encode())),
+        ]
+    return told

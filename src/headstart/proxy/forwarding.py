@@ -1,0 +1,217 @@
+"""One request on its way to an upstream, and its response on the way back.
+
+A request's first content is there before an upstream connection is taken, so slow clients hold
+none. While an upload goes on, the response is already read: an upstream may answer early. Content
+is passed on as it comes, and nothing is read that the other side has no room for. Called by `app`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from email.utils import formatdate
+from typing import Final, TypeAlias
+
+from headstart.deliver.asgi import Message, Receive, Scope, Send, offers
+from headstart.errors import LocalProtocolError
+from headstart.proxy.failures import UpstreamError
+from headstart.proxy.fields import passed_to_client
+from headstart.proxy.heads import RequestHead
+from headstart.proxy.http1 import Http1Connection, ResponseHead
+from headstart.proxy.http2 import Http2Stream
+
+# RFC 9110, 9.2.2: what may be sent once more if it may have been received already.
+_IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
+_CONTINUE_SECONDS: Final = 1.0
+_MISCOUNTED: Final = "The request's content is not as long as its Content-Length says"
+
+UpstreamConnection: TypeAlias = Http1Connection | Http2Stream
+
+
+class ClientLeft(Exception):
+    """The client disconnected before its request was whole."""
+
+
+async def first_content(head: RequestHead, receive: Receive) -> tuple[bytes, bool]:
+    """Return the received part of the request's content, and whether more may come.
+
+    A client that waits for a 100 gets it from the upstream, so it is not asked for content yet.
+
+    Raises:
+        ClientLeft: The client disconnected.
+    """
+    if not head.may_have_content:
+        return b"", False
+    if head.expects_continue:
+        return b"", True
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """End a task of an exchange, and wait until it has."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+class ForwardedRequest:
+    """One request and its response.
+
+    Attributes:
+        started: A final header section went to the client.
+        left: The client disconnected.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        head: RequestHead,
+        first: bytes,
+        more: bool,
+    ) -> None:
+        self.started = False
+        self.left = False
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._head = head
+        self._first = first
+        self._more = more
+        self._due = head.content_length
+        self._miscounted = False
+        self._upload: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._go_on: asyncio.Event | None = None
+        self._connection: UpstreamConnection | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """The whole request is still here, and may be sent twice."""
+        return not self._more and not self.started and self._head.method in _IDEMPOTENT
+
+    async def run(self, connection: UpstreamConnection) -> None:
+        """Send the request on `connection` and pass the response on.
+
+        Raises:
+            UpstreamError: The response did not come whole.
+            LocalProtocolError: The request's content is not as long as it says.
+            ClientLeft: The client disconnected.
+        """
+        self._due = self._head.content_length
+        self._count(self._first, self._more)
+        connection.start(self._head, self._first, more=self._more)
+        if self._more:
+            if self._head.expects_continue:
+                self._go_on = asyncio.Event()
+            self._upload = asyncio.create_task(self._send_content(connection))
+        self._connection = connection
+        connection.when_slow = self._watch_client
+        try:
+            await self._respond(connection)
+        except UpstreamError:
+            if self.left:
+                raise ClientLeft from None
+            if self._miscounted:
+                raise LocalProtocolError(_MISCOUNTED) from None
+            raise
+        finally:
+            connection.when_slow = None
+            if self._upload is not None:
+                await _ended(self._upload)
+            if self._watch is not None:
+                await _ended(self._watch)
+
+    def _watch_client(self) -> bool:
+        """Begin to listen for the client's disconnect, unless its content is still read."""
+        if self._connection is None or (self._upload is not None and not self._upload.done()):
+            return False
+        self._watch = asyncio.create_task(self._until_left(self._connection))
+        return True
+
+    async def _until_left(self, connection: UpstreamConnection) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if not connection.ended:
+            self.left = True
+            connection.close()
+
+    # Towards the upstream.
+
+    def _count(self, body: bytes, more: bool) -> None:
+        """Check the content against its Content-Length; bytes beyond would be another request."""
+        if self._due is None:
+            return
+        self._due -= len(body)
+        if self._due < 0 or (self._due and not more):
+            raise LocalProtocolError(_MISCOUNTED)
+
+    async def _send_content(self, connection: UpstreamConnection) -> None:
+        """Pass the rest of the request's content on, as the upstream takes it."""
+        if self._go_on is not None:
+            # An upstream that knows no Expect waits for the content (RFC 9110, 10.1.1).
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._go_on.wait(), _CONTINUE_SECONDS)
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.left = True
+                connection.close()  # the upstream must not take what it has for the whole
+                return
+            body, more = message.get("body", b""), message.get("more_body", False)
+            try:
+                self._count(body, more)
+            except LocalProtocolError:
+                self._miscounted = True
+                connection.close()
+                return
+            try:
+                await connection.send_content(body, last=not more)
+            except UpstreamError:
+                return  # the response, or its lack, tells
+
+    # Towards the client.
+
+    async def _respond(self, connection: UpstreamConnection) -> None:
+        head = await connection.next_head()
+        while head.status < 200:
+            await self._inform(head)
+            head = await connection.next_head()
+        fields = passed_to_client(head.fields)
+        if b"date" not in head.single:
+            fields = [*fields, (b"date", formatdate(usegmt=True).encode("ascii"))]
+        trailers = b"trailer" in head.single and offers(self._scope, "http.response.trailers")
+        start: Message = {"type": "http.response.start", "status": head.status, "headers": fields}
+        if trailers:
+            start["trailers"] = True
+        body = connection.take()
+        if connection.ended and not trailers:  # most responses are whole by now
+            self.started = True
+            await self._send(start)
+            await self._send({"type": "http.response.body", "body": body})
+            return
+        self.started = True
+        await self._send(start)
+        if body or not connection.ended:
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        while (chunk := await connection.next_chunk()) is not None:
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+        if trailers:
+            await self._send(
+                {"type": "http.response.trailers", "headers": passed_to_client(connection.trailers)}
+            )
+
+    async def _inform(self, head: ResponseHead) -> None:
+        """Pass a 1xx on: 100 asks for the content, 103 goes to a client that takes it."""
+        if head.status == 100:
+            if self._go_on is not None:
+                self._go_on.set()
+        elif head.status == 103 and offers(self._scope, "http.response.early_hint"):
+            links = [value for name, value in head.fields if name == b"link"]
+            if links:
+                await self._send({"type": "http.response.early_hint", "links": links})

@@ -1,0 +1,243 @@
+"""The header section that an upstream gets for an ASGI request (RFC 9112).
+
+Reads a scope, writes bytes. `RequestHeads` remembers what a client repeats: most requests of a
+connection differ in nothing but their target. Called by `app` once for each request.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+from headstart.config import ProxyOptions
+from headstart.deliver.asgi import Scope
+from headstart.errors import LocalProtocolError
+from headstart.proxy.fields import Fields, forwarded, passed_to_upstream
+
+_VERSIONS = {"1.0": b"1.0", "1.1": b"1.1", "2": b"2.0", "3": b"3.0"}
+_PSEUDONYM = b"headstart"
+_BREAKS = re.compile(rb"[\r\n\0]")
+# RFC 3986, 3.3: what stands in a path as it is.
+_PATH_CHARACTERS = "/!$&'()*+,;=:@~-._"
+_LINE_END: Final = "A part of the request has a line end in it"
+_WHITE_SPACE: Final = "The target of the request has white space in it"
+# Clients whose last header section is remembered, up to 16 KiB each.
+_MOST_REMEMBERED: Final = 256
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """The head of a request, sent ahead of its content. Treat it as immutable.
+
+    It is not frozen: one is made for each request, and a frozen one takes three times as long.
+
+    Attributes:
+        method: In upper case.
+        target: Path and query.
+        fields: Without those that frame the content.
+        content_length: As the client gave it, or None.
+        expects_continue: The client waits for a 100 before it sends its content.
+        may_have_content: False if the request certainly has no content.
+        has_te: It has a TE header.
+        hops: The number of proxies of this kind in Via.
+        max_forwards: How many more hops OPTIONS or TRACE may take (RFC 9110, 7.6.2), or None.
+    """
+
+    method: str
+    target: bytes
+    fields: Fields
+    content_length: int | None
+    expects_continue: bool
+    may_have_content: bool
+    has_te: bool = False
+    hops: int = 0
+    max_forwards: int | None = None
+    _lines: bytes = field(default=b"", repr=False, compare=False)
+
+    def for_target(self, target: bytes) -> RequestHead:
+        """Return the header section of a request that differs in nothing but its target."""
+        return RequestHead(
+            self.method,
+            target,
+            self.fields,
+            self.content_length,
+            self.expects_continue,
+            self.may_have_content,
+            self.has_te,
+            self.hops,
+            self.max_forwards,
+            self._lines,
+        )
+
+    def framed(self, chunked: bool) -> bytes:
+        """Return the whole header section for HTTP/1.1.
+
+        Args:
+            chunked: Whether content of unknown length follows.
+        """
+        if self.content_length is not None:
+            framing = b"content-length: %d\r\n\r\n" % self.content_length
+        elif chunked:
+            framing = b"transfer-encoding: chunked\r\n\r\n"
+        elif self.method in ("POST", "PUT", "PATCH"):
+            framing = b"content-length: 0\r\n\r\n"  # RFC 9110, 8.6
+        else:
+            framing = b"\r\n"
+        lines = self._lines or self._joined()
+        return b"%b %b HTTP/1.1\r\n%b%b" % (
+            self.method.encode("ascii"),
+            self.target,
+            lines,
+            framing,
+        )
+
+    def _joined(self) -> bytes:
+        """Return the lines of all fields but those that frame the content."""
+        lines = [b"%b: %b\r\n" % pair for pair in self.fields]
+        if self.has_te:
+            lines.append(b"connection: te\r\n")  # RFC 9110, 10.1.4
+        self._lines = b"".join(lines)
+        return self._lines
+
+
+class RequestHeads:
+    """The header sections for the requests of all clients.
+
+    Args:
+        options: What upstreams are told.
+    """
+
+    def __init__(self, options: ProxyOptions) -> None:
+        self._options = options
+        self._known: dict[Any, tuple[Fields, str, str, str, RequestHead]] = {}
+        """By the client's address and port: its last request, and what became of it."""
+
+    def of(self, scope: Scope) -> RequestHead:
+        """Return `request_head` of the scope, made anew only if more than its target is new.
+
+        Raises:
+            LocalProtocolError: As `request_head`.
+        """
+        client, fields, method = scope.get("client"), scope["headers"], scope["method"]
+        version, scheme = scope.get("http_version", "1.1"), scope.get("scheme", "http")
+        known = self._known.get(client)
+        if known is not None and known[:4] == (fields, method, version, scheme):
+            head = known[4]
+            target = _target(scope)
+            if target != head.target:
+                _check_target(target)
+                head = head.for_target(target)
+            return head
+        head = request_head(scope, self._options)
+        head.framed(chunked=False)  # so that those for other targets have its lines
+        self._known.pop(client, None)
+        self._known[client] = (list(fields), method, version, scheme, head)
+        if len(self._known) > _MOST_REMEMBERED:
+            del self._known[next(iter(self._known))]
+        return head
+
+
+def request_head(scope: Scope, options: ProxyOptions) -> RequestHead:
+    """Return the header section for the request of `scope`.
+
+    Raises:
+        LocalProtocolError: An upstream would read a part of it as something else. `headstart serve`
+            lets no such request in, but another ASGI server might.
+    """
+    fields: Fields = scope["headers"]
+    single = dict(fields)
+    host = single.get(b"host", b"")
+    version = scope.get("http_version", "1.1")
+    length = single.get(b"content-length")
+    client = scope.get("client")
+    told: Fields = [
+        (b"host", options.upstream_host.encode("ascii") or host),
+        *passed_to_upstream(fields),
+        *forwarded(
+            fields,
+            client[0] if client else "",
+            scope.get("scheme", "http"),
+            host,
+            trusted=_trusted(scope, single),
+        ),
+    ]
+    if options.via:
+        told.append((b"via", _via(version, fields)))
+    has_te = single.get(b"te", b"").lower() == b"trailers"
+    if has_te:
+        told.append((b"te", b"trailers"))
+    expects = single.get(b"expect", b"").lower() == b"100-continue"
+    if expects:
+        told.append((b"expect", b"100-continue"))
+    max_forwards = _max_forwards(scope["method"], single)
+    if max_forwards is not None:
+        told.append((b"max-forwards", b"%d" % max(0, max_forwards - 1)))
+    target = _target(scope)
+    _check(scope["method"], target, told, length)
+    return RequestHead(
+        method=scope["method"],
+        target=target,
+        fields=told,
+        has_te=has_te,
+        content_length=int(length) if length is not None else None,
+        expects_continue=expects,
+        may_have_content=(
+            not version.startswith("1") or length is not None or b"transfer-encoding" in single
+        ),
+        hops=single[b"via"].count(_PSEUDONYM) if b"via" in single else 0,
+        max_forwards=max_forwards,
+    )
+
+
+def _check(method: str, target: bytes, fields: Fields, length: bytes | None) -> None:
+    parts = [method.encode("ascii")]
+    for pair in fields:
+        parts += pair
+    if _BREAKS.search(b"".join(parts)):
+        raise LocalProtocolError(_LINE_END)
+    if b" " in parts[0]:
+        raise LocalProtocolError(_WHITE_SPACE)
+    _check_target(target)
+    if length is not None and not length.isdigit():
+        raise LocalProtocolError("The Content-Length of the request is not a number")
+
+
+def _check_target(target: bytes) -> None:
+    if _BREAKS.search(target):
+        raise LocalProtocolError(_LINE_END)
+    if b" " in target:
+        raise LocalProtocolError(_WHITE_SPACE)
+
+
+def _max_forwards(method: str, single: dict[bytes, bytes]) -> int | None:
+    value = single.get(b"max-forwards")
+    if value is None or method not in ("OPTIONS", "TRACE") or not value.isdigit():
+        return None
+    return int(value[:9])
+
+
+def _target(scope: Scope) -> bytes:
+    """Return path and query as the client wrote them, without the mount's path in front."""
+    # Without raw_path the path is decoded: a line end in it would split the request.
+    path: bytes = scope.get("raw_path") or quote(scope["path"], _PATH_CHARACTERS).encode("ascii")
+    root = scope.get("root_path", "").encode("utf-8").rstrip(b"/")
+    if root and path.startswith(root):
+        path = path[len(root) :] or b"/"
+    query: bytes = scope.get("query_string", b"")
+    return b"%b?%b" % (path, query) if query else path
+
+
+def _trusted(scope: Scope, single: dict[bytes, bytes]) -> bool:
+    # uvicorn takes the client's address from a trusted proxy's field, mostly without a port; no
+    # client of TCP has port 0.
+    client = scope.get("client")
+    return b"x-forwarded-for" in single and (not client or client[1] == 0)
+
+
+def _via(version: str, fields: Fields) -> bytes:
+    """Return the value of Via: those before us, then us (RFC 9110, 7.6.3)."""
+    before = [value for name, value in fields if name == b"via"]
+    us = b"%b %b" % (_VERSIONS.get(version, b"1.1"), _PSEUDONYM)
+    return b", ".join([*before, us])

@@ -1,0 +1,82 @@
+"""The learner alone on a log, beside its rivals.
+
+Nothing is delivered, so each view of the log is as good as a control view, and there are no
+budgets. This says what the map knows; `live` says what a server makes of it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import replace
+
+from headstart.learn import Learner, LearnOptions
+from headstart.learn.urls import path_of
+from headstart.replay.loads import LineKind, Step
+from headstart.replay.rivals import Everything, JettyFilter
+from headstart.replay.scores import Score
+
+IDEAL = "the map alone"
+_EVERYTHING = "everything ever seen"
+_SYNC = 1.0
+
+
+class Ideal:
+    """Feeds the steps of a log to a learner and its rivals, and keeps their scores.
+
+    Attributes:
+        learner: The learner, with what the log taught it.
+        scores: The learner's first.
+    """
+
+    def __init__(self, options: LearnOptions | None = None) -> None:
+        self.learner = Learner(replace(options or LearnOptions(), control_share=0))
+        self._jettys = {
+            f"Jetty's filter, {period:g} s{with_query}": JettyFilter(
+                period, query_in_key=bool(with_query)
+            )
+            for with_query in ("", ", query in key")
+            for period in (2, 4)
+        }
+        self._everything = Everything()
+        self.scores = [Score(name) for name in (IDEAL, *self._jettys, _EVERYTHING)]
+        self._sizes: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._synced = float("-inf")
+
+    def take(self, step: Step) -> None:
+        """Predict if this is a navigation, then learn from it."""
+        line = step.line
+        if line.time - self._synced >= _SYNC or line.time < self._synced:
+            self.learner.sync(line.time)
+            self._synced = line.time
+        sent = self._predict(step)
+        request = line.exchange.request
+        if step.load is not None and step.kind in (LineKind.PAGE, LineKind.NAVIGATION):
+            for score in self.scores:
+                score.add(step.load, sent[score.name], self._sizes[request.origin])
+        if step.load is not None and step.load.is_page:
+            for target in step.load.subrequests:
+                self._everything.learn(request.origin, path_of(request.target), target)
+        answer = line.exchange.answer
+        if answer.status == 200 and answer.size:
+            self._sizes[request.origin][request.target] = answer.size
+
+    def finish(self) -> None:
+        """End the views that are still open."""
+        self.learner.sync(float("inf"))
+
+    def _predict(self, step: Step) -> dict[str, Collection[str]]:
+        line = step.line
+        request, answer = line.exchange.request, step.answer
+        navigation = step.kind in (LineKind.PAGE, LineKind.NAVIGATION)
+        destination = "document" if navigation else "empty" if step.kind is LineKind.CALL else ""
+        if request.destination != destination:
+            request = request._replace(destination=destination)
+        view = self.learner.begin(request, line.time)
+        ours = tuple(candidate.target for candidate in view.candidates) if view else ()
+        self.learner.complete(request, answer, view, line.time)
+        sent: dict[str, Collection[str]] = {IDEAL: ours}
+        for name, jetty in self._jettys.items():
+            sent[name] = jetty.take(line)
+        sent[_EVERYTHING] = self._everything.take(line)
+        return sent

@@ -1,0 +1,233 @@
+"""Page loads as a log shows them, with what each client really asked for.
+
+A load's *sub-requests* are GETs for stylesheets, scripts, fonts and images by the same client on
+the same origin within 10 s, whose Referer is the page or another sub-request of it. Those answered
+200 are *real*. One answered 304 was in the client's cache, so sending it would have been waste.
+
+A log does not say what a request was for, and a browser does (Sec-Fetch-Dest). So `Loads` holds
+each line back for 10 s, until what follows tells a page from a call of a script (`kind_of_line`).
+Pure; `replay` owns one and hands each step to the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
+from mimetypes import guess_type
+
+from headstart.learn import Answer
+from headstart.learn.logs import LogLine
+from headstart.learn.safety import kind_of_path, kind_of_type
+from headstart.learn.urls import extension, path_of
+
+HORIZON = 10.0
+"""Seconds in which a client asks for what counts for a prediction."""
+
+# Extensions of what a script loads, and of what answers as a page; "" is a path without one.
+_DATA = frozenset(("json", "xml", "map", "webmanifest", "rss", "atom", "rdf"))
+_PAGES = frozenset(
+    ("", "html", "htm", "xhtml", "php", "asp", "aspx", "jsp", "jspx", "do", "cgi", "shtml")
+)
+_HTML = ("text/html", "application/xhtml+xml")
+# Feeds by their names, as in /feed/, /?flav=rss20 and /index.rdf.
+_FEED = re.compile(r"(?<![a-z])(?:feeds?|rss[0-9]*|atom|rdf)(?![a-z])", re.IGNORECASE)
+_TYPES = {"woff2": "font/woff2", "woff": "font/woff", "js": "text/javascript"}
+# Referers that are remembered.
+_NAMED = 100_000
+
+
+class LineKind(Enum):
+    """What a request was for."""
+
+    PAGE = "page"
+    """A navigation to a page, answered 200 or 304."""
+    NAVIGATION = "navigation"
+    """A navigation to something else: a redirect, an error, a feed, a download."""
+    ASSET = "asset"
+    """A stylesheet, a script, a font or an image."""
+    CALL = "call"
+    """A request of a script."""
+    OTHER = "other"
+    """Not a GET."""
+
+
+@dataclass(slots=True)
+class PageLoad:
+    """What may be a page load, and what its client really asked for within the horizon.
+
+    Attributes:
+        line: Its first request.
+        is_page: It is a page's, as far as that is known.
+        names: URLs that a Referer of its sub-requests may have.
+        asked: Each asset that the client asked for in that time -> the status of the answer.
+        subrequests: Those of them that the page needed.
+    """
+
+    line: LogLine
+    is_page: bool = True
+    names: set[str] = field(default_factory=set)
+    asked: dict[str, int] = field(default_factory=dict)
+    subrequests: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def real(self) -> set[str]:
+        """The sub-requests that the client had to wait for."""
+        return {target for target, status in self.subrequests.items() if status == 200}
+
+
+@dataclass(slots=True)
+class Step:
+    """One line of the log, with what the lines after it tell.
+
+    Attributes:
+        line: The request and its answer.
+        kind: What the request was for.
+        load: The load that it opened, or None.
+        fetches: The client is one that fetches assets.
+        answer: The answer, with the type that its kind and its name stand for if the log has none.
+    """
+
+    line: LogLine
+    kind: LineKind
+    load: PageLoad | None = None
+    fetches: bool = False
+    answer: Answer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.answer = answer = self.line.exchange.answer
+        target = self.line.exchange.request.target
+        if answer.content_type:
+            return
+        if self.kind is LineKind.CALL:
+            content_type = "application/json"
+        elif self.kind is LineKind.ASSET:
+            content_type = type_of(target)
+        elif self.kind is LineKind.PAGE or answer.status != 200:
+            content_type = "text/html"
+        else:
+            content_type = "application/rss+xml" if is_feed(target) else type_of(target)
+        self.answer = answer._replace(content_type=content_type)
+
+
+_Client = tuple[str, str]
+
+
+class Loads:
+    """Turns lines into steps, each 10 s of the log's time later."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[LogLine, PageLoad | None, bool]] = deque()
+        self._live: dict[_Client, deque[PageLoad]] = {}
+        self._fetching: set[_Client] = set()
+        self._named: dict[int, None] = {}
+
+    def take(self, line: LogLine) -> Iterator[Step]:
+        """Take a line. Yields the steps that are complete now."""
+        yield from self.until(line.time - HORIZON)
+        load, called = None, False
+        if is_asset(line):
+            self._note_asset(line)
+        elif line.exchange.request.method == "GET":
+            called = self._in_live_load(line)
+            load = self._open(line)
+        self._waiting.append((line, load, called))
+
+    def until(self, time: float) -> Iterator[Step]:
+        """Yield the steps of the lines before that time."""
+        while self._waiting and self._waiting[0][0].time < time:
+            line, load, called = self._waiting.popleft()
+            client = client_of(line)
+            if load is not None:
+                self._close(client, load)
+            kind = self._kind(line, called)
+            if load is not None:
+                load.is_page = kind is LineKind.PAGE
+            yield Step(line, kind, load, client in self._fetching)
+
+    def _open(self, line: LogLine) -> PageLoad:
+        request = line.exchange.request
+        load = PageLoad(line, names={request.origin + request.target})
+        self._live.setdefault(client_of(line), deque()).append(load)
+        return load
+
+    def _close(self, client: _Client, load: PageLoad) -> None:
+        live = self._live[client]
+        live.remove(load)
+        if not live:
+            del self._live[client]
+
+    def _in_live_load(self, line: LogLine) -> bool:
+        """Return whether a page that the client views is the Referer."""
+        referer = line.exchange.request.referer
+        return any(referer in load.names for load in self._live.get(client_of(line), ()))
+
+    def _note_asset(self, line: LogLine) -> None:
+        request, status = line.exchange.request, line.exchange.answer.status
+        client = client_of(line)
+        if request.referer:
+            self._named[hash(path_of(request.referer))] = None
+            if len(self._named) > _NAMED:
+                del self._named[next(iter(self._named))]
+        owned = False
+        for load in reversed(self._live.get(client, ())):
+            if load.line.exchange.request.origin != request.origin:
+                continue
+            load.asked.setdefault(request.target, status)
+            if not owned and request.referer in load.names:
+                owned = True
+                self._fetching.add(client)
+                load.names.add(request.origin + request.target)
+                load.subrequests.setdefault(request.target, status)
+
+    def _kind(self, line: LogLine, called: bool) -> LineKind:
+        request, answer = line.exchange.request, line.exchange.answer
+        if request.method != "GET":
+            return LineKind.OTHER
+        if is_asset(line):
+            return LineKind.ASSET
+        name = extension(path_of(request.target))
+        if name in _DATA:
+            return LineKind.CALL if request.referer else LineKind.NAVIGATION
+        # A page that a client renders is named by a Referer; a call of a script never is.
+        if called and hash(request.origin + path_of(request.target)) not in self._named:
+            return LineKind.CALL
+        if answer.content_type:
+            html = answer.content_type.partition(";")[0].strip().lower() in _HTML
+        else:
+            html = name in _PAGES and not is_feed(request.target)
+        return LineKind.PAGE if html and answer.status in (200, 304) else LineKind.NAVIGATION
+
+
+def client_of(line: LogLine) -> _Client:
+    """Return the client of a line: its address and its user agent."""
+    request = line.exchange.request
+    return request.address, request.user_agent
+
+
+def is_asset(line: LogLine) -> bool:
+    """Return whether the line asks for a stylesheet, a script, a font or an image."""
+    request, answer = line.exchange.request, line.exchange.answer
+    if request.method != "GET":
+        return False
+    media_type = answer.content_type.partition(";")[0].strip().lower()
+    return bool(kind_of_type(media_type) if media_type else kind_of_path(request.target))
+
+
+def type_of(target: str) -> str:
+    """Return the type that a file name stands for."""
+    return _type_of_extension(extension(path_of(target)))
+
+
+@lru_cache(maxsize=256)
+def _type_of_extension(name: str) -> str:
+    """Return the type of files whose names end so, as guessed by `mimetypes`."""
+    return _TYPES.get(name) or guess_type(f"name.{name}")[0] or "application/octet-stream"
+
+
+def is_feed(target: str) -> bool:
+    """Return whether a target names a feed."""
+    return _FEED.search(target) is not None

@@ -1,0 +1,84 @@
+"""One log before the real middleware, the learner alone, its rivals and the bound.
+
+The command and the tests call `Replay.run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from headstart.config import DeliverOptions
+from headstart.learn import Learner, LearnOptions
+from headstart.learn.logs import LogLine
+from headstart.replay.assumptions import Assumptions, Mode
+from headstart.replay.ideal import Ideal
+from headstart.replay.live import Live
+from headstart.replay.loads import Loads, Step
+from headstart.replay.oracle import Oracle
+from headstart.replay.scores import Score
+
+
+class Replay:
+    """Feed a log to all ways of predicting, and keep their scores.
+
+    Args:
+        learn, deliver: The server's options.
+        mode: How the server sends ahead.
+        assumptions: Facts that the log does not hold.
+        rivals: Play the learner alone and its rivals too.
+        oracle: Work out the bound too, which keeps every page load in memory.
+    """
+
+    def __init__(
+        self,
+        learn: LearnOptions | None = None,
+        *,
+        deliver: DeliverOptions | None = None,
+        mode: Mode = Mode.HINT,
+        assumptions: Assumptions | None = None,
+        rivals: bool = True,
+        oracle: bool = False,
+    ) -> None:
+        self._loads = Loads()
+        self._live = Live(mode, learn, deliver, assumptions)
+        self._ideal = Ideal(learn) if rivals else None
+        self._oracle = Oracle() if oracle else None
+
+    @property
+    def learner(self) -> Learner:
+        """Return the learner that learned while nothing was delivered."""
+        assert self._ideal is not None, "made with rivals=True"
+        return self._ideal.learner
+
+    def run(self, lines: Iterable[LogLine]) -> list[Score]:
+        """Take all lines. Return the score of the real middleware first."""
+        asyncio.run(self._run(lines))
+        found = [self._live.score]
+        if self._ideal is not None:
+            found += self._ideal.scores
+        if self._oracle is not None:
+            found.append(self._oracle.score)
+        return found
+
+    async def _run(self, lines: Iterable[LogLine]) -> None:
+        await self._live.middleware.start()
+        try:
+            for line in lines:
+                for step in self._loads.take(line):
+                    await self._take(step)
+            for step in self._loads.until(float("inf")):
+                await self._take(step)
+        finally:
+            await self._live.middleware.stop()
+        if self._ideal is not None:
+            self._ideal.finish()
+        if self._oracle is not None:
+            self._oracle.finish()
+
+    async def _take(self, step: Step) -> None:
+        await self._live.take(step)
+        if self._ideal is not None:
+            self._ideal.take(step)
+        if self._oracle is not None:
+            self._oracle.take(step)

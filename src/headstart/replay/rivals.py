@@ -1,0 +1,89 @@
+"""The learner's rivals: Jetty's filter, and sending everything ever seen.
+
+Read by `ideal`. `JettyFilter` behaves like PushCacheFilter of Jetty 11 and 12, as far as a log
+shows it. The window of a page opens at its first request ever, by any client, and never again.
+GETs within it with a Referer of that path on the same host are associated, of any type and any
+status, up to 17 of them. A page that is not requested conditionally gets all of them, and those
+associated with them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+
+from headstart.learn.logs import LogLine
+from headstart.learn.urls import path_of
+
+_MAX_ASSOCIATIONS = 16
+
+
+class JettyFilter:
+    """PushCacheFilter.
+
+    Args:
+        period: Its associatePeriod in seconds (4 by default there; 2 in its first version).
+        query_in_key: Its useQueryInKey: a path with another query is another resource.
+    """
+
+    def __init__(self, period: float, *, query_in_key: bool = False) -> None:
+        self._period = period
+        self._query_in_key = query_in_key
+        self._opened: dict[tuple[str, str], float] = {}
+        self._associated: dict[tuple[str, str], dict[str, None]] = {}
+
+    def take(self, line: LogLine) -> Collection[str]:
+        """Return the pushes for this request; then learn from it."""
+        request = line.exchange.request
+        if request.method != "GET":
+            return ()
+        path = self._key(request.target)
+        conditional = line.exchange.answer.status == 304
+        if request.referer and not conditional:
+            self._associate(line, path)
+        self._opened.setdefault((request.origin, path), line.time)
+        return () if conditional else self._pushed(request.origin, path)
+
+    def _associate(self, line: LogLine, path: str) -> None:
+        origin = line.exchange.request.origin
+        referer = line.exchange.request.referer
+        if not referer.startswith(origin + "/"):
+            return
+        page = self._key(referer[len(origin) :])
+        opened = self._opened.get((origin, page))
+        if opened is None or page == path or line.time - opened >= self._period:
+            return
+        associated = self._associated.setdefault((origin, page), {})
+        if len(associated) <= _MAX_ASSOCIATIONS:
+            associated[path] = None
+
+    def _key(self, target: str) -> str:
+        return target if self._query_in_key else path_of(target)
+
+    def _pushed(self, origin: str, path: str) -> Collection[str]:
+        found: dict[str, None] = {}
+        queue = deque([path])
+        while queue:
+            for child in self._associated.get((origin, queue.popleft()), ()):
+                if child not in found:
+                    found[child] = None
+                    queue.append(child)
+        return found
+
+
+class Everything:
+    """Sends with a page all that was ever asked for with it."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], dict[str, None]] = {}
+
+    def take(self, line: LogLine) -> Collection[str]:
+        """Return the assets that it sends with this page."""
+        if line.exchange.answer.status == 304:
+            return ()
+        request = line.exchange.request
+        return tuple(self._seen.get((request.origin, path_of(request.target)), ()))
+
+    def learn(self, origin: str, path: str, target: str) -> None:
+        """Learn that an asset was requested with a page."""
+        self._seen.setdefault((origin, path), {})[target] = None

@@ -1,0 +1,150 @@
+"""Which requests of one HTTP/2 connection reach the application, and the calls that they become.
+
+The engine counts streams, but not the calls that reset streams left behind: a call whose client has
+left goes on until it ends or is cancelled. So no new call begins while too many of those go on, or
+while memory is short. Owned by `http2.Http2ServerConnection`; changes its own notes and uvicorn's
+set of tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import sys
+from typing import Any, Final, cast
+
+from uvicorn.config import Config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.flow_control import service_unavailable
+from uvicorn.server import ServerState
+
+from headstart.config import ServerOptions
+from headstart.reasons import Closing
+from headstart.server.abandoned import Abandoned
+from headstart.server.cycle import Application, Cycle
+
+logger = logging.getLogger("headstart.server")
+
+# Tasks run at once until they first have to wait, which most calls never do, and so never go
+# through the loop. Before Python 3.12 none can.
+_AT_ONCE: Final[dict[str, Any]] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+# uvicorn's own 503; its type is of uvicorn's narrower messages.
+_UNAVAILABLE = cast(Application, service_unavailable)
+
+
+def _without_proxy_headers(application: Application) -> Application:
+    """Return the application inside uvicorn's middleware, which does nothing without an X-Forwarded
+    header.
+    """
+    if isinstance(application, ProxyHeadersMiddleware):
+        return cast(Application, application.app)
+    return application
+
+
+class Calls:
+    """The calls of one connection.
+
+    Args:
+        config: Names the application.
+        server_state: uvicorn's.
+        options: Ours.
+        loop: The event loop.
+
+    Attributes:
+        left: Calls that go on though their client left before they had answered.
+        max_left: No call begins while so many of them go on.
+    """
+
+    __slots__ = (
+        "_abandoned",
+        "_application",
+        "_config",
+        "_connections",
+        "_is_limited",
+        "_most_left",
+        "_starting",
+        "_tasks",
+        "_unproxied",
+        "left",
+        "max_left",
+    )
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        options: ServerOptions,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._config = config
+        self._is_limited = config.limit_concurrency is not None
+        self._application: Application = config.loaded_app
+        self._unproxied = _without_proxy_headers(self._application)
+        self._starting: dict[str, Any] = {"loop": loop, **_AT_ONCE}
+        self._connections: set[Any] = server_state.connections
+        self._tasks: set[asyncio.Task[None]] = server_state.tasks
+        self._abandoned = Abandoned.of(server_state, options, loop)
+        self.left: set[object] = set()
+        # Over `max_abandoned_calls` in a worker the oldest is cancelled, so that more are those of
+        # this turn of the loop, or such as do not end when they are cancelled.
+        self._most_left = options.max_abandoned_calls + options.limits.max_concurrent_streams
+        self.max_left = self._most_left
+
+    def shed(self, active: bool) -> None:
+        """Let no call begin, since memory is short; or let them begin again."""
+        self.max_left = 0 if active else self._most_left
+
+    @property
+    def refusal(self) -> Closing:
+        """Why no call begins, while `max_left` calls are `left`."""
+        return Closing.MEMORY if self.max_left == 0 else Closing.TOO_MANY_CALLS
+
+    def application(self, forwarded: bool) -> Application:
+        """Return the application to call for a request.
+
+        Args:
+            forwarded: The request has fields that uvicorn's middleware may read.
+        """
+        if self._is_limited and self.are_too_many():
+            return _UNAVAILABLE
+        return self._application if forwarded else self._unproxied
+
+    def application_for_push(self, forwarded: bool) -> Application:
+        """Return the application to call for a promised request: --limit-concurrency has no say."""
+        return self._application if forwarded else self._unproxied
+
+    def are_too_many(self) -> bool:
+        """Return whether --limit-concurrency is reached; the log says so."""
+        limit = self._config.limit_concurrency
+        if limit is None or max(len(self._connections), len(self._tasks)) < limit:
+            return False
+        logger.warning("Exceeded concurrency limit.")
+        return True
+
+    def start(self, cycle: Cycle, application: Application) -> bool:
+        """Call the application; return whether the stream goes on.
+
+        It does not if the call answered at once: all that is left of it is bytes to write.
+        """
+        context = contextvars.Context() if self._config.reset_contextvars else None
+        task = asyncio.Task(cycle.run(application), context=context, **self._starting)
+        if not task.done():
+            cycle.task = task
+            # uvicorn waits for these, or cancels them, when it stops.
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return True
+        return not (cycle.complete and cycle.request.end_stream)
+
+    def disconnect(self, cycle: Cycle) -> None:
+        """Tell the application that its client has disconnected; it should end.
+
+        Work after a complete response, such as Starlette's background tasks, is not affected.
+        """
+        cycle.disconnect()
+        if cycle.task is not None and not (cycle.complete or cycle.task.done()):
+            if cycle.request.stream_id % 2:
+                self.left.add(cycle)
+            self._abandoned.add(cycle.task, whole=cycle.read_whole)

@@ -1,0 +1,102 @@
+"""Uploads whose response is complete before all of the content has come.
+
+RFC 9113, 8.1 lets a server reset such a stream after its complete response. A reset at once does
+harm: a client that is writing may notice the reset before it reads the response. So the rest of the
+upload is dropped for a moment, as `http1` does before it closes a connection. The moment is bounded
+in seconds for each stream and in bytes for the connection. `http2.Http2ServerConnection` owns one
+`EarlyResponses` and tells it of each part that follows a complete response, and every few seconds
+of the streams on which nothing may come any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from headstart.errors import StreamGone
+from headstart.wire.connection import ErrorCode
+from headstart.wire.guard import TokenBucket
+from headstart.wire.server import ServerConnection
+
+_UPLOAD_ENDED: Final = b"uploaded"
+
+# As long as HTTP/1.1 lingers.
+SECONDS: Final = 2.0
+# A client of its own may send so much in one burst; many behind a proxy share the rate.
+BYTES: Final = 16 * 1024 * 1024
+BYTES_A_SECOND: Final = 4 * 1024 * 1024
+
+
+class EarlyResponses:
+    """The streams of one connection whose responses are complete and whose requests are not.
+
+    Args:
+        wire: The connection.
+        now: Seconds, on the clock that `drop_part` is told the time of.
+
+    Attributes:
+        waiting: Streams to reset as soon as their responses are written, each with the bytes of
+            window that it did not get back.
+    """
+
+    __slots__ = ("_bucket", "_since", "_wire", "waiting")
+
+    def __init__(self, wire: ServerConnection, now: float) -> None:
+        self._wire = wire
+        self._bucket = TokenBucket(BYTES, BYTES_A_SECOND, now)
+        self._since: dict[int, float] = {}
+        """Streams -> when the first part came behind the response, or a look."""
+        self.waiting: dict[int, int] = {}
+
+    def drop_part(self, stream_id: int, size: int, now: float) -> None:
+        """Drop a part that follows a complete response; the client may go on for a moment."""
+        since = self._since.setdefault(stream_id, now)
+        if now - since < SECONDS and self._bucket.take(now, size):
+            self._wire.acknowledge(size, stream_id)
+        else:
+            self.waiting[stream_id] = self.waiting.get(stream_id, 0) + size
+
+    def look(self, streams: Iterable[int], now: float) -> None:
+        """End the time of streams on which the client may have stopped to send.
+
+        Args:
+            streams: Those that are answered, and whose requests have not ended.
+            now: Seconds.
+        """
+        for stream_id in streams:
+            if now - self._since.setdefault(stream_id, now) >= SECONDS:
+                self.waiting.setdefault(stream_id, 0)
+
+    def end(self) -> bool:
+        """Reset the streams whose time is over and whose responses are written.
+
+        Returns:
+            Whether there were any.
+        """
+        written = [one for one in self.waiting if self._wire.is_response_written(one)]
+        for stream_id in written:
+            self._wire.reset(stream_id, ErrorCode.NO_ERROR)
+        return bool(written)
+
+    def ended(self, stream_id: int, size: int) -> None:
+        """Take the last part of an upload, and wake the client by a PING.
+
+        curl 7.88 has read the response by then, but notices that the exchange is over only when it
+        hears from the server again.
+        """
+        self._wire.acknowledge(size, stream_id)
+        with suppress(StreamGone):
+            self._wire.ping(_UPLOAD_ENDED)
+
+    def closed(self, stream_id: int) -> bool:
+        """Forget a stream, and give back the window of its dropped parts.
+
+        Returns:
+            Whether there were any.
+        """
+        self._since.pop(stream_id, None)
+        withheld = self.waiting.pop(stream_id, 0)
+        if withheld:
+            self._wire.acknowledge(withheld, stream_id)
+        return withheld > 0

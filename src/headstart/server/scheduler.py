@@ -1,0 +1,89 @@
+"""Share one HTTP/2 connection's queue between its streams.
+
+The engine keeps queued bytes until the client's windows allow them to be sent, so each stream may
+queue a limited amount. A stream that finds no room waits here. Reads the wire's queues, changes
+only its own notes; owned by `http2.Http2ServerConnection`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from headstart.config import WireLimits
+from headstart.wire.server import ServerConnection
+
+
+class Waiting(Protocol):
+    """A stream that has more to send than there is room for."""
+
+    @property
+    def stream_id(self) -> int:
+        """The stream's number."""
+
+    def writable(self) -> None:
+        """Go on: there may be room."""
+
+
+class SendScheduler:
+    """Share one connection's queue between its streams.
+
+    Args:
+        wire: The connection.
+        limits: Limits on the queue.
+
+    Attributes:
+        own_room: Bytes of body that every stream may queue, regardless of the others.
+        waiting: Streams that found no room, in the order in which they came.
+    """
+
+    __slots__ = (
+        "_low_water",
+        "_max_queued",
+        "_queued_then",
+        "_shared_room",
+        "_wire",
+        "own_room",
+        "waiting",
+    )
+
+    def __init__(self, wire: ServerConnection, limits: WireLimits) -> None:
+        self._wire = wire
+        self._max_queued = limits.max_queued_stream
+        self._low_water = limits.max_queued_stream // 2
+        self._shared_room = max(1, limits.max_queued_connection // 2)
+        self.own_room = self._shared_room // (2 * limits.max_concurrent_streams)
+        self.waiting: dict[Waiting, None] = {}
+        self._queued_then = 0
+        """Bytes that all streams had queued when one of them last found no room, at the most."""
+
+    def room(self, stream_id: int) -> int:
+        """Return how many bytes of body may be queued on the stream now.
+
+        Half of the connection's allowance is shared by whoever comes first; the other half is
+        kept in equal parts, so that streams whose windows are closed cannot keep one whose window
+        is open from its share.
+        """
+        queued = self._wire.queued_on(stream_id)
+        free = min(self._max_queued - queued, self._shared_room - self._wire.queued())
+        return max(self.own_room - queued, free)
+
+    def wait(self, stream: Waiting) -> None:
+        """Call `stream.writable` when `room` may have grown."""
+        self.waiting[stream] = None
+        self._queued_then = max(self._queued_then, self._wire.queued())
+
+    def wake(self, before: int) -> None:
+        """Let those streams go on that have room again.
+
+        Args:
+            before: Bytes that all streams had queued before the connection wrote.
+        """
+        queued = self._wire.queued()
+        if queued >= before >= self._queued_then:
+            return  # nothing went out or was dropped; else each PING would ask a hundred streams
+        self._queued_then = queued
+        for stream in list(self.waiting):
+            stream_id = stream.stream_id
+            if self.room(stream_id) > 0 and self._wire.queued_on(stream_id) <= self._low_water:
+                del self.waiting[stream]
+                stream.writable()

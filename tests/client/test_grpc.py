@@ -1,0 +1,68 @@
+"""The client against a gRPC server that others wrote: many calls, and PINGs with their messages."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+
+from headstart import Client
+
+CALLS = 2000
+AT_ONCE = 20
+HEADERS = [(b"content-type", b"application/grpc"), (b"te", b"trailers")]
+
+
+def _echo(request: bytes, context: grpc.ServicerContext) -> bytes:
+    return request
+
+
+class _Echo(grpc.GenericRpcHandler):
+    """Answers each call with what it was sent."""
+
+    def service(
+        self, details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+        return grpc.unary_unary_rpc_method_handler(_echo)
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A server of grpcio's, which asks by PING how fast the link is while messages come (BDP)."""
+    server = grpc.server(ThreadPoolExecutor(4))
+    server.add_generic_rpc_handlers((_Echo(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    server.stop(None).wait()
+
+
+def message(content: bytes) -> bytes:
+    """A message as gRPC frames it: not compressed, its length, the content."""
+    return struct.pack(">BL", 0, len(content)) + content
+
+
+@pytest.mark.parametrize("size", [50, 20_000])
+async def test_calls_as_fast_as_the_client_makes_them_are_all_answered(
+    port: int, size: int
+) -> None:
+    sent = message(bytes(size))
+    places = asyncio.Semaphore(AT_ONCE)
+    statuses: set[tuple[int, bytes | None, bool]] = set()
+
+    async with Client(f"http://127.0.0.1:{port}") as client:
+
+        async def call() -> None:
+            async with places:
+                response = await client.post("/echo.Echo/Unary", content=sent, headers=HEADERS)
+                same = await response.read() == sent
+                status = dict(response.trailers or ()).get(b"grpc-status")
+                statuses.add((response.status, status, same))
+
+        await asyncio.gather(*(call() for _ in range(CALLS)))
+
+    assert statuses == {(200, b"0", True)}

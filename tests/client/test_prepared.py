@@ -1,0 +1,124 @@
+"""What a caller asks for, checked and in octets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from headstart.client.contents import Content
+from headstart.client.errors import RequestFailed
+from headstart.client.origin import Origin
+from headstart.client.prepared import Headers, Options, PreparedRequest, RequestBuilder
+from headstart.errors import ConfigurationError, LocalProtocolError
+
+
+def prepared(
+    url: str = "/", method: str = "GET", content: Content = None, options: Options | None = None
+) -> PreparedRequest:
+    return RequestBuilder("http://localhost:1", (), 10.0).make(method, url, content, options or {})
+
+
+def test_path_goes_behind_the_base() -> None:
+    builder = RequestBuilder("https://localhost/api/", (), None)
+
+    inside = builder.make("GET", "/users?id=1", None, {})
+    outside = builder.make("GET", "http://127.0.0.1:8000/", None, {"timeout": 1.0})
+
+    assert (inside.origin, inside.target) == (Origin("https", "localhost", 443), "/api/users?id=1")
+    assert (outside.origin, outside.target) == (Origin("http", "127.0.0.1", 8000), "/")
+    assert (inside.timeout, outside.timeout) == (None, 1.0)
+
+
+def test_path_without_a_base_gets_a_clear_error() -> None:
+    with pytest.raises(ConfigurationError, match="names no host") as caught:
+        RequestBuilder("", (), None).make("GET", "/path", None, {})
+
+    assert caught.value.hint
+
+
+def test_base_that_is_no_url_gets_a_clear_error() -> None:
+    with pytest.raises(ConfigurationError):
+        RequestBuilder("/path", (), None)
+
+
+def test_option_that_no_request_has_is_named() -> None:
+    with pytest.raises(TypeError, match=r"a request does not take: verify; see Client.request"):
+        prepared(options=cast(Options, {"verify": None}))
+
+
+@pytest.mark.parametrize("headers", [{"X-A": "1"}, [("X-A", b"1")], iter([(b"x-a", "1")])])
+def test_fields_are_octets_with_names_in_lower_case(headers: Headers) -> None:
+    made = prepared(options={"headers": headers})
+
+    assert made.headers[0] == (b"x-a", b"1")
+    assert made.headers[1][0] == b"user-agent"
+
+
+def test_field_that_cannot_be_sent_gets_a_clear_error() -> None:
+    with pytest.raises(LocalProtocolError, match="Latin-1"):
+        prepared(options={"headers": {"price": "1 \N{EURO SIGN}"}})
+
+
+def test_trailers_are_asked_for_when_they_are_sent() -> None:
+    asked: list[str] = []
+
+    def trailers() -> dict[str, str]:
+        asked.append("asked")
+        return {"Sum": "1"}
+
+    made = prepared(options={"trailers": trailers})
+    before = list(asked)
+
+    assert (made.send_trailers(), before, asked) == ([(b"sum", b"1")], [], ["asked"])
+    assert prepared(options={"trailers": {"Sum": "1"}}).send_trailers() == [(b"sum", b"1")]
+
+
+def test_text_as_content_is_a_mistake_that_is_told() -> None:
+    with pytest.raises(TypeError, match="content must be bytes, not str"):
+        prepared(method="POST", content=cast(bytes, "text"))
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "told"),
+    [
+        ("/", {"headers": {"x-count": 1}}, "a field is str or bytes, not int: 1"),
+        ("/", {"headers": {"x-none": None}}, "a field is str or bytes, not NoneType"),
+        (None, {}, "a URL is str, not NoneType"),
+        (b"/", {}, "a URL is str, not bytes"),
+        ("/", {"timeout": "5"}, "a time-out is seconds, or None for no end; not '5'"),
+    ],
+)
+def test_argument_of_a_wrong_type_is_told_by_its_name(
+    url: Any, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(TypeError, match=told):
+        prepared(url, options=cast(Options, options))
+
+
+def parts() -> Iterator[bytes]:
+    yield b"part"
+
+
+UNSENT = RequestFailed("no room", sent=False)
+REFUSED = RequestFailed("refused", processed=False)
+BROKEN = RequestFailed("reset")
+
+
+@pytest.mark.parametrize(
+    ("method", "content", "error", "lost", "may"),
+    [
+        ("POST", parts(), UNSENT, False, True),
+        ("POST", parts(), REFUSED, True, False),
+        ("POST", bytearray(b"whole"), REFUSED, False, True),
+        ("POST", b"whole", BROKEN, True, False),
+        ("PUT", b"whole", BROKEN, True, True),
+        ("GET", None, BROKEN, True, True),
+        ("GET", None, BROKEN, False, False),
+    ],
+)
+def test_order_may_go_again_where_it_does_no_harm(
+    method: str, content: Content, error: RequestFailed, lost: bool, may: bool
+) -> None:
+    assert prepared("/", method, content).may_repeat(error, lost) is may

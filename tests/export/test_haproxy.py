@@ -1,0 +1,89 @@
+"""HAProxy, started with what was exported for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hypothesis import given
+
+from headstart.export import Plan, configuration
+from tests.export.asking import (
+    assert_each_page_gets_its_links,
+    exported,
+    hinted,
+    page,
+)
+from tests.export.checks import BATCHES, assert_passes, few, random_pages
+from tests.ports import free_port
+from tests.servers import running
+
+_CONFIGURATION = """
+global
+    nbthread 1
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 60s
+    timeout server 60s
+frontend people
+    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{h2} proto h2
+{text}
+    default_backend behind
+backend behind
+    server one 127.0.0.1:{upstream}
+frontend upstream
+    bind 127.0.0.1:{upstream}
+    option accept-invalid-http-request
+    http-request return status 200 content-type text/html string ok
+"""
+
+
+@contextmanager
+def haproxy(text: str) -> Iterator[tuple[int, int]]:
+    with running.folder() as place:
+        port, h2, upstream = (free_port() for _ in range(3))
+        filled = _CONFIGURATION.format(text=text, port=port, h2=h2, upstream=upstream)
+        path = place.write("haproxy.cfg", filled)
+        with running.process(place, "haproxy", ["-db", "-f", str(path)], [port, h2, upstream]):
+            yield port, h2
+
+
+def test_each_page_gets_its_links_however_its_path_is_written() -> None:
+    made = exported("haproxy")
+
+    with haproxy(made.text) as (port, _):
+        assert_each_page_gets_its_links(made, port)
+
+
+def test_navigation_over_http2_gets_a_103_first() -> None:
+    one = page("/caf%C3%A9", 2)
+    made = configuration(Plan("", (page("/", 1), one)), "haproxy")
+
+    with haproxy(made.text) as (_, h2):
+        url = f"http://127.0.0.1:{h2}"
+        navigation = "Sec-Fetch-Mode: navigate"
+        assert hinted(url + one.path, navigation) == [f"103 {one.early}", f"200 {one.value}"]
+        assert hinted(url + one.path) == [f"200 {one.value}"]
+        assert hinted(url + "/other", navigation) == ["200 "]
+
+
+def test_page_whose_links_no_103_may_have_gets_none() -> None:
+    one = page("/", 1)
+    late = type(one)(one.path, one.links[:1])
+    made = configuration(Plan("", (late,)), "haproxy")
+
+    with haproxy(made.text) as (_, h2):
+        found = hinted(f"http://127.0.0.1:{h2}/", "Sec-Fetch-Mode: navigate")
+        assert found == [f"200 {late.value}"]
+
+
+@few
+@given(BATCHES)
+def test_random_paths_pass_haproxys_own_check(paths: list[str]) -> None:
+    made = random_pages("haproxy", paths)
+
+    with running.folder() as place:
+        filled = _CONFIGURATION.format(text=made.text, port=8080, h2=8081, upstream=8082)
+        assert_passes("haproxy", "-c", "-f", str(place.write("haproxy.cfg", filled)))

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+import pytest
+
+from headstart.learn.plain import reader_of
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class Inner:
+    text: str
+    flag: bool = False
+
+
+@dataclass(frozen=True)
+class Outer:
+    number: int
+    share: float
+    inner: tuple[Inner, ...] = ()
+    colour: Colour | None = None
+    mode: Literal["", "cors"] = ""
+
+
+READ = reader_of(Outer)
+RIGHT: dict[str, Any] = {
+    "number": 1,
+    "share": 2,
+    "inner": [{"text": "a", "flag": True}, {"text": ""}],
+    "colour": "red",
+    "mode": "cors",
+}
+
+
+def test_values_of_the_declared_types_make_the_dataclass() -> None:
+    read = READ(RIGHT)
+
+    assert read == Outer(1, 2.0, (Inner("a", True), Inner("")), Colour.RED, "cors")
+    assert isinstance(read.share, float)
+    assert READ({"number": -1, "share": 0.5, "colour": None}) == Outer(-1, 0.5)
+
+
+WRONG: dict[str, list[Any]] = {
+    "number": ["1", 1.0, True, None, 1 << 63, -(1 << 63)],
+    "share": ["1", True, None, -1, 1e13, float("nan"), float("inf")],
+    "inner": ["a", {}, None, [1], [[]], [{"flag": True}], [{"text": "a", "flag": 1}]],
+    "colour": ["blue", 1, []],
+    "mode": ["no-cors", None, 0, []],
+    "more": [1],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_value_of_another_type_is_an_error(name: str, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError, KeyError, AttributeError)):
+        READ(RIGHT | {name: value})
+
+
+def test_missing_value_is_an_error() -> None:
+    with pytest.raises(TypeError):
+        READ({"number": 1})

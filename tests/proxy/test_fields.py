@@ -1,0 +1,90 @@
+"""Which fields pass, and what an upstream is told of the client."""
+
+from __future__ import annotations
+
+import pytest
+
+from headstart.proxy.fields import Fields, forwarded, passed_to_client, passed_to_upstream
+
+
+def test_fields_of_one_connection_end_at_the_proxy() -> None:
+    fields: Fields = [
+        (b"accept", b"*/*"),
+        (b"connection", b"close, X-Secret"),
+        (b"keep-alive", b"5"),
+        (b"te", b"gzip"),
+        (b"upgrade", b"h2c"),
+        (b"x-secret", b"1"),
+    ]
+
+    assert passed_to_upstream(fields) == [(b"accept", b"*/*")]
+    assert passed_to_client(fields) == [(b"accept", b"*/*")]
+
+
+def test_response_without_such_fields_passes_as_it_is() -> None:
+    fields: Fields = [(b"content-type", b"text/html"), (b"set-cookie", b"a"), (b"set-cookie", b"b")]
+
+    assert passed_to_client(fields) is fields
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"x-forwarded-for",
+        b"x_forwarded_for",
+        b"forwarded",
+        b"x-real-ip",
+        b"proxy",
+        b"remote_user",
+        b"content-length",
+    ],
+)
+def test_client_cannot_say_who_it_is_or_where_its_content_ends(name: bytes) -> None:
+    assert passed_to_upstream([(name, b"1")]) == []
+
+
+def test_cookies_that_came_one_by_one_become_one_field() -> None:
+    fields: Fields = [(b"cookie", b"a=1"), (b"accept", b"*/*"), (b"cookie", b"b=2")]
+
+    assert passed_to_upstream(fields) == [(b"accept", b"*/*"), (b"cookie", b"a=1; b=2")]
+
+
+def test_address_of_a_client_is_told_in_each_form() -> None:
+    told = dict(forwarded([], "192.0.2.7", "https", b"site.example", trusted=False))
+
+    assert told == {
+        b"x-forwarded-proto": b"https",
+        b"x-forwarded-host": b"site.example",
+        b"x-forwarded-for": b"192.0.2.7",
+        b"x-real-ip": b"192.0.2.7",
+        b"forwarded": b'for=192.0.2.7;host="site.example";proto=https',
+    }
+
+
+def test_address_of_ipv6_is_quoted_where_the_grammar_wants_it() -> None:
+    told = dict(forwarded([], "2001:db8::1", "http", b"a", trusted=False))
+
+    assert told[b"x-forwarded-for"] == b"2001:db8::1"
+    assert told[b"forwarded"].startswith(b'for="[2001:db8::1]";')
+
+
+def test_client_without_an_address_has_none_told() -> None:
+    assert dict(forwarded([], "", "http", b"a", trusted=False)).keys() == {
+        b"x-forwarded-proto",
+        b"x-forwarded-host",
+    }
+
+
+def test_list_of_a_trusted_proxy_is_kept_and_anybody_elses_replaced() -> None:
+    fields: Fields = [
+        (b"x-forwarded-for", b"198.51.100.1, 10.0.0.1"),
+        (b"x-forwarded-host", b"public.example"),
+    ]
+
+    trusted = dict(forwarded(fields, "198.51.100.1", "https", b"inner", trusted=True))
+    forged = dict(forwarded(fields, "192.0.2.7", "https", b"inner", trusted=False))
+
+    assert trusted[b"x-forwarded-for"] == b"198.51.100.1, 10.0.0.1"
+    assert trusted[b"x-forwarded-host"] == b"public.example"
+    assert forged[b"x-forwarded-for"] == b"192.0.2.7"
+    assert forged[b"x-forwarded-host"] == b"inner"

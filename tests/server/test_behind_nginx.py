@@ -1,0 +1,75 @@
+"""Behind nginx that passes requests on as gRPC: the one way in which it speaks HTTP/2 upstream."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from headstart import hint
+from headstart.wire.links import Link
+from tests.peers import peer
+from tests.ports import free_port
+from tests.server.apps import Receive, Recorder, Scope, Send, answer, lifespan
+from tests.server.live import PATIENCE, running
+from tests.servers import running as programs
+
+_CONFIGURATION = """
+daemon off;
+worker_processes 1;
+pid {path}/pid;
+error_log stderr warn;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {path}/body;
+    proxy_temp_path {path}/proxy;
+    fastcgi_temp_path {path}/fastcgi;
+    uwsgi_temp_path {path}/uwsgi;
+    scgi_temp_path {path}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ grpc_pass grpc://127.0.0.1:{upstream}; }}
+    }}
+}}
+"""
+
+
+@contextmanager
+def nginx_before(upstream: int) -> Iterator[str]:
+    """An nginx that passes all on to a port by grpc_pass; its URL."""
+    with programs.folder() as place:
+        port = free_port()
+        text = _CONFIGURATION.format(path=place.path, port=port, upstream=upstream)
+        path = place.write("nginx.conf", text)
+        arguments = ["-p", str(place.path), "-e", "stderr", "-c", str(path)]
+        with programs.process(place, "nginx", arguments, [port]):
+            yield f"http://127.0.0.1:{port}/"
+
+
+class _Request:
+    """What Starlette's request looks like to `hint`."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.scope = scope
+        self._send = send
+
+
+@pytest.mark.parametrize("mode", [None, "navigate"], ids=["a program", "a browser"])
+def test_nginx_that_passes_a_page_on_as_grpc_gets_its_answer(mode: str | None) -> None:
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        await hint(_Request(scope, send), Link("/style.css", as_="style"))
+        return await answer(send, b"page")
+
+    recorder = Recorder(page)
+    with running(recorder) as server, nginx_before(server.port) as url:
+        fields = [] if mode is None else ["-H", f"sec-fetch-mode: {mode}"]
+        command = [peer("curl"), "-sS", "-w", "%{http_code}", *fields, url]
+        done = subprocess.run(command, check=False, capture_output=True, timeout=PATIENCE)
+
+    assert done.stdout == b"page200", done.stderr
+    assert recorder.next()["http_version"] == "2"

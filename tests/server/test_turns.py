@@ -1,0 +1,270 @@
+"""The phases of a turn: all read, then all act, then all write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from uvicorn.server import ServerState
+
+from headstart.config import ServerOptions
+from headstart.server.http2 import Http2ServerConnection
+from headstart.server.run import Config
+from headstart.server.turns import MOST_WAITING, Turns
+from tests.clock import ClockLoop
+from tests.fuzzing.memory import Socket
+from tests.server.apps import Receive, Scope, Send
+from tests.server.hostile import ACK, PREFACE, SETTINGS, frame, get
+
+
+@dataclass(eq=False)
+class Connection:
+    """Notes when it acts and writes, and fails where it is told to."""
+
+    name: str
+    turns: Turns
+    told: list[tuple[str, str, bytes]]
+    fails: bool = False
+    fails_late: bool = False
+    aborted: bool = False
+    held: list[bytes] = field(default_factory=list)
+
+    def act(self, data: bytes) -> None:
+        if self.fails:
+            raise ValueError(self.name)
+        self.told.append(("act", self.name, data))
+        self.held.append(data)
+        self.turns.write_soon(self)
+
+    def write_out(self) -> None:
+        if self.fails_late:
+            raise ValueError(self.name)
+        self.told.append(("write", self.name, b"".join(self.held)))
+        self.held.clear()
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    with closing(asyncio.new_event_loop()) as loop:
+        yield loop
+
+
+@pytest.fixture
+def told() -> list[tuple[str, str, bytes]]:
+    return []
+
+
+def turn(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the loop do what is due now."""
+    loop.run_until_complete(asyncio.sleep(0))
+
+
+def test_all_act_on_what_arrived_before_any_writes(
+    loop: asyncio.AbstractEventLoop, told: list[tuple[str, str, bytes]]
+) -> None:
+    turns = Turns(loop)
+    one, other = (Connection(name, turns, told) for name in ("one", "other"))
+    turns.arrived(one, b"1")
+    turns.arrived(other, b"2")
+    assert told == []  # the loop may still read for others
+
+    turn(loop)
+
+    assert told == [
+        ("act", "one", b"1"),
+        ("act", "other", b"2"),
+        ("write", "one", b"1"),
+        ("write", "other", b"2"),
+    ]
+
+
+def test_turns_follow_each_other(
+    loop: asyncio.AbstractEventLoop, told: list[tuple[str, str, bytes]]
+) -> None:
+    turns = Turns(loop)
+    one = Connection("one", turns, told)
+    for data in (b"1", b"2", b"3"):
+        turns.arrived(one, data)
+        turn(loop)
+    assert [said[2] for said in told if said[0] == "write"] == [b"1", b"2", b"3"]
+
+
+def test_what_waits_is_bounded(
+    loop: asyncio.AbstractEventLoop, told: list[tuple[str, str, bytes]]
+) -> None:
+    """A thousand connections whose kernel buffers are full are not all held in memory."""
+    turns = Turns(loop)
+    one, other = (Connection(name, turns, told) for name in ("one", "other"))
+    turns.arrived(one, bytes(MOST_WAITING))
+    assert told == []
+    turns.arrived(other, b"x")
+    assert [(step, name) for step, name, _ in told] == [
+        ("act", "one"),
+        ("act", "other"),
+        ("write", "one"),
+        ("write", "other"),
+    ]
+    turns.arrived(one, bytes(MOST_WAITING))  # and counting begins anew
+    assert len(told) == 4
+
+
+@pytest.mark.parametrize("when", ["fails", "fails_late"], ids=["acting", "writing"])
+def test_connection_that_fails_harms_no_other(
+    when: str, loop: asyncio.AbstractEventLoop, told: list[tuple[str, str, bytes]]
+) -> None:
+    reported: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: reported.append(context))
+    turns = Turns(loop)
+    broken, whole = (Connection(name, turns, told) for name in ("broken", "whole"))
+    setattr(broken, when, True)
+    turns.arrived(broken, b"1")
+    turns.arrived(whole, b"2")
+
+    turn(loop)
+
+    assert [said for said in told if said[1] == "whole"] == [
+        ("act", "whole", b"2"),
+        ("write", "whole", b"2"),
+    ]
+    assert broken.aborted
+    assert not whole.aborted
+    assert [str(context["exception"]) for context in reported] == ["broken"]
+    assert not turns.acting  # the next turn begins as usual
+
+
+def test_turns_go_on_behind_an_exception_that_ends_programs(
+    loop: asyncio.AbstractEventLoop, told: list[tuple[str, str, bytes]]
+) -> None:
+    """An application that raises SystemExit; whoever runs the loop may go on with it."""
+
+    class Exiting(Connection):
+        def act(self, data: bytes) -> None:
+            super().act(data)
+            raise SystemExit(3)
+
+    turns = Turns(loop)
+    turns.arrived(Exiting("exiting", turns, told), b"1")
+    with pytest.raises(SystemExit):
+        turn(loop)
+
+    turns.arrived(Connection("whole", turns, told), b"2")
+    turn(loop)
+
+    assert told[-2:] == [("act", "whole", b"2"), ("write", "whole", b"2")]
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 4),
+        st.sampled_from(["arrives", "fails", "fails_late", "ends", "turn"]),
+        st.binary(max_size=5) | st.just(bytes(MOST_WAITING // 2)),
+    ),
+    max_size=40,
+)
+
+
+@given(_STEPS)
+def test_each_byte_is_acted_on_once_in_order_whoever_fails(
+    steps: list[tuple[int, str, bytes]],
+) -> None:
+    with closing(asyncio.new_event_loop()) as loop:
+        loop.set_exception_handler(lambda _, context: None)
+        told: list[tuple[str, str, bytes]] = []
+        turns = Turns(loop)
+        connections = [Connection(str(number), turns, told) for number in range(5)]
+        sent: list[list[bytes]] = [[] for _ in connections]
+        for number, step, data in steps:
+            connection = connections[number]
+            if step == "arrives":
+                turns.arrived(connection, data)
+                if not (connection.fails or connection.fails_late):
+                    sent[number].append(data)
+            elif step == "ends":
+                turns.act()  # as `eof_received` does
+            elif step == "turn":
+                turn(loop)
+            else:
+                turns.act()
+                setattr(connection, step, True)
+        turn(loop)
+        turn(loop)
+
+        for number, connection in enumerate(connections):
+            if not connection.fails:
+                acted = [data for kind, name, data in told if (kind, name) == ("act", str(number))]
+                assert acted[: len(sent[number])] == sent[number]
+            if not (connection.fails or connection.fails_late):
+                assert not connection.held
+                assert not connection.aborted
+        assert not turns.acting
+
+
+def test_what_arrived_is_acted_on_before_its_end_is_told(
+    loop: asyncio.AbstractEventLoop, told: list[tuple[str, str, bytes]]
+) -> None:
+    """`eof_received` may come in the turn that read the last bytes."""
+    turns = Turns(loop)
+    one = Connection("one", turns, told)
+    turns.arrived(one, b"the last")
+    turns.act()
+    assert told == [("act", "one", b"the last"), ("write", "one", b"the last")]
+    turn(loop)
+    assert len(told) == 2
+
+
+def test_writes_outside_of_a_turn_wait_for_the_loop(
+    loop: asyncio.AbstractEventLoop, told: list[tuple[str, str, bytes]]
+) -> None:
+    turns = Turns(loop)
+    turns.write_soon(Connection("one", turns, told))
+    assert told == []
+    turn(loop)
+    assert told == [("write", "one", b"")]
+
+
+async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+
+def test_requests_of_one_turn_all_reach_the_application_before_any_answer_is_written() -> None:
+    """As a loop has it that reads from two connections at once."""
+    told: list[str] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        told.append(f"asked {scope['path']}")
+        await _echo(scope, receive, send)
+
+    class Noted(Socket):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            if greeted:
+                told.append("written")
+            super().write(data)
+
+    greeted = False
+    with closing(ClockLoop()) as loop:
+        config = Config(application, ServerOptions(), log_config=None, interface="asgi3")
+        config.load()
+        state = ServerState()
+        connections = [Http2ServerConnection(config, state, {}, loop) for _ in range(2)]
+        for connection in connections:
+            connection.connection_made(Noted(connection, loop))
+            connection.data_received(PREFACE + frame(SETTINGS, 0, 0, b"") + frame(SETTINGS, ACK))
+        turn(loop)
+        greeted = True
+        for number, connection in enumerate(connections):
+            connection.data_received(get(1, b"/%d" % number))
+        turn(loop)
+
+        assert told == ["asked /0", "asked /1", "written", "written"]
+        for connection in connections:
+            connection.connection_lost(None)

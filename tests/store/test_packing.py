@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import zlib
+
+import pytest
+
+from headstart.learn.records import Forgotten, Record
+from headstart.store.base import DamagedError
+from headstart.store.packing import pack, unpack
+from tests.store.workers import page, vote
+
+LIMIT = 100_000
+
+
+def test_records_survive_and_repetition_costs_little() -> None:
+    records: list[Record] = [vote("/a"), page("/b"), Forgotten("/c\udc80"), *[vote("/d")] * 100]
+
+    packed = pack(records)
+
+    assert unpack(packed, LIMIT) == (records, 0)
+    assert len(packed) < 3000
+    assert unpack(pack(()), LIMIT) == ([], 0)
+
+
+def test_line_that_is_not_a_record_costs_no_other() -> None:
+    lines = zlib.decompress(pack([vote("/a")])) + b"nonsense\n\xff\n[" + b"[" * 5000 + b"\n{}\n"
+    lines += zlib.decompress(pack([vote("/b")]))
+
+    records, unreadable = unpack(zlib.compress(lines), LIMIT)
+
+    assert records == [vote("/a"), vote("/b")]
+    assert unreadable == 4
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"nonsense", pack([vote("/a")])[:-1], zlib.compress(b" " * (LIMIT + 1))],
+    ids=["nothing", "nonsense", "cut short", "too much"],
+)
+def test_bytes_that_are_not_of_pack_are_damaged(packed: bytes) -> None:
+    with pytest.raises(DamagedError):
+        unpack(packed, LIMIT)
