@@ -25,7 +25,7 @@ from bench.frames import (
     frame,
     request_fields,
 )
-from headstart.client import Client
+from headstart.client import AsyncClient
 
 _PATIENCE: Final = 30.0
 _PATHS: Final = ("/", "/1k", "/100k")
@@ -113,7 +113,7 @@ async def _nghttp(place: Place, dice: random.Random) -> None:
 
 async def _pushes(place: Place, dice: random.Random) -> None:
     """Our client takes pages with their pushes, and uses them."""
-    async with Client(place.url, push=True) as client:
+    async with AsyncClient(place.url, push=True) as client:
         for _ in range(5):
             page = await client.get("/page")
             # With a Referer, so that the server has something to learn.
@@ -132,7 +132,7 @@ async def _streamed_upload(place: Place, dice: random.Random) -> None:
             await asyncio.sleep(0.02)
             yield UPLOAD[begin : begin + size]
 
-    async with Client(place.url) as client:
+    async with AsyncClient(place.url) as client:
         response = await client.post("/upload", parts())
         if response.content != BODIES["/upload"]:
             raise Unserved(f"of an upload, {response.content!r} bytes arrived")
@@ -215,8 +215,8 @@ VISITS: Final[dict[str, Visit]] = {
     "h2load, HTTP/1.1": _steady_http1,
     "h2load, uploads": _uploads,
     "nghttp, pushes": _nghttp,
-    "headstart.Client, pushes": _pushes,
-    "headstart.Client, upload": _streamed_upload,
+    "headstart.AsyncClient, pushes": _pushes,
+    "headstart.AsyncClient, upload": _streamed_upload,
     "resets": _resets,
     "slow readers": _slow,
     "leave at once": _leaves,

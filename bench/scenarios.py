@@ -27,7 +27,7 @@ class Part(StrEnum):
     PROXY = "proxy"
     """headstart as a reverse proxy, or with its cache, and others beside it (`proxies`)."""
     CLIENTS = "clients"
-    """headstart.Client, `h2c` and the clients beside them (`clients`)."""
+    """headstart.AsyncClient, `h2c` and the clients beside them (`clients`)."""
 
 
 class Kind(StrEnum):

@@ -16,7 +16,7 @@ from fuzz.upstream import hear, hear_http2
 from headstart.config import ClientLimits, WireLimits
 from headstart.deliver.preload import link_value
 from headstart.deliver.push import PushBuilder
-from headstart.errors import LocalProtocolError, StreamGone
+from headstart.errors import LocalProtocolError, StreamGoneError
 from headstart.learn import Sighting
 from headstart.learn.safety import bad_target
 from headstart.pages.codings import KNOWN, undo
@@ -104,7 +104,7 @@ def _accept(wire: ServerConnection, request: WebSocketRequested) -> None:
     assert valid_target(request.target)
     try:
         wire.respond(request.stream_id, response_fields(200, []), False)
-    except StreamGone:
+    except StreamGoneError:
         return
 
 
@@ -116,7 +116,7 @@ def _answer(wire: ServerConnection, request: RequestReceived) -> None:
         )
         wire.respond(request.stream_id, response_fields(200, []), False)
         wire.send_data(request.stream_id, b"page", True)
-    except StreamGone:
+    except StreamGoneError:
         return  # it was reset in the same segment
 
 

@@ -183,7 +183,7 @@ def test_middleware_example_is_an_application(tmp_path: Path) -> None:
 
 
 def test_client_example_takes_the_push(tmp_path: Path) -> None:
-    (example,) = (block for block in blocks("python") if "import Client" in block)
+    (example,) = (block for block in blocks("python") if "import AsyncClient" in block)
     port = free_port()
     script = tmp_path / "script.py"
     script.write_text(example.replace("8443", str(port)))

@@ -1,4 +1,4 @@
-"""Clients under load: headstart.Client and `h2c` beside httpx, niquests and curl.
+"""Clients under load: headstart.AsyncClient and `h2c` beside httpx, niquests and curl.
 
     worker.py            one Python client in a process of its own, and what it prints
     with_headstart.py    } the same two tasks for each Python client: many small GETs on one

@@ -1,15 +1,15 @@
-"""headstart.Client, for `worker`."""
+"""headstart.AsyncClient, for `worker`."""
 
 from __future__ import annotations
 
-from headstart.client import Client
+from headstart.client import AsyncClient
 
 
 class Session:
     """See `worker.Session`."""
 
     def __init__(self, origin: str) -> None:
-        self._client = Client(origin, insecure=True, timeout=60)
+        self._client = AsyncClient(origin, insecure=True, timeout=60)
 
     async def __aenter__(self) -> Session:
         return self

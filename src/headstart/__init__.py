@@ -3,7 +3,7 @@
     PushBuilder, push   an application pushes the assets of a page (HTTP/2 Server Push)
     hint, Link          an application hints the assets of a page (103 Early Hints)
     HeadstartMiddleware learns the assets of pages and sends them ahead, in any ASGI server
-    Client, SyncClient  an HTTP/2 client that takes pushes
+    AsyncClient, Client an HTTP/2 client that takes pushes
     Proxy               an ASGI application that asks an upstream server
 
 Names are imported when they are first used: `import headstart` alone loads nothing, so that the
@@ -14,8 +14,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # to import it from typing takes half as long as Python takes to start
 if TYPE_CHECKING:
+    from headstart.client import AsyncClient as AsyncClient
     from headstart.client import Client as Client
-    from headstart.client import SyncClient as SyncClient
     from headstart.deliver.hint import hint as hint
     from headstart.deliver.outcome import Hint as Hint
     from headstart.deliver.outcome import Push as Push
@@ -32,6 +32,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Client": "headstart.client",
+    "AsyncClient": "headstart.client",
     "HeadstartError": "headstart.errors",
     "HeadstartMiddleware": "headstart.middleware",
     "Hint": "headstart.deliver.outcome",
@@ -41,12 +42,12 @@ _HOMES = {
     "PushBuilder": "headstart.deliver.push",
     "PushState": "headstart.deliver.outcome",
     "Refusal": "headstart.reasons",
-    "SyncClient": "headstart.client",
     "hint": "headstart.deliver.hint",
     "push": "headstart.deliver.push",
 }
 
 __all__ = [
+    "AsyncClient",
     "Client",
     "HeadstartError",
     "HeadstartMiddleware",
@@ -57,7 +58,6 @@ __all__ = [
     "PushBuilder",
     "PushState",
     "Refusal",
-    "SyncClient",
     "hint",
     "push",
 ]

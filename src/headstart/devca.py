@@ -1,7 +1,7 @@
 """The development CA: TLS for loopback names without a warning and without a flag.
 
 `headstart demo` calls `ensure`, serves with its result, and prints `trust_command`; `h2c` and
-`headstart.Client` call `ca_certificate` and trust it for loopback names only. That call loads
+`headstart.AsyncClient` call `ca_certificate` and trust it for loopback names only. That call loads
 nothing but this module and `folders`, so that the command starts quickly.
 
 Reads and changes one folder, `dev-ca` (0700) in the user's data folder, or in $HEADSTART_DATA:

@@ -3,7 +3,7 @@
     HeadstartError                 everything this package raises on purpose
     ├── ConfigurationError         an option, a file or an address that cannot be used
     ├── LocalProtocolError         our side asked for something HTTP forbids; nothing was sent
-    │   └── StreamGone             the stream or its connection has ended meanwhile
+    │   └── StreamGoneError        the stream or its connection has ended meanwhile
     └── RemoteProtocolError        the peer broke a rule, or went away before it was done
 
 As in h11, the two protocol errors say whose fault it was. Rooms add their own leaves (a link that
@@ -37,7 +37,7 @@ class LocalProtocolError(HeadstartError):
     """Our side asked for something that HTTP forbids; nothing reached the wire."""
 
 
-class StreamGone(LocalProtocolError):
+class StreamGoneError(LocalProtocolError):
     """The stream, or its whole connection, ended before the call was made."""
 
 

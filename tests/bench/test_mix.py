@@ -14,7 +14,7 @@ from bench.servers import PEERS, RunningServer, Site, write_files
 from headstart.client import ClientError
 from tests.peers import peer
 
-OURS = {"headstart.Client, pushes", "headstart.Client, upload"}
+OURS = {"headstart.AsyncClient, pushes", "headstart.AsyncClient, upload"}
 THEIRS = {kind for kind in VISITS if kind.startswith(PROGRAMS)}
 
 

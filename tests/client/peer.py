@@ -12,7 +12,7 @@ from typing import Any
 
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.origin import Origin
-from headstart.client.response import Response
+from headstart.client.response import AsyncResponse
 from headstart.config import ClientLimits, WireLimits
 from headstart.reasons import Refusal
 from headstart.wire.events import (
@@ -135,12 +135,14 @@ class Peer:
             self.connection.data_received(data)
         return bool(written or data)
 
-    def request(self, *arguments: object, **more: object) -> asyncio.Task[Response]:
+    def request(self, *arguments: object, **more: object) -> asyncio.Task[AsyncResponse]:
         """Begin a request of our side's."""
-        call: Callable[..., Coroutine[Any, Any, Response]] = self.connection.request
+        call: Callable[..., Coroutine[Any, Any, AsyncResponse]] = self.connection.request
         return asyncio.create_task(call(*arguments, **more))
 
-    async def asked(self, target: str = "/", **more: object) -> tuple[asyncio.Task[Response], int]:
+    async def asked(
+        self, target: str = "/", **more: object
+    ) -> tuple[asyncio.Task[AsyncResponse], int]:
         """Begin a GET that the server has seen; the task and the stream."""
         task = self.request("GET", target, **more)
         await self.settle()

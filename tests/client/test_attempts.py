@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from headstart.client import Client, RequestFailed
+from headstart.client import AsyncClient, RequestError
 from tests.client.hostile import GOAWAY, SETTINGS, frame, headers, number
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
@@ -43,7 +43,7 @@ async def upgrading(leaves: int) -> AsyncIterator[tuple[str, list[None]]]:
 
 
 async def test_server_that_leaves_as_soon_as_it_has_upgraded_is_asked_until_it_stays() -> None:
-    async with upgrading(leaves=20) as (url, made), Client(url, upgrade=True) as client:
+    async with upgrading(leaves=20) as (url, made), AsyncClient(url, upgrade=True) as client:
         response = await client.put("/", b"content")
 
     assert response.status == 200
@@ -51,8 +51,8 @@ async def test_server_that_leaves_as_soon_as_it_has_upgraded_is_asked_until_it_s
 
 
 async def test_server_that_takes_no_request_but_the_one_that_upgrades_is_given_up() -> None:
-    async with upgrading(leaves=1000) as (url, made), Client(url, upgrade=True) as client:
-        with pytest.raises(RequestFailed, match="GOAWAY"):
+    async with upgrading(leaves=1000) as (url, made), AsyncClient(url, upgrade=True) as client:
+        with pytest.raises(RequestError, match="GOAWAY"):
             await client.put("/", b"content")
 
     assert 100 < len(made) < 1000

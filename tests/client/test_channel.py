@@ -8,7 +8,7 @@ import pytest
 
 from headstart.client.connect import connect
 from headstart.client.connection import Http2ClientConnection
-from headstart.client.errors import NotHttp2
+from headstart.client.errors import NotHttp2Error
 from headstart.client.origin import Origin
 from headstart.wire.frames import Direction
 from tests.client.peer import FakeSocket, Peer
@@ -52,7 +52,7 @@ async def test_tls_without_h2_ends_before_a_byte_is_written() -> None:
 
     connection.connection_made(socket)
 
-    with pytest.raises(NotHttp2, match="ALPN"):
+    with pytest.raises(NotHttp2Error, match="ALPN"):
         await connection.ready()
     assert (socket.written, socket.closed) == ([], True)
 

@@ -13,7 +13,14 @@ import pytest
 from hyperframe.frame import GoAwayFrame, SettingsFrame
 from ngh2 import ErrorCode
 
-from headstart.client import Client, ClientError, NotHttp2, Origin, RequestFailed, TimedOut
+from headstart.client import (
+    AsyncClient,
+    ClientError,
+    ClientTimeoutError,
+    NotHttp2Error,
+    Origin,
+    RequestError,
+)
 from headstart.config import WireLimits
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields, RequestReceived, StreamReset, TrailersReceived
@@ -97,7 +104,7 @@ async def test_requests_by_url_share_a_connection() -> None:
         seen.append(request)
         server.answer(request)
 
-    async with serving(act) as (url, connections), Client(url + "/base/") as client:
+    async with serving(act) as (url, connections), AsyncClient(url + "/base/") as client:
         responses = [
             await client.get("/a", headers={"X-One": "1"}),
             await client.head(url + "/b"),
@@ -120,7 +127,7 @@ async def test_requests_by_url_share_a_connection() -> None:
 
 
 async def test_simultaneous_requests_make_one_connection() -> None:
-    async with serving(Scripted.answer) as (url, connections), Client(url) as client:
+    async with serving(Scripted.answer) as (url, connections), AsyncClient(url) as client:
         responses = await asyncio.gather(*(client.get(f"/{number}") for number in range(10)))
 
     assert [response.content for response in responses] == [b"/%d" % n for n in range(10)]
@@ -134,7 +141,7 @@ async def test_request_that_a_goaway_left_out_is_sent_again() -> None:
         else:
             server.answer(request)
 
-    async with serving(act) as (url, connections), Client(url) as client:
+    async with serving(act) as (url, connections), AsyncClient(url) as client:
         response = await client.post("/once", b"data")
 
     assert response.content == b"/once"
@@ -149,7 +156,7 @@ async def test_requests_under_way_finish_while_new_ones_go_elsewhere() -> None:
             server.answer(request)
 
     slow: list[tuple[Scripted, RequestReceived]] = []
-    async with serving(act) as (url, connections), Client(url) as client:
+    async with serving(act) as (url, connections), AsyncClient(url) as client:
         waiting = asyncio.create_task(client.get("/slow"))
         while not slow:
             await asyncio.sleep(0.001)
@@ -175,8 +182,8 @@ async def test_lost_connection_is_made_again_for_an_idempotent_request_only() ->
         else:
             server.answer(request)
 
-    async with serving(act) as (url, connections), Client(url) as client:
-        with pytest.raises(RequestFailed):
+    async with serving(act) as (url, connections), AsyncClient(url) as client:
+        with pytest.raises(RequestError):
             await client.post("/", b"data")
         assert len(connections) == 1
         assert (await client.get("/")).status == 200
@@ -190,8 +197,8 @@ async def test_content_that_cannot_be_sent_twice_is_not() -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield b"x"
 
-    async with serving(act) as (url, connections), Client(url) as client:
-        with pytest.raises(RequestFailed) as caught:
+    async with serving(act) as (url, connections), AsyncClient(url) as client:
+        with pytest.raises(RequestError) as caught:
             await client.put("/", parts())
 
     assert not caught.value.processed
@@ -206,8 +213,8 @@ async def test_server_that_refuses_all_is_asked_three_times() -> None:
         asked += 1
         server.wire.reset(request.stream_id, ErrorCode.REFUSED_STREAM)
 
-    async with serving(act) as (url, _), Client(url) as client:
-        with pytest.raises(RequestFailed):
+    async with serving(act) as (url, _), AsyncClient(url) as client:
+        with pytest.raises(RequestError):
             await client.get("/")
 
     assert asked == 3
@@ -219,7 +226,7 @@ async def test_server_that_takes_a_request_a_connection_is_asked_until_all_are_a
             server.answer(request)
             server.wire._engine.send_goaway(last_stream_id=1)
 
-    async with serving(act) as (url, connections), Client(url) as client:
+    async with serving(act) as (url, connections), AsyncClient(url) as client:
         responses = await asyncio.gather(*(client.get(f"/{number}") for number in range(10)))
 
     assert [response.content for response in responses] == [b"/%d" % n for n in range(10)]
@@ -239,7 +246,7 @@ async def test_push_that_breaks_off_is_asked_for() -> None:
         server.answer(request)
 
     pushed: list[int] = []
-    async with serving(act) as (url, connections), Client(url, push=True) as client:
+    async with serving(act) as (url, connections), AsyncClient(url, push=True) as client:
         await client.get("/page")
         asking = asyncio.create_task(client.get("/asset"))
         await asyncio.sleep(0)  # it reads what was pushed so far
@@ -255,8 +262,8 @@ async def test_silent_server_times_out() -> None:
     def act(server: Scripted, request: RequestReceived) -> None:
         del server, request
 
-    async with serving(act) as (url, _), Client(url, timeout=0.05) as client:
-        with pytest.raises(TimedOut):
+    async with serving(act) as (url, _), AsyncClient(url, timeout=0.05) as client:
+        with pytest.raises(ClientTimeoutError):
             await client.get("/")
 
 
@@ -265,20 +272,24 @@ async def test_request_has_a_timeout_of_its_own() -> None:
         if request.target == b"/answered":
             server.answer(request)
 
-    async with serving(act) as (url, _), Client(url, timeout=None) as client, asyncio.timeout(30):
-        with pytest.raises(TimedOut):
+    async with (
+        serving(act) as (url, _),
+        AsyncClient(url, timeout=None) as client,
+        asyncio.timeout(30),
+    ):
+        with pytest.raises(ClientTimeoutError):
             await client.get("/", timeout=0.05)
-        with pytest.raises(TimedOut):
+        with pytest.raises(ClientTimeoutError):
             async with client.stream("GET", "/", timeout=0.05):
                 pass
-    async with serving(act) as (url, _), Client(url, timeout=0) as client:
+    async with serving(act) as (url, _), AsyncClient(url, timeout=0) as client:
         assert (await client.get("/answered", timeout=None)).status == 200
 
 
 async def test_pushes_answer_requests_where_they_are_wanted(tmp_path: Path) -> None:
     async with (
         nghttpd(tmp_path, tls=True) as server,
-        Client(f"https://localhost:{server.port}", push=True, cafile=server.cafile) as client,
+        AsyncClient(f"https://localhost:{server.port}", push=True, cafile=server.cafile) as client,
     ):
         await client.get("/page.html")
         pushed = await client.get("/style.css")
@@ -291,10 +302,10 @@ def test_it_runs_on_uvloop_too(tmp_path: Path) -> None:
 
     async def get() -> bytes:
         files = certificates(tmp_path)
-        async with raw_server(b"", tls=files) as port, Client(cafile=files.cafile) as client:
-            with pytest.raises(NotHttp2):
+        async with raw_server(b"", tls=files) as port, AsyncClient(cafile=files.cafile) as client:
+            with pytest.raises(NotHttp2Error):
                 await client.get(f"https://localhost:{port}/")
-        async with serving(Scripted.answer) as (url, _), Client(url) as client:
+        async with serving(Scripted.answer) as (url, _), AsyncClient(url) as client:
             return (await client.get("/page")).content
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -304,7 +315,7 @@ def test_it_runs_on_uvloop_too(tmp_path: Path) -> None:
 async def test_no_pushes_come_where_they_are_not_wanted(tmp_path: Path) -> None:
     async with (
         nghttpd(tmp_path) as server,
-        Client(f"http://localhost:{server.port}") as client,
+        AsyncClient(f"http://localhost:{server.port}") as client,
     ):
         await client.get("/page.html")
         asked = await client.get("/style.css")
@@ -317,7 +328,7 @@ async def test_no_pushes_come_where_they_are_not_wanted(tmp_path: Path) -> None:
 
 async def test_stream_gives_the_body_in_parts_and_trailers_at_its_end(servers: Servers) -> None:
     async with (
-        Client(servers("nghttpd").clear) as client,
+        AsyncClient(servers("nghttpd").clear) as client,
         client.stream("GET", "/large.bin") as response,
     ):
         parts = [part async for part in response.iter_bytes()]
@@ -339,7 +350,7 @@ async def test_stream_that_is_left_early_is_cancelled_and_the_connection_goes_on
         server.wire.respond(request.stream_id, response_fields(200, []), end_stream=False)
         server.wire.send_data(request.stream_id, bytes(100_000), False)
 
-    async with serving(act) as (url, connections), Client(url) as client:
+    async with serving(act) as (url, connections), AsyncClient(url) as client:
         async with client.stream("GET", "/endless") as response:
             async for part in response.iter_bytes():
                 assert part
@@ -353,7 +364,7 @@ async def test_stream_that_is_left_early_is_cancelled_and_the_connection_goes_on
 
 async def test_informed_caller_sees_a_103_of_node(servers: Servers) -> None:
     told: list[int] = []
-    async with Client(servers("node").clear) as client:
+    async with AsyncClient(servers("node").clear) as client:
         page = await client.get(PAGE, informed=lambda status, _: told.append(status))
 
     (hint,) = page.informational
@@ -366,7 +377,7 @@ async def test_informed_caller_sees_a_103_of_node(servers: Servers) -> None:
 # connection without a GOAWAY, whoever the client is (a bare socket sees it, too).
 @pytest.mark.parametrize("name", ["node", "nghttpd", "h2o"])
 async def test_pushes_of_real_servers_are_taken_or_rejected(servers: Servers, name: str) -> None:
-    async with Client(servers(name).clear, push=True) as client:
+    async with AsyncClient(servers(name).clear, push=True) as client:
         async with client.stream("GET", PAGE) as page:
             await page.read()
             pushes = [push async for push in page.pushes]
@@ -384,7 +395,7 @@ async def test_pushes_of_real_servers_are_taken_or_rejected(servers: Servers, na
 
 async def test_pushes_of_apache_are_taken(servers: Servers) -> None:
     async with (
-        Client(servers("apache").clear, push=True) as client,
+        AsyncClient(servers("apache").clear, push=True) as client,
         client.stream("GET", PAGE) as page,
     ):
         await page.read()
@@ -400,7 +411,7 @@ async def test_content_and_trailers_go_from_iterators(servers: Servers) -> None:
         for start in range(0, 1_000_000, 10_000):
             yield FILES["/large.bin"][start : start + 10_000]
 
-    async with Client(servers("node").clear) as client:
+    async with AsyncClient(servers("node").clear) as client:
         echo = await client.post("/echo", parts(), trailers={"Sum": "1"})
 
     assert echo.content == FILES["/large.bin"][:1_000_000]
@@ -409,7 +420,7 @@ async def test_content_and_trailers_go_from_iterators(servers: Servers) -> None:
 async def test_more_requests_than_the_server_allows_wait_for_their_turn(
     servers: Servers,
 ) -> None:
-    async with Client(servers("nginx").clear) as client:
+    async with AsyncClient(servers("nginx").clear) as client:
         responses = await asyncio.gather(*(client.get("/small.txt") for _ in range(50)))
 
     assert {response.content for response in responses} == {FILES["/small.txt"]}
@@ -417,7 +428,7 @@ async def test_more_requests_than_the_server_allows_wait_for_their_turn(
 
 async def test_server_that_ends_connections_again_and_again_is_followed() -> None:
     with nginx(keepalive_requests=5) as server:
-        async with Client(server.clear) as client:
+        async with AsyncClient(server.clear) as client:
             responses = await asyncio.gather(*(client.get("/small.txt") for _ in range(12)))
 
     assert {response.content for response in responses} == {FILES["/small.txt"]}
@@ -425,7 +436,7 @@ async def test_server_that_ends_connections_again_and_again_is_followed() -> Non
 
 @pytest.mark.parametrize("name", ["apache", "h2o"])
 async def test_upgrade_carries_the_first_request(servers: Servers, name: str) -> None:
-    async with Client(servers(name).clear, upgrade=True) as client:
+    async with AsyncClient(servers(name).clear, upgrade=True) as client:
         first = await client.get("/small.txt", headers={"X-One": "1"})
         second = await client.get("/small.txt")
         posted = await client.request("HEAD", "/large.bin")
@@ -438,9 +449,9 @@ async def test_upgrade_carries_the_first_request(servers: Servers, name: str) ->
 async def test_content_goes_to_apache_after_an_upgrade(servers: Servers) -> None:
     # Apache closes an upgraded connection as soon as it idles.
     url, path = servers("apache").clear, "/stored/upgraded.txt"
-    async with Client(url, upgrade=True) as client:
+    async with AsyncClient(url, upgrade=True) as client:
         statuses = [(await client.put(path, b"content")).status]
-    async with Client(url, upgrade=True) as client:
+    async with AsyncClient(url, upgrade=True) as client:
         stored = await client.get(path)
         statuses += [(await client.put(path, b"more")).status for _ in range(20)]
 
@@ -460,7 +471,7 @@ async def test_waiting_content_goes_to_the_next_connection_after_a_goaway() -> N
 
     held = asyncio.Event()
     limits = WireLimits(max_concurrent_streams=1)
-    async with serving(act, limits) as (url, connections), Client(url) as client:
+    async with serving(act, limits) as (url, connections), AsyncClient(url) as client:
         slow = asyncio.create_task(client.get("/slow"))
         await held.wait()
         waiting = asyncio.create_task(client.put("/waits", parts()))
@@ -477,12 +488,12 @@ async def test_whole_request_has_its_time() -> None:
     def act(server: Scripted, request: RequestReceived) -> None:
         server.wire.respond(request.stream_id, response_fields(200, []), end_stream=False)
 
-    async with serving(act) as (url, _), Client(url, total_timeout=0.05) as client:
-        with pytest.raises(TimedOut, match=r"GET /never took more than 0\.05 s"):
+    async with serving(act) as (url, _), AsyncClient(url, total_timeout=0.05) as client:
+        with pytest.raises(ClientTimeoutError, match=r"GET /never took more than 0\.05 s"):
             await client.get("/never")
     async with (
         serving(act) as (url, _),
-        Client(url, total_timeout=30) as client,
+        AsyncClient(url, total_timeout=30) as client,
         client.stream("GET", "/") as begun,
     ):
         assert begun.status == 200
@@ -495,7 +506,10 @@ async def test_fields_of_the_client_go_with_every_request_that_does_not_name_the
         seen.append(request.headers)
         server.answer(request)
 
-    async with serving(act) as (url, _), Client(url, headers={"X-A": "a", "X-B": "b"}) as client:
+    async with (
+        serving(act) as (url, _),
+        AsyncClient(url, headers={"X-A": "a", "X-B": "b"}) as client,
+    ):
         await client.get("/", headers={"x-b": "mine", "user-agent": "me"})
         await client.options("/")
         await client.patch("/", b"")
@@ -519,7 +533,7 @@ async def test_push_outlives_its_connection() -> None:
         else:
             server.answer(request)
 
-    async with serving(act) as (url, connections), Client(url, push=True) as client:
+    async with serving(act) as (url, connections), AsyncClient(url, push=True) as client:
         async with client.stream("GET", "/page") as page:
             await page.read()
             pushes = [push async for push in page.pushes]
@@ -551,9 +565,9 @@ async def test_certificate_of_our_own_is_shown_to_whoever_asks(tmp_path: Path) -
     async with serving(Scripted.answer, tls=context) as (url, _):
         here = url.replace("127.0.0.1", "localhost")
         cafile, certfile, keyfile = files.cafile, files.certfile, str(files.keyfile)
-        async with Client(here, cafile=cafile, certfile=certfile, keyfile=keyfile) as client:
+        async with AsyncClient(here, cafile=cafile, certfile=certfile, keyfile=keyfile) as client:
             assert (await client.get("/")).status == 200
-        async with Client(here, cafile=cafile) as client:
+        async with AsyncClient(here, cafile=cafile) as client:
             with pytest.raises(ClientError):
                 await client.get("/")
 
@@ -563,8 +577,8 @@ async def test_server_that_leaves_out_the_same_request_for_ever_is_given_up() ->
         server.wire.reset(request.stream_id, ErrorCode.REFUSED_STREAM)
         server.wire._engine.send_goaway(last_stream_id=request.stream_id)
 
-    async with serving(act) as (url, connections), Client(url) as client:
-        with pytest.raises(RequestFailed):
+    async with serving(act) as (url, connections), AsyncClient(url) as client:
+        with pytest.raises(RequestError):
             await client.get("/")
 
     assert 3 < len(connections) < 500
@@ -578,7 +592,7 @@ async def test_promises_that_break_a_rule_are_counted() -> None:
         )
         server.answer(request)
 
-    async with serving(act) as (url, connections), Client(url, push=True) as client:
+    async with serving(act) as (url, connections), AsyncClient(url, push=True) as client:
         await client.get("/one")
         connections[0].wire.last_goaway()
         connections[0].flush()
@@ -604,9 +618,9 @@ async def test_request_that_was_answered_in_part_is_not_sent_again_whatever_the_
             assert server.transport is not None
             server.transport.write(GoAwayFrame(last_stream_id=0).serialize())
 
-    async with serving(act) as (url, _), Client(url) as client:
+    async with serving(act) as (url, _), AsyncClient(url) as client:
         for path in ("/reset", "/goaway"):
-            with pytest.raises(RequestFailed) as caught:
+            with pytest.raises(RequestError) as caught:
                 await client.post(path, b"pay")
             assert caught.value.processed
 
@@ -626,7 +640,7 @@ async def test_trailers_of_an_iterator_are_sent_again_with_the_request() -> None
         else:
             server.answer(request)
 
-    async with serving(act) as (url, _), Client(url) as client:
+    async with serving(act) as (url, _), AsyncClient(url) as client:
         await client.post("/", b"content", trailers=iter([("checksum", "1a2b")]))
 
     assert trailers == [[(b"checksum", b"1a2b")]] * 2
@@ -634,7 +648,7 @@ async def test_trailers_of_an_iterator_are_sent_again_with_the_request() -> None
 
 async def test_closing_fails_what_is_under_way_and_makes_no_connection_for_it() -> None:
     async with serving(lambda server, request: None) as (url, connections):
-        client = Client(url)
+        client = AsyncClient(url)
         waiting = asyncio.create_task(client.get("/"))
         async with asyncio.timeout(10):
             while not (connections and connections[0].requests):
@@ -642,7 +656,7 @@ async def test_closing_fails_what_is_under_way_and_makes_no_connection_for_it() 
 
             await client.aclose()
 
-            with pytest.raises(RequestFailed):
+            with pytest.raises(RequestError):
                 await waiting
             with pytest.raises(LocalProtocolError, match="closed"):
                 await client.get("/")
@@ -662,7 +676,7 @@ async def test_connection_that_is_made_while_the_client_closes_is_closed_too() -
         closed.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    client = Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    client = AsyncClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     async with server:
         with pytest.raises(LocalProtocolError, match="closed"):
             await client.get("/")
@@ -682,8 +696,11 @@ async def test_server_that_leaves_before_it_was_asked_is_given_up() -> None:
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server, Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
-        with pytest.raises(RequestFailed, match="GOAWAY"):
+    async with (
+        server,
+        AsyncClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client,
+    ):
+        with pytest.raises(RequestError, match="GOAWAY"):
             await client.get("/")
 
     assert len(made) == 3
@@ -694,7 +711,7 @@ async def test_content_that_may_change_goes_as_it_was_with_its_length() -> None:
         server.answer(request)
 
     content = bytearray(b"content")
-    async with serving(act) as (url, connections), Client(url) as client:
+    async with serving(act) as (url, connections), AsyncClient(url) as client:
         await client.post("/", content)
         await client.post("/", memoryview(content))
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from headstart import Client
+from headstart import AsyncClient
 from headstart.client.connect import connect
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import (
-    ConnectFailed,
-    NotHttp2,
-    RequestFailed,
-    TimedOut,
-    TlsFailed,
+    ClientTimeoutError,
+    ConnectError,
+    NotHttp2Error,
+    RequestError,
+    TlsError,
 )
 from headstart.client.origin import Origin
 from headstart.errors import ConfigurationError
@@ -71,7 +71,7 @@ async def test_large_bodies_go_both_ways(server: Nghttpd) -> None:
 
 
 async def test_certificate_of_an_unknown_ca_is_refused_with_a_hint(tls_server: Nghttpd) -> None:
-    with pytest.raises(TlsFailed, match="not trusted") as caught:
+    with pytest.raises(TlsError, match="not trusted") as caught:
         await connect(Origin("https", "localhost", tls_server.port))
 
     assert "--cacert" in caught.value.hint
@@ -80,14 +80,14 @@ async def test_certificate_of_an_unknown_ca_is_refused_with_a_hint(tls_server: N
 
 
 async def test_certificate_for_another_name_is_refused_with_a_hint(tls_server: Nghttpd) -> None:
-    with pytest.raises(TlsFailed) as caught:
+    with pytest.raises(TlsError) as caught:
         await connect(Origin("https", "127.0.0.1", tls_server.port), cafile=tls_server.cafile)
 
     assert "name" in caught.value.hint
 
 
 async def test_closed_port_is_told() -> None:
-    with closed_port() as port, pytest.raises(ConnectFailed, match="refuses") as caught:
+    with closed_port() as port, pytest.raises(ConnectError, match="refuses") as caught:
         await connect(Origin("https", "localhost", port))
 
     assert "running" in caught.value.hint
@@ -111,10 +111,10 @@ async def test_localhost_is_both_addresses_though_the_resolver_knows_one(
 
 async def test_zone_of_an_address_chooses_the_link_and_is_not_sent() -> None:
     with push_server(host="::1") as running:
-        async with Client(f"http://[::1%251]:{running.port}") as client:
+        async with AsyncClient(f"http://[::1%251]:{running.port}") as client:
             response = await client.get("/x")
             number = socket.if_nametoindex("lo")
-            with pytest.raises(ConnectFailed, match="there is no host"):
+            with pytest.raises(ConnectError, match="there is no host"):
                 await client.get(f"http://[fe80::1%25none{number}]:{running.port}/")
 
     assert response.status == 200
@@ -130,7 +130,7 @@ async def test_name_with_a_final_dot_is_verified_without_it(host: str, tmp_path:
     context.set_alpn_protocols(["h2"])
     context.sni_callback = lambda _, name, __: names.append(name)
     with push_server(context, host="127.0.0.1") as running:
-        async with Client(f"https://{host}:{running.port}", cafile=files.cafile) as client:
+        async with AsyncClient(f"https://{host}:{running.port}", cafile=files.cafile) as client:
             response = await client.get("/x")
 
     assert response.status == 200
@@ -147,7 +147,7 @@ def test_tasks_may_begin_eagerly() -> None:
     async def ask(origin: str) -> list[bytes]:
         if sys.version_info >= (3, 12):  # mypy does not know the marker
             asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
-        async with Client(origin) as client:
+        async with AsyncClient(origin) as client:
             posted = await client.post("/data", b"x" * 300_000)
             others = await asyncio.gather(*[client.get(f"/{number}") for number in range(50)])
             async with client.stream("GET", "/x") as left:
@@ -181,17 +181,17 @@ async def test_certificates_are_read_on_another_thread(
 
 
 async def test_unknown_host_is_told() -> None:
-    with pytest.raises(ConnectFailed, match="no host"):
+    with pytest.raises(ConnectError, match="no host"):
         await connect(Origin("https", "no-such-host.invalid", 443))
 
 
 async def test_https_to_a_cleartext_port_is_told(server: Nghttpd) -> None:
-    with pytest.raises(TlsFailed):
+    with pytest.raises(TlsError):
         await connect(Origin("https", "localhost", server.port))
 
 
 async def test_http_to_a_tls_port_is_told(tls_server: Nghttpd) -> None:
-    with pytest.raises(NotHttp2):
+    with pytest.raises(NotHttp2Error):
         await connect(Origin("http", "localhost", tls_server.port))
 
 
@@ -207,7 +207,7 @@ async def test_http_to_a_tls_port_is_told(tls_server: Nghttpd) -> None:
 )
 async def test_server_of_another_protocol_is_told(answer: bytes, message: str) -> None:
     async with raw_server(answer) as port:
-        with pytest.raises(NotHttp2, match=message) as caught:
+        with pytest.raises(NotHttp2Error, match=message) as caught:
             await connect(Origin("http", "127.0.0.1", port))
 
     assert caught.value.hint
@@ -216,14 +216,14 @@ async def test_server_of_another_protocol_is_told(answer: bytes, message: str) -
 async def test_tls_server_without_http2_is_told(tmp_path: Path) -> None:
     files = certificates(tmp_path)
     async with raw_server(b"", tls=files) as port:
-        with pytest.raises(NotHttp2, match="ALPN"):
+        with pytest.raises(NotHttp2Error, match="ALPN"):
             await connect(Origin("https", "localhost", port), cafile=files.cafile)
 
 
 async def test_caller_who_gives_up_while_it_connects_leaves_no_socket_open() -> None:
     async with raw_server(None) as port:
         for number in range(50):
-            with pytest.raises(TimedOut):
+            with pytest.raises(ClientTimeoutError):
                 await connect(Origin("http", "127.0.0.1", port), timeout=number / 10_000)
 
     gc.collect()  # a socket that is collected open is a warning, and so an error
@@ -231,7 +231,7 @@ async def test_caller_who_gives_up_while_it_connects_leaves_no_socket_open() -> 
 
 async def test_server_that_says_nothing_times_out() -> None:
     async with raw_server(None) as port:
-        with pytest.raises(TimedOut, match=r"0\.05 s"):
+        with pytest.raises(ClientTimeoutError, match=r"0\.05 s"):
             await connect(Origin("http", "127.0.0.1", port), timeout=0.05)
 
 
@@ -241,7 +241,7 @@ async def test_server_that_is_killed_fails_its_requests_at_once(tmp_path: Path) 
         reading = await connection.request("GET", "/big", timeout=30)
         server.kill()
 
-        with pytest.raises(RequestFailed):
+        with pytest.raises(RequestError):
             await reading.read()
 
     assert connection.closed
@@ -279,5 +279,7 @@ async def test_time_out_of_the_network_is_told_as_one(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", unreachable)
 
-    with pytest.raises(TimedOut, match=r"no connection to https://example\.test within 9 s"):
+    with pytest.raises(
+        ClientTimeoutError, match=r"no connection to https://example\.test within 9 s"
+    ):
         await connect(Origin("https", "example.test", 443), timeout=9)

@@ -11,8 +11,8 @@ from ngh2 import ErrorCode
 
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import (
-    RequestFailed,
-    TimedOut,
+    ClientTimeoutError,
+    RequestError,
 )
 from headstart.config import ClientLimits, WireLimits
 from headstart.errors import LocalProtocolError
@@ -270,7 +270,7 @@ async def test_server_may_answer_before_it_has_read_the_request() -> None:
 async def test_request_without_progress_times_out_and_resets_its_stream() -> None:
     peer = await Peer.connected()
 
-    with pytest.raises(TimedOut) as caught:
+    with pytest.raises(ClientTimeoutError) as caught:
         await peer.connection.request("GET", "/", timeout=0.02)
     await peer.settle()
 
@@ -284,7 +284,7 @@ async def test_body_without_progress_times_out_and_resets_its_stream() -> None:
     task, stream_id = await peer.asked(timeout=0.05)
     await peer.answer(stream_id, b"part", end=False)
 
-    with pytest.raises(TimedOut):
+    with pytest.raises(ClientTimeoutError):
         await (await task).read()
     await peer.settle()
 
@@ -343,7 +343,7 @@ async def test_closing_a_response_resets_its_stream_once() -> None:
     await peer.settle()
 
     assert peer.resets() == [(1, ErrorCode.CANCEL)]
-    with pytest.raises(RequestFailed):
+    with pytest.raises(RequestError):
         await response.read()
 
 
@@ -372,7 +372,7 @@ async def test_closing_says_goaway_and_fails_what_is_under_way() -> None:
     assert len(peer.sent("GOAWAY")) == 1
     assert (peer.connection.closed, peer.connection.closed_reason) == (True, "closed by this side")
     for failing in (task, upload):
-        with pytest.raises(RequestFailed):
+        with pytest.raises(RequestError):
             await failing
     await peer.connection.aclose()
 
@@ -393,7 +393,7 @@ async def test_server_that_breaks_the_rules_is_told_so() -> None:
     peer.connection.data_received(b"\x00\x00\x05\x00\x00\x00\x00\x00\x00hello")
     await peer.settle()
 
-    with pytest.raises(RequestFailed, match="PROTOCOL_ERROR"):
+    with pytest.raises(RequestError, match="PROTOCOL_ERROR"):
         await task
     assert peer.sent("GOAWAY")
     assert peer.socket.closed

@@ -17,7 +17,7 @@ from hyperframe.frame import (
 )
 from ngh2 import Setting
 
-from headstart.client import Client, RequestFailed
+from headstart.client import AsyncClient, RequestError
 from headstart.config import WireLimits
 from tests.client.peer import AUTHORITY, ORIGIN, Peer
 from tests.servers.conftest import Servers
@@ -76,7 +76,7 @@ async def test_103_and_200_are_two_responses() -> None:
 
 @pytest.mark.parametrize("name", ["node", "nghttpd", "h2o"])
 async def test_octets_are_exact_in_both_directions(servers: Servers, name: str) -> None:
-    async with Client(servers(name).clear) as client:
+    async with AsyncClient(servers(name).clear) as client:
         echo = await client.post("/echo", OCTETS)
         parts = await client.post("/echo", (OCTETS[n : n + 999] for n in range(0, 76_804, 999)))
 
@@ -172,7 +172,7 @@ async def test_goaway_ends_the_streams_above_it_and_no_other() -> None:
 
     peer.server._engine.send_goaway(last_stream_id=1)
     await peer.settle()
-    with pytest.raises(RequestFailed) as left_out:
+    with pytest.raises(RequestError) as left_out:
         await second
     await peer.answer(1)
 
@@ -189,11 +189,11 @@ async def test_lost_connection_fails_its_requests_at_once() -> None:
 
     async with asyncio.timeout(1):
         results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(result) for result in results] == [RequestFailed] * 3
+    assert [type(result) for result in results] == [RequestError] * 3
 
 
 async def test_path_gets_its_leading_slash(servers: Servers) -> None:
-    async with Client(servers("nghttpd").clear) as client:
+    async with AsyncClient(servers("nghttpd").clear) as client:
         answer = await client.get("small.txt")
 
     assert answer.status == 200

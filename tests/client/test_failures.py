@@ -10,7 +10,7 @@ import pytest
 from ngh2 import ErrorCode
 
 from headstart.client import failures
-from headstart.client.errors import ConnectFailed, NotHttp2, TlsFailed
+from headstart.client.errors import ConnectError, NotHttp2Error, TlsError
 from headstart.client.origin import Origin
 
 HOST = Origin("https", "a.test", 443)
@@ -21,23 +21,23 @@ CLEARTEXT = Origin("http", "a.test", 80)
 @pytest.mark.parametrize(
     ("error", "origin", "kind", "says"),
     [
-        (socket.gaierror(-2, "Name or service not known"), HOST, ConnectFailed, "no host a.test"),
-        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), HOST, ConnectFailed, "refuses"),
+        (socket.gaierror(-2, "Name or service not known"), HOST, ConnectError, "no host a.test"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), HOST, ConnectError, "refuses"),
         (
             OSError("Multiple exceptions: [Errno 111] x ('::1'), [Errno 111] x ('127.0.0.1')"),
             LOCAL,
-            ConnectFailed,
+            ConnectError,
             "refuses",
         ),
         (
             OSError("Multiple exceptions: [Errno 111] x, [Errno 113] y"),
             LOCAL,
-            ConnectFailed,
+            ConnectError,
             "Multiple",
         ),
-        (OSError(errno.EHOSTUNREACH, "No route to host"), HOST, ConnectFailed, "No route"),
-        (ConnectionResetError(), HOST, TlsFailed, "TLS handshake"),
-        (ConnectionResetError(errno.ECONNRESET, "reset"), CLEARTEXT, ConnectFailed, "reset"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), HOST, ConnectError, "No route"),
+        (ConnectionResetError(), HOST, TlsError, "TLS handshake"),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), CLEARTEXT, ConnectError, "reset"),
     ],
     ids=str,
 )
@@ -76,7 +76,7 @@ def test_untrusted_certificate_is_told_with_what_to_do(
 ) -> None:
     told = failures.tls_failed(certificate_error(code, "no trust."), origin)
 
-    assert type(told) is TlsFailed
+    assert type(told) is TlsError
     assert str(told) == f"the certificate of {origin} is not trusted: no trust"
     assert hint in told.hint
 
@@ -84,10 +84,10 @@ def test_untrusted_certificate_is_told_with_what_to_do(
 @pytest.mark.parametrize(
     ("reason", "kind", "says"),
     [
-        ("WRONG_VERSION_NUMBER", TlsFailed, "does not speak TLS"),
-        ("TLSV1_ALERT_NO_APPLICATION_PROTOCOL", NotHttp2, "ALPN"),
-        ("TLSV1_ALERT_PROTOCOL_VERSION", TlsFailed, "tlsv1 alert protocol version"),
-        (None, TlsFailed, "odd"),
+        ("WRONG_VERSION_NUMBER", TlsError, "does not speak TLS"),
+        ("TLSV1_ALERT_NO_APPLICATION_PROTOCOL", NotHttp2Error, "ALPN"),
+        ("TLSV1_ALERT_PROTOCOL_VERSION", TlsError, "tlsv1 alert protocol version"),
+        (None, TlsError, "odd"),
     ],
 )
 def test_failed_handshake_is_told(reason: str | None, kind: type[Exception], says: str) -> None:
@@ -105,18 +105,18 @@ def test_failed_handshake_is_told(reason: str | None, kind: type[Exception], say
 def test_alert_that_python_has_no_name_for_is_known_by_its_words() -> None:
     error = ssl.SSLError(1, "[SSL] tlsv1 alert no application protocol (_ssl.c:1020)")
 
-    assert type(failures.tls_failed(error, HOST)) is NotHttp2
+    assert type(failures.tls_failed(error, HOST)) is NotHttp2Error
 
 
 @pytest.mark.parametrize(
     ("origin", "first", "kind"),
     [
-        (HOST, b"HTTP/", NotHttp2),
-        (CLEARTEXT, b"HTTP/", NotHttp2),
-        (CLEARTEXT, b"\x15\x03\x03", NotHttp2),
-        (CLEARTEXT, b"SSH-2", NotHttp2),
-        (CLEARTEXT, b"", NotHttp2),
-        (HOST, b"", ConnectFailed),
+        (HOST, b"HTTP/", NotHttp2Error),
+        (CLEARTEXT, b"HTTP/", NotHttp2Error),
+        (CLEARTEXT, b"\x15\x03\x03", NotHttp2Error),
+        (CLEARTEXT, b"SSH-2", NotHttp2Error),
+        (CLEARTEXT, b"", NotHttp2Error),
+        (HOST, b"", ConnectError),
     ],
 )
 def test_connection_that_never_began_is_told(

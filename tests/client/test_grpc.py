@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from headstart import Client
+from headstart import AsyncClient
 
 CALLS = 2000
 AT_ONCE = 20
@@ -54,7 +54,7 @@ async def test_calls_as_fast_as_the_client_makes_them_are_all_answered(
     places = asyncio.Semaphore(AT_ONCE)
     statuses: set[tuple[int, bytes | None, bool]] = set()
 
-    async with Client(f"http://127.0.0.1:{port}") as client:
+    async with AsyncClient(f"http://127.0.0.1:{port}") as client:
 
         async def call() -> None:
             async with places:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from headstart.client import Client, Http2ClientConnection, RequestFailed, connect, split_url
+from headstart.client import AsyncClient, Http2ClientConnection, RequestError, connect, split_url
 from headstart.config import ClientLimits
 from headstart.wire.connection import ErrorCode
 from tests.client.hostile import (
@@ -208,22 +208,22 @@ async def test_what_breaks_the_connections_rules_ends_it_with_the_code_of_the_rf
 
     assert heard.goaways == [code]
     assert connection.closed
-    assert isinstance(outcome, RequestFailed) or outcome == 200
+    assert isinstance(outcome, RequestError) or outcome == 200
     assert connection.closed_reason.startswith("the server ")
 
 
 async def told(
     segments: Sequence[bytes],
-) -> tuple[Heard, Http2ClientConnection, int | RequestFailed]:
+) -> tuple[Heard, Http2ClientConnection, int | RequestError]:
     """Ask such a server; what it heard, and what became of the request."""
     async with hostile(*segments) as (url, heard):
         connection = await connect(split_url(url)[0] or pytest.fail("no origin"), push=True)
-        outcome: int | RequestFailed
+        outcome: int | RequestError
         try:
             response = await connection.request("GET", "/", [(b"host", b"example.test")])
             await response.read()
             outcome = response.status
-        except RequestFailed as error:
+        except RequestError as error:
             outcome = error
         # The frames behind the answer may still be on their way; the server ends it, or we do.
         await asyncio.wait_for(heard.ended.wait(), 10)
@@ -279,8 +279,8 @@ RESETS_THE_STREAM = {
 async def test_malformed_response_is_a_stream_error_and_the_next_request_is_answered(
     name: str,
 ) -> None:
-    async with hostile(*RESETS_THE_STREAM[name]) as (url, heard), Client(url) as client:
-        with pytest.raises(RequestFailed) as failed:
+    async with hostile(*RESETS_THE_STREAM[name]) as (url, heard), AsyncClient(url) as client:
+        with pytest.raises(RequestError) as failed:
             await client.get("/")
         later = await client.get("/later")
 
@@ -294,8 +294,8 @@ async def test_malformed_response_is_a_stream_error_and_the_next_request_is_answ
 async def test_status_that_http_does_not_have_costs_its_own_stream_only(status: str) -> None:
     answer = headers(1, (":status", status), ("x", "y"))
 
-    async with hostile(answer) as (url, heard), Client(url) as client:
-        with pytest.raises(RequestFailed, match=f"its status is {status}"):
+    async with hostile(answer) as (url, heard), AsyncClient(url) as client:
+        with pytest.raises(RequestError, match=f"its status is {status}"):
             await client.get("/")
         later = await client.get("/later")
 
@@ -305,8 +305,8 @@ async def test_status_that_http_does_not_have_costs_its_own_stream_only(status: 
 async def test_informational_responses_without_end_cost_their_own_stream_only() -> None:
     early = headers(1, (":status", "103"), ("link", "</a>"))
 
-    async with hostile(early * 33) as (url, heard), Client(url) as client:
-        with pytest.raises(RequestFailed, match="too many informational"):
+    async with hostile(early * 33) as (url, heard), AsyncClient(url) as client:
+        with pytest.raises(RequestError, match="too many informational"):
             await client.get("/")
         later = await client.get("/later")
 
@@ -328,8 +328,8 @@ async def test_header_list_over_our_limits_costs_its_own_stream_only(
     )
     large = headers(1, OK, *fields) + data(1, b"page", end=True)
 
-    async with hostile(large) as (url, heard), Client(url, limits=limits) as client:
-        with pytest.raises(RequestFailed, match=told_why):
+    async with hostile(large) as (url, heard), AsyncClient(url, limits=limits) as client:
+        with pytest.raises(RequestError, match=told_why):
             await client.get("/")
         later = await client.get("/later")
 
@@ -348,7 +348,7 @@ async def test_header_list_over_our_limits_costs_its_own_stream_only(
     ids=["unsafe", "with content", "a capital", "half a request", "a response"],
 )
 async def test_malformed_promise_costs_the_promised_stream_only(promised: bytes) -> None:
-    async with hostile(promised + DONE) as (url, heard), Client(url, push=True) as client:
+    async with hostile(promised + DONE) as (url, heard), AsyncClient(url, push=True) as client:
         page = await client.get("/", headers=FIELDS)
         later = await client.get("/later", headers=FIELDS)
 
@@ -357,8 +357,8 @@ async def test_malformed_promise_costs_the_promised_stream_only(promised: bytes)
 
 
 async def test_promise_where_push_is_off_ends_the_connection() -> None:
-    async with hostile(promise(1, 2) + DONE) as (url, heard), Client(url) as client:
-        with pytest.raises(RequestFailed, match="PUSH_PROMISE where push is off"):
+    async with hostile(promise(1, 2) + DONE) as (url, heard), AsyncClient(url) as client:
+        with pytest.raises(RequestError, match="PUSH_PROMISE where push is off"):
             await client.post("/", headers=FIELDS)
 
     assert heard.goaways == [PROTOCOL]
@@ -370,9 +370,9 @@ async def test_frames_that_cross_our_reset_on_their_way_are_no_mistake() -> None
     # The second segment goes out once the first was read, in which a malformed response came.
     async with (
         hostile(headers(1, ("x", "y")), crossing) as (url, heard),
-        Client(url, push=True) as client,
+        AsyncClient(url, push=True) as client,
     ):
-        with pytest.raises(RequestFailed):
+        with pytest.raises(RequestError):
             await client.get("/", headers=FIELDS)
         later = await client.get("/later", headers=FIELDS)
 
@@ -392,7 +392,7 @@ async def test_reading_what_a_server_may_send_is_no_flood() -> None:
         + frame(RST_STREAM, 0, 1, number(0))
     )
 
-    async with hostile(honest) as (url, heard), Client(url) as client:
+    async with hostile(honest) as (url, heard), AsyncClient(url) as client:
         page = await client.get("/")
 
     assert (page.content, heard.goaways) == (b"page", [])
@@ -409,7 +409,7 @@ async def test_server_may_ping_with_each_data_frame_as_those_of_grpc_do() -> Non
         server.on_data = lambda connection, _: connection.probe()
         server.on_request = lambda connection, stream_id, _: connection.answer(stream_id, b"ok")
 
-        async with Client(server.origin) as client:
+        async with AsyncClient(server.origin) as client:
             unary = [await client.post("/", b"m") for _ in range(600)]
             streaming = await client.post("/", parts(1000))
 

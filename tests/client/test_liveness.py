@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from headstart.client.errors import TimedOut
-from headstart.client.response import Response
+from headstart.client.errors import ClientTimeoutError
+from headstart.client.response import AsyncResponse
 from headstart.config import WireLimits
 from tests.client.peer import Peer
 from tests.clock import timeless
 
 
-async def give_up(task: asyncio.Task[Response]) -> None:
+async def give_up(task: asyncio.Task[AsyncResponse]) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -21,7 +21,7 @@ async def give_up(task: asyncio.Task[Response]) -> None:
 
 async def vanish_in_a_request(peer: Peer) -> None:
     """From now on nothing reaches the other side: a request times out."""
-    with pytest.raises(TimedOut):
+    with pytest.raises(ClientTimeoutError):
         await peer.connection.request("GET", "/", timeout=5)
 
 
@@ -90,7 +90,7 @@ async def test_server_that_says_something_else_meanwhile_is_there() -> None:
     await asyncio.sleep(4.8)
     await peer.answer(stream_id)
 
-    with pytest.raises(TimedOut):
+    with pytest.raises(ClientTimeoutError):
         await slow
 
     assert await peer.connection.answers()
@@ -103,7 +103,7 @@ async def test_request_that_waits_in_vain_for_its_turn_is_a_reason_to_doubt() ->
     peer = await Peer.connected(wire_limits=WireLimits(max_concurrent_streams=1))
     first, _ = await peer.asked(timeout=None)
 
-    with pytest.raises(TimedOut, match="no stream became free"):
+    with pytest.raises(ClientTimeoutError, match="no stream became free"):
         await peer.connection.request("GET", "/", timeout=5)
 
     assert not await peer.connection.answers()

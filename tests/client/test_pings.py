@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.errors import ClientTimeoutError, RequestError
 from tests.client.peer import Peer
 from tests.clock import timeless
 
@@ -18,7 +18,7 @@ async def test_ping_under_way_fails_with_the_connection() -> None:
 
     peer.connection.connection_lost(None)
 
-    with pytest.raises(RequestFailed):
+    with pytest.raises(RequestError):
         await ping
 
 
@@ -26,7 +26,7 @@ async def test_ping_under_way_fails_with_the_connection() -> None:
 async def test_ping_without_an_answer_times_out() -> None:
     peer = await Peer.connected()
 
-    with pytest.raises(TimedOut):
+    with pytest.raises(ClientTimeoutError):
         await peer.connection.ping(timeout=0.01)
 
 
@@ -45,5 +45,5 @@ async def test_ping_on_a_connection_that_is_over_fails() -> None:
     peer = await Peer.connected()
     peer.connection.abort()
 
-    with pytest.raises(RequestFailed):
+    with pytest.raises(RequestError):
         await peer.connection.ping(5)

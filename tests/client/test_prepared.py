@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from headstart.client.contents import Content
-from headstart.client.errors import RequestFailed
+from headstart.client.errors import RequestError
 from headstart.client.origin import Origin
 from headstart.client.prepared import Headers, Options, PreparedRequest, RequestBuilder
 from headstart.errors import ConfigurationError, LocalProtocolError
@@ -44,7 +44,9 @@ def test_base_that_is_no_url_gets_a_clear_error() -> None:
 
 
 def test_option_that_no_request_has_is_named() -> None:
-    with pytest.raises(TypeError, match=r"a request does not take: verify; see Client.request"):
+    with pytest.raises(
+        TypeError, match=r"a request does not take: verify; see AsyncClient.request"
+    ):
         prepared(options=cast(Options, {"verify": None}))
 
 
@@ -101,9 +103,9 @@ def parts() -> Iterator[bytes]:
     yield b"part"
 
 
-UNSENT = RequestFailed("no room", sent=False)
-REFUSED = RequestFailed("refused", processed=False)
-BROKEN = RequestFailed("reset")
+UNSENT = RequestError("no room", sent=False)
+REFUSED = RequestError("refused", processed=False)
+BROKEN = RequestError("reset")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,6 @@ BROKEN = RequestFailed("reset")
     ],
 )
 def test_order_may_go_again_where_it_does_no_harm(
-    method: str, content: Content, error: RequestFailed, lost: bool, may: bool
+    method: str, content: Content, error: RequestError, lost: bool, may: bool
 ) -> None:
     assert prepared("/", method, content).may_repeat(error, lost) is may

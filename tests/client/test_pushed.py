@@ -11,8 +11,8 @@ from hyperframe.frame import PushPromiseFrame
 from ngh2 import ErrorCode
 
 from headstart.client.errors import (
-    RequestFailed,
-    TimedOut,
+    ClientTimeoutError,
+    RequestError,
 )
 from headstart.config import ClientLimits
 from tests.client.peer import Peer
@@ -155,7 +155,7 @@ async def test_time_out_while_waiting_for_a_push_leaves_the_push() -> None:
     _page, stream_id = await peer.asked()
     await peer.promise(stream_id)
 
-    with pytest.raises(TimedOut):
+    with pytest.raises(ClientTimeoutError):
         await peer.connection.request("GET", "/data", timeout=0.02)
 
     assert len(peer.connection.pushes) == 1
@@ -203,7 +203,7 @@ async def test_push_that_is_here_answers_even_after_the_connection_is_gone() -> 
     peer.connection.connection_lost(None)
 
     assert await (await peer.connection.request("GET", "/done")).read() == b"pushed"
-    with pytest.raises(RequestFailed):
+    with pytest.raises(RequestError):
         await peer.connection.request("GET", "/part")
 
 

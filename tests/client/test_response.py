@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from ngh2 import ErrorCode
 
-from headstart.client.errors import RequestFailed, TimedOut
-from headstart.client.response import Push, Response
+from headstart.client.errors import ClientTimeoutError, RequestError
+from headstart.client.response import AsyncResponse, AsyncServerPush
 from headstart.client.response_stream import ResponseStream
 from headstart.client.stalls import StallTimeouts
 from headstart.config import ClientLimits
@@ -43,7 +43,7 @@ async def test_copy_is_read_without_touching_the_original() -> None:
     one.feed(b"abc", 1.0)
     one.end(1.0)
 
-    copy = Response(one.copy(), None, from_push=True)
+    copy = AsyncResponse(one.copy(), None, from_push=True)
 
     assert (copy.status, copy.headers, await copy.read()) == (200, [(b"a", b"b")], b"abc")
     assert list(one.chunks) == [b"abc"]
@@ -54,10 +54,10 @@ async def test_failure_while_reading_lets_go_of_the_stream() -> None:
     owner = Owner()
     one = exchange(owner)
     one.respond(200, [], 1.0)
-    one.fail(RequestFailed("gone"), 1.0)
+    one.fail(RequestError("gone"), 1.0)
 
-    with pytest.raises(RequestFailed):
-        await Response(one, None, from_push=False).read()
+    with pytest.raises(RequestError):
+        await AsyncResponse(one, None, from_push=False).read()
 
     assert owner.cancelled == 1
 
@@ -66,7 +66,7 @@ async def test_response_shows_what_it_answers() -> None:
     one = exchange(Owner())
     one.respond(404, [], 1.0)
 
-    assert repr(Response(one, None, from_push=False)) == "<Response 404 to GET />"
+    assert repr(AsyncResponse(one, None, from_push=False)) == "<AsyncResponse 404 to GET />"
 
 
 async def test_text_and_json_are_read_from_the_content() -> None:
@@ -125,7 +125,7 @@ async def test_closed_response_gives_no_part_of_a_body_for_the_whole() -> None:
     await response.aclose()
     await response.aclose()
 
-    with pytest.raises(RequestFailed, match="closed"):
+    with pytest.raises(RequestError, match="closed"):
         await response.read()
 
 
@@ -138,7 +138,7 @@ async def test_promises_come_one_by_one_until_the_response_has_ended() -> None:
     first = await peer.promise(stream_id, b"/a", [(b"accept", b"*/*")])
     await peer.answer(stream_id, b"", end=False)
     response = await task
-    seen: list[Push] = []
+    seen: list[AsyncServerPush] = []
 
     async def watch() -> None:
         async for push in response.pushes:
@@ -176,7 +176,7 @@ async def test_pushed_response_is_waited_for_and_answers_nobody_else() -> None:
     response = await waiting
     assert (response.status, response.from_push, await response.read()) == (200, True, b"pushed")
     assert await (await get).read() == b"asked"
-    with pytest.raises(RequestFailed, match="no longer"):
+    with pytest.raises(RequestError, match="no longer"):
         await push.response()
 
 
@@ -189,7 +189,7 @@ async def test_push_that_answered_a_request_is_told_to_be_gone() -> None:
     (push,) = [push async for push in (await task).pushes]
     assert await (await peer.connection.request("GET", "/data")).read() == b"pushed"
 
-    with pytest.raises(RequestFailed, match="/data is no longer here") as caught:
+    with pytest.raises(RequestError, match="/data is no longer here") as caught:
         await push.response()
 
     assert caught.value.hint
@@ -226,7 +226,7 @@ async def test_rejected_push_is_reset_and_answers_nobody() -> None:
 
     assert peer.resets() == [(promised, ErrorCode.CANCEL)]
     assert len(peer.connection.pushes) == 0
-    with pytest.raises(RequestFailed, match="cancelled"):
+    with pytest.raises(RequestError, match="cancelled"):
         await push.response()
 
 
@@ -239,7 +239,7 @@ async def test_push_that_the_server_resets_fails() -> None:
     peer.server.reset(promised, ErrorCode.INTERNAL_ERROR)
     await peer.settle()
 
-    with pytest.raises(RequestFailed, match="INTERNAL_ERROR"):
+    with pytest.raises(RequestError, match="INTERNAL_ERROR"):
         await push.response()
 
 
@@ -249,7 +249,7 @@ async def test_waiting_for_a_promise_times_out() -> None:
     await peer.answer(stream_id, end=False)
     response = await task
 
-    with pytest.raises(TimedOut):
+    with pytest.raises(ClientTimeoutError):
         [push async for push in response.pushes]
 
 

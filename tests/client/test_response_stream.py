@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.errors import ClientTimeoutError, RequestError
 from headstart.client.response_stream import ResponseStream
 from headstart.client.stalls import StallTimeouts
 from tests.clock import timeless
@@ -75,10 +75,10 @@ async def test_a_part_of_which_all_was_given_back_asks_nothing_of_the_connection
 async def test_what_came_before_an_error_can_be_read() -> None:
     one = exchange(Owner())
     one.feed(b"abc", 1.0)
-    one.fail(RequestFailed("gone"), 1.0)
+    one.fail(RequestError("gone"), 1.0)
 
     assert await one.next_part(None) == b"abc"
-    with pytest.raises(RequestFailed):
+    with pytest.raises(RequestError):
         await one.next_part(None)
 
 
@@ -86,7 +86,7 @@ async def test_error_after_the_end_changes_nothing() -> None:
     one = exchange(Owner())
     one.end(1.0)
 
-    one.fail(RequestFailed("late"), 1.0)
+    one.fail(RequestError("late"), 1.0)
 
     assert await one.next_part(None) == b""
 
@@ -94,10 +94,10 @@ async def test_error_after_the_end_changes_nothing() -> None:
 async def test_first_error_is_the_one_that_is_told() -> None:
     one = exchange(Owner())
 
-    one.fail(RequestFailed("first"), 1.0)
-    one.fail(RequestFailed("second"), 1.0)
+    one.fail(RequestError("first"), 1.0)
+    one.fail(RequestError("second"), 1.0)
 
-    with pytest.raises(RequestFailed, match="first"):
+    with pytest.raises(RequestError, match="first"):
         await one.response_begun(None)
 
 
@@ -118,7 +118,7 @@ async def test_time_out_counts_from_the_last_thing_that_moved() -> None:
     begun = loop.time()
     loop.call_later(0.05, lambda: setattr(one, "progress", loop.time()))
 
-    with pytest.raises(TimedOut, match=r"0\.08 s"):
+    with pytest.raises(ClientTimeoutError, match=r"0\.08 s"):
         await one.response_begun(0.08)
 
     assert loop.time() - begun == pytest.approx(0.13)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.errors import ClientTimeoutError, RequestError
 from headstart.client.slots import Slots
 
 
@@ -84,7 +84,7 @@ async def test_nothing_that_moves_times_out_and_what_moves_does_not() -> None:
     begun = now()
     asyncio.get_running_loop().call_later(0.05, lambda: moved.append(now()))
 
-    with pytest.raises(TimedOut, match=r"0\.08 s") as caught:
+    with pytest.raises(ClientTimeoutError, match=r"0\.08 s") as caught:
         await slots.take(0.08, lambda: moved[-1])
 
     assert caught.value.hint
@@ -99,7 +99,7 @@ async def test_end_of_the_connection_is_told_to_all_who_wait() -> None:
     waiting[0].cancel()
     await turns()
 
-    slots.close(RequestFailed("over", sent=False))
+    slots.close(RequestError("over", sent=False))
     results = await asyncio.gather(*waiting, return_exceptions=True)
 
     assert isinstance(results[0], asyncio.CancelledError)
@@ -112,10 +112,10 @@ async def test_one_who_gives_up_as_the_connection_ends_disturbs_nobody() -> None
     waiting = asyncio.create_task(slots.take(None, now))
     await turns()
 
-    slots.close(RequestFailed("over", sent=False))
+    slots.close(RequestError("over", sent=False))
     waiting.cancel()
 
-    with pytest.raises((asyncio.CancelledError, RequestFailed)):
+    with pytest.raises((asyncio.CancelledError, RequestError)):
         await waiting
     slots.limit_to(1)
     assert slots.take_at_once()

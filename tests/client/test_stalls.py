@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headstart.client.errors import TimedOut
+from headstart.client.errors import ClientTimeoutError
 from headstart.client.stalls import StallTimeouts
 from tests.clock import timeless
 
@@ -29,7 +29,7 @@ async def wait(stall_timeouts: StallTimeouts, what: Asked, timeout: float) -> fl
     begun, waiter = loop.time(), loop.create_future()
     stall_timeouts.begin(waiter, what, timeout)
     try:
-        with pytest.raises(TimedOut):
+        with pytest.raises(ClientTimeoutError):
             await waiter
     finally:
         stall_timeouts.end(waiter)
@@ -53,7 +53,7 @@ async def test_what_does_not_move_is_given_up_with_its_name() -> None:
 
     stall_timeouts.begin(waiter, Asked("POST", "/slow"), 0.01)
 
-    with pytest.raises(TimedOut, match=r"no answer to POST /slow within 0\.01 s"):
+    with pytest.raises(ClientTimeoutError, match=r"no answer to POST /slow within 0\.01 s"):
         await waiter
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from ngh2 import ErrorCode
 
-from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.errors import ClientTimeoutError, RequestError
 from headstart.config import ClientLimits, WireLimits
 from headstart.wire.events import Fields
 from tests.client import hostile
@@ -94,7 +94,7 @@ async def test_reset_of_one_stream_leaves_the_others() -> None:
     await peer.settle()
     await peer.answer(stream_id)
 
-    with pytest.raises(RequestFailed, match="INTERNAL_ERROR") as caught:
+    with pytest.raises(RequestError, match="INTERNAL_ERROR") as caught:
         await gone
     assert caught.value.processed
     assert await (await page).read() == b"page"
@@ -107,7 +107,7 @@ async def test_refused_stream_was_not_processed() -> None:
     peer.server.reset(stream_id, ErrorCode.REFUSED_STREAM)
     await peer.settle()
 
-    with pytest.raises(RequestFailed) as caught:
+    with pytest.raises(RequestError) as caught:
         await task
     assert not caught.value.processed
 
@@ -121,7 +121,7 @@ async def test_reset_in_the_body_gives_what_came_and_then_fails() -> None:
     body = (await task).iter_bytes()
 
     assert await anext(body) == b"part"
-    with pytest.raises(RequestFailed):
+    with pytest.raises(RequestError):
         await anext(body)
 
 
@@ -130,7 +130,7 @@ async def test_wrong_content_length_fails_and_harms_nothing_else() -> None:
     task, stream_id = await peer.asked()
     await peer.answer(stream_id, b"abc", headers=[(b"content-length", b"5")])
 
-    with pytest.raises(RequestFailed, match="PROTOCOL_ERROR"):
+    with pytest.raises(RequestError, match="PROTOCOL_ERROR"):
         await (await task).read()
     task, stream_id = await peer.asked()
     await peer.answer(stream_id)
@@ -143,7 +143,7 @@ async def test_too_large_fields_fail_with_what_is_too_large() -> None:
 
     await peer.answer(stream_id, headers=[(b"x", b"1" * 500)])
 
-    with pytest.raises(RequestFailed, match="500 bytes"):
+    with pytest.raises(RequestError, match="500 bytes"):
         await task
 
 
@@ -157,11 +157,11 @@ async def test_goaway_fails_what_is_above_it_and_lets_the_others_finish() -> Non
     peer.server.last_goaway()
     await peer.settle()
 
-    with pytest.raises(RequestFailed) as caught:
+    with pytest.raises(RequestError) as caught:
         await queued
     assert not caught.value.processed
     assert not peer.connection.available
-    with pytest.raises(RequestFailed) as refused:
+    with pytest.raises(RequestError) as refused:
         await peer.connection.request("GET", "/late")
     assert not refused.value.processed
     await peer.answer(stream_id)
@@ -196,7 +196,7 @@ async def test_error_repeats_what_the_server_said_in_its_goaway(
     peer.connection.data_received(hostile.frame(hostile.GOAWAY, 0, 0, payload))
     peer.connection.connection_lost(None)
 
-    with pytest.raises(RequestFailed, match=message) as caught:
+    with pytest.raises(RequestError, match=message) as caught:
         await task
     assert str(caught.value).isprintable()
 
@@ -207,7 +207,7 @@ async def test_connection_that_takes_no_requests_says_what_the_server_said() -> 
 
     peer.connection.data_received(hostile.frame(hostile.GOAWAY, 0, 0, _CALM))
 
-    with pytest.raises(RequestFailed, match="GOAWAY ENHANCE_YOUR_CALM: too_many_pings"):
+    with pytest.raises(RequestError, match="GOAWAY ENHANCE_YOUR_CALM: too_many_pings"):
         await peer.connection.request("GET", "/late")
 
 
@@ -217,7 +217,7 @@ async def test_time_out_after_a_goaway_says_what_the_server_said() -> None:
 
     peer.connection.data_received(hostile.frame(hostile.GOAWAY, 0, 0, _CALM))
 
-    with pytest.raises(TimedOut, match="after GOAWAY ENHANCE_YOUR_CALM: too_many_pings"):
+    with pytest.raises(ClientTimeoutError, match="after GOAWAY ENHANCE_YOUR_CALM: too_many_pings"):
         await task
 
 
@@ -232,12 +232,12 @@ async def test_lost_connection_fails_all_requests_at_once() -> None:
     peer.connection.connection_lost(ConnectionResetError("reset"))
 
     for failing in (waiting, (await reading).read()):
-        with pytest.raises(RequestFailed, match="reset") as caught:
+        with pytest.raises(RequestError, match="reset") as caught:
             await failing
         assert caught.value.processed
     assert await ping >= 0
     assert peer.connection.closed
-    with pytest.raises(RequestFailed):
+    with pytest.raises(RequestError):
         await peer.connection.ping()
 
 
@@ -257,7 +257,7 @@ async def test_request_is_stale_if_a_used_connection_was_lost_before_anything_of
 
     stale = []
     for failing in (fresh, informed, unanswered):
-        with pytest.raises(RequestFailed) as caught:
+        with pytest.raises(RequestError) as caught:
             await failing
         stale.append(caught.value.stale)
     assert first < third
@@ -273,6 +273,6 @@ async def test_request_that_this_side_gave_up_is_not_stale() -> None:
 
     peer.connection.abort()
 
-    with pytest.raises(RequestFailed) as caught:
+    with pytest.raises(RequestError) as caught:
         await waiting
     assert not caught.value.stale

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hyperframe.frame import HeadersFrame
 
-from headstart import Client, SyncClient
-from headstart.client.errors import ConnectFailed, RequestFailed, TimedOut
-from headstart.client.response import Push, Response
-from headstart.client.sync import SyncPush, SyncResponse
+from headstart import AsyncClient, Client
+from headstart.client.errors import ClientTimeoutError, ConnectError, RequestError
+from headstart.client.response import AsyncResponse, AsyncServerPush
+from headstart.client.sync import Response, ServerPush
 from headstart.errors import ConfigurationError, LocalProtocolError
 from tests.h2c.frame_server import frame_server
 from tests.ports import closed_port
@@ -27,7 +27,7 @@ from tests.servers.site import FILES, PAGE, SCRIPT, STYLE
 
 def test_requests_are_answered_without_an_event_loop(servers: Servers) -> None:
     server = servers("nghttpd")
-    with SyncClient(server.tls, cafile=server.cafile) as client:
+    with Client(server.tls, cafile=server.cafile) as client:
         small = client.get("/small.txt")
         head = client.head("/small.txt")
         echo = client.post("/", (part for part in (b"one", b"two")), headers={"x": "y"})
@@ -41,7 +41,7 @@ def test_requests_are_answered_without_an_event_loop(servers: Servers) -> None:
     )
     assert small.trailers == [(b"checksum", b"1a2b")]
     assert (head.content, head.header("content-length")) == (b"", str(len(small.content)))
-    assert repr(head) == "<Response 200 to HEAD /small.txt>"
+    assert repr(head) == "<AsyncResponse 200 to HEAD /small.txt>"
     assert echo.content == b"onetwo"
     assert others[0].content == b"put"
     assert [other.status for other in others] == [200, 404, 404]
@@ -50,7 +50,7 @@ def test_requests_are_answered_without_an_event_loop(servers: Servers) -> None:
 
 
 def test_body_is_read_in_parts_and_left_early(servers: Servers) -> None:
-    with SyncClient(servers("node").clear) as client:
+    with Client(servers("node").clear) as client:
         with client.stream("GET", "/large.bin") as whole:
             parts = list(whole.iter_bytes())
         with client.stream("GET", "/large.bin") as left:
@@ -67,7 +67,7 @@ def test_body_is_read_in_parts_and_left_early(servers: Servers) -> None:
 def test_pushes_and_103_come_as_to_the_other_client(servers: Servers) -> None:
     told: list[int] = []
     with (
-        SyncClient(servers("node").clear, push=True) as client,
+        Client(servers("node").clear, push=True) as client,
         client.stream("GET", PAGE, informed=lambda status, _: told.append(status)) as page,
     ):
         page.read()
@@ -78,27 +78,27 @@ def test_pushes_and_103_come_as_to_the_other_client(servers: Servers) -> None:
         script = client.get(SCRIPT)
 
     assert told == [status for _, status, _ in page.informational] == [103]
-    assert repr(pushes[STYLE]) == f"<Push GET {pushes[STYLE].request.url}>"
+    assert repr(pushes[STYLE]) == f"<AsyncServerPush GET {pushes[STYLE].request.url}>"
     assert pushes[STYLE].stream_id % 2 == 0
     assert (style.from_push, content) == (True, FILES[STYLE])
     assert (script.from_push, script.content) == (False, FILES[SCRIPT])
 
 
 def test_threads_share_a_client(servers: Servers) -> None:
-    with SyncClient(servers("nginx").clear) as client, ThreadPoolExecutor(8) as pool:
+    with Client(servers("nginx").clear) as client, ThreadPoolExecutor(8) as pool:
         contents = list(pool.map(lambda _: client.get("/small.txt").content, range(40)))
 
     assert set(contents) == {FILES["/small.txt"]}
 
 
 def test_errors_are_those_of_the_tree(servers: Servers) -> None:
-    with SyncClient() as client:
+    with Client() as client:
         with pytest.raises(ConfigurationError):
             client.get("/path")
-        with closed_port() as port, pytest.raises(ConnectFailed):
+        with closed_port() as port, pytest.raises(ConnectError):
             client.get(f"http://localhost:{port}/")
         with (
-            pytest.raises(RequestFailed),
+            pytest.raises(RequestError),
             client.stream("GET", servers("node").clear + "/reset") as broken,
         ):
             broken.read()
@@ -109,7 +109,7 @@ def test_error_in_the_content_reaches_the_caller(servers: Servers) -> None:
         yield b"x"
         raise KeyError("mine")
 
-    with SyncClient(servers("node").clear) as client:
+    with Client(servers("node").clear) as client:
         with pytest.raises(KeyError, match="mine"):
             client.post("/echo", content())
         assert client.get("/small.txt").status == 200
@@ -117,7 +117,7 @@ def test_error_in_the_content_reaches_the_caller(servers: Servers) -> None:
 
 def test_nothing_is_left_of_a_client_that_is_closed(servers: Servers) -> None:
     server, before = servers("node"), set(threading.enumerate())
-    client = SyncClient(server.clear)
+    client = Client(server.clear)
     client.get("/small.txt")
     during = set(threading.enumerate()) - before
 
@@ -136,7 +136,7 @@ _SAME_NAMES = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exi
 def members(cls: type) -> dict[str, object]:
     """What users call or read, by the name that a class without an event loop has for it."""
     names = [name for name in dir(cls) if not name.startswith("_") or name in _SAME_NAMES]
-    names += ["__init__"] if cls is Client else []
+    names += ["__init__"] if cls is AsyncClient else []
     return {_SAME_NAMES.get(name, name): inspect.getattr_static(cls, name) for name in names}
 
 
@@ -147,13 +147,14 @@ def parameters(member: object) -> list[tuple[str, object, object]]:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [(Client, SyncClient), (Response, SyncResponse), (Push, SyncPush)]
+    ("one", "other"),
+    [(AsyncClient, Client), (AsyncResponse, Response), (AsyncServerPush, ServerPush)],
 )
 def test_everything_is_there_that_the_other_client_has(one: type, other: type) -> None:
-    with frame_server() as server, SyncClient(server.origin) as client:
+    with frame_server() as server, Client(server.origin) as client:
         server.on_request = lambda connection, stream_id, _: connection.answer(stream_id, b"ok")
         response = client.get("/")
-    shown = {SyncResponse: set(dir(response)), SyncPush: {*dir(SyncPush), "request", "stream_id"}}
+    shown = {Response: set(dir(response)), ServerPush: {*dir(ServerPush), "request", "stream_id"}}
 
     for name, member in members(one).items():
         if inspect.isfunction(member):
@@ -163,7 +164,7 @@ def test_everything_is_there_that_the_other_client_has(one: type, other: type) -
 
 
 def test_response_may_be_closed_before_its_end() -> None:
-    with frame_server() as server, SyncClient(server.origin) as client:
+    with frame_server() as server, Client(server.origin) as client:
         server.on_request = lambda connection, stream_id, _: connection.send(
             HeadersFrame(stream_id, connection.block(200), flags=["END_HEADERS"])
         )
@@ -173,7 +174,7 @@ def test_response_may_be_closed_before_its_end() -> None:
 
         assert page.times.ended is None
         assert client.refused_promises == {}
-        with pytest.raises(RequestFailed, match="cancelled"):
+        with pytest.raises(RequestError, match="cancelled"):
             page.read()
 
 
@@ -181,11 +182,11 @@ def test_client_that_was_not_closed_is_told_and_leaves_nothing() -> None:
     with frame_server() as server:
         server.on_request = lambda connection, stream_id, _: connection.answer(stream_id, b"ok")
         before = set(threading.enumerate())
-        clients = [SyncClient(server.origin)]
+        clients = [Client(server.origin)]
         clients[0].get("/")
         (thread,) = set(threading.enumerate()) - before - set(server.threads)
 
-        with pytest.warns(ResourceWarning, match="a SyncClient was not closed"):
+        with pytest.warns(ResourceWarning, match="a Client was not closed"):
             clients.clear()
 
         thread.join(30)
@@ -195,7 +196,7 @@ def test_client_that_was_not_closed_is_told_and_leaves_nothing() -> None:
 def test_response_of_a_client_that_is_forgotten_keeps_it() -> None:
     with frame_server() as server:
         server.on_request = lambda connection, stream_id, _: connection.answer(stream_id, b"ok")
-        client = SyncClient(server.origin)
+        client = Client(server.origin)
         response = client.get("/")
         close = client.close
 
@@ -209,14 +210,14 @@ def test_response_of_a_client_that_is_forgotten_keeps_it() -> None:
 def test_client_that_was_never_used_needs_no_thread() -> None:
     before = set(threading.enumerate())
 
-    with SyncClient("http://localhost"):
+    with Client("http://localhost"):
         assert before.issuperset(threading.enumerate())
 
 
 def test_it_works_without_uvloop(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvloop", None)
 
-    with SyncClient(servers("node").clear) as client:
+    with Client(servers("node").clear) as client:
         assert client.post("/echo", b"[1]").json() == [1]
 
 
@@ -224,7 +225,7 @@ def test_closing_fails_the_requests_of_other_threads() -> None:
     with frame_server() as server, ThreadPoolExecutor(2) as pool:
         asked = threading.Semaphore(0)
         server.on_request = lambda *_: asked.release()
-        client = SyncClient(server.origin, timeout=None)
+        client = Client(server.origin, timeout=None)
         waiting = [pool.submit(client.get, "/") for _ in range(2)]
         for _ in waiting:
             assert asked.acquire(timeout=10)
@@ -232,29 +233,29 @@ def test_closing_fails_the_requests_of_other_threads() -> None:
         client.close()
 
         for one in waiting:
-            with pytest.raises(RequestFailed):
+            with pytest.raises(RequestError):
                 one.result(10)
     assert len(server.connections) == 1
 
 
 def test_request_has_a_timeout_of_its_own() -> None:
-    with frame_server() as server, SyncClient(server.origin, timeout=None) as client:
+    with frame_server() as server, Client(server.origin, timeout=None) as client:
         server.on_request = lambda *_: None
 
-        with pytest.raises(TimedOut):
+        with pytest.raises(ClientTimeoutError):
             client.get("/", timeout=0.05)
-        with pytest.raises(TimedOut), client.stream("GET", "/", timeout=0.05):
+        with pytest.raises(ClientTimeoutError), client.stream("GET", "/", timeout=0.05):
             pass
 
 
 def test_closing_ends_what_waits_for_a_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as pool:
-        client = SyncClient(f"http://127.0.0.1:{silent.getsockname()[1]}", connect_timeout=None)
+        client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", connect_timeout=None)
         waiting = pool.submit(client.get, "/")
         with silent.accept()[0]:
             client.close()
 
-            with pytest.raises(RequestFailed, match="was closed"):
+            with pytest.raises(RequestError, match="was closed"):
                 waiting.result(10)
 
 
@@ -266,7 +267,7 @@ def test_client_does_not_wait_for_itself() -> None:
             client.close()
         yield b"content"
 
-    with frame_server() as server, SyncClient(server.origin) as client:
+    with frame_server() as server, Client(server.origin) as client:
         server.on_request = lambda connection, stream_id, _: connection.answer(stream_id, b"ok")
 
         assert client.post("/", parts()).content == b"ok"
@@ -276,8 +277,8 @@ def test_fork_is_told_that_it_has_no_client() -> None:
     with frame_server() as server:
         program = f"""
 import os
-from headstart import HeadstartError, SyncClient
-client = SyncClient({server.origin!r})
+from headstart import HeadstartError, Client
+client = Client({server.origin!r})
 print(client.get("/").status, flush=True)
 child = os.fork()
 if not child:

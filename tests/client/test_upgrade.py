@@ -9,7 +9,7 @@ import pytest
 
 from headstart.client.connect import connect
 from headstart.client.connection import Http2ClientConnection
-from headstart.client.errors import ClientError, NotHttp2, TimedOut
+from headstart.client.errors import ClientError, ClientTimeoutError, NotHttp2Error
 from headstart.client.origin import Origin
 from headstart.client.upgrade import FirstRequest, Upgrading, upgrade_request
 from headstart.errors import ConfigurationError, LocalProtocolError
@@ -127,14 +127,14 @@ async def test_tap_sees_the_upgrade_and_what_follows_as_frames(servers: Servers)
 
 async def test_server_that_stays_with_http1_is_told(servers: Servers) -> None:
     for name in ("apache", "nginx"):
-        with pytest.raises(NotHttp2, match="answers 200 where it was asked") as caught:
+        with pytest.raises(NotHttp2Error, match="answers 200 where it was asked") as caught:
             await connect(Origin.parse(servers(name).http1), upgrade=True, first=SMALL)
 
         assert "prior knowledge" in caught.value.hint
 
 
 async def test_server_that_knows_only_prior_knowledge_is_told(servers: Servers) -> None:
-    with pytest.raises(NotHttp2, match=r"does not answer in HTTP/1\.1"):
+    with pytest.raises(NotHttp2Error, match=r"does not answer in HTTP/1\.1"):
         await connect(Origin.parse(servers("nghttpd").clear), upgrade=True)
 
 
@@ -143,13 +143,13 @@ async def test_server_that_knows_only_prior_knowledge_is_told(servers: Servers) 
 )
 async def test_no_answer_to_an_upgrade_is_no_http2(answer: bytes) -> None:
     async with raw_server(answer) as port:
-        with pytest.raises(NotHttp2):
+        with pytest.raises(NotHttp2Error):
             await connect(Origin("http", "127.0.0.1", port), upgrade=True)
 
 
 async def test_silence_times_out() -> None:
     async with raw_server(None) as port:
-        with pytest.raises(TimedOut):
+        with pytest.raises(ClientTimeoutError):
             await connect(Origin("http", "127.0.0.1", port), upgrade=True, timeout=0.05)
 
 

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from headstart import push
-from headstart.client import Client
+from headstart.client import AsyncClient
 from headstart.errors import HeadstartError
 from headstart.wire.frames import ConnectionFrames, Direction
 from tests.fuzzing.story import AUTHORITY, Transcript, tell
@@ -81,12 +81,12 @@ def _ours() -> Iterator[int]:
         yield server.port
 
 
-async def _page(client: Client) -> list[bytes | HeadstartError]:
+async def _page(client: AsyncClient) -> list[bytes | HeadstartError]:
     response = await client.get("/page.html", headers={"host": AUTHORITY})
     return [response.content]
 
 
-_Story: TypeAlias = Callable[[Client], Awaitable[list[bytes | HeadstartError]]]
+_Story: TypeAlias = Callable[[AsyncClient], Awaitable[list[bytes | HeadstartError]]]
 _STORIES: Final[dict[str, tuple[_Story, bool]]] = {
     "push": (tell, True),
     "plain": (tell, False),
@@ -98,7 +98,7 @@ async def _record(port: int, story: _Story, allowed: bool) -> Transcript:
     relay = _Relay(port)
     async with await asyncio.start_server(relay.serve, "127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-        async with Client(url, push=allowed) as client:
+        async with AsyncClient(url, push=allowed) as client:
             outcomes = await story(client)
             # What is pushed may come behind the page.
             await asyncio.sleep(0.2)

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
-from headstart.client import Client, Response
+from headstart.client import AsyncClient, AsyncResponse
 from headstart.errors import HeadstartError
 
 AUTHORITY: Final = "example.test"
@@ -39,7 +39,7 @@ class Transcript:
         return len(self.greeting).to_bytes(4, "big") + self.greeting + self.rest
 
 
-async def tell(client: Client) -> list[bytes | HeadstartError]:
+async def tell(client: AsyncClient) -> list[bytes | HeadstartError]:
     """Ask, take what is pushed, and give the bodies, or the errors of our own tree."""
     # Pushes name the authority that was asked, wherever it was recorded.
     fields = {"host": AUTHORITY}
@@ -52,7 +52,7 @@ async def tell(client: Client) -> list[bytes | HeadstartError]:
     return await asyncio.gather(*map(_outcome, asked))
 
 
-async def _outcome(asking: Coroutine[Any, Any, Response]) -> bytes | HeadstartError:
+async def _outcome(asking: Coroutine[Any, Any, AsyncResponse]) -> bytes | HeadstartError:
     try:
         response = await asking
         async for push in response.pushes:

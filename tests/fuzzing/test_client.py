@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.contents import Content
-from headstart.client.response import Response
+from headstart.client.response import AsyncResponse
 from headstart.client.response_stream import ResponseStream
 from headstart.config import ClientLimits
 from headstart.errors import HeadstartError
@@ -57,7 +57,7 @@ _TIGHT = ClientLimits(
     max_push_age=5.0,
     max_control_rate=5,
 )
-_KINDS = (Http2ClientConnection, ClientConnection, ResponseStream, Response)
+_KINDS = (Http2ClientConnection, ClientConnection, ResponseStream, AsyncResponse)
 # Beyond every time-out of the client's.
 _LONG = 400.0
 

@@ -1,4 +1,4 @@
-"""What real servers said, changed at random: `headstart.Client` and the background process of h2c.
+"""Recorded bytes of real servers, changed at random: `headstart.AsyncClient` and `h2c`.
 
 The transcripts are in `transcripts/`; `record.py` made them.
 """
@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import pytest
 
-from headstart.client import Client
+from headstart.client import AsyncClient
 from headstart.errors import HeadstartError
 from headstart.h2c import exits
 from headstart.wire.frames import ConnectionFrames, Direction
@@ -108,7 +108,7 @@ class ServerLoop(ClockLoop):
 
 
 async def _asked(push: bool) -> list[bytes | HeadstartError]:
-    async with Client(f"http://{AUTHORITY}", push=push, timeout=10) as client:
+    async with AsyncClient(f"http://{AUTHORITY}", push=push, timeout=10) as client:
         outcomes = await tell(client)
     await asyncio.sleep(_LONG)
     return outcomes

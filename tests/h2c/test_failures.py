@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.client.errors import ConnectFailed, NotHttp2, RequestFailed, TimedOut, TlsFailed
-from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError, StreamGone
+from headstart.client.errors import (
+    ClientTimeoutError,
+    ConnectError,
+    NotHttp2Error,
+    RequestError,
+    TlsError,
+)
+from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError, StreamGoneError
 from headstart.h2c import exits
-from headstart.h2c.failures import NotConnected, exit_code, explanation
-from headstart.h2c.options import UsageFailed
+from headstart.h2c.failures import NotConnectedError, exit_code, explanation
+from headstart.h2c.options import UsageError
 
 
 @pytest.mark.parametrize(
     ("kind", "code"),
     [
-        (UsageFailed, exits.USAGE),
+        (UsageError, exits.USAGE),
         (ConfigurationError, exits.USAGE),
         (LocalProtocolError, exits.USAGE),
-        (StreamGone, exits.REQUEST_FAILED),
-        (RequestFailed, exits.REQUEST_FAILED),
-        (NotConnected, exits.NOT_CONNECTED),
-        (ConnectFailed, exits.NOT_CONNECTED),
-        (NotHttp2, exits.NOT_CONNECTED),
-        (TimedOut, exits.TIMED_OUT),
-        (TlsFailed, exits.TLS),
+        (StreamGoneError, exits.REQUEST_FAILED),
+        (RequestError, exits.REQUEST_FAILED),
+        (NotConnectedError, exits.NOT_CONNECTED),
+        (ConnectError, exits.NOT_CONNECTED),
+        (NotHttp2Error, exits.NOT_CONNECTED),
+        (ClientTimeoutError, exits.TIMED_OUT),
+        (TlsError, exits.TLS),
         (HeadstartError, exits.REQUEST_FAILED),
     ],
 )
@@ -41,5 +47,5 @@ def test_an_explanation_is_one_line_with_its_hint() -> None:
 
 
 def test_a_request_that_failed_on_the_way_is_told_with_how_to_see_why() -> None:
-    assert explanation(RequestFailed("reset", hint="Try.")) == "reset; try"
-    assert explanation(RequestFailed("reset")) == f"reset; {exits.LOOK}"
+    assert explanation(RequestError("reset", hint="Try.")) == "reset; try"
+    assert explanation(RequestError("reset")) == f"reset; {exits.LOOK}"

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from ngh2 import ErrorCode
 
-from headstart.errors import StreamGone
+from headstart.errors import StreamGoneError
 from headstart.server.http2 import Http2ServerConnection
 from headstart.server.stream import StreamTransport
 from headstart.wire.events import Fields, WebSocketRequested
@@ -49,7 +49,7 @@ class Connection:
 
     def _check(self) -> None:
         if self.gone:
-            raise StreamGone("it is gone")
+            raise StreamGoneError("it is gone")
 
     def wait_for_room(self, stream: object) -> None:
         self.waits = True

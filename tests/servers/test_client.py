@@ -1,4 +1,4 @@
-"""`headstart.Client` against servers that are not ours."""
+"""`headstart.AsyncClient` against servers that are not ours."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from headstart.client import (
-    Client,
+    AsyncClient,
     Http2ClientConnection,
-    NotHttp2,
+    NotHttp2Error,
     Origin,
-    RequestFailed,
-    TlsFailed,
+    RequestError,
+    TlsError,
     connect,
 )
 from headstart.config import ClientLimits
@@ -34,9 +34,9 @@ of_all = pytest.mark.parametrize("name", ALL)
 over_both = pytest.mark.parametrize("scheme", ["http", "https"])
 
 
-def client(server: Server, scheme: str = "http", *, push: bool = False) -> Client:
+def client(server: Server, scheme: str = "http", *, push: bool = False) -> AsyncClient:
     url = server.clear if scheme == "http" else server.tls
-    return Client(url, push=push, cafile=server.cafile if scheme == "https" else None)
+    return AsyncClient(url, push=push, cafile=server.cafile if scheme == "https" else None)
 
 
 class Wiretap:
@@ -207,7 +207,7 @@ async def test_a_refused_upload_has_its_answer(servers: Servers) -> None:
 async def test_a_stream_that_is_reset_fails_alone(servers: Servers) -> None:
     async with tapped(servers("node")) as (connection, _):
         response = await connection.request("GET", "/reset", timeout=10)
-        with pytest.raises(RequestFailed, match="INTERNAL_ERROR"):
+        with pytest.raises(RequestError, match="INTERNAL_ERROR"):
             await response.read()
         after = await connection.request("GET", "/small.txt", timeout=10)
 
@@ -339,10 +339,10 @@ async def test_a_goaway_lets_the_last_answer_come_and_the_next_request_connects(
 async def test_a_certificate_that_is_not_trusted_is_refused(name: str, servers: Servers) -> None:
     server = servers(name)
 
-    async with Client(server.tls) as asking:
-        with pytest.raises(TlsFailed, match="not trusted"):
+    async with AsyncClient(server.tls) as asking:
+        with pytest.raises(TlsError, match="not trusted"):
             await asking.get("/small.txt")
-    async with Client(server.tls, insecure=True) as asking:
+    async with AsyncClient(server.tls, insecure=True) as asking:
         assert (await asking.get("/small.txt")).content == FILES["/small.txt"]
 
 
@@ -359,6 +359,6 @@ async def test_a_server_that_knows_http1_only_is_told_of(
 ) -> None:
     server = servers(name)
 
-    async with Client(where(server), cafile=server.cafile) as asking:
-        with pytest.raises(NotHttp2):
+    async with AsyncClient(where(server), cafile=server.cafile) as asking:
+        with pytest.raises(NotHttp2Error):
             await asking.get("/small.txt")

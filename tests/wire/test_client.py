@@ -9,7 +9,7 @@ import pytest
 from ngh2 import ErrorCode, Setting
 
 from headstart.config import ClientLimits, WireLimits
-from headstart.errors import LocalProtocolError, StreamGone
+from headstart.errors import LocalProtocolError, StreamGoneError
 from headstart.reasons import Closing, Refusal
 from headstart.wire.client import (
     ClientConnection,
@@ -585,7 +585,7 @@ def test_goaway_closes_the_streams_above_its_last_one_and_no_other() -> None:
     assert pair.client.last_stream_id == page
     (closed,) = pair.of(StreamClosed)
     assert (closed.stream_id, closed.error_code) == (above, ErrorCode.REFUSED_STREAM)
-    with pytest.raises(StreamGone):
+    with pytest.raises(StreamGoneError):
         pair.request()
     pair.answer(page)
     assert pair.body(page) == b"page"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from headstart.config import WireLimits
-from headstart.errors import StreamGone
+from headstart.errors import StreamGoneError
 from headstart.reasons import Closing
 from headstart.wire.connection import ErrorCode
 from headstart.wire.fields import response_fields
@@ -387,7 +387,7 @@ class Honest(RuleBasedStateMachine):
     @rule(data=st.data(), size=st.integers(0, 3000))
     def answer(self, data: st.DataObject, size: int) -> None:
         if stream := self._some(data, self.server_side):
-            with suppress(StreamGone):
+            with suppress(StreamGoneError):
                 self.pair.server.respond(stream, response_fields(200, []), end_stream=False)
                 self.pair.server.send_data(stream, bytes(size), True)
 

@@ -13,7 +13,7 @@ from hpack import Encoder
 from ngh2 import ErrorCode, Setting
 
 from headstart.config import WireLimits
-from headstart.errors import LocalProtocolError, StreamGone
+from headstart.errors import LocalProtocolError, StreamGoneError
 from headstart.reasons import Closing, Refusal
 from headstart.wire.events import (
     ConnectionEnded,
@@ -319,7 +319,7 @@ def test_cancelled_push_stops_at_once() -> None:
 
     assert pair.saw(StreamReset, stream_id=promised, error_code=ErrorCode.CANCEL)
     assert pair.server.queued() == 0
-    with pytest.raises(StreamGone):
+    with pytest.raises(StreamGoneError):
         pair.server.send_data(promised, b"more", True)
     assert_page_unharmed(pair, page, promises=1)
 
@@ -1086,7 +1086,7 @@ def test_calls_on_a_connection_that_has_ended_say_that_the_stream_is_gone() -> N
     pair.server.close()
     pair.exchange()
 
-    with pytest.raises(StreamGone):
+    with pytest.raises(StreamGoneError):
         pair.server.respond(page, response_fields(200, []), end_stream=True)
 
     pair.server.reset(page)

@@ -37,7 +37,7 @@ def command(
 
     A message posted to /data is pushed back; the second visitor of /site/ gets everything ahead.
     Without --certfile it makes a development CA and a certificate for localhost; h2c and
-    headstart.Client trust that CA, for loopback names only.
+    headstart.AsyncClient trust that CA, for loopback names only.
     """
     tls, ca = _tls(certfile, keyfile, cleartext=cleartext)
     port = port or _free_port()

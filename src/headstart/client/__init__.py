@@ -1,14 +1,14 @@
 """An HTTP/2 client that takes pushed and informational responses.
 
-    client.py       Client: requests by URL, over as many connections as there are origins
-    sync.py         SyncClient: Client's interface without an event loop
+    client.py       AsyncClient: requests by URL, over as many connections as there are origins
+    sync.py         Client: AsyncClient's interface without an event loop
     connect.py      connect: the name, the socket, TLS, and the server's SETTINGS
     upgrade.py      Upgrading: from HTTP/1.1 to HTTP/2 on one connection
     channel.py      Channel: bytes between a socket and the engine
     pings.py        Pings: PING frames that wait for their acknowledgement
     connection.py   Http2ClientConnection: one connection under asyncio
     response_stream.py  ResponseStream: one request and its response as they arrive
-    response.py     Response, Push: the caller's view of it
+    response.py     AsyncResponse, AsyncServerPush: the caller's view of it
     slots.py        Slots: how many streams may be open at once
     uploads.py      Uploads: bodies of requests, sent as the server takes them
     pushed.py       PushedResponses: the streams of pushed responses
@@ -23,42 +23,42 @@ Everything but `sync` runs on the caller's event loop and on one thread.
 
 from __future__ import annotations
 
-from headstart.client.client import Client
+from headstart.client.client import AsyncClient
 from headstart.client.connect import connect
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import (
     ClientError,
-    ConnectFailed,
-    NotHttp2,
-    RequestFailed,
-    TimedOut,
-    TlsFailed,
+    ClientTimeoutError,
+    ConnectError,
+    NotHttp2Error,
+    RequestError,
+    TlsError,
 )
 from headstart.client.origin import Origin, split_url
-from headstart.client.response import Push, Response
+from headstart.client.response import AsyncResponse, AsyncServerPush
 from headstart.client.response_stream import Informational, PromisedRequest, StreamInfo
-from headstart.client.sync import SyncClient, SyncPush, SyncResponse
+from headstart.client.sync import Client, Response, ServerPush
 from headstart.client.upgrade import FirstRequest
 
 __all__ = [
+    "AsyncClient",
+    "AsyncResponse",
+    "AsyncServerPush",
     "Client",
     "ClientError",
-    "ConnectFailed",
+    "ClientTimeoutError",
+    "ConnectError",
     "FirstRequest",
     "Http2ClientConnection",
     "Informational",
-    "NotHttp2",
+    "NotHttp2Error",
     "Origin",
     "PromisedRequest",
-    "Push",
-    "RequestFailed",
+    "RequestError",
     "Response",
+    "ServerPush",
     "StreamInfo",
-    "SyncClient",
-    "SyncPush",
-    "SyncResponse",
-    "TimedOut",
-    "TlsFailed",
+    "TlsError",
     "connect",
     "split_url",
 ]

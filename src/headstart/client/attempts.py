@@ -8,7 +8,7 @@ clock. Used by `client.client` and by the background process of `h2c`.
 from __future__ import annotations
 
 from headstart.client.connection import Http2ClientConnection
-from headstart.client.errors import RequestFailed
+from headstart.client.errors import RequestError
 
 # A server may close a connection at any moment, so the first retry is common, a third is a fault.
 _LIMIT = 3.0
@@ -23,13 +23,13 @@ class Attempts:
     def __init__(self) -> None:
         self._left = _LIMIT
 
-    def another(self, error: RequestFailed, connection: Http2ClientConnection) -> bool:
+    def another(self, error: RequestError, connection: Http2ClientConnection) -> bool:
         """Count a failure, and return whether the request may be sent once more."""
         self._left -= _SMALLEST_STEP if _left_out(error, connection) else 1
         return self._left > 0
 
 
-def _left_out(error: RequestFailed, connection: Http2ClientConnection) -> bool:
+def _left_out(error: RequestError, connection: Http2ClientConnection) -> bool:
     """Return whether a GOAWAY left out the request and the server took others before it.
 
     That is not a failure, however often it happens: each connection takes some of them. Apache

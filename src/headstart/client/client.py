@@ -1,8 +1,8 @@
 """Requests by URL, over as many connections as there are origins.
 
-`Client` makes connections when they are needed (`client.connect`), reuses them, and repeats
+`AsyncClient` makes connections when they are needed (`client.connect`), reuses them, and repeats
 requests that a server has not processed. `client.prepared` holds its requests. It is
-`headstart.Client`.
+`headstart.AsyncClient`.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from headstart.client.attempts import Attempts
 from headstart.client.connect import connect
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.contents import Content
-from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.errors import ClientTimeoutError, RequestError
 from headstart.client.pool import Pool
 from headstart.client.prepared import Headers, Options, PreparedRequest, RequestBuilder
-from headstart.client.response import Response
+from headstart.client.response import AsyncResponse
 from headstart.client.upgrade import FirstRequest
 from headstart.config import ClientLimits
 
 _LIMITS = ClientLimits()
 
 
-class Client:
+class AsyncClient:
     """Requests by URL; use it as an async context manager, in one event loop.
 
     It keeps one connection per origin, made when it is first needed and again after it was lost or
@@ -92,7 +92,7 @@ class Client:
         """Promises that broke a rule (RFC 9113, 8.4) or were too many: why, and how often."""
         return self._connections.refused_promises
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> AsyncClient:
         return self
 
     async def __aexit__(
@@ -107,37 +107,43 @@ class Client:
         """Close all connections and open no more. Requests under way fail."""
         await self._connections.aclose()
 
-    async def get(self, url: str, **options: Unpack[Options]) -> Response:
+    async def get(self, url: str, **options: Unpack[Options]) -> AsyncResponse:
         """GET; see `request`."""
         return await self.request("GET", url, **options)
 
-    async def head(self, url: str, **options: Unpack[Options]) -> Response:
+    async def head(self, url: str, **options: Unpack[Options]) -> AsyncResponse:
         """HEAD; see `request`."""
         return await self.request("HEAD", url, **options)
 
-    async def options(self, url: str, **options: Unpack[Options]) -> Response:
+    async def options(self, url: str, **options: Unpack[Options]) -> AsyncResponse:
         """OPTIONS; see `request`."""
         return await self.request("OPTIONS", url, **options)
 
-    async def delete(self, url: str, **options: Unpack[Options]) -> Response:
+    async def delete(self, url: str, **options: Unpack[Options]) -> AsyncResponse:
         """DELETE; see `request`."""
         return await self.request("DELETE", url, **options)
 
-    async def post(self, url: str, content: Content = b"", **options: Unpack[Options]) -> Response:
+    async def post(
+        self, url: str, content: Content = b"", **options: Unpack[Options]
+    ) -> AsyncResponse:
         """POST; see `request`."""
         return await self.request("POST", url, content, **options)
 
-    async def put(self, url: str, content: Content = b"", **options: Unpack[Options]) -> Response:
+    async def put(
+        self, url: str, content: Content = b"", **options: Unpack[Options]
+    ) -> AsyncResponse:
         """PUT; see `request`."""
         return await self.request("PUT", url, content, **options)
 
-    async def patch(self, url: str, content: Content = b"", **options: Unpack[Options]) -> Response:
+    async def patch(
+        self, url: str, content: Content = b"", **options: Unpack[Options]
+    ) -> AsyncResponse:
         """PATCH; see `request`."""
         return await self.request("PATCH", url, content, **options)
 
     async def request(
         self, method: str, url: str, content: Content = None, **options: Unpack[Options]
-    ) -> Response:
+    ) -> AsyncResponse:
         """Ask, and read the whole response: its body is in `content`.
 
         Args:
@@ -165,8 +171,8 @@ class Client:
     @asynccontextmanager
     async def stream(
         self, method: str, url: str, content: Content = None, **options: Unpack[Options]
-    ) -> AsyncIterator[Response]:
-        """Send a request, and read the response as it arrives: `Response.iter_bytes()`.
+    ) -> AsyncIterator[AsyncResponse]:
+        """Send a request, and read the response as it arrives: `AsyncResponse.iter_bytes()`.
 
         At the end of the block the response is closed: an unread rest is refused, with
         RST_STREAM and CANCEL.
@@ -181,18 +187,18 @@ class Client:
             await response.aclose()
 
     async def _within(
-        self, asking: Coroutine[Any, Any, Response], prepared: PreparedRequest
-    ) -> Response:
+        self, asking: Coroutine[Any, Any, AsyncResponse], prepared: PreparedRequest
+    ) -> AsyncResponse:
         try:
             async with asyncio.timeout(self._total_timeout):
                 return await asking
         except TimeoutError:
-            raise TimedOut(
+            raise ClientTimeoutError(
                 f"{prepared.method} {prepared.target} took more than {self._total_timeout:g} s",
                 hint="Give the client a larger total_timeout.",
             ) from None
 
-    async def _ask(self, prepared: PreparedRequest, read: bool) -> Response:
+    async def _ask(self, prepared: PreparedRequest, read: bool) -> AsyncResponse:
         attempts = Attempts()
         use_pushes = True
         while True:
@@ -211,7 +217,7 @@ class Client:
                 )
                 if read:
                     await response.read()
-            except RequestFailed as error:
+            except RequestError as error:
                 if response is not None and response.from_push:
                     use_pushes = False  # nothing was asked for yet
                     continue

@@ -1,6 +1,6 @@
 """How a connection begins: the name, the socket, TLS, and the server's SETTINGS.
 
-`connect` makes an `Http2ClientConnection`. Called by `client.Client` and by the background process
+`connect` makes an `Http2ClientConnection`. Called by `client.AsyncClient` and the process
 of `h2c`.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from headstart.client import failures
 from headstart.client.channel import Tap
 from headstart.client.connection import Http2ClientConnection
-from headstart.client.errors import TimedOut
+from headstart.client.errors import ClientTimeoutError
 from headstart.client.origin import Origin
 from headstart.client.tls import client_context, is_loopback
 from headstart.client.upgrade import HARMLESS, FirstRequest, Upgrading
@@ -56,7 +56,7 @@ async def connect(
             connection as soon as it idles, so give it a request that is wanted.
 
     Raises:
-        ConnectFailed, TlsFailed, NotHttp2, TimedOut: See `client.errors`.
+        ConnectError, TlsError, NotHttp2Error, ClientTimeoutError: See `client.errors`.
         ConfigurationError: A file cannot be used, or `upgrade` is asked for over TLS.
         LocalProtocolError: HTTP forbids something in `first`.
     """
@@ -77,7 +77,7 @@ async def connect(
             await connection.ready()
     except TimeoutError:
         connection.abort()
-        raise TimedOut(
+        raise ClientTimeoutError(
             f"no connection to {origin}" + (f" within {timeout:g} s" if timeout else " in time"),
             hint="Check host and port, and whether a firewall is in the way.",
         ) from None

@@ -2,7 +2,7 @@
 
 Acts on the events of the wire (`client.channel`). Events of a stream go to `client.streams`; pushed
 responses are kept for the next matching request (`client.pushed`). Made by `client.connect`; used
-by `client.Client` and by the background process of `h2c`.
+by `client.AsyncClient` and by the background process of `h2c`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import TypeAlias, assert_never
 from headstart.client import failures
 from headstart.client.channel import Channel, Tap
 from headstart.client.contents import Content, length_of
-from headstart.client.errors import ClientError, RequestFailed, TimedOut
+from headstart.client.errors import ClientError, ClientTimeoutError, RequestError
 from headstart.client.liveness import Liveness
 from headstart.client.origin import Origin, as_ascii
 from headstart.client.pings import Pings
 from headstart.client.pushed import PushedResponses
 from headstart.client.pushes import Pushed, PushStore
-from headstart.client.response import Response
+from headstart.client.response import AsyncResponse
 from headstart.client.response_stream import Informed, ResponseStream, StreamInfo, require_loop
 from headstart.client.slots import Slots
 from headstart.client.stalls import StallTimeouts
@@ -28,7 +28,7 @@ from headstart.client.streams import Streams
 from headstart.client.upgrade import FirstRequest, upgrade_request
 from headstart.client.uploads import Trailers, Uploads
 from headstart.config import ClientLimits
-from headstart.errors import LocalProtocolError, StreamGone
+from headstart.errors import LocalProtocolError, StreamGoneError
 from headstart.reasons import Closing
 from headstart.wire.client import ClientConnection, Upgraded, settings_payload
 from headstart.wire.connection import ErrorCode, Setting
@@ -142,7 +142,7 @@ class Http2ClientConnection(Channel):
     @property
     def refused_promises(self) -> dict[str, int]:
         """Why promises were refused, and how many."""
-        counts = list(self._wire.refused_promises.items())  # SyncClient asks on another thread
+        counts = list(self._wire.refused_promises.items())  # Client asks on another thread
         return {refusal.value: count for refusal, count in counts}
 
     def streams(self, closed: bool = False) -> list[StreamInfo]:
@@ -167,8 +167,8 @@ class Http2ClientConnection(Channel):
         """Wait for the server's first SETTINGS.
 
         Raises:
-            NotHttp2: Something else came.
-            ConnectFailed: The server closed the connection before.
+            NotHttp2Error: Something else came.
+            ConnectError: The server closed the connection before.
         """
         await self._ready
 
@@ -186,7 +186,7 @@ class Http2ClientConnection(Channel):
         keep_push: bool = False,
         informed: Informed | None = None,
         protocol: str = "",
-    ) -> Response:
+    ) -> AsyncResponse:
         """Send a request, and wait for the response's header section.
 
         Cancelling this, or the reading of the body, resets the stream with CANCEL.
@@ -207,8 +207,8 @@ class Http2ClientConnection(Channel):
                 tunnel. Only with `offers_tunnels`.
 
         Raises:
-            RequestFailed: The server reset the stream, or the connection was lost.
-            TimedOut: Nothing moved for `timeout` seconds.
+            RequestError: The server reset the stream, or the connection was lost.
+            ClientTimeoutError: Nothing moved for `timeout` seconds.
             LocalProtocolError: HTTP forbids something in the request.
         """
         if protocol and not self.offers_tunnels:
@@ -235,13 +235,13 @@ class Http2ClientConnection(Channel):
             self.cancel(exchange)
             raise
         patience = timeout if read_timeout is None else read_timeout
-        return Response(exchange, patience, from_push=False)
+        return AsyncResponse(exchange, patience, from_push=False)
 
     async def _wait_for_slot(self, timeout: float | None) -> None:
         begun = self._loop.time()
         try:
             await self._slots.take(timeout, lambda: self._moved_at)
-        except TimedOut:
+        except ClientTimeoutError:
             self._liveness.timed_out(begun)
             raise
 
@@ -284,13 +284,13 @@ class Http2ClientConnection(Channel):
         """Seconds that a PING takes to the server and back (RFC 9113, 6.7).
 
         Raises:
-            RequestFailed: The connection is over.
-            TimedOut: No answer within `timeout` seconds.
+            RequestError: The connection is over.
+            ClientTimeoutError: No answer within `timeout` seconds.
         """
         self._require_open()
         try:
             return await self._pings.send(timeout)
-        except StreamGone as error:
+        except StreamGoneError as error:
             raise self._unavailable() from error
 
     async def aclose(self) -> None:
@@ -334,7 +334,7 @@ class Http2ClientConnection(Channel):
             self._schedule_flush()
         if not exchange.closed and not exchange.ended and exchange.error is None:
             self._liveness.given_up(exchange.started)
-        exchange.fail(RequestFailed("cancelled by this side"), self._loop.time())
+        exchange.fail(RequestError("cancelled by this side"), self._loop.time())
         self._forget_body(exchange)
         self._uploads.stop(exchange)
 
@@ -396,7 +396,7 @@ class Http2ClientConnection(Channel):
             return self._wire.request(
                 method, scheme, authority, path, fields, is_all, protocol.encode("ascii")
             )
-        except StreamGone as error:
+        except StreamGoneError as error:
             raise self._unavailable() from error
 
     def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, Fields]:
@@ -414,9 +414,9 @@ class Http2ClientConnection(Channel):
         if not self.available:
             raise self._unavailable()
 
-    def _unavailable(self) -> RequestFailed:
+    def _unavailable(self) -> RequestError:
         reason = self.closed_reason or f"the server is about to close it ({self.goaway})"
-        return RequestFailed(
+        return RequestError(
             f"the connection to {self.origin} takes no requests: {reason}",
             sent=False,
             hint="Connect again.",
@@ -524,4 +524,4 @@ class Http2ClientConnection(Channel):
         self._streams.lost(why, by_server, self._loop.time())
         self.stall_timeouts.stop()
         self._slots.close(self._unavailable())
-        self._pings.fail(RequestFailed(why))
+        self._pings.fail(RequestError(why))

@@ -2,11 +2,11 @@
 
     HeadstartError
     └── ClientError
-        ├── ConnectFailed     the host cannot be reached
-        ├── TlsFailed         the host is reached but not trusted
-        ├── NotHttp2          the server does not support HTTP/2
-        ├── TimedOut          nothing was received within the timeout
-        └── RequestFailed     the stream was reset, or the connection lost
+        ├── ConnectError        the host cannot be reached
+        ├── TlsError            the host is reached but not trusted
+        ├── NotHttp2Error       the server does not support HTTP/2
+        ├── ClientTimeoutError  nothing was received within the timeout
+        └── RequestError        the stream was reset, or the connection lost
 
 Each message is one line, and `hint` advises the user. Raised by the other modules here.
 """
@@ -23,23 +23,23 @@ class ClientError(HeadstartError):
     """Base of the client's errors."""
 
 
-class ConnectFailed(ClientError):
+class ConnectError(ClientError):
     """The host cannot be found or reached, or refuses the connection."""
 
 
-class TlsFailed(ClientError):
+class TlsError(ClientError):
     """The TLS handshake failed; most often the certificate is not trusted."""
 
 
-class NotHttp2(ClientError):
+class NotHttp2Error(ClientError):
     """The server did not choose `h2` by ALPN, or answered in another protocol."""
 
 
-class TimedOut(ClientError):
+class ClientTimeoutError(ClientError):
     """Nothing happened for the given time."""
 
 
-class RequestFailed(ClientError):
+class RequestError(ClientError):
     """The response did not arrive completely.
 
     Attributes:

@@ -14,11 +14,11 @@ from dataclasses import replace
 
 from headstart.client.errors import (
     ClientError,
-    ConnectFailed,
-    NotHttp2,
-    RequestFailed,
-    TimedOut,
-    TlsFailed,
+    ClientTimeoutError,
+    ConnectError,
+    NotHttp2Error,
+    RequestError,
+    TlsError,
 )
 from headstart.client.origin import Origin
 from headstart.client.tls import is_loopback
@@ -44,21 +44,21 @@ _IN_WORDS = re.compile(r"(?:\[Errno \d+\] )?\[SSL[^\]]*\] (.+) \(_ssl\.c:\d+\)")
 def connect_failed(error: OSError, origin: Origin) -> ClientError:
     """Explain a failure to connect, from the socket's error."""
     if isinstance(error, socket.gaierror):
-        return ConnectFailed(
+        return ConnectError(
             f"there is no host {origin.host}: {error.strerror}", hint="Check the name."
         )
     # asyncio joins the errors of several addresses into one without a number.
     numbers = {error.errno} if error.errno else _numbers_in(str(error))
     if numbers == {errno.ECONNREFUSED}:
-        return ConnectFailed(
+        return ConnectError(
             f"{origin} refuses the connection", hint="Is the server running, and is the port right?"
         )
     if origin.scheme == "https" and isinstance(error, ConnectionError):
-        return TlsFailed(
+        return TlsError(
             f"{origin} closed the connection during the TLS handshake",
             hint="Does it speak TLS on this port? For cleartext, say http://.",
         )
-    return ConnectFailed(
+    return ConnectError(
         f"cannot connect to {origin}: {error.strerror or error}", hint="Check host and port."
     )
 
@@ -73,7 +73,7 @@ def tls_failed(error: ssl.SSLError, origin: Origin) -> ClientError:
         return _untrusted(error, origin)
     match _reason(error):
         case "WRONG_VERSION_NUMBER" | "HTTP_REQUEST" | "RECORD_LAYER_FAILURE":
-            return TlsFailed(
+            return TlsError(
                 f"{origin} does not speak TLS on this port",
                 hint=f"For HTTP/2 over cleartext: {replace(origin, scheme='http')}",
             )
@@ -81,7 +81,7 @@ def tls_failed(error: ssl.SSLError, origin: Origin) -> ClientError:
             return not_http2(origin)
         case reason:
             why = reason.replace("_", " ").lower()
-            return TlsFailed(
+            return TlsError(
                 f"the TLS handshake with {origin} failed: {why}",
                 hint="The server must speak TLS 1.2 or later.",
             )
@@ -95,28 +95,28 @@ def _reason(error: ssl.SSLError) -> str:
     return reason or (told[1].upper().replace(" ", "_") if told else str(error))
 
 
-def not_http2(origin: Origin) -> NotHttp2:
+def not_http2(origin: Origin) -> NotHttp2Error:
     """ALPN gave no `h2`."""
-    return NotHttp2(
+    return NotHttp2Error(
         f"{origin} does not offer HTTP/2 (ALPN h2)",
         hint="Another port may, or HTTP/2 is switched off there.",
     )
 
 
-def no_upgrade(origin: Origin, status: int) -> NotHttp2:
+def no_upgrade(origin: Origin, status: int) -> NotHttp2Error:
     """Explain that the server did not respond to `Upgrade: h2c` with 101.
 
     Args:
         status: The status it sent instead, 0 if the response is not HTTP/1.1.
     """
     answer = f"answers {status}" if status else "does not answer in HTTP/1.1"
-    return NotHttp2(
+    return NotHttp2Error(
         f"{origin} {answer} where it was asked to upgrade to HTTP/2",
         hint="It may take HTTP/2 by prior knowledge: try without the upgrade.",
     )
 
 
-def _untrusted(error: ssl.SSLCertVerificationError, origin: Origin) -> TlsFailed:
+def _untrusted(error: ssl.SSLCertVerificationError, origin: Origin) -> TlsError:
     code = error.verify_code
     if code in _EXPIRED:
         hint = "The certificate is expired or not valid yet: renew it, or check the clocks."
@@ -131,7 +131,7 @@ def _untrusted(error: ssl.SSLCertVerificationError, origin: Origin) -> TlsFailed
         hint = "Name its CA with --cacert FILE (cafile= in Python)."
     else:
         hint = "Name the right CA with --cacert FILE (cafile= in Python)."
-    return TlsFailed(
+    return TlsError(
         f"the certificate of {origin} is not trusted: {error.verify_message.rstrip('.')}",
         hint=hint,
     )
@@ -145,19 +145,21 @@ def no_start(origin: Origin, first: bytes, reason: str) -> ClientError:
         reason: Why it ended.
     """
     if first.startswith(b"HTTP/"):
-        return NotHttp2(
+        return NotHttp2Error(
             f"{origin} answers in HTTP/1.1, not HTTP/2",
             hint="Over cleartext the server must take HTTP/2 by prior knowledge.",
         )
     # RFC 8446, 5.1: an alert; the other records of a server begin with 0x16.
     if first[:2] in (b"\x15\x03", b"\x16\x03") and origin.scheme == "http":
-        return NotHttp2(
+        return NotHttp2Error(
             f"{origin} speaks TLS on this port",
             hint=f"Say {replace(origin, scheme='https')}",
         )
     if first or origin.scheme == "http":
-        return NotHttp2(f"{origin} does not speak HTTP/2: {reason}", hint="Check host and port.")
-    return ConnectFailed(f"{origin}: {reason}", hint="Look at the server's log.")
+        return NotHttp2Error(
+            f"{origin} does not speak HTTP/2: {reason}", hint="Check host and port."
+        )
+    return ConnectError(f"{origin}: {reason}", hint="Look at the server's log.")
 
 
 def connection_ended(event: ConnectionEnded) -> str:
@@ -178,21 +180,21 @@ def after(goaway: str) -> str:
     return f" (after {goaway})" if goaway else ""
 
 
-def timed_out(method: str, target: str, timeout: float, goaway: str) -> TimedOut:
+def timed_out(method: str, target: str, timeout: float, goaway: str) -> ClientTimeoutError:
     """Nothing moved for so many seconds."""
-    return TimedOut(
+    return ClientTimeoutError(
         f"no answer to {method} {target} within {timeout:g} s{after(goaway)}",
         hint="Wait longer with a larger time-out, or look at the server.",
     )
 
 
-def stream_reset(stream_id: int, error_code: int, *, begun: bool = False) -> RequestFailed:
+def stream_reset(stream_id: int, error_code: int, *, begun: bool = False) -> RequestError:
     """Explain that the server reset a stream (RFC 9113, 8.7 for requests it did not process).
 
     Args:
         begun: The response had begun, so the server has processed the request in any case.
     """
-    return RequestFailed(
+    return RequestError(
         f"the server reset stream {stream_id} ({error_name(error_code)})",
         processed=begun or error_code != ErrorCode.REFUSED_STREAM,
     )
@@ -200,7 +202,7 @@ def stream_reset(stream_id: int, error_code: int, *, begun: bool = False) -> Req
 
 def stream_closed(
     error_code: int, problem: str, *, goaway: str = "", begun: bool = False
-) -> RequestFailed:
+) -> RequestError:
     """Explain why a stream closed before its response had ended.
 
     Args:
@@ -209,12 +211,12 @@ def stream_closed(
         begun: See `stream_reset`.
     """
     if problem:
-        return RequestFailed(f"the response was refused: {problem}", too_large=True)
+        return RequestError(f"the response was refused: {problem}", too_large=True)
     if error_code == ErrorCode.REFUSED_STREAM and not begun:
         # RFC 9113, 6.8 and 8.7: above a GOAWAY's last stream, or refused one by one.
         why = f" ({goaway})" if goaway else ""
-        return RequestFailed(f"the server did not process the request{why}", processed=False)
+        return RequestError(f"the server did not process the request{why}", processed=False)
     # The server's own RST_STREAM is `stream_reset`: this one is the engine's.
     malformed = error_code == ErrorCode.PROTOCOL_ERROR
     why = f"the stream ended before the response ({error_name(error_code)})"
-    return RequestFailed(why, malformed=malformed)
+    return RequestError(why, malformed=malformed)

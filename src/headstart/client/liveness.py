@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Callable
 
 from headstart.client.pings import Pings
-from headstart.errors import StreamGone
+from headstart.errors import StreamGoneError
 
 # The PING left when the doubt began; most servers answer within a tenth of this.
 _PATIENCE = 1.0
@@ -53,7 +53,7 @@ class Liveness:
         self._doubted_at = self._loop.time()
         try:
             self._answer = self._pings.begin()
-        except StreamGone:
+        except StreamGoneError:
             return  # the connection is over, which everybody is told
 
     def _is_doubted(self) -> bool:

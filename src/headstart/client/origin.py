@@ -1,6 +1,6 @@
 """Parse a URL or a path on the command line into an origin and a target.
 
-Pure functions; called by `client.connection`, `client.Client` and the `h2c` command.
+Pure functions; called by `client.connection`, `client.AsyncClient` and the `h2c` command.
 """
 
 from __future__ import annotations

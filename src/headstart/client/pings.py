@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.errors import ClientTimeoutError, RequestError
 from headstart.wire.client import ClientConnection
 
 
@@ -27,7 +27,7 @@ class Pings:
         """Send one; return its answer, which is forgotten once it is done or cancelled.
 
         Raises:
-            StreamGone: The connection has ended.
+            StreamGoneError: The connection has ended.
         """
         self._sent += 1
         payload = self._sent.to_bytes(8, "big")
@@ -42,16 +42,16 @@ class Pings:
         """Seconds that one takes to the server and back.
 
         Raises:
-            RequestFailed: The connection ended.
-            StreamGone: It had ended before.
-            TimedOut: No answer within `timeout` seconds.
+            RequestError: The connection ended.
+            StreamGoneError: It had ended before.
+            ClientTimeoutError: No answer within `timeout` seconds.
         """
         begun = self._loop.time()
         try:
             async with asyncio.timeout(timeout):
                 await self.begin()
         except TimeoutError:
-            raise TimedOut(f"no answer to a PING within {timeout:g} s") from None
+            raise ClientTimeoutError(f"no answer to a PING within {timeout:g} s") from None
         return self._loop.time() - begun
 
     def answered(self, payload: bytes) -> None:
@@ -60,7 +60,7 @@ class Pings:
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
-    def fail(self, error: RequestFailed) -> None:
+    def fail(self, error: RequestError) -> None:
         """Fail all PINGs: the connection is closed."""
         for waiting in self._waiting.values():
             if not waiting.done():

@@ -14,7 +14,7 @@ from typing import TypeAlias, TypedDict
 
 from headstart import __version__
 from headstart.client.contents import Content
-from headstart.client.errors import IDEMPOTENT, RequestFailed
+from headstart.client.errors import IDEMPOTENT, RequestError
 from headstart.client.origin import Origin, split_url
 from headstart.client.response_stream import Informed
 from headstart.errors import ConfigurationError, LocalProtocolError
@@ -30,7 +30,7 @@ _split = lru_cache(maxsize=512)(split_url)
 
 
 class Options(TypedDict, total=False):
-    """The options of every request; see `Client.request`."""
+    """The options of every request; see `AsyncClient.request`."""
 
     headers: Headers
     trailers: Headers | Callable[[], Headers]
@@ -54,7 +54,7 @@ class PreparedRequest:
     informed: Informed | None
     timeout: float | None
 
-    def may_repeat(self, error: RequestFailed, lost: bool) -> bool:
+    def may_repeat(self, error: RequestError, lost: bool) -> bool:
         """Return true if it may be repeated after an error (RFC 9113, 8.7).
 
         Args:
@@ -94,7 +94,7 @@ class RequestBuilder:
         self._timeout = timeout
 
     def make(self, method: str, url: str, content: Content, options: Options) -> PreparedRequest:
-        """Prepare a request from a caller's arguments; see `Client.request`.
+        """Prepare a request from a caller's arguments; see `AsyncClient.request`.
 
         Raises:
             ConfigurationError: The URL cannot be used.
@@ -111,7 +111,7 @@ class RequestBuilder:
             return PreparedRequest(origin, method, target, fields, content, [], None, timeout)
         if not options.keys() <= _OPTIONS:
             unknown = ", ".join(sorted(options.keys() - _OPTIONS))
-            raise TypeError(f"a request does not take: {unknown}; see Client.request")
+            raise TypeError(f"a request does not take: {unknown}; see AsyncClient.request")
         origin, target = self._resolve(url)
         fields = _fields(options.get("headers", ()))
         named = {name for name, _ in fields}

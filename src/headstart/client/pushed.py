@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from headstart.client.errors import RequestFailed
+from headstart.client.errors import RequestError
 from headstart.client.pushes import PushStore
-from headstart.client.response import Response
+from headstart.client.response import AsyncResponse
 from headstart.client.response_stream import Owner, PromisedRequest, ResponseStream
 from headstart.config import ClientLimits
 from headstart.wire.events import Fields, PromiseReceived
@@ -90,7 +90,7 @@ class PushedResponses:
         fields: Fields,
         keep: bool,
         timeout: float | None,
-    ) -> Response | None:
+    ) -> AsyncResponse | None:
         """Return the pushed response to such a request once its header section is here, or None."""
         path = target.encode("latin-1", "replace")
         while True:
@@ -104,12 +104,12 @@ class PushedResponses:
                 break
             try:
                 await (exchange.response_ended if keep else exchange.response_begun)(timeout)
-            except RequestFailed:
+            except RequestError:
                 continue  # it was reset; perhaps another one, or a real request, does it
         if keep:
-            return Response(exchange.copy(), timeout, from_push=True)
+            return AsyncResponse(exchange.copy(), timeout, from_push=True)
         self.take(exchange.stream_id)
-        return Response(exchange, timeout, from_push=True)
+        return AsyncResponse(exchange, timeout, from_push=True)
 
     def _let_go(self, stream_ids: Iterable[int]) -> None:
         """Drop the streams that are useless or do not fit."""

@@ -12,13 +12,13 @@ from email.message import Message
 from types import TracebackType
 from typing import Any
 
-from headstart.client.errors import RequestFailed
+from headstart.client.errors import RequestError
 from headstart.client.response_stream import Informational, Promise, ResponseStream, Times
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
 
 
-class Response:
+class AsyncResponse:
     """The response to a request. Its body can be read once.
 
     Close it with `aclose()`, or use it as an async context manager, unless its body is read to the
@@ -53,7 +53,7 @@ class Response:
         self.from_push = from_push
 
     def __repr__(self) -> str:
-        return f"<Response {self.status} to {self._exchange.method} {self._exchange.target}>"
+        return f"<AsyncResponse {self.status} to {self._exchange.method} {self._exchange.target}>"
 
     @property
     def stream_id(self) -> int:
@@ -95,8 +95,8 @@ class Response:
         response, which resets its stream.
 
         Raises:
-            RequestFailed: The rest will not come.
-            TimedOut: Nothing came for the request's time-out.
+            RequestError: The rest will not come.
+            ClientTimeoutError: Nothing came for the request's time-out.
         """
         take = self._exchange.take_part
         while data := take() or await self._next():
@@ -104,7 +104,7 @@ class Response:
 
     async def _next(self) -> bytes:
         if self._is_cut:
-            raise RequestFailed("the response is closed", hint="Read it before.")
+            raise RequestError("the response is closed", hint="Read it before.")
         try:
             return await self._exchange.next_part(self._timeout)
         except BaseException:
@@ -116,8 +116,8 @@ class Response:
         """Return the whole body, or the rest that `iter_bytes()` has not yielded; always the same.
 
         Raises:
-            RequestFailed: The rest will not come, or the response is closed.
-            TimedOut: Nothing came within the request's timeout.
+            RequestError: The rest will not come, or the response is closed.
+            ClientTimeoutError: Nothing came within the request's timeout.
             LocalProtocolError: Another task is reading it.
         """
         if self._content is None:
@@ -161,7 +161,7 @@ class Response:
         self._is_cut = self._is_cut or bool(self._exchange.chunks)
         self._exchange.owner.cancel(self._exchange)
 
-    async def __aenter__(self) -> Response:
+    async def __aenter__(self) -> AsyncResponse:
         return self
 
     async def __aexit__(
@@ -182,14 +182,14 @@ class Pushes:
     `ClientLimits.max_pushes` are remembered.
 
     Raises:
-        TimedOut: Nothing moved within the request's timeout.
+        ClientTimeoutError: Nothing moved within the request's timeout.
     """
 
     def __init__(self, exchange: ResponseStream, timeout: float | None) -> None:
         self._exchange = exchange
         self._timeout = timeout
 
-    async def __aiter__(self) -> AsyncIterator[Push]:
+    async def __aiter__(self) -> AsyncIterator[AsyncServerPush]:
         exchange = self._exchange
         last = 0
         while True:
@@ -197,14 +197,14 @@ class Pushes:
             promise = next((one for one in exchange.promises if one.stream_id > last), None)
             if promise is not None:
                 last = promise.stream_id
-                yield Push(promise, self._timeout)
+                yield AsyncServerPush(promise, self._timeout)
             elif exchange.may_promise:
                 await exchange.change(self._timeout)
             else:
                 return
 
 
-class Push:
+class AsyncServerPush:
     """One promised response.
 
     Attributes:
@@ -217,24 +217,24 @@ class Push:
         self.request = promise.request
 
     def __repr__(self) -> str:
-        return f"<Push {self.request.method} {self.request.url}>"
+        return f"<AsyncServerPush {self.request.method} {self.request.url}>"
 
     @property
     def stream_id(self) -> int:
         """The promised stream, an even number."""
         return self._promise.stream_id
 
-    async def response(self) -> Response:
+    async def response(self) -> AsyncResponse:
         """Return the response once its header section is here; no other request gets it then.
 
         Raises:
-            RequestFailed: The server reset it, it was used for another request, or it was dropped
+            RequestError: The server reset it, it was used for another request, or it was dropped
                 for lack of room.
-            TimedOut: Nothing moved within the parent's timeout.
+            ClientTimeoutError: Nothing moved within the parent's timeout.
         """
         exchange = self._promise.take()
         if exchange is None:
-            raise RequestFailed(
+            raise RequestError(
                 f"what was pushed for {self.request.target} is no longer here",
                 hint="It has answered another request, or there was no room for it.",
             )
@@ -243,7 +243,7 @@ class Push:
         except BaseException:
             exchange.owner.cancel(exchange)
             raise
-        return Response(exchange, self._timeout, from_push=True)
+        return AsyncResponse(exchange, self._timeout, from_push=True)
 
     def reject(self) -> None:
         """Refuse it: the stream is reset with CANCEL if it is open (RFC 9113, 8.4.2)."""

@@ -1,6 +1,6 @@
 """One request and its response, or one promised response, as they arrive.
 
-The connection writes into an `ResponseStream`, and a `Response` reads from it. Bytes that the
+The connection writes into an `ResponseStream`, and an `AsyncResponse` reads from it. Bytes that the
 caller has read are returned to the server as window, so that a body of any length needs bounded
 memory. Used by `client.connection` and the modules around it.
 """
@@ -27,7 +27,7 @@ def require_loop(loop: asyncio.AbstractEventLoop) -> None:
     if asyncio.get_running_loop() is not loop:
         raise LocalProtocolError(
             "the connection belongs to another event loop",
-            hint="Make a Client in each event loop, or use SyncClient.",
+            hint="Make an AsyncClient in each event loop, or use Client.",
         )
 
 
@@ -320,8 +320,8 @@ class ResponseStream:
         """Wait for the final response's header section.
 
         Raises:
-            RequestFailed: It will not come.
-            TimedOut: Nothing moved for `timeout` seconds.
+            RequestError: It will not come.
+            ClientTimeoutError: Nothing moved for `timeout` seconds.
         """
         while self.status is None:
             if self.error is not None:
@@ -332,8 +332,8 @@ class ResponseStream:
         """Return the next part of the body, b"" at its end, and give its window back.
 
         Raises:
-            RequestFailed: The rest will not come.
-            TimedOut: Nothing moved for `timeout` seconds.
+            RequestError: The rest will not come.
+            ClientTimeoutError: Nothing moved for `timeout` seconds.
         """
         while not self.chunks:
             if self.error is not None:
@@ -367,8 +367,8 @@ class ResponseStream:
         """Wait until all of the response is here, none of it read; for pushed ones only.
 
         Raises:
-            RequestFailed: It will not come.
-            TimedOut: Nothing moved for `timeout` seconds.
+            RequestError: It will not come.
+            ClientTimeoutError: Nothing moved for `timeout` seconds.
         """
         while not self.ended:
             if self.error is not None:

@@ -12,7 +12,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.errors import ClientTimeoutError, RequestError
 
 
 class Slots:
@@ -43,8 +43,8 @@ class Slots:
             moved_at: When something last came on the connection, of the event loop's clock.
 
         Raises:
-            TimedOut: There was none, and nothing came, for `timeout` seconds.
-            RequestFailed: The connection takes no new requests.
+            ClientTimeoutError: There was none, and nothing came, for `timeout` seconds.
+            RequestError: The connection takes no new requests.
         """
         loop = asyncio.get_running_loop()
         place = loop.create_future()
@@ -56,12 +56,12 @@ class Slots:
                 assert timeout is not None
                 left = max(begun, moved_at()) + timeout - loop.time()
                 if left <= 0:
-                    raise TimedOut(
+                    raise ClientTimeoutError(
                         f"no stream became free within {timeout:g} s",
                         hint="Read or close the responses that are open.",
                     )
             place.result()
-        except (asyncio.CancelledError, TimedOut):
+        except (asyncio.CancelledError, ClientTimeoutError):
             self._abandon(place)
             raise
 
@@ -70,7 +70,7 @@ class Slots:
         if self._taken > self._limit or not self._wake():
             self._taken -= 1
 
-    def close(self, error: RequestFailed) -> None:
+    def close(self, error: RequestError) -> None:
         """Refuse new requests."""
         waiting, self._waiting = self._waiting, deque()
         for place in waiting:

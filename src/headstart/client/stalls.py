@@ -55,7 +55,7 @@ class StallTimeouts:
         """When the timer fires; not later than the first of the time-outs."""
 
     def begin(self, waiter: asyncio.Future[None], what: Moving, timeout: float) -> None:
-        """Fail `waiter` with `TimedOut` once nothing has moved for `timeout` seconds.
+        """Fail `waiter` with `ClientTimeoutError` once nothing has moved for `timeout` seconds.
 
         The caller must call `end`, also after an exception.
         """

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from headstart.client import failures
-from headstart.client.errors import RequestFailed
+from headstart.client.errors import RequestError
 from headstart.client.pushed import PushedResponses
 from headstart.client.response_stream import Owner, ResponseStream, StreamInfo
 from headstart.client.slots import Slots
@@ -169,5 +169,5 @@ class Streams:
         """
         for exchange in list(self._open.values()):
             stale = by_server and exchange.reuses and exchange.is_unanswered
-            exchange.fail(RequestFailed(why, stale=stale), now)
+            exchange.fail(RequestError(why, stale=stale), now)
             self.closed(exchange.stream_id, ErrorCode.NO_ERROR, now)

@@ -1,7 +1,7 @@
-"""The same client for code without an event loop: `headstart.SyncClient`.
+"""The same client for code without an event loop: `headstart.Client`.
 
-Everything happens on one background thread, where a `Client` runs; the calling threads wait. Any
-number of threads may share one client.
+Everything happens on one background thread, where an `AsyncClient` runs; the calling threads wait.
+Any number of threads may share one client.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
-from headstart.client.client import Client
+from headstart.client.client import AsyncClient
 from headstart.client.contents import Content
-from headstart.client.errors import RequestFailed
+from headstart.client.errors import RequestError
 from headstart.client.prepared import Options
-from headstart.client.response import Push, Response
+from headstart.client.response import AsyncResponse, AsyncServerPush
 from headstart.client.response_stream import Informational, PromisedRequest, Times
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
@@ -52,7 +52,7 @@ class _Background:
         """Run a coroutine on the thread, and return its result.
 
         Raises:
-            RequestFailed: The client was closed meanwhile.
+            RequestError: The client was closed meanwhile.
             LocalProtocolError: It cannot run: the client is closed, the caller is on its thread, or
                 another process made it.
         """
@@ -64,7 +64,7 @@ class _Background:
         try:
             return doing.result()
         except concurrent.futures.CancelledError:
-            raise RequestFailed("the client was closed") from None
+            raise RequestError("the client was closed") from None
         except BaseException:
             doing.cancel()  # Ctrl-C here ends the work there; nothing happens where it has ended
             raise
@@ -124,7 +124,7 @@ class _Background:
         loop = self._loop
         if loop is None or self._process != os.getpid() or sys.is_finalizing():
             return
-        warnings.warn("a SyncClient was not closed", ResourceWarning, stacklevel=2, source=self)
+        warnings.warn("a Client was not closed", ResourceWarning, stacklevel=2, source=self)
         ending = asyncio.run_coroutine_threadsafe(_end(self._last), loop)
         ending.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
 
@@ -158,33 +158,33 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 def _as_for(
-    _: Callable[P, Client],
-) -> Callable[[Callable[..., None]], Callable[Concatenate[SyncClient, P], None]]:
-    """Return the arguments as `Client` declares them."""
-    return lambda initialize: functools.update_wrapper(initialize, Client.__init__)
+    _: Callable[P, AsyncClient],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[Client, P], None]]:
+    """Return the arguments as `AsyncClient` declares them."""
+    return lambda initialize: functools.update_wrapper(initialize, AsyncClient.__init__)
 
 
-class SyncClient:
+class Client:
     """Requests by URL; use it as a context manager.
 
-    Takes the arguments of `Client`, and has its methods. Parts of content are asked for, and
+    Takes the arguments of `AsyncClient`, and has its methods. Parts of content are asked for, and
     `informed` is called, on the background thread; they cannot ask the same client. Nor can a
     process that was forked after the first request.
 
     A client that is forgotten without `close()` is a ResourceWarning.
     """
 
-    @_as_for(Client)
+    @_as_for(AsyncClient)
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._client = Client(*arguments, **options)
+        self._client = AsyncClient(*arguments, **options)
         self._background = _Background(self._client.aclose)
 
     @property
     def refused_promises(self) -> dict[str, int]:
-        """See `Client.refused_promises`."""
+        """See `AsyncClient.refused_promises`."""
         return self._client.refused_promises
 
-    def __enter__(self) -> SyncClient:
+    def __enter__(self) -> Client:
         return self
 
     def __exit__(
@@ -199,59 +199,59 @@ class SyncClient:
         """Close all connections; requests under way, in other threads, fail."""
         self._background.stop()
 
-    def get(self, url: str, **options: Unpack[Options]) -> SyncResponse:
+    def get(self, url: str, **options: Unpack[Options]) -> Response:
         """GET; see `request`."""
         return self.request("GET", url, **options)
 
-    def head(self, url: str, **options: Unpack[Options]) -> SyncResponse:
+    def head(self, url: str, **options: Unpack[Options]) -> Response:
         """HEAD; see `request`."""
         return self.request("HEAD", url, **options)
 
-    def options(self, url: str, **options: Unpack[Options]) -> SyncResponse:
+    def options(self, url: str, **options: Unpack[Options]) -> Response:
         """OPTIONS; see `request`."""
         return self.request("OPTIONS", url, **options)
 
-    def delete(self, url: str, **options: Unpack[Options]) -> SyncResponse:
+    def delete(self, url: str, **options: Unpack[Options]) -> Response:
         """DELETE; see `request`."""
         return self.request("DELETE", url, **options)
 
-    def post(self, url: str, content: Content = b"", **options: Unpack[Options]) -> SyncResponse:
+    def post(self, url: str, content: Content = b"", **options: Unpack[Options]) -> Response:
         """POST; see `request`."""
         return self.request("POST", url, content, **options)
 
-    def put(self, url: str, content: Content = b"", **options: Unpack[Options]) -> SyncResponse:
+    def put(self, url: str, content: Content = b"", **options: Unpack[Options]) -> Response:
         """PUT; see `request`."""
         return self.request("PUT", url, content, **options)
 
-    def patch(self, url: str, content: Content = b"", **options: Unpack[Options]) -> SyncResponse:
+    def patch(self, url: str, content: Content = b"", **options: Unpack[Options]) -> Response:
         """PATCH; see `request`."""
         return self.request("PATCH", url, content, **options)
 
     def request(
         self, method: str, url: str, content: Content = None, **options: Unpack[Options]
-    ) -> SyncResponse:
-        """Ask, and read the whole response; arguments and errors are those of `Client.request`."""
+    ) -> Response:
+        """Ask, and read the whole response; see `AsyncClient.request`."""
         asking = self._client.request(method, url, content, **options)
-        return SyncResponse(self._background.run(asking), self._background)
+        return Response(self._background.run(asking), self._background)
 
     @contextmanager
     def stream(
         self, method: str, url: str, content: Content = None, **options: Unpack[Options]
-    ) -> Iterator[SyncResponse]:
-        """Ask, and read the response as it comes; see `Client.stream`."""
+    ) -> Iterator[Response]:
+        """Ask, and read the response as it comes; see `AsyncClient.stream`."""
         run = self._background.run
         streaming = self._client.stream(method, url, content, **options)
         response = run(streaming.__aenter__())
         try:
-            yield SyncResponse(response, self._background)
+            yield Response(response, self._background)
         finally:
             run(streaming.__aexit__(None, None, None))
 
 
-class SyncResponse:
-    """A `Response`, whose body and pushes are waited for."""
+class Response:
+    """An `AsyncResponse`, whose body and pushes are waited for."""
 
-    def __init__(self, response: Response, background: _Background) -> None:
+    def __init__(self, response: AsyncResponse, background: _Background) -> None:
         self._response = response
         self._background = background
         self.status = response.status
@@ -264,42 +264,42 @@ class SyncResponse:
 
     @property
     def times(self) -> Times:
-        """See `Response.times`."""
+        """See `AsyncResponse.times`."""
         return self._response.times
 
     @property
     def informational(self) -> list[Informational]:
-        """See `Response.informational`."""
+        """See `AsyncResponse.informational`."""
         return self._response.informational
 
     @property
     def trailers(self) -> Fields:
-        """See `Response.trailers`."""
+        """See `AsyncResponse.trailers`."""
         return self._response.trailers
 
     @property
     def content(self) -> bytes:
-        """See `Response.content`."""
+        """See `AsyncResponse.content`."""
         return self._response.content
 
     @property
     def text(self) -> str:
-        """See `Response.text`."""
+        """See `AsyncResponse.text`."""
         return self._response.text
 
     def json(self) -> Any:
-        """See `Response.json`."""
+        """See `AsyncResponse.json`."""
         return self._response.json()
 
     def header(self, name: str, default: str = "") -> str:
-        """See `Response.header`."""
+        """See `AsyncResponse.header`."""
         return self._response.header(name, default)
 
     def close(self) -> None:
-        """See `Response.aclose`."""
+        """See `AsyncResponse.aclose`."""
         self._background.run(self._response.aclose())
 
-    def __enter__(self) -> SyncResponse:
+    def __enter__(self) -> Response:
         return self
 
     def __exit__(
@@ -311,18 +311,18 @@ class SyncResponse:
         self.close()
 
     def read(self) -> bytes:
-        """See `Response.read`."""
+        """See `AsyncResponse.read`."""
         return self._background.run(self._response.read())
 
     def iter_bytes(self) -> Iterator[bytes]:
-        """See `Response.iter_bytes`."""
+        """See `AsyncResponse.iter_bytes`."""
         yield from _each(self._response.iter_bytes(), self._background)
 
     @property
-    def pushes(self) -> Iterator[SyncPush]:
-        """See `Response.pushes`."""
+    def pushes(self) -> Iterator[ServerPush]:
+        """See `AsyncResponse.pushes`."""
         for push in _each(aiter(self._response.pushes), self._background):
-            yield SyncPush(push, self._background)
+            yield ServerPush(push, self._background)
 
 
 def _each(items: AsyncIterator[T], background: _Background) -> Iterator[T]:
@@ -338,10 +338,10 @@ async def _next(items: AsyncIterator[T]) -> T:
     return await anext(items)
 
 
-class SyncPush:
-    """A `Push`, whose response is waited for."""
+class ServerPush:
+    """An `AsyncServerPush`, whose response is waited for."""
 
-    def __init__(self, push: Push, background: _Background) -> None:
+    def __init__(self, push: AsyncServerPush, background: _Background) -> None:
         self._push = push
         self._background = background
         self.request: PromisedRequest = push.request
@@ -350,12 +350,12 @@ class SyncPush:
     def __repr__(self) -> str:
         return repr(self._push)
 
-    def response(self) -> SyncResponse:
-        """See `Push.response`."""
-        return SyncResponse(self._background.run(self._push.response()), self._background)
+    def response(self) -> Response:
+        """See `AsyncServerPush.response`."""
+        return Response(self._background.run(self._push.response()), self._background)
 
     def reject(self) -> None:
-        """See `Push.reject`."""
+        """See `AsyncServerPush.reject`."""
         self._background.run(self._rejected())
 
     async def _rejected(self) -> None:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from headstart.client.contents import PIECE, Content, pieces
 from headstart.client.response_stream import ResponseStream
 from headstart.config import ClientLimits
-from headstart.errors import StreamGone
+from headstart.errors import StreamGoneError
 from headstart.wire.client import ClientConnection
 from headstart.wire.connection import ErrorCode
 
@@ -119,7 +119,7 @@ class Uploads:
                 self._wire.send_data(exchange.stream_id, b"", True)
             exchange.sent_all = True
             self._flush()
-        except StreamGone:
+        except StreamGoneError:
             pass  # its end is an event, which says more than this
         except Exception as error:
             # What the caller gave failed: the caller gets its own error back.

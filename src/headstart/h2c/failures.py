@@ -5,27 +5,33 @@ Reads the tree of errors; called by `daemon` and `wiretap`. The codes themselves
 
 from __future__ import annotations
 
-from headstart.client.errors import ConnectFailed, NotHttp2, RequestFailed, TimedOut, TlsFailed
-from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError, StreamGone
+from headstart.client.errors import (
+    ClientTimeoutError,
+    ConnectError,
+    NotHttp2Error,
+    RequestError,
+    TlsError,
+)
+from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError, StreamGoneError
 from headstart.h2c import exits
-from headstart.h2c.options import UsageFailed
+from headstart.h2c.options import UsageError
 
 
-class NotConnected(HeadstartError):
+class NotConnectedError(HeadstartError):
     """No connection is current."""
 
 
 # The first that fits decides.
 _CODES: tuple[tuple[type[HeadstartError], int], ...] = (
-    (UsageFailed, exits.USAGE),
-    (StreamGone, exits.REQUEST_FAILED),
+    (UsageError, exits.USAGE),
+    (StreamGoneError, exits.REQUEST_FAILED),
     (LocalProtocolError, exits.USAGE),
     (ConfigurationError, exits.USAGE),
-    (TlsFailed, exits.TLS),
-    (TimedOut, exits.TIMED_OUT),
-    (NotHttp2, exits.NOT_CONNECTED),
-    (ConnectFailed, exits.NOT_CONNECTED),
-    (NotConnected, exits.NOT_CONNECTED),
+    (TlsError, exits.TLS),
+    (ClientTimeoutError, exits.TIMED_OUT),
+    (NotHttp2Error, exits.NOT_CONNECTED),
+    (ConnectError, exits.NOT_CONNECTED),
+    (NotConnectedError, exits.NOT_CONNECTED),
 )
 
 
@@ -37,7 +43,7 @@ def exit_code(error: HeadstartError) -> int:
 def explanation(error: HeadstartError) -> str:
     """Return the error in one line, with advice."""
     hint = error.hint.rstrip(".")
-    if isinstance(error, RequestFailed) and not hint:
+    if isinstance(error, RequestError) and not hint:
         hint = exits.LOOK
     return f"{error}; {_continued(hint)}" if hint else str(error)
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.client import ClientError, Http2ClientConnection, NotHttp2, Origin, TimedOut, connect
+from headstart.client import (
+    ClientError,
+    ClientTimeoutError,
+    Http2ClientConnection,
+    NotHttp2Error,
+    Origin,
+    connect,
+)
 from headstart.config import ClientLimits, ProxyOptions
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.upstream import Upstream
@@ -15,7 +22,7 @@ async def dial(upstream: Upstream, options: ProxyOptions) -> Http2ClientConnecti
     """Return a new connection.
 
     Raises:
-        NotHttp2: The upstream speaks something else.
+        NotHttp2Error: The upstream speaks something else.
         UpstreamError: It cannot be connected to.
     """
     try:
@@ -30,9 +37,9 @@ async def dial(upstream: Upstream, options: ProxyOptions) -> Http2ClientConnecti
                 max_informational=options.max_upstream_informational,
             ),
         )
-    except NotHttp2:
+    except NotHttp2Error:
         raise
-    except TimedOut as error:
+    except ClientTimeoutError as error:
         raise UpstreamError(Gateway.CONNECT_TIMEOUT, str(error)) from error
     except ClientError as error:
         raise UpstreamError(Gateway.CONNECT_FAILED, str(error)) from error

@@ -15,7 +15,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from headstart.client import ClientError, Http2ClientConnection, RequestFailed, TimedOut
+from headstart.client import ClientError, ClientTimeoutError, Http2ClientConnection, RequestError
 from headstart.config import ProxyOptions
 from headstart.errors import LocalProtocolError
 from headstart.proxy.failures import UpstreamError
@@ -125,9 +125,9 @@ class Http2Stream:
     async def _run(self, head: RequestHead, content: AsyncIterator[bytes] | bytes | None) -> None:
         try:
             await self._ask(head, content)
-        except TimedOut as error:
+        except ClientTimeoutError as error:
             self._fail(UpstreamError(Gateway.RESPONSE_TIMEOUT, str(error)))
-        except RequestFailed as error:
+        except RequestError as error:
             unanswered = not self._heads and not self._final
             again = unanswered and (error.stale or not error.processed)
             self._fail(
@@ -190,7 +190,7 @@ class Http2Stream:
         self._taken.set()
 
 
-def _reason(error: RequestFailed) -> Gateway:
+def _reason(error: RequestError) -> Gateway:
     if error.too_large:
         return Gateway.TOO_LARGE
     return Gateway.MALFORMED if error.malformed else Gateway.CLOSED

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from headstart.client import Http2ClientConnection, NotHttp2
+from headstart.client import Http2ClientConnection, NotHttp2Error
 from headstart.config import ProxyOptions
 from headstart.proxy.dialing import dial
 from headstart.proxy.failures import UpstreamError
@@ -82,7 +82,7 @@ class Http2Pool:
         if not self._speaks_http1:
             try:
                 tunnel = await self._tunnels.acquire()
-            except NotHttp2:
+            except NotHttp2Error:
                 self._speaks_http1 = self._http1 is not None
         if tunnel is None and self._http1 is None:
             reason = f"{self.upstream.name} does not offer WebSockets over HTTP/2"
@@ -125,7 +125,7 @@ class Http2Pool:
         self._connection = None
         try:
             self._connection = await dial(self.upstream, self._options)
-        except NotHttp2 as error:
+        except NotHttp2Error as error:
             if self._http1 is None:
                 raise UpstreamError(Gateway.MALFORMED, str(error)) from error
             self._speaks_http1 = True

@@ -23,8 +23,8 @@ from websockets.http11 import Request, Response
 from websockets.uri import parse_uri
 from websockets.utils import accept_key
 
+from headstart.client import AsyncResponse as Http2Response
 from headstart.client import ClientError, Http2ClientConnection
-from headstart.client import Response as Http2Response
 
 # asyncio's own for TCP.
 _HIGH_WATER: Final = 64 * 1024

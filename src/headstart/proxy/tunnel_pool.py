@@ -44,7 +44,7 @@ class TunnelPool:
 
         Raises:
             UpstreamError: The upstream cannot be connected to, or too many connections are open.
-            NotHttp2: It does not speak HTTP/2.
+            NotHttp2Error: It does not speak HTTP/2.
         """
         async with self._lock:
             connection = self._with_room() or await self._connect()

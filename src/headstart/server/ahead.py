@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from headstart.config import ServerOptions
 from headstart.deliver.outcome import Hint, Push
-from headstart.errors import LocalProtocolError, StreamGone
+from headstart.errors import LocalProtocolError, StreamGoneError
 from headstart.reasons import Refusal
 from headstart.server.cycle import Cycle, Message, Scope
 from headstart.server.refusals import Refusals
@@ -185,7 +185,7 @@ class Ahead:
             self._hinted.add(stream_id)
             try:
                 self._wire.inform(stream_id, 103, links)
-            except StreamGone:
+            except StreamGoneError:
                 return  # reset, or the whole connection closed, while the links were held
 
     def promise_failed(self, stream_id: int, refusal: Refusal) -> None:

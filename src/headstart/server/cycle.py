@@ -19,7 +19,7 @@ from uvicorn.protocols.utils import (
     get_path_with_query_string,
 )
 
-from headstart.errors import LocalProtocolError, StreamGone
+from headstart.errors import LocalProtocolError, StreamGoneError
 from headstart.wire.connection import ErrorCode
 from headstart.wire.events import Fields, RequestReceived
 from headstart.wire.fields import checked_fields
@@ -220,7 +220,7 @@ class Cycle:
                 self._start(message)
             else:
                 await self._send_other(kind, message)
-        except StreamGone:
+        except StreamGoneError:
             self.disconnected = True
             await self._send_to_nobody()
 
@@ -245,7 +245,7 @@ class Cycle:
     def _say_continue(self) -> None:
         try:
             self._connection.inform(self.request.stream_id, 100, [])
-        except StreamGone:  # the client has reset it, and the event is still to come
+        except StreamGoneError:  # the client has reset it, and the event is still to come
             self.disconnect()
 
     def _take_body(self) -> Message:
@@ -443,7 +443,7 @@ class Cycle:
             bare = self.request.method == "HEAD"
             self._connection.respond(stream_id, head.fields, True, b"" if bare else body)
             self._complete()
-        except StreamGone:
+        except StreamGoneError:
             self.disconnected = True
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from headstart.errors import StreamGone
+from headstart.errors import StreamGoneError
 from headstart.wire.connection import ErrorCode
 from headstart.wire.guard import TokenBucket
 from headstart.wire.server import ServerConnection
@@ -86,7 +86,7 @@ class EarlyResponses:
         hears from the server again.
         """
         self._wire.acknowledge(size, stream_id)
-        with suppress(StreamGone):
+        with suppress(StreamGoneError):
             self._wire.ping(_UPLOAD_ENDED)
 
     def closed(self, stream_id: int) -> bool:

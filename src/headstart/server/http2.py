@@ -17,7 +17,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
-from headstart.errors import StreamGone
+from headstart.errors import StreamGoneError
 from headstart.reasons import Closing
 from headstart.server.admission import ConnectionSlot
 from headstart.server.ahead import Ahead
@@ -354,7 +354,7 @@ class Http2ServerConnection(asyncio.Protocol):
             self._early.look(early, now)
             self._end_early_uploads()
         if self._deadlines.ping_due:
-            with suppress(StreamGone):  # the connection ends, and its GOAWAY waits to be read
+            with suppress(StreamGoneError):  # the connection ends, and its GOAWAY waits to be read
                 self._wire.ping(_ARE_YOU_THERE)
             self._flush_soon()
         self._look_later()

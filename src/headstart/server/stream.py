@@ -15,7 +15,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from headstart.errors import StreamGone
+from headstart.errors import StreamGoneError
 from headstart.wire.connection import ErrorCode
 from headstart.wire.events import Fields, WebSocketRequested
 from headstart.wire.responses import response_head
@@ -120,7 +120,7 @@ class StreamTransport(asyncio.Transport):
         head = response_head(status, fields, [])
         try:
             self._connection.respond(self.stream_id, head.fields, False, b"")
-        except StreamGone:
+        except StreamGoneError:
             self.disconnect()
             return
         self._has_responded = True
@@ -185,7 +185,7 @@ class StreamTransport(asyncio.Transport):
                 self.complete = True
                 self._connection.send_data(self.stream_id, b"", True)
                 self._lose()
-        except StreamGone:
+        except StreamGoneError:
             self.disconnect()
             return
         if self._writing_paused and len(self._buffer) <= _LOW_WATER:

@@ -27,7 +27,7 @@ from ngh2 import (
 )
 
 from headstart.config import ClientLimits
-from headstart.errors import LocalProtocolError, StreamGone
+from headstart.errors import LocalProtocolError, StreamGoneError
 from headstart.reasons import Closing, Refusal
 from headstart.wire.blocks import TOO_LONG, BlockRewriter
 from headstart.wire.connection import Connection
@@ -370,18 +370,18 @@ class ClientConnection(Connection):
 
         Raises:
             LocalProtocolError: Something in it HTTP forbids.
-            StreamGone: The connection takes no new requests.
+            StreamGoneError: The connection takes no new requests.
         """
         given = "GET" if protocol else method
         fields = _sendable(request_fields(given, scheme, authority, target, headers))
         if protocol:
             fields[:1] = [(b":method", b"CONNECT"), (b":protocol", protocol)]
         if self.goaway or self.ended is not None:
-            raise StreamGone("the connection takes no new requests")
+            raise StreamGoneError("the connection takes no new requests")
         try:
             stream_id = self._engine.send_request(fields, end_stream=end_stream)
         except ngh2.NGH2Error as error:
-            raise StreamGone(str(error)) from error
+            raise StreamGoneError(str(error)) from error
         self._origins[stream_id] = (scheme, bare_authority(scheme, authority))
         self._checker.asked(stream_id)
         return stream_id

@@ -16,7 +16,7 @@ import ngh2
 from hyperframe.frame import GoAwayFrame
 from ngh2 import ErrorCode, Setting
 
-from headstart.errors import StreamGone
+from headstart.errors import StreamGoneError
 from headstart.reasons import Closing
 from headstart.wire.events import ConnectionEnded
 from headstart.wire.fields import checked_fields
@@ -128,12 +128,12 @@ class Connection(ABC):
         """Queue a part of a body. The caller bounds the queue with `queued` and `queued_on`.
 
         Raises:
-            StreamGone: The stream has ended or was reset.
+            StreamGoneError: The stream has ended or was reset.
         """
         try:
             self._engine.send_data(stream_id, data, end_stream=end_stream)
         except ngh2.NGH2Error as error:
-            raise StreamGone(f"stream {stream_id} takes no more data: {error}") from error
+            raise StreamGoneError(f"stream {stream_id} takes no more data: {error}") from error
 
     def acknowledge(self, amount: int, stream_id: int) -> None:
         """Acknowledge that many consumed bytes of a body, so the peer may send as many more.
@@ -176,7 +176,7 @@ class Connection(ABC):
 
         Raises:
             LocalProtocolError: A field may not be sent.
-            StreamGone: The stream has ended or was reset.
+            StreamGoneError: The stream has ended or was reset.
         """
         fields = checked_fields(headers, [])
         self._call(self._engine.send_trailers, stream_id, fields)
@@ -217,7 +217,7 @@ class Connection(ABC):
         try:
             return method(*args)
         except ngh2.NGH2Error as error:
-            raise StreamGone(str(error)) from error
+            raise StreamGoneError(str(error)) from error
 
     def _feed(self, data: bytes | memoryview) -> list[ngh2.Event]:
         """Give bytes to the engine; its failure becomes GOAWAY bytes and `ended`."""

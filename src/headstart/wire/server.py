@@ -23,7 +23,7 @@ from ngh2 import (
 )
 
 from headstart.config import WireLimits
-from headstart.errors import StreamGone
+from headstart.errors import StreamGoneError
 from headstart.reasons import Closing, Refusal
 from headstart.wire.connection import Connection, error_name
 from headstart.wire.events import (
@@ -456,7 +456,7 @@ class ServerConnection(Connection):
             body: The beginning of the body; as in `send_data`.
 
         Raises:
-            StreamGone: The stream has ended or was reset.
+            StreamGoneError: The stream has ended or was reset.
         """
         engine = self._engine
         try:
@@ -466,7 +466,7 @@ class ServerConnection(Connection):
             else:
                 engine.send_response(stream_id, fields, end_stream=end_stream)
         except ngh2.NGH2Error as error:
-            raise StreamGone(str(error)) from error
+            raise StreamGoneError(str(error)) from error
         if end_stream:
             self._streams[stream_id] = b""
         elif body:
@@ -477,7 +477,7 @@ class ServerConnection(Connection):
 
         Raises:
             LocalProtocolError: Status or fields may not be sent, or the final response has begun.
-            StreamGone: The stream has ended or was reset.
+            StreamGoneError: The stream has ended or was reset.
         """
         fields = informational_fields(status, headers)
         self._call(self._engine.send_informational_response, stream_id, fields)
@@ -487,7 +487,7 @@ class ServerConnection(Connection):
         try:
             self._engine.send_data(stream_id, data, end_stream=end_stream)
         except ngh2.NGH2Error as error:
-            raise StreamGone(str(error)) from error
+            raise StreamGoneError(str(error)) from error
         if end_stream:
             self._streams[stream_id] = b""
         else:

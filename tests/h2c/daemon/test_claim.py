@@ -23,7 +23,7 @@ def test_the_socket_is_for_this_user_alone(place: Place) -> None:
 def test_a_second_process_is_told_who_the_first_one_is(place: Place) -> None:
     claimed = claim.claim(place)
 
-    with pytest.raises(claim.Busy, match=f"pid {os.getpid()}"):
+    with pytest.raises(claim.BusyError, match=f"pid {os.getpid()}"):
         claim.claim(place)
     claimed.release()
 

@@ -12,7 +12,7 @@ from headstart.h2c import framing
 from headstart.h2c.daemon.conversation import (
     INPUT_SIZE,
     Conversation,
-    Misunderstood,
+    MisunderstoodError,
     Request,
     octets,
     printable,
@@ -87,7 +87,7 @@ async def test_something_else_than_a_request_is_not_understood(
     conversation, command = pair
     await command.send(kind, payload)
 
-    with pytest.raises(Misunderstood):
+    with pytest.raises(MisunderstoodError):
         await conversation.request()
 
 
@@ -95,11 +95,11 @@ async def test_a_frame_longer_than_any_is_not_understood(pair: Pair) -> None:
     conversation, command = pair
     await command.send(framing.REQUEST, b"x" * 0)
     reader_sees = framing.REQUEST.to_bytes(1, "big") + (framing.MAX_PAYLOAD + 1).to_bytes(4, "big")
-    with pytest.raises(Misunderstood):
+    with pytest.raises(MisunderstoodError):
         await conversation.request()
     await asyncio.get_running_loop().sock_sendall(command._end, reader_sees)
 
-    with pytest.raises(Misunderstood):
+    with pytest.raises(MisunderstoodError):
         await conversation.request()
 
 
@@ -139,7 +139,7 @@ async def test_files_are_opened_before_anything_goes_on(pair: Pair) -> None:
     sized = asyncio.ensure_future(conversation.open_input("-"))
     assert await command.receive() == (framing.OPEN_INPUT, b"-")
     await command.send(framing.INPUT, b"too early")
-    with pytest.raises(Misunderstood):
+    with pytest.raises(MisunderstoodError):
         await sized
     command.hang_up()
     await listening

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from headstart.client.errors import RequestFailed
+from headstart.client.errors import RequestError
 from headstart.client.origin import Origin
 from headstart.h2c import exits
 from headstart.h2c.daemon.ping import ping, statistics
 from headstart.h2c.daemon.session import Session
-from headstart.h2c.failures import NotConnected
+from headstart.h2c.failures import NotConnectedError
 from headstart.h2c.options.connections import Ping, Trust
 from tests.h2c.push_server import PushServer, push_server
 from tests.h2c.recorder import Recorder
@@ -110,13 +110,13 @@ async def test_a_connection_that_is_lost_ends_the_series(session: Session) -> No
 
     session.current().connection.abort()
 
-    with pytest.raises(RequestFailed):
+    with pytest.raises(RequestError):
         await running
     assert re.fullmatch(rf"({LINE})+{END}", recorder.output.decode())
 
 
 async def test_without_a_connection_there_is_no_round_trip() -> None:
-    with pytest.raises(NotConnected):
+    with pytest.raises(NotConnectedError):
         await ping(Ping(10.0), Session(), Recorder())
 
 

@@ -12,9 +12,9 @@ from hyperframe.frame import RstStreamFrame
 
 from headstart import __version__
 from headstart.client.connection import Http2ClientConnection
-from headstart.client.errors import RequestFailed, TimedOut
+from headstart.client.errors import ClientTimeoutError, RequestError
 from headstart.client.origin import Origin
-from headstart.client.response import Response
+from headstart.client.response import AsyncResponse
 from headstart.config import WireLimits
 from headstart.errors import LocalProtocolError
 from headstart.h2c import exits, options
@@ -80,7 +80,7 @@ async def refused(content: list[str]) -> int:
         server.on_request = refuse
         session = Session()
         try:
-            with pytest.raises(RequestFailed):
+            with pytest.raises(RequestError):
                 await run(session, Recorder(b"content"), "post", *content, f"{server.origin}/x")
         finally:
             await session.close()
@@ -112,7 +112,7 @@ async def asked_when_stale(method: str, *, lost: int) -> tuple[list[str], str]:
             try:
                 await run(session, recorder, method, f"{server.origin}/stale")
                 said = recorder.output.decode()
-            except RequestFailed as error:
+            except RequestError as error:
                 said = str(error)
         finally:
             await session.close()
@@ -135,13 +135,13 @@ async def test_dead_connection_is_made_again_once_though_another_that_was_used_i
 
     async def fail(
         connection: Http2ClientConnection, method: str, *_: object, **__: object
-    ) -> Response:
+    ) -> AsyncResponse:
         attempts.append(method)
-        raise RequestFailed("the connection is dead", stale=True)
+        raise RequestError("the connection is dead", stale=True)
 
     monkeypatch.setattr(Http2ClientConnection, "request", fail)
     for method in ("get", "post"):
-        with pytest.raises(RequestFailed):
+        with pytest.raises(RequestError):
             await run(session, Recorder(), method, "/x")
 
     assert attempts == ["GET", "GET", "POST"]
@@ -291,7 +291,7 @@ async def test_but_not_for_ever_and_not_if_its_content_is_gone(
 ) -> None:
     server.refuse = refused
 
-    with pytest.raises(RequestFailed, match=r"REFUSED_STREAM|did not process"):
+    with pytest.raises(RequestError, match=r"REFUSED_STREAM|did not process"):
         await run(session, Recorder(b"x"), "post", *options, "/x")
     assert server.requests == ["POST /x"] * refused
 
@@ -361,7 +361,7 @@ async def test_upload_that_does_not_move_times_out() -> None:
     running = asyncio.ensure_future(run(session, Recorder(), *arguments))
     await peer.settle()
 
-    with pytest.raises(TimedOut, match="nothing moved for 10 s"):
+    with pytest.raises(ClientTimeoutError, match="nothing moved for 10 s"):
         await running
 
 
@@ -418,7 +418,7 @@ async def test_time_that_the_command_takes_does_not_count() -> None:
 @timeless
 async def test_link_that_has_vanished_takes_no_further_request() -> None:
     session, peer = await linked(window=1000)
-    with pytest.raises(TimedOut):
+    with pytest.raises(ClientTimeoutError):
         await run(session, Recorder(), "get", "--timeout", "10s", "/x")
 
     assert await peer.connection.answers() is False

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from headstart.client.connection import Http2ClientConnection
-from headstart.client.errors import RequestFailed
+from headstart.client.errors import RequestError
 from headstart.client.origin import Origin
 from headstart.h2c.daemon.session import Link, Session, Tap
-from headstart.h2c.failures import NotConnected
+from headstart.h2c.failures import NotConnectedError
 from headstart.h2c.options.connections import Trust
 from headstart.wire.frames import Direction
 from tests.h2c.push_server import PushServer, push_server
@@ -31,9 +31,9 @@ async def session() -> AsyncIterator[Session]:
 
 
 async def test_nothing_is_current_before_the_first_connection(session: Session) -> None:
-    with pytest.raises(NotConnected, match="h2c connect HOST:PORT"):
+    with pytest.raises(NotConnectedError, match="h2c connect HOST:PORT"):
         session.current()
-    with pytest.raises(NotConnected):
+    with pytest.raises(NotConnectedError):
         await session.use_current(1.0)
     assert not session.is_connected
 
@@ -80,7 +80,7 @@ async def test_a_connection_that_takes_no_requests_is_replaced_but_not_ended(
 
     assert second is not first
     assert kept
-    with pytest.raises(RequestFailed):
+    with pytest.raises(RequestError):
         await waiting
 
 

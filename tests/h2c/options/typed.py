@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headstart.h2c import options
-from headstart.h2c.options import HelpWanted, UsageFailed
+from headstart.h2c.options import HelpWanted, UsageError
 from headstart.h2c.options.requests import RequestCommand
 
 
@@ -16,7 +16,7 @@ def exchange(*arguments: str) -> RequestCommand:
 
 
 def mistake(*arguments: str) -> str:
-    with pytest.raises(UsageFailed) as caught:
+    with pytest.raises(UsageError) as caught:
         options.parse(arguments)
     return str(caught.value)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from headstart import __version__
 from headstart.h2c import exits, options, sockets, streams
 from headstart.h2c.command import launch
-from headstart.h2c.options import HelpWanted, UsageFailed
+from headstart.h2c.options import HelpWanted, UsageError
 from headstart.h2c.options.completing import Completion
 from headstart.h2c.options.process import Start, Version
 from headstart.h2c.options.wiretapping import Wiretap
@@ -26,7 +26,7 @@ def answer(session: str, arguments: list[str]) -> int | None:
     except HelpWanted as wanted:
         streams.show(str(wanted))
         return exits.OK
-    except UsageFailed as failure:
+    except UsageError as failure:
         streams.say(str(failure))
         return exits.USAGE
     match command:
@@ -58,7 +58,7 @@ def check(arguments: list[str]) -> None:
     """
     try:
         options.parse(arguments)
-    except UsageFailed as failure:
+    except UsageError as failure:
         raise streams.Failed(str(failure), exits.USAGE) from failure
 
 

@@ -20,7 +20,7 @@ from headstart.h2c.sockets import Place, PlaceError
 _BACKLOG = 100
 
 
-class Busy(HeadstartError):
+class BusyError(HeadstartError):
     """There is a background process already.
 
     Attributes:
@@ -67,7 +67,7 @@ def claim(place: Place, patience: float = 0.0) -> Claim:
         patience: Seconds to wait for one that is just ending.
 
     Raises:
-        Busy: There is one already.
+        BusyError: There is one already.
         PlaceError: The folder cannot be written: it is read-only, or its disk is full.
     """
     try:
@@ -106,7 +106,7 @@ def _locked(place: Place, end: float) -> int:
             if time.monotonic() > end:
                 pid = os.pread(lock, 32, 0).decode(errors="replace").strip()
                 os.close(lock)
-                raise Busy(pid) from None
+                raise BusyError(pid) from None
             time.sleep(0.01)
         else:
             os.truncate(lock, 0)

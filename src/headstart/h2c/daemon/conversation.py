@@ -17,7 +17,7 @@ INPUT_SIZE = 64 * 1024
 """Octets of input asked for at a time."""
 
 
-class Misunderstood(HeadstartError):
+class MisunderstoodError(HeadstartError):
     """The command does not speak as `framing` says."""
 
 
@@ -48,11 +48,11 @@ class Request:
         """Read the payload of a `REQUEST` frame.
 
         Raises:
-            Misunderstood: A field is missing.
+            MisunderstoodError: A field is missing.
         """
         fields = payload.decode("utf-8", "surrogateescape").split("\0")
         if len(fields) < 3:
-            raise Misunderstood(exits.BAD_REQUEST)
+            raise MisunderstoodError(exits.BAD_REQUEST)
         version, folder, facts, *arguments = fields
         flags, _, width = facts.partition(framing.WIDTH)
         return cls(
@@ -86,11 +86,11 @@ class Conversation:
         """Return the command's first frame.
 
         Raises:
-            Misunderstood: It is something else.
+            MisunderstoodError: It is something else.
         """
         kind, payload = await self._frame()
         if kind != framing.REQUEST:
-            raise Misunderstood(exits.BAD_REQUEST)
+            raise MisunderstoodError(exits.BAD_REQUEST)
         return Request.parse(payload)
 
     async def heard(self) -> None:
@@ -164,14 +164,14 @@ class Conversation:
     async def _expect(self, kind: int) -> bytes:
         received, payload = await self._answers.get()
         if received != kind:
-            raise Misunderstood(exits.BAD_REQUEST)
+            raise MisunderstoodError(exits.BAD_REQUEST)
         return payload
 
     async def _frame(self) -> tuple[int, bytes]:
         header = await self._reader.readexactly(framing.HEADER_SIZE)
         kind, size = framing.read_header(header)
         if size > framing.MAX_PAYLOAD:
-            raise Misunderstood(exits.BAD_REQUEST)
+            raise MisunderstoodError(exits.BAD_REQUEST)
         return kind, await self._reader.readexactly(size)
 
 

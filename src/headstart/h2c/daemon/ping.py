@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from headstart.client.connection import Http2ClientConnection
-from headstart.client.errors import TimedOut
+from headstart.client.errors import ClientTimeoutError
 from headstart.h2c import exits
 from headstart.h2c.daemon.conversation import Conversation
 from headstart.h2c.daemon.session import Session
@@ -22,9 +22,9 @@ async def ping(command: Ping, session: Session, conversation: Conversation) -> i
     """Send PINGs and return the exit code.
 
     Raises:
-        NotConnected: No connection is open.
-        RequestFailed: The connection was lost; earlier round trips were shown.
-        TimedOut: A single PING was not answered.
+        NotConnectedError: No connection is open.
+        RequestError: The connection was lost; earlier round trips were shown.
+        ClientTimeoutError: A single PING was not answered.
     """
     if command.stop:
         return await _stop(session, conversation)
@@ -78,7 +78,7 @@ class _Series:
         self._sent += 1
         try:
             seconds = asking.result()
-        except TimedOut as error:
+        except ClientTimeoutError as error:
             await self._conversation.print(str(error))
         else:
             self._answered.append(seconds)

@@ -161,7 +161,7 @@ def run(place: Place, command: Start) -> int:
     """
     try:
         claimed = claim.claim(place, _PATIENCE)
-    except claim.Busy as busy:
+    except claim.BusyError as busy:
         streams.say(str(busy))
         return exits.REQUEST_FAILED
     ready = partial(streams.say, exits.STARTED.format(os.getpid()))
@@ -186,7 +186,7 @@ def main(arguments: Sequence[str]) -> int:
             place = sockets.find_place(session)
             claimed = claim.claim(place, _PATIENCE)
             dump = _opened(command, claimed)
-        except claim.Busy as busy:
+        except claim.BusyError as busy:
             launcher.write(f"{framing.BUSY_WORD} {busy.pid}")
             return exits.OK
         except (HeadstartError, streams.Failed) as error:

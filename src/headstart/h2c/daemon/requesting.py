@@ -17,9 +17,9 @@ from headstart.client import failures
 from headstart.client.attempts import Attempts
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.contents import Content
-from headstart.client.errors import IDEMPOTENT, RequestFailed, TimedOut
+from headstart.client.errors import IDEMPOTENT, ClientTimeoutError, RequestError
 from headstart.client.origin import Origin, split_url
-from headstart.client.response import Response
+from headstart.client.response import AsyncResponse
 from headstart.client.response_stream import Informed
 from headstart.client.upgrade import FirstRequest
 from headstart.errors import LocalProtocolError
@@ -68,9 +68,9 @@ async def exchange(
         if command.follow_hints:
             return await _following(asking, link, moving, conversation)
         return await asking.ask(link, moving.content(), moving.show)
-    except TimedOut:
+    except ClientTimeoutError:
         after = failures.after(link.connection.goaway)
-        raise TimedOut(exits.NO_PROGRESS.format(command.timeout, after)) from None
+        raise ClientTimeoutError(exits.NO_PROGRESS.format(command.timeout, after)) from None
 
 
 async def _following(
@@ -146,7 +146,7 @@ class _Asking:
         self,
         link: Link,
         content: Content,
-        show: Callable[[Response], Awaitable[int]],
+        show: Callable[[AsyncResponse], Awaitable[int]],
         informed: Informed | None = None,
     ) -> int:
         """Send the request, pass the response to `show`, and return its result."""
@@ -156,7 +156,9 @@ class _Asking:
         finally:
             await response.aclose()
 
-    async def _response(self, link: Link, content: Content, informed: Informed | None) -> Response:
+    async def _response(
+        self, link: Link, content: Content, informed: Informed | None
+    ) -> AsyncResponse:
         """Ask; again where the server has surely not acted on it (RFC 9113, 8.7).
 
         Once more, too, where the method allows it and the connection was dead before anybody knew
@@ -169,7 +171,7 @@ class _Asking:
         while True:
             try:
                 return await self._attempt(link, content, informed)
-            except RequestFailed as error:
+            except RequestError as error:
                 is_stale = error.stale and may_be_stale
                 if not is_repeatable or (error.processed and not is_stale):
                     raise
@@ -180,7 +182,9 @@ class _Asking:
             self._origin = link.connection.origin
             link = await self.link()
 
-    async def _attempt(self, link: Link, content: Content, informed: Informed | None) -> Response:
+    async def _attempt(
+        self, link: Link, content: Content, informed: Informed | None
+    ) -> AsyncResponse:
         return await link.connection.request(
             self.command.method,
             self.target,
@@ -255,7 +259,7 @@ class _Moving:
         if left:
             raise LocalProtocolError(exits.FILE_SHRANK.format(left))
 
-    async def show(self, response: Response | StoredResponse) -> int:
+    async def show(self, response: AsyncResponse | StoredResponse) -> int:
         """Write the response as the command wants it; returns the exit code."""
         command, conversation = self._command, self._conversation
         if command.verbose:
@@ -272,7 +276,7 @@ class _Moving:
             await conversation.out(_tail(response, printable=self._to_terminal))
         return exits.OK
 
-    async def _show_content(self, response: Response | StoredResponse) -> bool:
+    async def _show_content(self, response: AsyncResponse | StoredResponse) -> bool:
         """Show the content; return false if it is binary and the user did not ask to show it."""
         progress = self._progress("down", _length(response))
         must_be_text = self._to_terminal and self._command.output == ""
@@ -313,20 +317,20 @@ def fields_of(command: RequestCommand, session: Session) -> list[tuple[bytes, by
     return fields
 
 
-def _length(response: Response | StoredResponse) -> int | None:
+def _length(response: AsyncResponse | StoredResponse) -> int | None:
     """Return the body's length from Content-Length."""
     length = response.header("content-length")
     return int(length) if length.isascii() and length.isdecimal() else None
 
 
-def _provenance(response: Response | StoredResponse) -> str:
+def _provenance(response: AsyncResponse | StoredResponse) -> str:
     if isinstance(response, StoredResponse):
         return f"{response.status}, hinted and fetched on stream {response.stream_id}"
     how = "pushed" if response.from_push else "requested"
     return f"{response.status}, {how} on stream {response.stream_id}"
 
 
-def _heads(response: Response | StoredResponse, *, printable: bool) -> bytes:
+def _heads(response: AsyncResponse | StoredResponse, *, printable: bool) -> bytes:
     """Status and fields of the response, and of those that came before it."""
     heads = [(status, headers) for _, status, headers in response.informational]
     heads.append((response.status, response.headers))
@@ -336,7 +340,7 @@ def _heads(response: Response | StoredResponse, *, printable: bool) -> bytes:
     return _text(lines, printable=printable)
 
 
-def _tail(response: Response | StoredResponse, *, printable: bool) -> bytes:
+def _tail(response: AsyncResponse | StoredResponse, *, printable: bool) -> bytes:
     """Return the trailers, separated from content that does not end with a line feed."""
     return _text([b"", b"", *_lines(response.trailers)], printable=printable)
 

@@ -22,7 +22,7 @@ from headstart.client.pushes import Pushed
 from headstart.client.upgrade import FirstRequest
 from headstart.h2c import exits
 from headstart.h2c.daemon.hinted import Hinted
-from headstart.h2c.failures import NotConnected
+from headstart.h2c.failures import NotConnectedError
 from headstart.h2c.options.connections import Trust
 from headstart.wire.frames import Direction
 
@@ -83,10 +83,10 @@ class Session:
         """Return the current connection, open or lost.
 
         Raises:
-            NotConnected: There is none.
+            NotConnectedError: There is none.
         """
         if self._current is None:
-            raise NotConnected(exits.NO_CONNECTION)
+            raise NotConnectedError(exits.NO_CONNECTION)
         return self._links[self._current]
 
     def waiting(self, origin: Origin, trust: Trust, holds: Holds) -> Link | None:
@@ -108,7 +108,7 @@ class Session:
         """Return the waiting pushes of the current connection's server, oldest first.
 
         Raises:
-            NotConnected: No connection is current.
+            NotConnectedError: No connection is current.
         """
         link = self.current()
         left = self._left.get(link.connection.origin)
@@ -121,7 +121,7 @@ class Session:
         """Return the current connection, reconnected if it was lost; see `connect`.
 
         Raises:
-            NotConnected: There is none.
+            NotConnectedError: There is none.
         """
         link = self.current()
         return await self.connect(link.connection.origin, link.trust, timeout, first=first)
@@ -239,7 +239,7 @@ class Session:
         """Close the current connection; the one made before it is the current one then.
 
         Raises:
-            NotConnected: There is none.
+            NotConnectedError: There is none.
         """
         link = self.current()
         del self._links[link.connection.origin]

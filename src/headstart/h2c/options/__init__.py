@@ -36,7 +36,7 @@ from headstart.h2c.options import (
 from headstart.h2c.options.completing import Completion
 from headstart.h2c.options.connections import Connect, Connections, Disconnect, Ping
 from headstart.h2c.options.fields import SetField, UnsetField
-from headstart.h2c.options.grammar import Grammar, HelpWanted, UsageFailed
+from headstart.h2c.options.grammar import Grammar, HelpWanted, UsageError
 from headstart.h2c.options.loading import LoadPage
 from headstart.h2c.options.process import Pid, Start, Stop, Version
 from headstart.h2c.options.pushes import PushList, StreamInfo
@@ -92,24 +92,24 @@ def parse(arguments: Sequence[str]) -> Command:
 
     Raises:
         HelpWanted: They ask for help.
-        UsageFailed: They are wrong.
+        UsageError: They are wrong.
     """
     if not arguments:
-        raise UsageFailed("which command? 'h2c --help' lists them")
+        raise UsageError("which command? 'h2c --help' lists them")
     arguments = _plain(arguments)
     first = arguments[0]
     if first.startswith("-") and first not in ("-h", "--help"):
-        raise UsageFailed(f"there is no option {first!r} before the command; see 'h2c --help'")
+        raise UsageError(f"there is no option {first!r} before the command; see 'h2c --help'")
     if first not in _GRAMMAR.with_value and not first.startswith("-"):
         meant = _meant(first, _GRAMMAR.with_value)
-        raise UsageFailed(f"there is no command {first!r}; {meant}'h2c --help' lists them")
+        raise UsageError(f"there is no command {first!r}; {meant}'h2c --help' lists them")
     namespace, surplus = _GRAMMAR.parser.parse_known_args(_joined(arguments))
     try:
         if surplus:
             raise ConfigurationError(_refusal(first, surplus))
         command: Command = namespace.build(namespace)
     except ConfigurationError as error:
-        raise UsageFailed(f"{error}; see 'h2c {first} --help'") from error
+        raise UsageError(f"{error}; see 'h2c {first} --help'") from error
     return command
 
 
@@ -198,4 +198,4 @@ def new_grammar() -> Grammar:
 _GRAMMAR = new_grammar()
 
 
-__all__ = ["Command", "HelpWanted", "UsageFailed", "new_grammar", "parse", "split_session"]
+__all__ = ["Command", "HelpWanted", "UsageError", "new_grammar", "parse", "split_session"]

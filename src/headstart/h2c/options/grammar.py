@@ -31,7 +31,7 @@ class HelpWanted(Exception):
     """The user asked for help; the message is the help."""
 
 
-class UsageFailed(HeadstartError):
+class UsageError(HeadstartError):
     """The arguments are wrong; the message is one line that says where the right ones are told."""
 
 
@@ -60,7 +60,7 @@ class _Parser(argparse.ArgumentParser):
         return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
-        raise UsageFailed(f"{message}; see '{self.prog} --help'")
+        raise UsageError(f"{message}; see '{self.prog} --help'")
 
 
 class Grammar:

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 
 from headstart.client import failures
 from headstart.client.connect import hosts_of, server_name
-from headstart.client.errors import TimedOut
+from headstart.client.errors import ClientTimeoutError
 from headstart.client.origin import Origin
 from headstart.errors import HeadstartError
 from headstart.h2c import exits, streams
@@ -33,7 +33,7 @@ class _Gone(Exception):
     """The client went before it was connected."""
 
 
-class _Refused(HeadstartError):
+class _RefusedError(HeadstartError):
     """TLS with the client failed."""
 
 
@@ -159,7 +159,7 @@ class Taps:
         except ssl.SSLError as error:
             raise failures.tls_failed(error, remote) from error
         except TimeoutError:
-            raise TimedOut(
+            raise ClientTimeoutError(
                 f"no connection to {remote} within {_PATIENCE:g} s",
                 hint="Check host and port, and whether a firewall is in the way.",
             ) from None
@@ -209,11 +209,11 @@ class Taps:
         except (ssl.SSLError, ConnectionError) as error:
             raise self._refused(error) from error
 
-    def _refused(self, error: OSError) -> _Refused:
+    def _refused(self, error: OSError) -> _RefusedError:
         """Explain why TLS with the client failed."""
         reason = getattr(error, "reason", None) or ""
         if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
             here = self._local.authority.decode("ascii")
-            return _Refused(exits.CLIENT_WITHOUT_TLS.format(here))
+            return _RefusedError(exits.CLIENT_WITHOUT_TLS.format(here))
         why = reason.replace("_", " ").lower() or "the client closed the connection"
-        return _Refused(exits.CLIENT_DISTRUSTS.format(why, self._tls.trusted))
+        return _RefusedError(exits.CLIENT_DISTRUSTS.format(why, self._tls.trusted))

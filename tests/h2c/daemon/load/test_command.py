@@ -12,7 +12,7 @@ from headstart.h2c import exits, options
 from headstart.h2c.daemon.conversation import Request
 from headstart.h2c.daemon.load.command import load
 from headstart.h2c.daemon.session import Session
-from headstart.h2c.failures import NotConnected
+from headstart.h2c.failures import NotConnectedError
 from headstart.h2c.options.loading import LoadPage
 from tests.h2c.push_server import Page, PushServer, push_server
 from tests.h2c.recorder import Recorder
@@ -70,7 +70,7 @@ async def test_the_sum_fits_a_narrow_terminal_and_is_one_line_elsewhere(
 
 
 async def test_a_path_is_on_the_current_connection(session: Session, server: PushServer) -> None:
-    with pytest.raises(NotConnected):
+    with pytest.raises(NotConnectedError):
         await run(session, Recorder(), "/page")
     await run(session, Recorder(), f"{server.origin}/page")
     recorder = Recorder()

@@ -9,7 +9,7 @@ import pytest
 from hyperframe.frame import HeadersFrame
 
 from headstart import __version__
-from headstart.client.errors import ConnectFailed, RequestFailed
+from headstart.client.errors import ConnectError, RequestError
 from headstart.client.origin import Origin
 from headstart.h2c import options
 from headstart.h2c.daemon.conversation import Request
@@ -146,7 +146,7 @@ async def test_page_that_fails_is_told_as_without_the_option(session: Session) -
     with frame_server() as server:
         server.on_request = act
 
-        with pytest.raises(RequestFailed, match="the connection is over"):
+        with pytest.raises(RequestError, match="the connection is over"):
             await get(session, "--follow-hints", f"{server.origin}/")
         await session.disconnect()
 
@@ -165,7 +165,7 @@ async def test_preconnects_have_a_bound(session: Session, monkeypatch: pytest.Mo
         if not origin.host.endswith(".test"):
             return await connect(origin, *arguments, **more)
         asked.append(origin)
-        raise ConnectFailed("no such host")
+        raise ConnectError("no such host")
 
     monkeypatch.setattr(session, "use", use)
     with frame_server() as server:

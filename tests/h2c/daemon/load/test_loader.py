@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from headstart.client.errors import ConnectFailed
+from headstart.client.errors import ConnectError
 from headstart.client.origin import Origin
 from headstart.h2c.daemon.load import content
 from headstart.h2c.daemon.load.documents import Document
@@ -378,7 +378,7 @@ async def test_a_page_that_does_not_come_is_the_problem(session: Session) -> Non
     async with Loader(session, SETTINGS, "http://127.0.0.1:1/") as loader:
         loader.page()
 
-    assert isinstance(loader.problem, ConnectFailed)
+    assert isinstance(loader.problem, ConnectError)
 
 
 async def test_no_more_is_fetched_than_is_allowed(session: Session, server: PushServer) -> None:

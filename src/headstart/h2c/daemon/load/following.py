@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from headstart.client.origin import Origin
-from headstart.client.response import Response
+from headstart.client.response import AsyncResponse
 from headstart.config import ClientLimits
 from headstart.h2c.daemon import figures
 from headstart.h2c.daemon.hinted import StoredResponse
@@ -68,7 +68,7 @@ class Following:
             yield f"hinted: {label(self._loader.result, one)}: {_outcome(one)}"
 
     def _keep(
-        self, origin: Origin, target: str, asked: Fields, response: Response, content: bytes
+        self, origin: Origin, target: str, asked: Fields, response: AsyncResponse, content: bytes
     ) -> None:
         from headstart.learn.safety import lifetime
 

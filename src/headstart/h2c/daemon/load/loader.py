@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.origin import Origin, split_url
-from headstart.client.response import Response
+from headstart.client.response import AsyncResponse
 from headstart.errors import HeadstartError
 from headstart.h2c.daemon.load import content, hints
 from headstart.h2c.daemon.load.hints import Preconnect
@@ -61,15 +61,15 @@ _MOST_PRECONNECTED = 30
 _FOR_ALL = frozenset({b"user-agent", b"accept-language"})
 
 
-Keep: TypeAlias = Callable[[Origin, str, Fields, Response, bytes], None]
+Keep: TypeAlias = Callable[[Origin, str, Fields, AsyncResponse, bytes], None]
 """Takes a whole response: its origin and target, its request's fields, and its content."""
 
 
-class TooMuch(HeadstartError):
+class TooMuchError(HeadstartError):
     """The bound on bytes is reached."""
 
 
-class Redirected(HeadstartError):
+class RedirectError(HeadstartError):
     """The redirections of a resource do not end."""
 
 
@@ -255,7 +255,7 @@ class Loader:
             if self._keep is not None and resource.reusable and not response.from_push:
                 self._keep(origin, target, fields, response, body)
 
-    def _note(self, resource: Resource, response: Response) -> None:
+    def _note(self, resource: Resource, response: AsyncResponse) -> None:
         """Record the response's status and headers."""
         resource.status, resource.stream = response.status, response.stream_id
         resource.media_type = content.essence(response.header("content-type"))
@@ -269,7 +269,7 @@ class Loader:
     def _since(self, at: float | None) -> float | None:
         return None if at is None else max(at - self._began, 0.0)
 
-    def _follow_response(self, wanted: Want, response: Response) -> None:
+    def _follow_response(self, wanted: Want, response: AsyncResponse) -> None:
         """Return the resources that a response's headers lead to."""
         if response.status in _REDIRECTS and (location := _location(response)):
             target = resolve(wanted.url, location)
@@ -282,16 +282,16 @@ class Loader:
         """Go where a response leads, unless that has no end.
 
         Raises:
-            Redirected: It leads back to where it came from, or on and on.
+            RedirectError: It leads back to where it came from, or on and on.
         """
         chain = self._redirections[target] = [*self._redirections.get(wanted.url, ()), wanted.url]
         if target in chain:
-            raise Redirected(f"the redirections lead back to {target}")
+            raise RedirectError(f"the redirections lead back to {target}")
         if len(chain) > _MOST_REDIRECTIONS:
-            raise Redirected(f"there are more than {_MOST_REDIRECTIONS} redirections")
+            raise RedirectError(f"there are more than {_MOST_REDIRECTIONS} redirections")
         self.want([Want(target, wanted.kind, wanted.url)])
 
-    async def _read(self, wanted: Want, resource: Resource, response: Response) -> bytes:
+    async def _read(self, wanted: Want, resource: Resource, response: AsyncResponse) -> bytes:
         """Read all of it; returns it if somebody keeps it."""
         kept = bytearray()
         kind, encoding = response.header("content-type"), response.header("content-encoding")
@@ -300,7 +300,7 @@ class Loader:
             resource.size += len(data)
             self._size += len(data)
             if self._size > self._settings.max_bytes:
-                raise TooMuch("the page and what it needs are larger than --max-bytes")
+                raise TooMuchError("the page and what it needs are larger than --max-bytes")
             if self._keep is not None:
                 kept += data
             await self._look(resource, reader, data)
@@ -370,7 +370,7 @@ class Loader:
                     self.result.resources.append(resource)
 
 
-def _location(response: Response) -> str:
+def _location(response: AsyncResponse) -> str:
     """Return the value of Location.
 
     Browsers and curl decode non-ASCII bytes as UTF-8. Other bytes are percent-encoded.
