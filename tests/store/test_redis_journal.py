@@ -14,7 +14,7 @@ from headstart.store.redis_journal import Position, RedisJournal
 from tests.redis_server import RedisServer
 from tests.store.workers import page, paths, vote
 
-JOURNAL, SNAPSHOT = "{headstart}:journal", "{headstart}:snapshot"
+JOURNAL, ORDERS, SNAPSHOT = "{headstart}:journal", "{headstart}:orders", "{headstart}:snapshot"
 Make: TypeAlias = Callable[[], RedisJournal]
 
 
@@ -216,6 +216,38 @@ def test_workers_that_saw_the_end_of_a_journal_write_one_snapshot_for_all(
     assert not late.claim(force=False)
 
 
+def test_worker_that_is_late_in_a_new_journal_reads_what_its_snapshot_stands_for(
+    server: RedisServer, make: Make
+) -> None:
+    one, late = make(), make()
+    turn(one, vote("/a"))
+    turn(late)
+    server.client.flushall()
+    turn(one, vote("/new"))
+    turn(one)
+    assert snapshot(one, page("/a"), page("/new"))
+
+    assert turn(late, vote("/mine")) == [vote("/new")]
+    assert turn(late) == []
+    assert turn(one) == [vote("/mine")]
+
+
+def test_worker_that_is_late_in_a_journal_that_was_trimmed_takes_the_snapshot(
+    server: RedisServer, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_journal, "_KEPT_MILLISECONDS", -1)
+    one, late = make(), make()
+    turn(one, vote("/a"))
+    turn(late)
+    server.client.flushall()
+    turn(one, vote("/new"))
+    turn(one)
+    assert snapshot(one, page("/a"), page("/new"))
+
+    assert paths(turn(late)) == ["/a", "/new"]
+    assert not late.claim(force=False)
+
+
 def test_snapshot_that_is_enormous_is_begun_anew(
     server: RedisServer, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,3 +298,26 @@ def test_orders_are_kept_apart_for_workers_that_were_away(make: Make, server: Re
     server.client.xtrim(JOURNAL, maxlen=0)
 
     assert turn(away) == [Forgotten("/a"), rule, page("/b")]
+
+
+def test_order_of_the_millisecond_in_which_a_worker_left_is_not_missed(
+    server: RedisServer, make: Make
+) -> None:
+    one, away = make(), make()
+    turn(one, vote("/a"))
+    turn(away)
+    millisecond, _ = position_of(away).read
+    (heard, missed) = one.entries([Forgotten("/a")]) + one.entries([Forgotten("/b")])
+    away._numbers[one._worker] = heard.number
+    for count, entry in enumerate((heard, missed)):
+        fields: dict[Any, Any] = {"worker": one._worker, "number": entry.number}
+        fields["records"] = entry.orders
+        server.client.xadd(ORDERS, fields, id=f"{millisecond}-{count}")
+    turn(one, vote("/c"))
+    turn(one)
+    snapshot(one, page("/c"))
+    last = position_of(one).read
+    server.client.hset(SNAPSHOT, "trimmed", f"{last[0]}-{last[1]}")
+    server.client.xtrim(JOURNAL, maxlen=0)
+
+    assert turn(away) == [Forgotten("/b"), page("/c")]

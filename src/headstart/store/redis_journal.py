@@ -238,11 +238,17 @@ class RedisJournal:
         if not state.author:
             # The server was emptied. This worker knows its contents, and others may not.
             self._lost = before.birth
-        elif state.previous != before.birth:
-            self._lost = before.birth
+            self._begin_after(state)
+        elif state.previous == before.birth and state.trimmed == _START:
+            # The snapshot stands for the journal that this worker has read. It may stand for
+            # entries of the new one as well, which this worker has not read.
+            self._begin_after(state)
+            self._read, self.position = None, Position(state.birth, _START)
+        else:
+            if state.previous != before.birth:
+                self._lost = before.birth
             self.load()
             return
-        self._begin_after(state)
         self._read_on()
 
     def _turn(self, entries: Sequence[Entry], read: Id) -> tuple[_State | None, list[Any]]:
@@ -300,13 +306,21 @@ class RedisJournal:
                 break
 
     def _find_orders(self, read: Id) -> None:
-        """Find the operator's orders since then."""
-        for _, said in self._range(self._orders, read, _MAX_ORDERS):
-            records = self._unpacked(_fields_of(said).get(b"records", b""), _ENTRY_LIMIT)
-            self.found += filter(_is_order, records)
+        """Find the operator's orders since then that this worker has not read.
 
-    def _range(self, stream: str, read: Id, count: int) -> list[Any]:
-        return self.client.xrange(stream, min=f"({_text(read)}", count=count) or []
+        Each stream numbers its entries within a millisecond for itself, so all of that millisecond
+        are looked at.
+        """
+        for _, said in self._range(self._orders, (read[0], 0), _MAX_ORDERS, inclusive=True):
+            fields = _fields_of(said)
+            worker = fields.get(b"worker", b"")
+            if worker != self._worker and _number(fields) > self._numbers.get(worker, 0):
+                records = self._unpacked(fields.get(b"records", b""), _ENTRY_LIMIT)
+                self.found += filter(_is_order, records)
+
+    def _range(self, stream: str, read: Id, count: int, *, inclusive: bool = False) -> list[Any]:
+        first = _text(read) if inclusive else f"({_text(read)}"
+        return self.client.xrange(stream, min=first, count=count) or []
 
     # Entries
 
@@ -323,22 +337,23 @@ class RedisJournal:
             entry, worker = _id(text), fields.get(b"worker", b"")
             self._known.append(_Known(entry, worker, sum(map(len, fields.values()))))
             held = self._read is not None and self._read.holds(worker, entry)
-            if worker != self._worker and not held and self._is_new(worker, fields):
+            if worker != self._worker and not held and self._is_new(fields):
                 self.found += self._unpacked(fields.get(b"records", b""), _ENTRY_LIMIT)
             self.position = Position(self.position.birth, entry)
         self._caught_up = len(batch) < _BATCH
 
-    def _is_new(self, worker: bytes, fields: dict[bytes, bytes]) -> bool:
+    def _is_new(self, fields: dict[bytes, bytes]) -> bool:
         """Return whether an entry was not read before; remember that it is now."""
-        number = fields.get(b"number", b"")
-        if not worker or not number.isdigit() or len(number) > _DIGITS:
+        number = _number(fields)
+        if not number:
             self.unreadable += 1
             return False
+        worker = fields[b"worker"]
         before = self._numbers.pop(worker, 0)
-        self._numbers[worker] = max(before, int(number))
+        self._numbers[worker] = max(before, number)
         if len(self._numbers) > _WORKERS:
             del self._numbers[next(iter(self._numbers))]
-        return int(number) > before
+        return number > before
 
     def _unpacked(self, packed: bytes, limit: int) -> list[Record]:
         """Return the records that can be read."""
@@ -413,16 +428,18 @@ class RedisJournal:
         return size > DUE_BYTES or missing[-1].id[0] - missing[0].id[0] > DUE_MILLISECONDS
 
     def _trimmable(self, upto: Id) -> Id:
-        """Return the last entry that a snapshot up to `upto` stands for and everybody has read."""
+        """Return the last entry that a snapshot up to `upto` stands for and everybody has read.
+
+        It is the number of an entry, or the start: a worker that comes late to a journal sees by
+        it whether entries are missing.
+        """
         assert self.position is not None
-        trimmable = (max(0, self.position.read[0] - _KEPT_MILLISECONDS), 0)
-        kept = 0
+        kept, old = 0, self.position.read[0] - _KEPT_MILLISECONDS
         for each in reversed(self._known):
             kept += each.size
-            if kept > _KEPT_BYTES:
-                trimmable = max(trimmable, each.id)
-                break
-        return min(upto, trimmable)
+            if each.id <= upto and (each.id[0] < old or kept > _KEPT_BYTES):
+                return each.id
+        return _START
 
 
 def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
@@ -469,6 +486,14 @@ def _fields(state: _State) -> dict[Any, Any]:
 def _fields_of(said: Any) -> dict[bytes, bytes]:
     """Return the fields of an entry. redis-py leaves them a list in a pipeline to a cluster."""
     return said if isinstance(said, dict) else dict(zip(said[::2], said[1::2], strict=True))
+
+
+def _number(fields: dict[bytes, bytes]) -> int:
+    """Return the number that its worker gave an entry, or 0 where no worker made it."""
+    number = fields.get(b"number", b"")
+    if not fields.get(b"worker") or not number.isdigit() or len(number) > _DIGITS:
+        return 0
+    return int(number)
 
 
 def _id(text: bytes) -> Id:
