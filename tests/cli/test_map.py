@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.cli.rows import all_rows
+from headstart.deliver.rows import all_rows
 from headstart.learn import Cause, Finding, Kind, Row, Sighting, Standing, Tally
 from headstart.learn.records import PageRecord
 from headstart.store import offline

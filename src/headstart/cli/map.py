@@ -19,7 +19,7 @@ import click
 from headstart.cli import terminal
 from headstart.cli.files import write_whole
 from headstart.cli.options import LEARN, derived, taken
-from headstart.cli.rows import all_rows, because, is_waste, reasons_of, rows_of, split
+from headstart.deliver.rows import all_rows, because, is_waste, reasons_of, rows_of, split
 from headstart.cli.stores import STORE_TYPE, as_place
 from headstart.cli.terminal import Column, count, printable, say, warn
 from headstart.errors import ConfigurationError

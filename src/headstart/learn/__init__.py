@@ -50,7 +50,7 @@ from headstart.learn.exchange import Answer, Exchange, Request
 from headstart.learn.findings import Cause, Finding, explain
 from headstart.learn.gains import Gain
 from headstart.learn.learner import Learner
-from headstart.learn.model import Row
+from headstart.learn.model import Entry, Row
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Candidate, Standing
 from headstart.learn.options import LearnOptions
@@ -74,6 +74,7 @@ __all__ = [
     "Answer",
     "Candidate",
     "Cause",
+    "Entry",
     "Exchange",
     "Finding",
     "Forgotten",

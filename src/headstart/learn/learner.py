@@ -26,7 +26,7 @@ from headstart.learn.exchange import Answer, Exchange, Request
 from headstart.learn.findings import Finding, Findings
 from headstart.learn.gains import Gain, Gains
 from headstart.learn.lacking import Lacking
-from headstart.learn.model import Map, Row
+from headstart.learn.model import Entry, Map, Row
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Candidate, Standing
 from headstart.learn.options import LearnOptions
@@ -95,6 +95,10 @@ class Learner:
         """Told of each asset of a view that may not be learned."""
         self.on_fetch: Callable[[Request, bool], None] | None = None
         """Told of each request for an asset that its view hinted, and whether it is the second."""
+        self.on_asset: Callable[[Request, View], None] | None = None
+        """Told of each request for an asset with the view that it belongs to."""
+        self.on_end: Callable[[View], None] | None = None
+        """Told of each view of a page that has ended."""
         self._outbox: list[Record] = []
         self._told = 0
         self._refused: dict[int, None] = {}
@@ -166,6 +170,11 @@ class Learner:
         To anybody else an answer 200 that is not a page teaches nothing.
         """
         return self._views.viewers
+
+    def view_sent(self, request: Request, now: float) -> View | None:
+        """Return the live view of a request's client with which its target was sent ahead."""
+        viewer = self._views.viewer(request)
+        return None if viewer is None else viewer.view_sent(request.target, now)
 
     def is_viewer(self, request: Request) -> bool:
         """Return true if this client, or its connection, has viewed a page."""
@@ -319,6 +328,24 @@ class Learner:
     def rows(self) -> Iterator[Row]:
         """Return the map, line by line."""
         return self._map.rows()
+
+    def rows_at(self, origin: str, path: str) -> Iterator[Row]:
+        """Return the lines of one page of an origin, or of pages alike, and its pins."""
+        return self._map.rows_at(origin, path)
+
+    def knows_exactly(self, origin: str, path: str) -> bool:
+        """Return true if rows or pins are kept of this page, or of these pages alike."""
+        return self._map.knows_exactly(origin, path)
+
+    def origins(self) -> list[str]:
+        """Return the origins of which anything is known or pinned, in order."""
+        return self._map.origins()
+
+    def entries(
+        self, origin: str, text: str = "", start: int = 0, most: int = 50
+    ) -> tuple[int, list[Entry]]:
+        """Return how many pages of an origin have a text in their path, and a part of their list."""
+        return self._map.entries(origin, text, start, most)
 
     # The store
 
@@ -486,6 +513,8 @@ class Learner:
         view = self._attribution.view_of(viewer, request, now) if viewer.views else None
         if view is not None and view.origin == request.origin:
             self._belongs(view, request, answer, known, now)
+            if self.on_asset is not None:
+                self.on_asset(request, view)
         elif known is not None:
             if not known.answered:
                 self._sighting(request, answer, known)
@@ -583,6 +612,8 @@ class Learner:
         for view in ended:
             if view.prefetched:
                 continue  # nobody has looked at it
+            if self.on_end is not None:
+                self.on_end(view)
             self._rendering.learn(view)
             vote = vote_of(view, self._map, self._lacking.had(view))
             self._lacking.learn(view)

@@ -25,7 +25,7 @@ from headstart.learn.nodes import Candidate, Node, Shelf, Standing
 from headstart.learn.options import LearnOptions
 from headstart.learn.plans import Plans, candidate_of
 from headstart.learn.records import PageRecord, Reading, Removal, Rule, Tally, Vote
-from headstart.learn.rules import Rules
+from headstart.learn.rules import Rules, path_alone
 from headstart.learn.safety import bad_target, kind_of_path
 from headstart.learn.tallies import naming_of, record_of, take_record, take_tally
 from headstart.learn.urls import path_of, pattern_of
@@ -51,6 +51,25 @@ class Row:
     views: float
     sent: bool
     why: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A page, or pages alike, in the list of a site's pages.
+
+    Attributes:
+        page: Its whole URL; `/product/*` stands for pages alike, `/*` for the whole site. A path
+            if only a pin for every origin names it.
+        views: Its counted views, faded as `--learn-memory` says.
+        assets: The number of assets that are known with it.
+        sent, useful: Judged views with deliveries, and those that were of use.
+    """
+
+    page: str
+    views: float
+    assets: int
+    sent: float
+    useful: float
 
 
 class Map:
@@ -172,14 +191,81 @@ class Map:
     def rows(self) -> Iterator[Row]:
         """Return the map, line by line, with the decision on each asset and its reason."""
         for node in self._nodes():
-            chain = self.chain_of(node)
-            for association in node.assets.values():
-                yield self._row(node, chain, association)
+            yield from self._rows_of(node)
         for page, asset, barred in self._rules.pinned():
-            if barred:
-                yield Row(page, asset, 0.0, 0.0, False, Standing.BARRED)
-            else:
-                yield Row(page, asset, 1.0, 0.0, True, Standing.PINNED)
+            yield _pinned_row(page, asset, barred=barred)
+
+    def rows_at(self, origin: str, path: str) -> Iterator[Row]:
+        """Return the lines of one page of an origin, or of pages alike, and its pins.
+
+        Args:
+            origin: The origin, with which a pin for every origin is meant as well.
+            path: Of the page; `/product/*` stands for pages alike, `/*` for the whole site.
+        """
+        node = self._node_at(origin, path)
+        if node is not None:
+            yield from self._rows_of(node)
+        for page, asset, barred in self._rules.pinned():
+            if page in (path, origin + path):
+                yield _pinned_row(page, asset, barred=barred)
+
+    def knows_exactly(self, origin: str, path: str) -> bool:
+        """Return true if rows or pins are kept of this page, or of these pages alike."""
+        if self._node_at(origin, path) is not None:
+            return True
+        return path in self._pins or origin + path in self._pins
+
+    def origins(self) -> list[str]:
+        """Return the origins of which anything is known or pinned, in order."""
+        found = {node.origin for node in self._nodes()}
+        found.update(page[: -len(path_alone(page))] for page in self._pins)
+        return sorted(found - {""})
+
+    def entries(
+        self, origin: str, text: str = "", start: int = 0, most: int = 50
+    ) -> tuple[int, list[Entry]]:
+        """Return a part of the list of an origin's pages, most views first.
+
+        The whole site comes last, and behind it pages that only a pin names. The work is that of
+        comparing the path of each page.
+
+        Args:
+            origin: The origin.
+            text: Only pages whose path has this text, in upper or lower case.
+            start: The first entry to return.
+            most: The number of entries to return.
+
+        Returns:
+            The number of all pages with the text, and the entries.
+        """
+        wanted = text.casefold()
+        nodes = [
+            node
+            for node in self._nodes()
+            if node.origin == origin and wanted in (node.path or "/*").casefold()
+        ]
+        nodes.sort(key=lambda node: (node.level is Standing.SITE, -node.views, node.path))
+        pins: dict[str, int] = {}
+        for page, assets in self._pins.items():
+            path = path_alone(page)
+            if page not in (path, origin + path) or wanted not in path.casefold():
+                continue
+            if self._node_at(origin, path) is None:
+                pins[path] = pins.get(path, 0) + len(assets)
+        found = [_entry(node) for node in nodes[start : start + most]]
+        later = list(pins.items())[max(start - len(nodes), 0) :]
+        found += [Entry(origin + path, 0.0, n, 0.0, 0.0) for path, n in later[: most - len(found)]]
+        return len(nodes) + len(pins), found
+
+    def _node_at(self, origin: str, path: str) -> Node | None:
+        if path == "/*":
+            return self._sites.peek(origin, "")
+        return self._pages.peek(origin, path) or self._patterns.peek(origin, path)
+
+    def _rows_of(self, node: Node) -> Iterator[Row]:
+        chain = self.chain_of(node)
+        for association in node.assets.values():
+            yield self._row(node, chain, association)
 
     def _row(self, node: Node, chain: list[Node], association: Association) -> Row:
         target = association.asset.seen.target
@@ -443,6 +529,17 @@ class Map:
         if level is Standing.PATTERN:
             return self._patterns
         return self._sites if level is Standing.SITE else self._pages
+
+
+def _entry(node: Node) -> Entry:
+    page = node.origin + (node.path or "/*")
+    return Entry(page, node.views, len(node.assets), node.used.tries, node.used.hits)
+
+
+def _pinned_row(page: str, asset: str, *, barred: bool) -> Row:
+    if barred:
+        return Row(page, asset, 0.0, 0.0, False, Standing.BARRED)
+    return Row(page, asset, 1.0, 0.0, True, Standing.PINNED)
 
 
 def _unseen(target: str) -> Asset:

@@ -35,7 +35,7 @@ def vote_of(view: View, known: Map, cached: Collection[int]) -> Vote:
         cached: The keys of the assets that the client had before it came.
     """
     counted = view.counted or set()
-    used, unused = _judged_deliveries(view)
+    used, unused = judged_deliveries(view)
     return Vote(
         time=view.opened,
         origin=view.origin,
@@ -79,7 +79,7 @@ def _held(view: View, known: Map, cached: Collection[int]) -> Iterator[str]:
             yield target
 
 
-def _judged_deliveries(view: View) -> tuple[list[str], list[str]]:
+def judged_deliveries(view: View) -> tuple[list[str], list[str]]:
     """Return the deliveries that were surely of use and those that surely were not.
 
     A hint that was not followed is neither: the browser has the asset, or the client is a robot,

@@ -20,6 +20,7 @@ from headstart.learn import Learner, LearnOptions
 from headstart.middleware.keeper import Keeper
 from headstart.middleware.lifespan import run_lifespan
 from headstart.middleware.probe import is_no_page, probe
+from headstart.middleware.recorder import Recorder
 from headstart.middleware.shared import Shared
 from headstart.middleware.translation import learned_request
 from headstart.middleware.visit import Visit
@@ -40,6 +41,7 @@ class HeadstartMiddleware:
         hint_unmarked_clients: Send a 103 also to clients that send no Sec-Fetch-* at all.
         lifespan_required: Fail the start if the application raises in its lifespan before it
             receives a message, instead of assuming that it does not support the lifespan.
+        recording: Record the recent past of each site, for `shared.recorder.report`.
         clock: Seconds since 1970; the same in all workers.
     """
 
@@ -52,6 +54,7 @@ class HeadstartMiddleware:
         store: Store | None = None,
         hint_unmarked_clients: bool = True,
         lifespan_required: bool = False,
+        recording: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.app = app
@@ -62,6 +65,8 @@ class HeadstartMiddleware:
             hint_unmarked=hint_unmarked_clients,
             clock=clock,
         )
+        if recording:
+            self.shared.recorder = Recorder(self.learner, clock)
         self._lifespan_required = lifespan_required
         self.counters = self.shared.counters
         self._keeper = Keeper(self.shared, store or MemoryStore())
@@ -79,6 +84,9 @@ class HeadstartMiddleware:
             ours = (scope.get("extensions") or _NONE).get("headstart")
             if ours is not None:
                 if ours["pushed"]:
+                    if shared.recorder is not None:
+                        pushed = learned_request(scope, shared.referer)
+                        send = shared.recorder.watch_push(pushed, send)
                     await self.app(scope, receive, watched_push(shared, scope, send))
                     return
                 connection = ours["connection"]
@@ -96,8 +104,12 @@ class HeadstartMiddleware:
             request = learned_request(scope, shared.referer)
             view = self.learner.begin(request, now)
             if view is None:
+                if shared.recorder is not None:
+                    send = shared.recorder.watch_asset(request, send)
                 await self.app(scope, receive, watched(shared, scope, request, send))
                 return
+            if shared.recorder is not None:
+                send = shared.recorder.watch_page(scope, view, send)
             visit = Visit(shared, scope, send, request, view, now)
             await visit.begin()
             await self.app(scope, receive, visit.send)

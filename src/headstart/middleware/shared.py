@@ -31,6 +31,7 @@ from headstart.learn import (
 )
 from headstart.middleware.diagnosis import Diagnosis
 from headstart.middleware.habits import Habits
+from headstart.middleware.recorder import Recorder
 from headstart.middleware.think_times import ThinkTimes
 from headstart.middleware.translation import coding_of, connection_of
 from headstart.pages import Capture, PageHead, PageReader
@@ -72,6 +73,7 @@ class Shared:
         "options",
         "plain",
         "reader",
+        "recorder",
         "referer",
         "think_times",
         "under_way",
@@ -97,6 +99,8 @@ class Shared:
         self.think_times = ThinkTimes()
         self.habits = Habits()
         self.under_way: list[tuple[View, Push]] = []
+        self.recorder: Recorder | None = None
+        """Records the recent past, if somebody wants to look at it."""
         self.plain: dict[int, list[tuple[bytes, bytes]]] = {}
         """Connections -> fields of a request there that says nothing of pages."""
         self._hint_unmarked = hint_unmarked

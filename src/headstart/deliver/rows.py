@@ -5,7 +5,7 @@ Pure: reads a learner, changes nothing. `map` prints the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from headstart.deliver.decide import is_icon
@@ -35,10 +35,7 @@ _WORDS = {
 
 def all_rows(learner: Learner) -> list[Row]:
     """Return the whole map: origin by origin, page by page, the likeliest asset first."""
-    found = list(learner.rows())
-    pinned = {(row.page, row.asset) for row in found if row.why is Standing.PINNED}
-    kept = [row for row in found if row.why is Standing.PINNED or not _is_pinned(row, pinned)]
-    return sorted(map(_delivered, kept), key=_place)
+    return sorted(map(_delivered, _without_shadows(list(learner.rows()))), key=_place)
 
 
 def rows_of(learner: Learner, page: str) -> list[Row]:
@@ -48,13 +45,15 @@ def rows_of(learner: Learner, page: str) -> list[Row]:
         learner: The learner with the map.
         page: A path, or a whole URL if there is more than one origin.
     """
-    rows = all_rows(learner)
     origin, path = split(path_of(page))
-    own = [row for row in rows if _is_of(row, origin, path)]
-    borrowed: list[Row] = []
-    for place in [origin] if origin else _origins(rows, path):
-        borrowed += _borrowed(learner, place, path, own)
-    return sorted([*own, *map(_delivered, borrowed)], key=_place)
+    found: list[Row] = []
+    for place in [origin] if origin else _origins(learner, path):
+        own = _without_shadows(list(learner.rows_at(place, path)))
+        found += map(_delivered, [*own, *_borrowed(learner, place, path, own)])
+    if not origin and not found:
+        found += map(_delivered, learner.rows_at("", path))
+    # A pin for every origin is found at each.
+    return sorted(dict.fromkeys(found), key=_place)
 
 
 def split(page: str) -> tuple[str, str]:
@@ -129,15 +128,9 @@ def _delivered(row: Row) -> Row:
     return replace(row, sent=False) if row.sent and is_icon(row.asset) else row
 
 
-def _is_of(row: Row, origin: str, path: str) -> bool:
-    place, its_path = split(row.page)
-    return its_path == path and (not origin or place in ("", origin))
-
-
 def _borrowed(learner: Learner, origin: str, path: str, own: list[Row]) -> Iterator[Row]:
     """Return the assets that the page gets from its pattern and its site."""
-    its = [row for row in own if split(row.page)[0] in ("", origin)]
-    known = {row.asset for row in its}
+    known = {row.asset for row in own}
     for candidate in learner.candidates(origin, path):
         if candidate.target not in known:
             yield Row(
@@ -145,17 +138,25 @@ def _borrowed(learner: Learner, origin: str, path: str, own: list[Row]) -> Itera
                 asset=candidate.target,
                 probability=candidate.probability,
                 views=0.0,
-                sent=not any(map(is_waste, its)),
+                sent=not any(map(is_waste, own)),
                 why=candidate.why,
             )
 
 
-def _origins(rows: Iterable[Row], path: str) -> list[str]:
+def _origins(learner: Learner, path: str) -> list[str]:
     """Return the origins that know the page, or one like it; otherwise all."""
     like = (path, pattern_of(path) or path)
-    found = {split(row.page) for row in rows}
-    known = {origin for origin, its_path in found if origin and its_path in like}
-    return sorted(known or {origin for origin, _ in found if origin})
+    origins = learner.origins()
+    known = [
+        origin for origin in origins if any(learner.knows_exactly(origin, each) for each in like)
+    ]
+    return known or origins
+
+
+def _without_shadows(rows: list[Row]) -> list[Row]:
+    """Leave out the learned rows of assets that are pinned to their page."""
+    pinned = {(row.page, row.asset) for row in rows if row.why is Standing.PINNED}
+    return [row for row in rows if row.why is Standing.PINNED or not _is_pinned(row, pinned)]
 
 
 def _is_pinned(row: Row, pinned: set[tuple[str, str]]) -> bool:

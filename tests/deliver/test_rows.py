@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.cli.rows import all_rows, because, is_waste, reasons_of, rows_of, split
+from headstart.deliver.rows import all_rows, because, is_waste, reasons_of, rows_of, split
 from headstart.learn import Cause, Finding, How, Learner, LearnOptions, Row, Standing
 from tests.learn.site import ASSETS, IMAGE, ORIGIN, SCRIPT, STYLE, Site
 

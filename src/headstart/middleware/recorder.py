@@ -1,0 +1,280 @@
+"""Record the recent past of each site, for a page that shows it.
+
+Wraps the `send` of pages, of their assets and of their pushes, and is told of each view that ends.
+Bounded: so many sites, spans of time and views, and new views are recorded only so often, because
+those that are must stay until their assets have come. `shared` holds one if somebody wants to look,
+and None else; `middleware` and `watch` ask it. `report` is called from the same event loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from headstart.deliver.asgi import Message, Scope, Send
+from headstart.deliver.decide import Decision, Way
+from headstart.learn import How, Learner, Request, View
+from headstart.learn.votes import judged_deliveries
+from headstart.middleware.recorded import (
+    SPAN,
+    SPANS,
+    AssetLoad,
+    Figures,
+    PageLoad,
+    Report,
+    SiteReport,
+)
+
+_MOST_SITES = 20
+_MOST_LOADS = 30
+# A recorded view stays at least as long as its window may last: 30 views, 0.4 s apart.
+_BETWEEN_LOADS = 0.4
+_MOST_ASSETS = 64
+_LONGEST_NAME = 300
+
+
+class _Exchange:
+    """One response on its way; times are of `time.monotonic`."""
+
+    __slots__ = ("end", "responded", "size", "start", "status", "target")
+
+    def __init__(self, target: str) -> None:
+        self.target = _shortened(target)
+        self.start = time.monotonic()
+        self.responded: float | None = None
+        self.end: float | None = None
+        self.status = 0
+        self.size = 0
+
+    def take(self, message: Message) -> None:
+        """Take a message of the response."""
+        match message["type"]:
+            case "http.response.start":
+                self.responded = time.monotonic()
+                self.status = message["status"]
+            case "http.response.body":
+                self.size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    self.end = time.monotonic()
+            case "http.response.pathsend" | "http.response.zerocopysend":
+                self.end = time.monotonic()
+            case _:
+                pass  # a 103, a push, trailers
+
+
+class _Load:
+    """A recorded view."""
+
+    __slots__ = ("assets", "decisions", "exchange", "hinted", "time", "version", "view")
+
+    def __init__(self, view: View, scope: Scope, now: float) -> None:
+        self.view = view
+        self.time = now
+        self.version: str = scope.get("http_version", "1.1")
+        self.exchange = _Exchange(view.path)
+        self.hinted: float | None = None
+        self.decisions: Sequence[Decision] = ()
+        self.assets: list[_Exchange] = []
+
+    def frozen(self) -> PageLoad:
+        """Return it as a record."""
+        page, view = self.exchange, self.view
+        ways = {
+            decision.candidate.target: str(decision.way.value)
+            for decision in self.decisions
+            if decision.way is not Way.NOTHING
+        }
+        ways = {t: ways.get(t, _WAYS[how]) for t, how in view.delivered.items()} | ways
+        assets = [
+            AssetLoad(
+                one.target,
+                ways.pop(one.target, ""),
+                one.start - page.start,
+                _after(one.responded, page.start),
+                _after(one.end, page.start),
+                one.status,
+                one.size,
+            )
+            for one in self.assets
+        ]
+        unused = [AssetLoad(_shortened(t), way, None, None, None, 0, 0) for t, way in ways.items()]
+        return PageLoad(
+            view.origin,
+            page.target,
+            self.time,
+            self.version,
+            "" if view.silence is None else str(view.silence),
+            _after(self.hinted, page.start),
+            _after(page.responded, page.start),
+            _after(page.end, page.start),
+            page.status,
+            page.size,
+            tuple(assets + unused[: max(_MOST_ASSETS - len(assets), 0)]),
+        )
+
+
+_WAYS = {How.PUSHED: Way.PUSH.value, How.HINTED: Way.HINT.value}
+
+
+class _Site:
+    """The past of one site."""
+
+    __slots__ = ("refused", "spans")
+
+    def __init__(self) -> None:
+        self.spans: deque[Figures] = deque(maxlen=SPANS)
+        self.refused: Counter[str] = Counter()
+
+    def count(self, figures: Figures) -> None:
+        """Add the figures of one view."""
+        if self.spans and self.spans[-1].start >= figures.start:
+            last = self.spans[-1]
+            self.spans[-1] = replace(last + figures, start=last.start)
+        else:
+            self.spans.append(figures)
+
+
+class Recorder:
+    """The recent past of one worker.
+
+    Args:
+        learner: Tells of assets, and of views that end.
+        clock: Seconds since 1970; the same in all workers.
+    """
+
+    def __init__(self, learner: Learner, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._learner = learner
+        self._sites: dict[str, _Site] = {}
+        self._loads: deque[_Load] = deque(maxlen=_MOST_LOADS)
+        self._admitted = -_BETWEEN_LOADS
+        self._attributed: tuple[Request, View] | None = None
+        learner.on_asset = self._attribute
+        learner.on_end = self._count
+
+    def report(self) -> Report:
+        """Return the past as it stands."""
+        oldest = self._clock() - SPAN * SPANS
+        return Report(
+            tuple(
+                SiteReport(
+                    origin,
+                    tuple(figures for figures in site.spans if figures.start >= oldest),
+                    dict(site.refused),
+                )
+                for origin, site in self._sites.items()
+            ),
+            tuple(load.frozen() for load in reversed(self._loads) if load.view.confirmed),
+        )
+
+    # Pages
+
+    def watch_page(self, scope: Scope, view: View, send: Send) -> Send:
+        """Return a `send` that records a view, and counts the reasons of its refusals."""
+        load = self._admit(scope, view)
+
+        async def recorded_send(message: Message) -> None:
+            kind = message["type"]
+            if kind == "http.response.start":
+                decisions: Sequence[Decision] = scope.get("headstart.decisions", ())
+                self._count_refusals(view, message, decisions)
+                if load is not None:
+                    load.decisions = decisions
+            if load is not None:
+                if kind == "http.response.early_hint" and load.hinted is None:
+                    load.hinted = time.monotonic()
+                load.exchange.take(message)
+            await send(message)
+
+        return recorded_send
+
+    def _admit(self, scope: Scope, view: View) -> _Load | None:
+        now = time.monotonic()
+        if now - self._admitted < _BETWEEN_LOADS or view.prefetched:
+            return None
+        self._admitted = now
+        load = _Load(view, scope, self._clock())
+        self._loads.append(load)
+        return load
+
+    def _count_refusals(self, view: View, message: Message, decisions: Sequence[Decision]) -> None:
+        if not view.confirmed:
+            return  # not a page after all
+        refused = self._site(view.origin).refused
+        for decision in decisions:
+            if decision.way is Way.NOTHING and decision.refusal is not None:
+                refused[str(decision.refusal)] += 1
+
+    def _count(self, view: View) -> None:
+        used, wasted = judged_deliveries(view)
+        start = int(self._clock()) // SPAN * SPAN
+        self._site(view.origin).count(
+            Figures(
+                start,
+                views=1,
+                served=int(bool(view.delivered)),
+                controls=int(view.control),
+                asked=len(view.asked),
+                sent=len(view.delivered),
+                used=len(used),
+                wasted=len(wasted),
+            )
+        )
+
+    def _site(self, origin: str) -> _Site:
+        """Return a site's past; the site without views for the longest time makes room."""
+        site = self._sites.pop(origin, None) or _Site()
+        self._sites[origin] = site
+        if len(self._sites) > _MOST_SITES:
+            del self._sites[next(iter(self._sites))]
+        return site
+
+    # Assets
+
+    def watch_asset(self, request: Request, send: Send) -> Send:
+        """Return a `send` that records an asset once the learner has found its view."""
+        if not self._loads:
+            return send
+        exchange = _Exchange(request.target)
+
+        async def recorded_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                found, self._attributed = self._attributed, None
+                if found is not None and found[0] is request:
+                    self._add(found[1], exchange)
+            exchange.take(message)
+            await send(message)
+
+        return recorded_send
+
+    def watch_push(self, request: Request, send: Send) -> Send:
+        """Return a `send` that records a pushed response."""
+        view = self._learner.view_sent(request, self._clock())
+        if view is None:
+            return send
+        exchange = _Exchange(request.target)
+        self._add(view, exchange)
+
+        async def recorded_send(message: Message) -> None:
+            exchange.take(message)
+            await send(message)
+
+        return recorded_send
+
+    def _attribute(self, request: Request, view: View) -> None:
+        self._attributed = (request, view)
+
+    def _add(self, view: View, exchange: _Exchange) -> None:
+        for load in self._loads:
+            if load.view is view and len(load.assets) < _MOST_ASSETS:
+                load.assets.append(exchange)
+
+
+def _after(at: float | None, start: float) -> float | None:
+    return None if at is None else max(at - start, 0.0)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
