@@ -19,9 +19,9 @@ import click
 from headstart.cli import terminal
 from headstart.cli.files import write_whole
 from headstart.cli.options import LEARN, derived, taken
-from headstart.deliver.rows import all_rows, because, is_waste, reasons_of, rows_of, split
 from headstart.cli.stores import STORE_TYPE, as_place
 from headstart.cli.terminal import Column, count, printable, say, warn
+from headstart.deliver.rows import all_rows, because, is_waste, reasons_of, rows_of, split
 from headstart.errors import ConfigurationError
 from headstart.export import FORMATS, configuration, plan_of
 from headstart.learn import Learner, LearnOptions, Record, Row, Silence, Standing

@@ -344,7 +344,7 @@ class Learner:
     def entries(
         self, origin: str, text: str = "", start: int = 0, most: int = 50
     ) -> tuple[int, list[Entry]]:
-        """Return how many pages of an origin have a text in their path, and a part of their list."""
+        """Return the number of an origin's pages with a text in their path, and some of them."""
         return self._map.entries(origin, text, start, most)
 
     # The store

@@ -36,30 +36,30 @@ _LONGEST_NAME = 300
 
 
 class _Exchange:
-    """One response on its way; times are of `time.monotonic`."""
+    """One response on its way; times are of the recorder's timer."""
 
     __slots__ = ("end", "responded", "size", "start", "status", "target")
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, now: float) -> None:
         self.target = _shortened(target)
-        self.start = time.monotonic()
+        self.start = now
         self.responded: float | None = None
         self.end: float | None = None
         self.status = 0
         self.size = 0
 
-    def take(self, message: Message) -> None:
+    def take(self, message: Message, now: float) -> None:
         """Take a message of the response."""
         match message["type"]:
             case "http.response.start":
-                self.responded = time.monotonic()
+                self.responded = now
                 self.status = message["status"]
             case "http.response.body":
                 self.size += len(message.get("body", b""))
                 if not message.get("more_body", False):
-                    self.end = time.monotonic()
+                    self.end = now
             case "http.response.pathsend" | "http.response.zerocopysend":
-                self.end = time.monotonic()
+                self.end = now
             case _:
                 pass  # a 103, a push, trailers
 
@@ -69,11 +69,11 @@ class _Load:
 
     __slots__ = ("assets", "decisions", "exchange", "hinted", "time", "version", "view")
 
-    def __init__(self, view: View, scope: Scope, now: float) -> None:
+    def __init__(self, view: View, scope: Scope, time: float, now: float) -> None:
         self.view = view
-        self.time = now
+        self.time = time
         self.version: str = scope.get("http_version", "1.1")
-        self.exchange = _Exchange(view.path)
+        self.exchange = _Exchange(view.path, now)
         self.hinted: float | None = None
         self.decisions: Sequence[Decision] = ()
         self.assets: list[_Exchange] = []
@@ -86,7 +86,10 @@ class _Load:
             for decision in self.decisions
             if decision.way is not Way.NOTHING
         }
-        ways = {t: ways.get(t, _WAYS[how]) for t, how in view.delivered.items()} | ways
+        ways = {
+            _shortened(target): way
+            for target, way in ({t: _WAYS[how] for t, how in view.delivered.items()} | ways).items()
+        }
         assets = [
             AssetLoad(
                 one.target,
@@ -99,7 +102,7 @@ class _Load:
             )
             for one in self.assets
         ]
-        unused = [AssetLoad(_shortened(t), way, None, None, None, 0, 0) for t, way in ways.items()]
+        unused = [AssetLoad(target, way, None, None, None, 0, 0) for target, way in ways.items()]
         return PageLoad(
             view.origin,
             page.target,
@@ -142,14 +145,25 @@ class Recorder:
     Args:
         learner: Tells of assets, and of views that end.
         clock: Seconds since 1970; the same in all workers.
+        timer: Seconds that only grow.
+
+    Attributes:
+        changes: Grows with each change of the report.
     """
 
-    def __init__(self, learner: Learner, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        learner: Learner,
+        clock: Callable[[], float],
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.changes = 0
         self._clock = clock
+        self._timer = timer
         self._learner = learner
         self._sites: dict[str, _Site] = {}
         self._loads: deque[_Load] = deque(maxlen=_MOST_LOADS)
-        self._admitted = -_BETWEEN_LOADS
+        self._admitted = timer() - _BETWEEN_LOADS
         self._attributed: tuple[Request, View] | None = None
         learner.on_asset = self._attribute
         learner.on_end = self._count
@@ -179,35 +193,37 @@ class Recorder:
             kind = message["type"]
             if kind == "http.response.start":
                 decisions: Sequence[Decision] = scope.get("headstart.decisions", ())
-                self._count_refusals(view, message, decisions)
+                if view.confirmed:
+                    self._count_refusals(view, decisions)
+                elif load is not None and load in self._loads:
+                    self._loads.remove(load)  # not a page after all
                 if load is not None:
                     load.decisions = decisions
             if load is not None:
                 if kind == "http.response.early_hint" and load.hinted is None:
-                    load.hinted = time.monotonic()
-                load.exchange.take(message)
+                    load.hinted = self._timer()
+                self._take(load.exchange, message)
             await send(message)
 
         return recorded_send
 
     def _admit(self, scope: Scope, view: View) -> _Load | None:
-        now = time.monotonic()
+        now = self._timer()
         if now - self._admitted < _BETWEEN_LOADS or view.prefetched:
             return None
         self._admitted = now
-        load = _Load(view, scope, self._clock())
+        load = _Load(view, scope, self._clock(), now)
         self._loads.append(load)
         return load
 
-    def _count_refusals(self, view: View, message: Message, decisions: Sequence[Decision]) -> None:
-        if not view.confirmed:
-            return  # not a page after all
+    def _count_refusals(self, view: View, decisions: Sequence[Decision]) -> None:
         refused = self._site(view.origin).refused
         for decision in decisions:
             if decision.way is Way.NOTHING and decision.refusal is not None:
                 refused[str(decision.refusal)] += 1
 
     def _count(self, view: View) -> None:
+        self.changes += 1
         used, wasted = judged_deliveries(view)
         start = int(self._clock()) // SPAN * SPAN
         self._site(view.origin).count(
@@ -237,14 +253,14 @@ class Recorder:
         """Return a `send` that records an asset once the learner has found its view."""
         if not self._loads:
             return send
-        exchange = _Exchange(request.target)
+        exchange = _Exchange(request.target, self._timer())
 
         async def recorded_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 found, self._attributed = self._attributed, None
                 if found is not None and found[0] is request:
                     self._add(found[1], exchange)
-            exchange.take(message)
+            self._take(exchange, message)
             await send(message)
 
         return recorded_send
@@ -254,14 +270,18 @@ class Recorder:
         view = self._learner.view_sent(request, self._clock())
         if view is None:
             return send
-        exchange = _Exchange(request.target)
+        exchange = _Exchange(request.target, self._timer())
         self._add(view, exchange)
 
         async def recorded_send(message: Message) -> None:
-            exchange.take(message)
+            self._take(exchange, message)
             await send(message)
 
         return recorded_send
+
+    def _take(self, exchange: _Exchange, message: Message) -> None:
+        exchange.take(message, self._timer())
+        self.changes += 1
 
     def _attribute(self, request: Request, view: View) -> None:
         self._attributed = (request, view)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from headstart.h2c.daemon import figures
+from headstart import figures
 from headstart.h2c.daemon.conversation import Conversation, Request
 
 LEAST = 1024 * 1024

@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Iterator
 from types import TracebackType
 
+from headstart import figures
 from headstart.client.origin import Origin
 from headstart.client.response import AsyncResponse
 from headstart.config import ClientLimits
-from headstart.h2c.daemon import figures
 from headstart.h2c.daemon.hinted import StoredResponse
 from headstart.h2c.daemon.load.loader import Loader, Settings
 from headstart.h2c.daemon.load.resource import Resource

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from headstart.h2c.daemon import figures
+from headstart import figures
 from headstart.h2c.daemon.load.report import sentence
 from headstart.h2c.daemon.load.resource import Load
 from headstart.h2c.daemon.load.rows import Look, Row, rows

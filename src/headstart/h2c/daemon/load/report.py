@@ -6,7 +6,7 @@ import json
 import textwrap
 from collections.abc import Iterator
 
-from headstart.h2c.daemon import figures
+from headstart import figures
 from headstart.h2c.daemon.load.resource import Load, Resource, Way
 from headstart.h2c.daemon.load.rows import label
 

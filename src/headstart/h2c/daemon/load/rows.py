@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from headstart.h2c.daemon import figures
+from headstart import figures
 from headstart.h2c.daemon.load.resource import Load, Resource, Way
 
 _BROKEN = "failed"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headstart.h2c.daemon import figures
+from headstart import figures
 from headstart.h2c.daemon.load.resource import Load
 from headstart.h2c.daemon.load.rows import Look, Row, rows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.h2c.daemon import figures
+from headstart import figures
 
 
 @pytest.mark.parametrize(

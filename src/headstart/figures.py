@@ -1,4 +1,4 @@
-"""Sizes and times as people read them. Pure; called by `progress` and `load`."""
+"""Sizes and times as people read them. Pure; called by `h2c` and by the admin pages."""
 
 from __future__ import annotations
 
