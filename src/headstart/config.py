@@ -294,6 +294,27 @@ class ServerOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdminOptions:
+    """The port for the operator: pages, metrics, health."""
+
+    admin: str = option(
+        "",
+        "HOST:PORT of a port for you alone, with metrics and health, for instance 127.0.0.1:9001. "
+        "Without it there is none.",
+    )
+    admin_host: str = option(
+        "",
+        "Host names under which you ask for the admin port, separated by commas, beside localhost "
+        "and IP addresses.",
+    )
+    admin_token_file: str = option(
+        "",
+        "File with the token that the admin port asks for, which it needs if other machines can "
+        "reach it. HEADSTART_ADMIN_TOKEN in the environment does the same.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyOptions:
     """How the reverse proxy asks its upstreams. Sizes in bytes, times in seconds."""
 

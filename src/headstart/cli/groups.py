@@ -25,6 +25,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Sending ahead": ("push", "early_hints", "hint_unmarked_clients", "deliver_*"),
     "Learning": ("learn_*",),
     "Cache": ("cache", "max_cache_entry", "cache_*"),
+    "Admin port": ("admin", "admin_*"),
     "Log": ("log_*", "access_log", "use_colors"),
     "Response headers and proxies in front": (
         *("headers", "server_header", "date_header", "proxy_headers"),

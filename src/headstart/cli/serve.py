@@ -17,12 +17,12 @@ from headstart.cli.groups import GroupedCommand
 from headstart.cli.options import DELIVER, LEARN, PORT, FloatRange, IntRange, derived, taken
 from headstart.cli.stores import STORE_TYPE, as_place
 from headstart.cli.terminal import warn
-from headstart.config import CacheOptions, DeliverOptions, ServerOptions, WireLimits
+from headstart.config import AdminOptions, CacheOptions, DeliverOptions, ServerOptions, WireLimits
 from headstart.errors import ConfigurationError, LocalProtocolError
 from headstart.learn import LearnOptions
 from headstart.server.application import working_folder
 from headstart.server.logs import logging_config
-from headstart.server.run import Learning
+from headstart.server.run import Beside, Learning
 from headstart.server.run import serve as run_server
 from headstart.store import default_path, offline
 from headstart.wire.fields import checked_fields
@@ -110,7 +110,17 @@ def run(app: Any, app_dir: str, **given: Any) -> None:
             sys.path.insert(0, folder)
     learning = _learning(given)
     options = _options(given)
-    run_server(app, options, learning, **_uvicorn_settings(given))
+    beside = _admin(AdminOptions(**taken(given, AdminOptions)))
+    run_server(app, options, learning, beside=beside, **_uvicorn_settings(given))
+
+
+def _admin(options: AdminOptions) -> Beside | None:
+    """Return the admin port, if there is to be one; its code is loaded only then."""
+    if not options.admin:
+        return None
+    from headstart.admin import Admin
+
+    return Admin(options).beside
 
 
 def _serve_command() -> click.Command:
@@ -134,6 +144,7 @@ def _serve_command() -> click.Command:
             "a Redis server that several machines share.",
         ),
         *derived(ServerOptions),
+        *derived(AdminOptions),
         *derived(CacheOptions),
         *derived(DeliverOptions, DELIVER),
         *derived(LearnOptions, LEARN),

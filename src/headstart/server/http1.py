@@ -81,6 +81,7 @@ class Http1Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.access_log = self.access_log and config.access_log
         if self.ws_protocol_class is WebSocketsSansIOProtocol:
             self.ws_protocol_class = WebSocketConnection
         self._worker = worker = Worker.of(server_state, config, self.loop)
@@ -457,6 +458,10 @@ class Http1Connection(HttpToolsProtocol):
         """Nothing was asked for in a while."""
         self._end = Closing.IDLE
         super().timeout_keep_alive_handler()
+
+    def abort(self) -> None:
+        """End at once."""
+        self.transport.abort()
 
     def shutdown(self) -> None:
         """Stop: respond to open requests, including those just on their way."""

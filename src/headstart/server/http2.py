@@ -131,7 +131,7 @@ class Http2ServerConnection(asyncio.Protocol):
         self._app_state = app_state
         self._connections: set[Any] = server_state.connections
         self.calls = Calls(config, server_state, self._options, self.loop)
-        self.access_log = logging.getLogger("uvicorn.access").hasHandlers()
+        self.access_log = config.access_log and logging.getLogger("uvicorn.access").hasHandlers()
 
         self._worker = Worker.of(server_state, config, self.loop)
         self._turns = self._worker.turns

@@ -165,6 +165,10 @@ class HeadstartProtocol(asyncio.Protocol):
             self._tell(self._end or Closing.PEER_LEFT, self._detail)
         self._leave()
 
+    def abort(self) -> None:
+        """End at once."""
+        self._transport.abort()
+
     def shutdown(self) -> None:
         """Stop; requests of the moment before still get a response."""
         self._draining = self._worker.draining = True

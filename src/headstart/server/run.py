@@ -13,9 +13,10 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -39,7 +40,7 @@ from headstart.server.checks import (
 )
 from headstart.server.listening import as_it_is
 from headstart.server.redirect import redirect_socket
-from headstart.server.workers import Server, Supervisor
+from headstart.server.workers import Companion, Server, Supervisor
 from headstart.store import MemoryStore, Place, open_store
 from headstart.wsgi import WsgiApplication
 
@@ -82,6 +83,8 @@ class Config(uvicorn.Config):
     ) -> None:
         self.headstart = options or ServerOptions()
         self.learning = learning
+        self.companion: Companion | None = None
+        """Runs in each process that serves; set by `serve`."""
         self.tls: ssl.SSLContext | None = None
         """What our protocol does the handshake with; set by `load`."""
         headers: list[tuple[str, str]] = list(settings.pop("headers", None) or [])
@@ -175,12 +178,17 @@ class Config(uvicorn.Config):
         )
 
 
+Beside: TypeAlias = Callable[[Config], AbstractContextManager[Companion]]
+"""Runs in the main process while it serves, and gives each process that serves a companion."""
+
+
 def serve(
     app: Any,
     options: ServerOptions | None = None,
     learning: Learning | None = None,
     *,
     announce: Callable[[], None] | None = None,
+    beside: Beside | None = None,
     **settings: Any,
 ) -> None:
     """Serve until a signal ends it.
@@ -190,6 +198,7 @@ def serve(
         options: Ours.
         learning: Learn the assets of pages and send them ahead; None for not.
         announce: Called when all checks before the start have passed.
+        beside: Runs in this process meanwhile, such as the admin port.
         settings: uvicorn's own, as its `Config` takes them.
 
     Raises:
@@ -206,6 +215,12 @@ def serve(
     allow_open_files(config.headstart.max_connections)
     if announce is not None:
         announce()
+    with beside(config) if beside is not None else nullcontext() as config.companion:
+        _run(config)
+
+
+def _run(config: Config) -> None:
+    """Serve, in this process or in others, until a signal ends it."""
     server = Server(config)
     try:
         if config.should_reload:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -43,6 +43,16 @@ _STARTING_SECONDS = 60.0
 
 # How often uvicorn calls `on_tick`.
 _TICKS_A_SECOND = 10
+
+
+class Companion(Protocol):
+    """Runs beside the server in each process that serves: the admin port's reporter."""
+
+    async def begin(self, server: Server) -> None:
+        """Begin, before the application's lifespan does."""
+
+    async def end(self) -> None:
+        """End, last of all."""
 
 
 class Server(uvicorn.Server):
@@ -93,7 +103,9 @@ class Server(uvicorn.Server):
         """Begin to listen, once there is a worker to count who comes."""
         keep_free_pages()
         self._watch_certificate()
-        Worker.of(self.server_state, self.config, asyncio.get_running_loop())
+        self.worker()
+        if self.config.companion is not None:
+            await self.config.companion.begin(self)
         redirects = bool(self.config.headstart.redirect_http)
         if sockets is None and self.config.fd is not None:
             handed_over = [inherited(self.config.fd)]
@@ -103,6 +115,10 @@ class Server(uvicorn.Server):
             await super().startup(sockets[:-1] if redirects and sockets else sockets)
         if redirects:
             await self._redirect(sockets)
+
+    def worker(self) -> Worker:
+        """Return what the connections of this process share; called on the event loop."""
+        return Worker.of(self.server_state, self.config, asyncio.get_running_loop())
 
     async def _redirect(self, sockets: list[socket.socket] | None) -> None:
         """Listen for requests to redirect, on the last of the sockets if they are given."""
@@ -118,11 +134,13 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End; first take in who is waiting at the door, last remove a Unix socket of its own."""
         loop = asyncio.get_running_loop()
-        Worker.of(self.server_state, self.config, loop).draining = True
+        self.worker().draining = True
         # After a reload, connections that wait in the parent's socket are for the new process.
         if not self.config.should_reload:
             await self._accept_the_rest(loop)
         await super().shutdown(sockets)
+        if self.config.companion is not None:
+            await self.config.companion.end()
         if self.config.uds and not self.config.use_subprocess:
             # Which Python leaves behind before 3.13.
             Path(self.config.uds).unlink(missing_ok=True)

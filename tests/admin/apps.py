@@ -1,0 +1,33 @@
+"""Applications for the tests of the admin port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from tests.server.apps import Receive, Scope, Send, answer, lifespan
+
+# In the server's working folder: the application starts once it is there.
+GO = "go"
+
+
+async def slow_start(scope: Scope, receive: Receive, send: Send) -> None:
+    """Take as long to start as the file `go` takes to come."""
+    if scope["type"] == "lifespan":
+        while not Path(GO).exists():
+            await asyncio.sleep(0.01)
+        return await lifespan(receive, send)
+    return await answer(send)
+
+
+async def hanging(scope: Scope, receive: Receive, send: Send) -> None:
+    """Hold up the whole event loop at /hang, until the file `go` comes."""
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    if scope["path"] == "/hang":
+        print("hangs", flush=True)
+        while not Path(GO).exists():
+            time.sleep(0.01)
+    return await answer(send, str(os.getpid()).encode())
