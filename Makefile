@@ -6,7 +6,8 @@
 #   make test     the tests that need no peer, in a few minutes (ARGS="tests/wire -x": those, all of them)
 #   make test-all all tests, with branch coverage
 #   make test-others  pytest on every other CPython that is supported and found (ARGS as above)
-#   make test-sites  Chromium visits ten sites of other people, and WordPress: eight minutes
+#   make test-sites  Chromium visits ten sites of other people, and WordPress, and 1 GiB each way
+#                 passes through the proxy: nine minutes
 #   make lint     ruff, mypy, the import contracts
 #   make fuzz     random peers (RUNS of each test), then each target of fuzz/ for SECONDS
 #   make mutants  small faults put into wire/, learn/ and parts of server/, and which no test notices:
@@ -52,6 +53,7 @@ test-sites:
 	@tools/setup sites
 	@tools/peers sites || :
 	@$(BIN)/python -m pytest sites --timeout=900 $(ARGS)
+	@$(if $(ARGS),:,PROXY_MEBIBYTES=1024 $(BIN)/python -m pytest tests/proxy/test_processes.py -k large_content)
 
 lint: setup
 	@tools/lint

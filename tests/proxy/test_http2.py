@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -245,9 +246,11 @@ async def test_connection_that_ends_gracefully_is_followed_by_another_one() -> N
 
 async def test_connection_that_is_old_is_followed_by_another_one_and_answers_what_it_has() -> None:
     gate = Gate()
+    asked = threading.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan" and scope["path"] == "/slow":
+            asked.set()
             await gate.passed()
         await site(scope, receive, send)
 
@@ -257,6 +260,7 @@ async def test_connection_that_is_old_is_followed_by_another_one_and_answers_wha
         closing(Proxy(f"h2c://127.0.0.1:{upstream.port}", options=options)) as proxy,
     ):
         waiting = asyncio.create_task(ask(proxy, scope_of("GET", "/slow")))
+        assert await asyncio.to_thread(asked.wait, 20)
         await asyncio.sleep(0.06)
         await ask(proxy)
         connections = len(upstream.server.server_state.connections)
