@@ -37,6 +37,7 @@ Do not tell the learner of pushed requests that re-enter the server, nor of thei
     votes      a view's requests as a vote
     records    votes and pages as plain records, for a store
     findings   reasons why less of a site is learned than could be
+    histograms  durations as counts in buckets
     gains      delivered against control views
     learner    the whole, for the middleware
     logs       access logs, HAR files and traces
@@ -48,7 +49,7 @@ from headstart.learn.clients import voter_of
 from headstart.learn.counts import Sighting
 from headstart.learn.exchange import Answer, Exchange, Request
 from headstart.learn.findings import Cause, Finding, explain
-from headstart.learn.gains import Gain
+from headstart.learn.gains import Gain, Metric, Saving
 from headstart.learn.learner import Learner
 from headstart.learn.model import Entry, Row
 from headstart.learn.named import Named, OtherOrigin
@@ -68,10 +69,11 @@ from headstart.learn.records import (
     to_plain,
 )
 from headstart.learn.safety import Kind, Trust, Unlearnable, refusal, trust_in
-from headstart.learn.views import How, Silence, View
+from headstart.learn.views import Arrival, How, Silence, View
 
 __all__ = [
     "Answer",
+    "Arrival",
     "Candidate",
     "Cause",
     "Entry",
@@ -83,6 +85,7 @@ __all__ = [
     "Kind",
     "LearnOptions",
     "Learner",
+    "Metric",
     "Named",
     "OtherOrigin",
     "PageRecord",
@@ -92,6 +95,7 @@ __all__ = [
     "Request",
     "Row",
     "Rule",
+    "Saving",
     "Sighting",
     "Silence",
     "Standing",

@@ -24,7 +24,7 @@ from headstart.learn.clients import voter_of
 from headstart.learn.counts import Asset, Sighting
 from headstart.learn.exchange import Answer, Exchange, Request
 from headstart.learn.findings import Finding, Findings
-from headstart.learn.gains import Gain, Gains
+from headstart.learn.gains import Gain
 from headstart.learn.lacking import Lacking
 from headstart.learn.model import Entry, Map, Row
 from headstart.learn.named import Named, OtherOrigin
@@ -50,8 +50,8 @@ from headstart.learn.safety import (
     refusal,
 )
 from headstart.learn.sightings import hash_of, sighting_of, unsays
-from headstart.learn.urls import path_of
-from headstart.learn.views import How, Silence, View, Viewer, Views
+from headstart.learn.urls import origin_and_path, path_of
+from headstart.learn.views import Arrival, How, Silence, View, Viewer, Views
 from headstart.learn.votes import partial_vote, vote_of, weight
 
 # Sec-Fetch-Dest of what opens a view (Fetch, 2.2.7); a fetch() that answers HTML is not a page.
@@ -71,8 +71,6 @@ _OUTBOX = 0.02
 # How long a page may take to answer and still be learned.
 _ANSWER_SECONDS = 60.0
 _ENDED = 0.01
-# Pages whose gain is kept apart from the sum over all.
-_MEASURED_PAGES = 100
 # URLs that are remembered as no assets, so that a page that names them does not bring them back.
 _REFUSED = 1000
 
@@ -89,7 +87,6 @@ class Learner:
         self._attribution = Attribution(self._map, self.options)
         self._rendering = Rendering(self.options)
         self._lacking = Lacking(self.options)
-        self._gains = Gains(_MEASURED_PAGES)
         self.findings = Findings()
         self.on_refusal: Callable[[Request, Answer, Unlearnable], None] | None = None
         """Told of each asset of a view that may not be learned."""
@@ -99,6 +96,8 @@ class Learner:
         """Told of each request for an asset with the view that it belongs to."""
         self.on_end: Callable[[View], None] | None = None
         """Told of each view of a page that has ended."""
+        self.arriving: Arrival | None = None
+        """The asset whose response has just begun, if its view is measured."""
         self._outbox: list[Record] = []
         self._told = 0
         self._refused: dict[int, None] = {}
@@ -160,6 +159,7 @@ class Learner:
         view.confirmed = True
         view.personal = is_personal(request, answer, cookies=cookies)
         view.conditional |= answer.status == 304
+        view.answered(now)
         view.open(now, self.options)
         return view
 
@@ -316,14 +316,42 @@ class Learner:
         """
         return self._map.is_waste(origin, path_of(target))
 
-    def measured(self, view: View, seconds: float) -> None:
-        """How long a view took until its last asset was there, for `gain`."""
-        if view.judged:
-            self._gains.add(view.origin + view.path, seconds, control=view.control)
+    def compare(self, view: View, *, by_push: bool) -> None:
+        """Measure how long this view takes: it gets something, or would if it got anything.
 
-    def gain(self, page: str = "") -> Gain:
-        """Return views with deliveries against control views; of one page, or of all."""
-        return self._gains.of(page)
+        Control views have to be of the same clients. One that takes pushes and asks for nothing
+        may be a robot, which no control view shows, or have everything in its cache.
+
+        Args:
+            view: The view, before its response.
+            by_push: Some of it is pushed, or would be.
+        """
+        known = view.proven and not view.returning
+        view.measured = view.comparable and (known or not by_push)
+
+    def push_ended(self, request: Request, now: float) -> None:
+        """Take that the response to a pushed request is complete, as far as the server sees it."""
+        viewer = self._views.viewer(request)
+        view = viewer.view_sent(request.target, now) if viewer is not None else None
+        kind = kind_of_path(request.target)
+        if view is not None and kind is not None:
+            view.arrived(kind, now)
+
+    def gain(self, page: str) -> Gain | None:
+        """Return what delivering gains, views that get something against control views.
+
+        Args:
+            page: The URL of a page, or the origin of a site.
+
+        Returns:
+            The gain, or None if no view was measured.
+        """
+        origin, path = origin_and_path(page)
+        return self._map.gain(origin, path)
+
+    def gains(self) -> Iterator[Gain]:
+        """Yield the gains of all sites and pages that were measured."""
+        return self._map.gains()
 
     def rows(self) -> Iterator[Row]:
         """Return the map, line by line."""
@@ -375,6 +403,7 @@ class Learner:
         for record in records:
             match record:
                 case Vote():
+                    self._map.measure(record)
                     self._map.fold(record)
                 case Reading():
                     self._map.read(record)
@@ -493,6 +522,7 @@ class Learner:
         view.judged = view.candidates
         if self._map.is_waste(view.origin, view.path):
             return Silence.MOSTLY_WASTE
+        view.comparable = self.options.measure and self._map.is_comparable(view.origin, view.path)
         return Silence.CONTROL if self._map.is_control(view.origin, view.path) else None
 
     # Assets
@@ -503,6 +533,7 @@ class Learner:
             return
         viewer = self._views.viewer(request)
         known = self._map.asset(request.origin, request.target)
+        self.arriving = None
         if answer.status not in _PRESENT:
             if known is not None:
                 self._not_there(request, answer, known, viewer)
@@ -520,6 +551,7 @@ class Learner:
                 self._sighting(request, answer, known)
             if sent := viewer.view_sent(request.target, now):
                 sent.fetched.add(request.target)
+                self._arrives(sent, known.seen.kind, now)
             self._views.remember(viewer, known.key)
 
     def _belongs(
@@ -533,6 +565,7 @@ class Learner:
         if kind in _NAMING:
             view.name(request.origin + request.target)
         view.renew(now, self.options)
+        self._arrives(view, kind, now)
         key = known.key if known is not None else hash((request.origin, request.target))
         if request.target in view.delivered:
             self._fetched(view, request)
@@ -540,6 +573,11 @@ class Learner:
             for old in self._views.ask(view, seen):
                 self._end(old)
         self._views.remember(view.viewer, key)
+
+    def _arrives(self, view: View, kind: Kind, now: float) -> None:
+        if view.measured:
+            view.arrived(kind, now)
+            self.arriving = Arrival(view, kind)
 
     def _fetched(self, view: View, request: Request) -> None:
         """Take that a client asked for an asset that it was told of."""
@@ -625,7 +663,10 @@ class Learner:
         view.refused = not self._cast(view, vote)
 
     def _cast(self, view: View, vote: Vote) -> bool:
-        if view.refused or not self._map.fold(vote):
+        counted = self._map.measure(vote)
+        if not view.refused:
+            counted |= self._map.fold(vote)
+        if not counted:
             return False
         self._tell(vote)
         return True

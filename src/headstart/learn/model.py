@@ -18,6 +18,7 @@ from zlib import crc32
 
 from headstart.learn.counting import AssetTable, VoteCounter
 from headstart.learn.counts import Asset, Association, Sighting
+from headstart.learn.gains import Durations, Gain, Metric
 from headstart.learn.judging import SENT, standing_of
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.naming import first_candidate, fold_reading, is_named
@@ -169,6 +170,15 @@ class Map:
         """Return true if most assets sent with this page are not used."""
         node = self.narrowest(origin, path)
         return node is not None and node.usefulness() < self._options.worth
+
+    def is_comparable(self, origin: str, path: str) -> bool:
+        """Return true if the lot decides whether the view that begins now gets nothing.
+
+        Early views of a page would all be delivered; see `is_control`.
+        """
+        share = self._options.control_share
+        node = self.narrowest(origin, path)
+        return node is not None and 0 < share <= node.turn
 
     def is_control(self, origin: str, path: str) -> bool:
         """Return true if the view that begins now is one of those that get nothing.
@@ -337,6 +347,41 @@ class Map:
         if counted:
             self._plans.changed()
         return counted
+
+    def measure(self, vote: Vote) -> bool:
+        """Take how long a view took. Return false if that does not count, as `fold` does."""
+        seconds: dict[Metric, float] = {}
+        if vote.blocking is not None:
+            seconds[Metric.BLOCKING] = vote.blocking
+        if vote.loaded is not None:
+            seconds[Metric.LOADED] = vote.loaded
+        if not seconds or self._rules.is_forgotten(vote.origin, vote.path, vote.time):
+            return False
+        counted = False
+        for node in self._measured_nodes(vote.origin, vote.path):
+            self._node_bytes -= node.bytes
+            node.durations = node.durations or Durations()
+            counted |= node.durations.add(seconds, vote.voter, vote.time, control=vote.control)
+            self._node_bytes += node.bytes
+        return counted
+
+    def _measured_nodes(self, origin: str, path: str) -> list[Node]:
+        """Return the page, if it is known, and its site."""
+        nodes = self._pages.peek(origin, path), self._sites.peek(origin, "")
+        return [node for node in nodes if node is not None]
+
+    def gain(self, origin: str, path: str) -> Gain | None:
+        """Return what delivering gains on a page, or a site for a path ""; None if unmeasured."""
+        node = (self._pages if path else self._sites).peek(origin, path)
+        if node is None or node.durations is None:
+            return None
+        return node.durations.gain(origin + path)
+
+    def gains(self) -> Iterator[Gain]:
+        """Yield the gains of all sites and pages that were measured."""
+        for node in (*self._sites, *self._pages):
+            if node.durations is not None:
+                yield node.durations.gain(node.origin + node.path)
 
     def read(self, reading: Reading) -> None:
         """Take the assets that a page's own HTML names, unless the page was forgotten since."""

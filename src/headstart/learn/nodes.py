@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import count
 
 from headstart.learn.counts import Association, Share, Sighting, Voters
+from headstart.learn.gains import Durations
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.safety import Kind
 
@@ -101,6 +102,7 @@ class Node:
             it, or 0.
         alternatives: Images of which a browser takes one of several, according to the page's HTML.
         personal: All clients who got the page had credentials, and no cache may share it.
+        durations: How long measured views took, None before the first.
     """
 
     __slots__ = (
@@ -108,6 +110,7 @@ class Node:
         "assets",
         "critics",
         "dropped",
+        "durations",
         "fresh",
         "lent",
         "level",
@@ -140,6 +143,7 @@ class Node:
         self.others: dict[OtherOrigin, int] = {}
         self.alternatives: frozenset[str] = frozenset()
         self.personal = False
+        self.durations: Durations | None = None
 
     @property
     def unseen(self) -> bool:
@@ -157,7 +161,9 @@ class Node:
         """Return about its size in memory."""
         alternatives = sum(_STRING_BYTES + len(target) for target in self.alternatives)
         others = sum(_STRING_BYTES + len(other.url) for other in self.others)
-        return NODE_BYTES + len(self.path) + len(self.origin) + alternatives + others
+        durations = self.durations.bytes if self.durations is not None else 0
+        own = NODE_BYTES + len(self.path) + len(self.origin)
+        return own + alternatives + others + durations
 
     def usefulness(self) -> float:
         """Return the share of its sent assets that are used; two good views are assumed."""

@@ -27,6 +27,10 @@ class LearnOptions:
     read_pages: bool = option(True, "Read in the HTML of pages which assets they load.")
     referer_header: str = option("referer", "Header that names the page an asset belongs to.")
     control_share: int = option(32, "One view in so many gets nothing and is compared; 0: none.")
+    measure: bool = option(
+        True,
+        "Measure how much sooner pages are there than control views, and stop those that lose.",
+    )
     likely: float = option(0.5, "An asset is sent if a client that lacks it asks for it so often.")
     break_even: int = option(
         256 * 1024, "Bytes whose waste costs what a hit saves; larger assets need better odds."

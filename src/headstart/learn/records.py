@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from headstart.errors import ConfigurationError
 from headstart.learn.counts import Sighting
 from headstart.learn.findings import Finding
+from headstart.learn.gains import Measure
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Standing
 from headstart.learn.plain import Reader, reader_of
@@ -43,6 +44,10 @@ class Vote:
         quiet: The client requested no asset at all: it may have them, or be a robot. Assets that it
             was not sent prove nothing.
         personal: The page may be one that this client alone is allowed to read.
+        control: It got nothing, so that it can be compared.
+        blocking: Seconds from the page's request to the last stylesheet, script or font, or None
+            where none was seen, or the view is not measured.
+        loaded: The same for the last asset of any kind.
     """
 
     time: float
@@ -60,6 +65,9 @@ class Vote:
     continues: bool = False
     quiet: bool = False
     personal: bool = False
+    control: bool = False
+    blocking: float | None = None
+    loaded: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +144,7 @@ class PageRecord:
     others: tuple[OtherOrigin, ...] = ()
     alternatives: tuple[str, ...] = ()
     personal: bool = False
+    measures: tuple[Measure, ...] = ()
 
 
 class Verdict(StrEnum):

@@ -6,6 +6,7 @@ Pure. Called by `model` when it writes its records and when it takes another map
 from __future__ import annotations
 
 from headstart.learn.counts import Association, Naming, Share
+from headstart.learn.gains import Durations
 from headstart.learn.nodes import Node
 from headstart.learn.records import PageRecord, Tally
 
@@ -27,6 +28,7 @@ def record_of(node: Node) -> PageRecord:
         others=tuple(other for other, namer in node.others.items() if not namer),
         alternatives=tuple(node.alternatives),
         personal=node.personal,
+        measures=tuple(node.durations.records()) if node.durations is not None else (),
     )
 
 
@@ -61,6 +63,11 @@ def take_record(node: Node, record: PageRecord, memory: int) -> None:
     if record.read > node.read:
         node.read, node.others = record.read, dict.fromkeys(record.others, 0)
         node.alternatives = frozenset(record.alternatives)
+    # A page that was seen before is not new: its first views may be compared at once.
+    node.turn = max(node.turn, int(record.views))
+    for measure in record.measures:
+        node.durations = node.durations or Durations()
+        node.durations.merge(measure)
 
 
 def take_tally(association: Association, tally: Tally, memory: int) -> None:

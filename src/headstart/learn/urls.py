@@ -28,6 +28,13 @@ def path_of(target: str) -> str:
     return target.partition("?")[0]
 
 
+def origin_and_path(url: str) -> tuple[str, str]:
+    """Split a page's URL into its origin and its path; the path of an origin alone is ""."""
+    scheme, found, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{found}{host}", path_of(slash + path)
+
+
 def extension(path: str) -> str:
     """Return the file name's extension in lower case, or ""."""
     name = path.rpartition("/")[2]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, KeysView
 from enum import Enum, StrEnum
+from typing import NamedTuple
 
 from headstart.learn.clients import client_key, groups_of, viewer_key, voter_of
 from headstart.learn.counts import Sighting
 from headstart.learn.exchange import Request
 from headstart.learn.nodes import Candidate
 from headstart.learn.options import LearnOptions
+from headstart.learn.safety import Kind
 from headstart.learn.urls import path_of
 
 # Of one view, one viewer and one voter, so much is kept; a page with more assets than this is
@@ -31,6 +33,8 @@ _PART = 0.07
 _VIEW_BYTES = 1300
 # How long a browser keeps a page that it prefetched and nobody looked at (Chromium).
 _PREFETCHED_SECONDS = 300.0
+# What a browser waits for before it shows a page, or its text.
+_BLOCKING = frozenset((Kind.STYLE, Kind.SCRIPT, Kind.FONT))
 _SIGHTING_BYTES = 300
 
 
@@ -71,12 +75,19 @@ class View:
         returning: Its client was here before.
         lacking: How likely its client lacks the candidates.
         delivered: The assets sent ahead, and how (told by `Learner.delivered`).
+        comparable: It was chosen by lot whether it gets something.
+        measured: It gets something, or would if it were not a control view, and so it is compared.
     """
 
     __slots__ = (
+        "_answered",
+        "_blocked",
+        "_loaded",
+        "_requested",
         "asked",
         "candidates",
         "client",
+        "comparable",
         "conditional",
         "confirmed",
         "counted",
@@ -89,6 +100,7 @@ class View:
         "judged",
         "lacking",
         "limit",
+        "measured",
         "names",
         "opened",
         "origin",
@@ -132,12 +144,40 @@ class View:
         self.prefetched = request.prefetched
         self.personal = False
         self.confirmed = False
+        self.comparable = self.measured = False
+        self._requested = self._answered = now
+        self._blocked = self._loaded = 0.0
         self.open(now, options)
 
     @property
     def control(self) -> bool:
         """Return true if it is a control view."""
         return self.silence is Silence.CONTROL
+
+    def answered(self, now: float) -> None:
+        """Take that the page's response begins."""
+        self._answered = now
+
+    def arrived(self, kind: Kind, now: float) -> None:
+        """Take that an asset was answered so far; the last time is the one that counts."""
+        self._loaded = max(self._loaded, now)
+        if kind in _BLOCKING:
+            self._blocked = max(self._blocked, now)
+
+    @property
+    def durations(self) -> tuple[float | None, float | None]:
+        """Return seconds from the request to the last blocking asset, and to the last of any kind.
+
+        None where no such asset was seen. Nothing is shown before the page itself is there, so
+        assets before it are there no sooner. A client that reset pushes has the assets.
+        """
+        if not self.measured or self.wasted:
+            return None, None
+        blocked, loaded = self._since_request(self._blocked), self._since_request(self._loaded)
+        return blocked, loaded
+
+    def _since_request(self, last: float) -> float | None:
+        return max(last, self._answered) - self._requested if last else None
 
     def open(self, now: float, options: LearnOptions) -> None:
         """Open the window; called again when the response's head is known."""
@@ -161,6 +201,13 @@ class View:
         """Add an asset whose own requests belong to this view, too."""
         if len(self.names) <= _ASSETS_OF_A_VIEW:
             self.names.add(url)
+
+
+class Arrival(NamedTuple):
+    """An asset of a measured view, on its way to the client."""
+
+    view: View
+    kind: Kind
 
 
 class Viewer:

@@ -35,6 +35,7 @@ def vote_of(view: View, known: Map, cached: Collection[int]) -> Vote:
         cached: The keys of the assets that the client had before it came.
     """
     counted = view.counted or set()
+    blocking, loaded = view.durations
     used, unused = judged_deliveries(view)
     return Vote(
         time=view.opened,
@@ -54,6 +55,9 @@ def vote_of(view: View, known: Map, cached: Collection[int]) -> Vote:
         continues=view.counted is not None,
         quiet=not view.rendered and (view.returning or bool(view.wasted)),
         personal=view.personal,
+        control=view.control,
+        blocking=blocking,
+        loaded=loaded,
     )
 
 

@@ -109,30 +109,28 @@ class Visit:
             self._seen = page.seen(memory, self._now, cookie=shared.options.cookie)
         return self._seen
 
+    @property
+    def _is_other(self) -> bool:
+        """Return true if the last answers of this URL were not pages."""
+        return self._shared.habits.is_other(self._view.origin + self._view.path)
+
     async def begin(self) -> None:
         """Send assets ahead, or record why this view gets nothing."""
         if self._view.silence is None:
             await self._send_ahead()
         else:
+            if self._view.control and not self._is_other:
+                self._compare(self._decide(self._view.judged))
             self._say_nothing(self._view.silence)
 
     async def _send_ahead(self) -> None:
         """Decide for this client; send promises and the 103 before the application runs."""
         shared, view = self._shared, self._view
-        if shared.habits.is_other(view.origin + view.path):
+        if self._is_other:
             self._refuse_all(view.candidates, Refusal.NOT_A_PAGE)
             return
-        expected = Expected(
-            think_time=shared.think_times.of(view.origin + view.path),
-            guarded=shared.habits.guarded(view.origin, view.path),
-            fetching=view.fetching,
-            lacking=view.lacking,
-            again=shared.learner.again(view),
-            proven=view.proven,
-        )
-        self._decisions = decide(
-            self._page, view.candidates, self._client, shared.options, expected
-        )
+        self._decisions = self._decide(view.candidates)
+        self._compare(self._decisions)
         # For an application that wants to show what was sent ahead of its page.
         self._scope["headstart.decisions"] = self._decisions
         hints: list[Decision] = []
@@ -153,6 +151,25 @@ class Visit:
             self._waiting = hints
         elif hints:
             await self._hint(hints)
+
+    def _decide(self, candidates: Sequence[Candidate]) -> list[Decision]:
+        """Return a decision on each candidate, for this client."""
+        shared, view = self._shared, self._view
+        expected = Expected(
+            think_time=shared.think_times.of(view.origin + view.path),
+            guarded=shared.habits.guarded(view.origin, view.path),
+            fetching=view.fetching,
+            lacking=view.lacking,
+            again=shared.learner.again(view),
+            proven=view.proven,
+        )
+        return decide(self._page, candidates, self._client, shared.options, expected)
+
+    def _compare(self, decisions: Sequence[Decision]) -> None:
+        """Measure the view if something is sent ahead of it, or would be."""
+        ways = {decision.way for decision in decisions} - {Way.NOTHING}
+        if ways and self._view.comparable:
+            self._shared.learner.compare(self._view, by_push=Way.PUSH in ways)
 
     def _say_nothing(self, silence: Silence) -> None:
         """Leave decisions that say why this view gets nothing, for each likely asset."""

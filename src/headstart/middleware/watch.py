@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from headstart.deliver.asgi import Message, Scope, Send
-from headstart.learn import Request
+from headstart.learn import Arrival, Request
 from headstart.middleware.shared import Shared, has_cookies
 from headstart.middleware.translation import headers_of, learned_answer, learned_request
 from headstart.pages import Capture
@@ -22,13 +22,18 @@ _UNSEEN = frozenset(("http.response.pathsend", "http.response.zerocopysend"))
 def watched(shared: Shared, scope: Scope, request: Request, send: Send) -> Send:
     """Return a `send` for a request that is probably not for a page; it changes no message."""
     capture: Capture | None = None
+    arriving: Arrival | None = None
 
     def watched_send(message: Message) -> Awaitable[None]:
-        nonlocal capture
+        nonlocal capture, arriving
         if message["type"] == "http.response.start":
             capture = answered(shared, scope, request, message)
-        elif capture is not None:
+            arriving = shared.learner.arriving
+            return send(message)
+        if capture is not None:
             take_part(capture, message)
+        if arriving is not None and not message.get("more_body"):
+            arriving.view.arrived(arriving.kind, shared.clock())
         return send(message)
 
     return watched_send
@@ -70,13 +75,16 @@ def take_part(capture: Capture, message: Message) -> None:
 def watched_push(shared: Shared, scope: Scope, send: Send) -> Send:
     """Return a `send` for a pushed request.
 
-    It teaches nothing but that an asset is no longer there for everybody.
+    It teaches nothing but that an asset is no longer there for everybody, and when it is sent.
     """
 
     async def watched_send(message: Message) -> None:
         if message["type"] == "http.response.start":
             answer = learned_answer(message["status"], headers_of(message))
             shared.learner.pushed(learned_request(scope, shared.referer), answer)
+        elif not message.get("more_body"):
+            request = learned_request(scope, shared.referer)
+            shared.learner.push_ended(request, shared.clock())
         await send(message)
 
     return watched_send

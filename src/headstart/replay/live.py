@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from urllib.parse import unquote
 
 from headstart.config import DeliverOptions
@@ -59,6 +60,8 @@ class Live:
         self._synced = float("-inf")
         # A log does not say how long a page took to answer: each waits long enough for a 103.
         deliver = deliver or DeliverOptions(min_think_time=0.0)
+        # Nor how long clients waited, so no gain is measured.
+        learn = replace(learn or LearnOptions(), measure=False)
         self.middleware = HeadstartMiddleware(
             self._site, learn=learn, deliver=deliver, clock=lambda: self._now
         )
