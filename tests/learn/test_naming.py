@@ -114,6 +114,28 @@ def test_after_a_deployment_the_new_name_is_sent_at_once_and_the_old_one_is_gone
     assert (candidate.asset.verified, candidate.asset.lifetime) == (True, 3600)
 
 
+@pytest.mark.parametrize("ended_before_reading", [True, False])
+def test_views_of_the_copy_before_a_deployment_do_not_count_against_the_new_name(
+    ended_before_reading: bool,
+) -> None:
+    site = Site()
+    site.learner.read(reading(OLD))
+    late = [site.open() for _ in range(8)]
+    for view in late:
+        site.fetch(view, OLD)
+    site.now += 1
+    # The first who gets the new copy asks for the new name before the server has read it.
+    site.fetch(site.open(), NEW)
+    site.learner.sync(site.now)
+
+    if ended_before_reading:
+        site.wait()
+    site.learner.read(reading(NEW, now=site.now))
+    site.wait()
+
+    assert sent(site.learner) == [NEW]
+
+
 def test_other_pages_do_not_get_the_old_name_until_they_are_read_again() -> None:
     site = Site()
     for path in ("/", "/about"):

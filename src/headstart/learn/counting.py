@@ -168,8 +168,11 @@ class VoteCounter:
         memory, misses = self._options.memory, self._options.misses
         held = set(vote.held)
         for target, association in node.assets.items():
-            if association.naming is not None and association.naming.named.imagesrcset:
-                continue  # browsers ask for any of its candidates
+            if (naming := association.naming) is not None and (
+                # Browsers ask for any of its candidates, and an older copy did not name it.
+                naming.named.imagesrcset or vote.time < naming.since
+            ):
+                continue
             if target in asked or (page and association.last == page):
                 continue
             if target not in held:

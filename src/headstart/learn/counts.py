@@ -187,6 +187,8 @@ class Naming:
         live: The last copy that speaks alone names it.
         alternates: It was gone and came back.
         misser: The voter whose copy does not name it, or 0; a second such voter ends it.
+        since: When the first of the copies that name it without a break went out. Views that began
+            before had another copy.
     """
 
     named: Named
@@ -194,6 +196,7 @@ class Naming:
     live: bool = True
     alternates: bool = False
     misser: int = 0
+    since: float = 0.0
 
 
 class Association(Share):
@@ -269,6 +272,11 @@ class Association(Share):
     def restart(self) -> None:
         """Forget all views so far: they were of another version of the page."""
         self.hits = self.tries = 0.0
+        self.run = 0
+
+    def forgive(self) -> None:
+        """Forget the views so far in which it was not requested."""
+        self.tries = self.hits
         self.run = 0
 
     def missed(self, voter: int, memory: int, misses: int) -> None:

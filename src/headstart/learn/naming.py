@@ -55,10 +55,13 @@ def fold_reading(
             association = table.associate(node, seen, reading.voter, 0.0, answered=False)
         if association is not None:
             before = association.naming
-            naming = _named_again(before, each, namer)
+            naming = _named_again(before, each, namer, reading.time)
             table.set_naming(association, naming)
             if before is not None and not before.live and naming.live:
                 association.restart()
+            elif before is None and node.read and not each.sheet:
+                # Views so far that did without it had a copy that did not name it.
+                association.forgive()
             if before is None or not before.named.sheet:
                 # Clients who asked before the page was read.
                 table.draw(association, association.hits, association.tries)
@@ -194,16 +197,17 @@ def is_absent(page: Node, association: Association | None, asset: Asset) -> bool
     return bool(page.read and asset.named and (association is None or not association.hits))
 
 
-def _named_again(naming: Naming | None, named: Named, namer: int) -> Naming:
+def _named_again(naming: Naming | None, named: Named, namer: int, time: float) -> Naming:
     """Return how an asset is named after a copy that names it; `namer` as in `Naming`."""
     if naming is None:
-        return Naming(named, namer)
+        return Naming(named, namer, since=time)
     alone = naming.namer if namer in (naming.namer, 0) else 0
     return Naming(
         named,
         namer=alone if namer else 0,
         # Deployments do not come back. What does is a version among several, so votes decide.
         alternates=naming.alternates or not naming.live,
+        since=naming.since if naming.live else time,
     )
 
 
