@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Any
+
 import pytest
 
-from headstart.deliver.asgi import header, offers, send_channel
+from headstart.deliver.asgi import Receive, Scope, Send, SendChannel, header, offers, send_channel
 from headstart.errors import LocalProtocolError
 from tests.deliver.pages import Request, Server, scope_of
 
@@ -30,3 +33,31 @@ def test_send_channel_is_the_requests_own() -> None:
     with pytest.raises(LocalProtocolError) as caught:
         send_channel(Request(scope_of(), None))
     assert "PushBuilder" in caught.value.hint
+
+
+@dataclass
+class Bare:
+    """A request of Django or Quart, which has a scope and no `send`."""
+
+    scope: dict[str, Any] = field(default_factory=dict)
+
+
+async def test_request_without_a_send_of_its_own_finds_that_of_its_context() -> None:
+    found: list[Send] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found.append(send_channel(Bare()))
+
+    server = Server()
+    await SendChannel(app)(scope_of(), server.receive, server.send)
+
+    assert found == [server.send]
+
+
+async def test_context_of_the_lifespan_has_no_send() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        with pytest.raises(LocalProtocolError, match="no send channel"):
+            send_channel(Bare())
+
+    server = Server()
+    await SendChannel(app)({"type": "lifespan"}, server.receive, server.send)

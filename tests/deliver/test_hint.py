@@ -27,6 +27,15 @@ async def test_links_go_out_in_one_message() -> None:
     assert message["headstart"] is outcome
 
 
+async def test_string_is_a_target_whose_name_tells_its_use() -> None:
+    server = Server()
+    await hint(Request(scope_of(), server), "/style.css", "/a.woff2")
+
+    assert server.messages[0]["links"] == [STYLE.field_value(), FONT.field_value()]
+    with pytest.raises(LinkError):
+        await hint(Request(scope_of(extensions={}), server), "/data")
+
+
 async def test_hint_without_links_is_a_no_op() -> None:
     server = Server()
     outcome = await hint(Request(scope_of(), server))

@@ -17,6 +17,7 @@ from headstart.wire.links import (
     Link,
     LinkError,
     ParsedLink,
+    as_link,
     encode,
     escape_target,
     parse,
@@ -25,6 +26,33 @@ from tests.growth import assert_grows_linearly
 
 HASH = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 URI = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
+
+
+# Guessed.
+
+
+@pytest.mark.parametrize(
+    ("target", "link"),
+    [
+        ("/app.css", Link("/app.css", as_="style")),
+        ("app.JS?v=1.2", Link("app.JS?v=1.2", as_="script")),
+        ("/m.mjs", Link("/m.mjs", "modulepreload")),
+        ("/a.woff2#x.css", Link("/a.woff2#x.css", as_="font", crossorigin="anonymous")),
+        ("https://cdn.example/i.webp", Link("https://cdn.example/i.webp", as_="image")),
+    ],
+)
+def test_extension_of_a_target_tells_its_use(target: str, link: Link) -> None:
+    assert Link.guess(target) == link
+    assert as_link(target) == link
+    assert as_link(link) is link
+
+
+@pytest.mark.parametrize(
+    "target", ["", "/", "/data", "/css", "/a.css/", "/a.css.map", "//[", "/x?a.css", "/css/app"]
+)
+def test_target_whose_name_does_not_tell_its_use_is_refused(target: str) -> None:
+    with pytest.raises(LinkError, match="does not tell its use"):
+        Link.guess(target)
 
 
 # Written.

@@ -1,11 +1,13 @@
 """ASGI types for pushes and hints, and the extensions that a request offers.
 
-Changes nothing. Read by `push`, `hint` and `request`, and by the middleware.
+Read by `push`, `hint` and `request`, and by the middleware. `SendChannel` stands around an
+application and changes the context that each of its requests runs in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias
 
 from headstart.errors import LocalProtocolError
@@ -17,28 +19,52 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
 
 
+current_send: ContextVar[Send | None] = ContextVar("headstart.send", default=None)
+"""The `send` of the request that is being answered, for frameworks that keep theirs to themselves.
+
+Django and Quart do. Set by `SendChannel`, and by the middleware; copied into the threads of views
+by asgiref, as every context variable is.
+"""
+
+
 class RequestLike(Protocol):
-    """A `Request` of Starlette or FastAPI, or an object with the same attributes."""
+    """A request of Starlette, FastAPI, Litestar or Quart, or of Django under ASGI."""
 
     @property
-    def scope(self) -> MutableMapping[str, Any]:
+    def scope(self) -> Mapping[str, Any]:
         """The ASGI scope."""
+
+
+class SendChannel:
+    """An ASGI application whose requests know their `send` through `current_send`."""
+
+    def __init__(self, app: Application) -> None:
+        self.app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[object]:
+        """Call the application. No coroutine of its own stands in the way of each request."""
+        if scope["type"] == "http":
+            current_send.set(send)
+        return self.app(scope, receive, send)
 
 
 def send_channel(request: RequestLike) -> Send:
     """Return the `send` that the request was made with.
 
-    Starlette keeps it under a private name and has no public one; its own
-    `Request.send_push_promise` reads it there too.
+    Litestar has it in a public attribute. Starlette keeps it under a private name and has no public
+    one; its own `Request.send_push_promise` reads it there too. For others it is the one that the
+    server or the middleware left in the context.
 
     Raises:
         LocalProtocolError: The request has none.
     """
-    send: Send | None = getattr(request, "_send", None)
+    send: Send | None = getattr(request, "_send", None) or getattr(request, "send", None)
+    send = send or current_send.get()
     if send is None:
         raise LocalProtocolError(
             "this request has no send channel",
-            hint="make it as Request(scope, receive, send), or use PushBuilder.",
+            hint="wrap the application in HeadstartMiddleware, make the request as "
+            "Request(scope, receive, send), or use PushBuilder.",
         )
     return send
 

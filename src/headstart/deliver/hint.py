@@ -8,26 +8,32 @@ from __future__ import annotations
 from headstart.deliver.asgi import Message, RequestLike, offers, send_channel
 from headstart.deliver.outcome import Hint
 from headstart.reasons import Refusal
-from headstart.wire.links import Link
+from headstart.wire.links import Link, as_link
 
 
-async def hint(request: RequestLike, *links: Link) -> Hint:
+async def hint(request: RequestLike, *links: Link | str) -> Hint:
     """Send a 103 with all the links together, since browsers read only one.
 
     Call it before the response starts. Hinted resources must be cacheable, or a browser fetches
     them twice.
 
     Args:
-        request: A Starlette or FastAPI request.
-        links: Validated when they are made.
+        request: Of Starlette, FastAPI, Litestar, Quart, or Django under ASGI.
+        links: Validated when they are made. A string is a target whose extension tells its use, as
+            with `Link.guess`.
 
     Returns:
         True if it was sent, or if its links go with the page's own response (`linked`, by the
         middleware alone). Otherwise `refusal` says why: the server cannot send it, the request is
         not a navigation, or the response has started.
+
+    Raises:
+        LinkError: The name of a target does not tell its use.
+        LocalProtocolError: The server takes a 103 and the request has no way to it.
     """
+    values = [as_link(link).field_value() for link in links]
     answer = Hint()
-    if not links:
+    if not values:
         answer.refuse(Refusal.NO_LINKS)
         return answer
     if not offers(request.scope, "http.response.early_hint"):
@@ -36,7 +42,7 @@ async def hint(request: RequestLike, *links: Link) -> Hint:
         return answer
     message: Message = {
         "type": "http.response.early_hint",
-        "links": [link.field_value() for link in links],
+        "links": values,
         "headstart": answer,
     }
     await send_channel(request)(message)

@@ -7,11 +7,12 @@ request that describe the client's capabilities and its identity.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Self
 from urllib.parse import quote, urljoin, urlsplit
 
-from headstart.deliver.asgi import Message, Receive, RequestLike, Scope, Send, header, offers
+from headstart.deliver.asgi import Message, Receive, RequestLike, Send, header, offers
 from headstart.deliver.asgi import send_channel as _send_channel
 from headstart.deliver.outcome import Push
 from headstart.errors import LocalProtocolError
@@ -52,7 +53,7 @@ class PushBuilder:
         scope: Of the page's request. `receive` and `send` likewise.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         self._scope = scope
         self._send = send
         self._method = "GET"
@@ -198,7 +199,7 @@ def _octets(text: str) -> bytes:
         ) from error
 
 
-def _page_url(scope: Scope) -> bytes:
+def _page_url(scope: Mapping[str, Any]) -> bytes:
     """Return the page's URL, or b"" if the request does not name its host."""
     host = header(scope, b"host")
     if not host:
@@ -208,7 +209,7 @@ def _page_url(scope: Scope) -> bytes:
     return b"%s://%s%s%s" % (scope["scheme"].encode(), host, path, query and b"?" + query)
 
 
-def _page_path(scope: Scope) -> str:
+def _page_path(scope: Mapping[str, Any]) -> str:
     """Return the page's path as in a URL; `raw_path` is optional in ASGI."""
     raw: bytes | None = scope.get("raw_path")
     # Over HTTP/1.1 eight-bit characters get through; what is escaped already stays so.
@@ -218,10 +219,10 @@ def _page_path(scope: Scope) -> str:
 async def push(
     request: RequestLike, path: str, *, method: str = "GET", headers: dict[str, str] | None = None
 ) -> Push:
-    """Push one resource along with a Starlette or FastAPI request.
+    """Push one resource along with a request.
 
     Args:
-        request: The page's request.
+        request: The page's, of Starlette, FastAPI, Litestar, Quart, or Django under ASGI.
         path: The resource; a relative path is taken from the page's own.
         headers: Headers to set on the pushed request.
 

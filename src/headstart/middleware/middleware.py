@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
 from headstart.config import DeliverOptions
-from headstart.deliver.asgi import Application, Receive, Scope, Send
+from headstart.deliver.asgi import Application, Receive, Scope, Send, current_send
 from headstart.learn import Learner, LearnOptions
 from headstart.middleware.keeper import Keeper
 from headstart.middleware.lifespan import run_lifespan
@@ -87,7 +87,7 @@ class HeadstartMiddleware:
                     if shared.recorder is not None:
                         pushed = learned_request(scope, shared.referer)
                         send = shared.recorder.watch_push(pushed, send)
-                    await self.app(scope, receive, watched_push(shared, scope, send))
+                    await self._call(scope, receive, watched_push(shared, scope, send))
                     return
                 connection = ours["connection"]
                 if connection not in self._viewers and (
@@ -98,7 +98,9 @@ class HeadstartMiddleware:
                     )
                     or is_no_page(shared, scope, ours)
                 ):
-                    await self.app(scope, receive, partial(probe, shared, scope, connection, send))
+                    await self._call(
+                        scope, receive, partial(probe, shared, scope, connection, send)
+                    )
                     return
             now = shared.clock()
             request = learned_request(scope, shared.referer)
@@ -106,13 +108,13 @@ class HeadstartMiddleware:
             if view is None:
                 if shared.recorder is not None:
                     send = shared.recorder.watch_asset(request, send)
-                await self.app(scope, receive, watched(shared, scope, request, send))
+                await self._call(scope, receive, watched(shared, scope, request, send))
                 return
             if shared.recorder is not None:
                 send = shared.recorder.watch_page(scope, view, send)
             visit = Visit(shared, scope, send, request, view, now)
             await visit.begin()
-            await self.app(scope, receive, visit.send)
+            await self._call(scope, receive, visit.send)
         elif scope["type"] == "lifespan":
             await run_lifespan(
                 self.app,
@@ -124,7 +126,12 @@ class HeadstartMiddleware:
                 required=self._lifespan_required,
             )
         else:
-            await self.app(scope, receive, send)
+            await self._call(scope, receive, send)
+
+    def _call(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[object]:
+        """Call the application, which finds `send` in its context as well."""
+        current_send.set(send)
+        return self.app(scope, receive, send)
 
     async def start(self) -> None:
         """Absorb the stored knowledge, and begin to keep in step with the store."""

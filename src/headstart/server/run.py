@@ -27,6 +27,7 @@ from uvicorn.supervisors import ChangeReload
 
 from headstart.cache import CacheMiddleware
 from headstart.config import ServerOptions
+from headstart.deliver.asgi import SendChannel
 from headstart.learn import LearnOptions
 from headstart.middleware import HeadstartMiddleware
 from headstart.server.addresses import unmapped_trust
@@ -148,6 +149,8 @@ class Config(uvicorn.Config):
             inner = CacheMiddleware(inner, self.headstart.caching, lifespan_required=required)
         if self.learning is not None:
             inner = self._around(inner)
+        elif not self.wsgi:
+            inner = SendChannel(inner)
         if outer is None:
             self.loaded_app = inner
         else:

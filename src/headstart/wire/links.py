@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from headstart.errors import HeadstartError
 
@@ -19,6 +19,14 @@ Rel: TypeAlias = Literal["preload", "modulepreload", "preconnect"]
 As: TypeAlias = Literal["font", "image", "script", "style", "fetch", ""]
 CrossOrigin: TypeAlias = Literal["anonymous", "use-credentials"]
 FetchPriority: TypeAlias = Literal["high", "low", "auto", ""]
+
+# The use of a file by its extension; a file without any of these says nothing about its use.
+_USES: Final[dict[str, As]] = {
+    "css": "style",
+    **dict.fromkeys(("js", "mjs"), "script"),
+    **dict.fromkeys(("woff2", "woff", "ttf", "otf"), "font"),
+    **dict.fromkeys(("avif", "webp", "png", "jpg", "jpeg", "gif", "svg"), "image"),
+}
 
 # RFC 3986, 2: what may stand in a URI as it is. `%` only where it begins an escape, so that what
 # is escaped already stays and nothing is escaped twice.
@@ -168,6 +176,27 @@ class Link:
             )
         object.__setattr__(self, "imagesrcset", _escape_candidates(self.imagesrcset))
 
+    @classmethod
+    def guess(cls, target: str) -> Link:
+        """Return a link whose `rel` and `as_` follow from the extension in the target's path.
+
+        A `.mjs` becomes a modulepreload; other files become a preload.
+
+        Raises:
+            LinkError: The extension does not tell the use.
+        """
+        path = target.partition("#")[0].partition("?")[0]
+        _, dot, extension = path.rpartition("/")[2].lower().rpartition(".")
+        if dot and extension == "mjs":
+            return cls(target, "modulepreload")
+        as_ = _USES.get(extension) if dot else None
+        if as_ is None:
+            raise LinkError(
+                f"the name of {target!r} does not tell its use",
+                hint='Give a Link, such as Link("/data", as_="fetch").',
+            )
+        return cls(target, as_=as_)
+
     def early(self) -> Link | None:
         """Return the link as Chromium takes it from a 103, or None if a 103 cannot hold it.
 
@@ -267,6 +296,15 @@ def _escape_candidates(imagesrcset: str) -> str:
         candidates.append(" ".join(filter(None, (escape_target(url), descriptor))))
         at = found.end()
     return ", ".join(candidates)
+
+
+def as_link(link: Link | str) -> Link:
+    """Return a link itself, or the one that the name of a target tells (`Link.guess`).
+
+    Raises:
+        LinkError: It is a target whose name does not tell its use.
+    """
+    return Link.guess(link) if isinstance(link, str) else link
 
 
 def encode(links: Iterable[Link]) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from headstart.wsgi.body import RequestBody
 from headstart.wsgi.environ import make_environ
 from headstart.wsgi.gathering import Gathered, Gatherer, GathererFull
+from headstart.wsgi.hints import KEY, EarlyHints
 from headstart.wsgi.outbox import ClientLeft, Message, Outbox
 from headstart.wsgi.response import Application, Response
 from headstart.wsgi.threads import ThreadPool
@@ -109,6 +110,9 @@ class WsgiCall:
         self._body = RequestBody(loop, receive, self._client_left, gathered)
         length = gathered.size if gathered is not None and gathered.complete else 0
         environ = make_environ(scope, io.BufferedReader(self._body), multiprocess, length)
+        # The scope of a pushed request, or one over HTTP/1.1, does not offer it.
+        if "http.response.early_hint" in (scope.get("extensions") or {}):
+            environ[KEY] = EarlyHints(self._outbox)
         self._response = Response(environ, self._outbox)
         self._context = contextvars.copy_context()
         self._pool: ThreadPool | None = None
