@@ -1,7 +1,6 @@
-"""The errors of the package: their names, and the advice that they carry."""
+"""The names of the errors of the package."""
 
 import pkgutil
-import traceback
 from importlib import import_module
 
 import headstart
@@ -22,10 +21,3 @@ def test_names_of_all_errors_end_in_error() -> None:
 
     assert {name for name in names if not name.endswith("Error")} == set()
     assert len(names) > 15
-
-
-def test_traceback_shows_the_hint() -> None:
-    error = HeadstartError("the file is missing", hint="Create it.")
-
-    assert str(error) == "the file is missing"
-    assert "".join(traceback.format_exception(error)).endswith("the file is missing\nCreate it.\n")

@@ -19,13 +19,13 @@ class Session:
 
     async def get(self, path: str) -> bytes:
         response = await self._client.get(path)
-        if response.status != 200:
-            raise RuntimeError(f"status {response.status}")
+        if response.status_code != 200:
+            raise RuntimeError(f"status {response.status_code}")
         return response.content
 
     async def download(self, path: str) -> int:
         size = 0
         async with self._client.stream("GET", path) as response:
-            async for part in response.iter_bytes():
+            async for part in response.aiter_bytes():
                 size += len(part)
         return size

@@ -46,7 +46,7 @@ async def test_server_that_leaves_as_soon_as_it_has_upgraded_is_asked_until_it_s
     async with upgrading(leaves=20) as (url, made), AsyncClient(url, upgrade=True) as client:
         response = await client.put("/", b"content")
 
-    assert response.status == 200
+    assert response.status_code == 200
     assert len(made) == 21
 
 

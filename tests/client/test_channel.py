@@ -33,7 +33,7 @@ async def test_bytes_are_read_into_one_buffer_again_and_again() -> None:
     response = await task
 
     assert buffers[0].obj is buffers[1].obj
-    assert await response.read() == b"firstother"
+    assert await response.aread() == b"firstother"
 
 
 async def test_tap_is_told_of_bytes_and_of_the_end() -> None:

@@ -35,14 +35,18 @@ async def test_response_comes_with_its_fields_body_and_trailers() -> None:
     await peer.settle()
     response = await task
 
-    assert (response.status, response.header("X"), response.header("none", "-")) == (
+    assert (
+        response.status_code,
+        response.headers.get("X", ""),
+        response.headers.get("none", "-"),
+    ) == (
         200,
         "1, 2",
         "-",
     )
-    assert await response.read() == b"onetwo"
-    assert response.content == await response.read()
-    assert response.trailers == [(b"sum", b"6")]
+    assert await response.aread() == b"onetwo"
+    assert response.content == await response.aread()
+    assert response.trailers.raw == [(b"sum", b"6")]
     assert not response.from_push
     request = peer.requests[0]
     assert (request.method, request.target, request.authority) == (
@@ -63,8 +67,8 @@ async def test_informational_responses_come_apart_with_their_time() -> None:
 
     ((seconds, status, headers),) = response.informational
     assert seconds >= 0
-    assert (status, headers) == (103, [(b"link", b"</a>; rel=preload")])
-    assert response.status == 200
+    assert (status, dict(headers)) == (103, {"link": "</a>; rel=preload"})
+    assert response.status_code == 200
 
 
 async def test_informational_response_is_told_of_before_the_response_comes() -> None:
@@ -80,7 +84,7 @@ async def test_informational_response_is_told_of_before_the_response_comes() -> 
     assert told == [(103, [(b"link", b"</a>; rel=preload")])]
     assert not task.done()
     await peer.answer(1)
-    assert (await task).status == 200
+    assert (await task).status_code == 200
 
 
 async def test_response_knows_when_it_came() -> None:
@@ -92,7 +96,7 @@ async def test_response_knows_when_it_came() -> None:
     begun = response.times
     peer.server.send_data(stream_id, b"two", True)
     await peer.settle()
-    await response.read()
+    await response.aread()
 
     assert begun.responded is not None
     assert begun.ended is None
@@ -126,7 +130,7 @@ async def test_response_without_a_body_is_read_at_once(method: str, status: int)
     peer.server.respond(1, fields, end_stream=True)
     await peer.settle()
 
-    assert await (await task).read() == b""
+    assert await (await task).aread() == b""
     assert peer.connection.streams() == []
 
 
@@ -147,7 +151,7 @@ async def test_what_http_forbids_is_refused_and_the_connection_goes_on() -> None
 
     task, stream_id = await peer.asked()
     await peer.answer(stream_id)
-    assert (await task).status == 200
+    assert (await task).status_code == 200
 
 
 async def test_request_while_nothing_is_under_way_is_written_at_once() -> None:
@@ -185,7 +189,7 @@ async def test_requests_above_the_servers_limit_wait_for_their_turn() -> None:
     await peer.answer(5)
     await peer.answer(7)
 
-    assert [(await task).status for task in tasks] == [200] * 4
+    assert [(await task).status_code for task in tasks] == [200] * 4
 
 
 async def test_tap_sees_all_bytes_in_both_directions() -> None:
@@ -221,10 +225,10 @@ async def test_body_that_nobody_reads_closes_its_window_and_no_other() -> None:
     second, page = await peer.asked("/page")
     await peer.answer(page, b"y" * 60_000)
 
-    assert await (await second).read() == b"y" * 60_000
+    assert await (await second).aread() == b"y" * 60_000
     assert peer.server.queued_on(stuck) == 130_000
     response = await first
-    reading = asyncio.create_task(response.read())
+    reading = asyncio.create_task(response.aread())
     await peer.settle()
     assert await reading == b"x" * 200_000
 
@@ -245,7 +249,7 @@ async def test_request_that_is_cancelled_before_it_is_written_leaves_nothing() -
     assert peer.connection.streams() == []
     page, stream_id = await peer.asked()
     await peer.answer(stream_id)
-    assert (await page).status == 200
+    assert (await page).status_code == 200
 
 
 async def test_server_may_answer_before_it_has_read_the_request() -> None:
@@ -258,7 +262,7 @@ async def test_server_may_answer_before_it_has_read_the_request() -> None:
     await peer.settle()
     response = await task
 
-    assert (response.status, await response.read()) == (413, b"too large")
+    assert (response.status_code, await response.aread()) == (413, b"too large")
     assert peer.connection.streams() == []
     assert not peer.connection.closed
 
@@ -285,7 +289,7 @@ async def test_body_without_progress_times_out_and_resets_its_stream() -> None:
     await peer.answer(stream_id, b"part", end=False)
 
     with pytest.raises(ClientTimeoutError):
-        await (await task).read()
+        await (await task).aread()
     await peer.settle()
 
     assert peer.resets() == [(1, ErrorCode.CANCEL)]
@@ -302,7 +306,7 @@ async def test_progress_renews_the_time_out() -> None:
         await peer.settle()
     await peer.answer(stream_id)
 
-    assert (await task).status == 200
+    assert (await task).status_code == 200
 
 
 async def test_no_time_out_waits_without_end() -> None:
@@ -311,7 +315,7 @@ async def test_no_time_out_waits_without_end() -> None:
 
     await peer.answer(stream_id)
 
-    assert (await task).status == 200
+    assert (await task).status_code == 200
 
 
 @pytest.mark.parametrize("reading", [False, True])
@@ -321,7 +325,7 @@ async def test_cancelling_the_caller_resets_the_stream(reading: bool) -> None:
     task, stream_id = await peer.asked()
     if reading:
         await peer.answer(stream_id, b"part", end=False)
-        task = asyncio.create_task((await task).read())
+        task = asyncio.create_task((await task).aread())
         await peer.settle()
 
     task.cancel()
@@ -344,7 +348,7 @@ async def test_closing_a_response_resets_its_stream_once() -> None:
 
     assert peer.resets() == [(1, ErrorCode.CANCEL)]
     with pytest.raises(RequestError):
-        await response.read()
+        await response.aread()
 
 
 async def test_closing_a_response_that_was_read_sends_nothing() -> None:
@@ -353,7 +357,7 @@ async def test_closing_a_response_that_was_read_sends_nothing() -> None:
     await peer.answer(stream_id)
 
     async with await task as response:
-        await response.read()
+        await response.aread()
     await peer.settle()
 
     assert peer.resets() == []

@@ -52,17 +52,17 @@ async def test_calls_as_fast_as_the_client_makes_them_are_all_answered(
 ) -> None:
     sent = message(bytes(size))
     places = asyncio.Semaphore(AT_ONCE)
-    statuses: set[tuple[int, bytes | None, bool]] = set()
+    statuses: set[tuple[int, str | None, bool]] = set()
 
     async with AsyncClient(f"http://127.0.0.1:{port}") as client:
 
         async def call() -> None:
             async with places:
                 response = await client.post("/echo.Echo/Unary", content=sent, headers=HEADERS)
-                same = await response.read() == sent
-                status = dict(response.trailers or ()).get(b"grpc-status")
-                statuses.add((response.status, status, same))
+                same = await response.aread() == sent
+                status = response.trailers.get("grpc-status")
+                statuses.add((response.status_code, status, same))
 
         await asyncio.gather(*(call() for _ in range(CALLS)))
 
-    assert statuses == {(200, b"0", True)}
+    assert statuses == {(200, "0", True)}

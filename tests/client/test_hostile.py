@@ -221,8 +221,8 @@ async def told(
         outcome: int | RequestError
         try:
             response = await connection.request("GET", "/", [(b"host", b"example.test")])
-            await response.read()
-            outcome = response.status
+            await response.aread()
+            outcome = response.status_code
         except RequestError as error:
             outcome = error
         # The frames behind the answer may still be on their way; the server ends it, or we do.

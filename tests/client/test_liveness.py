@@ -136,7 +136,7 @@ async def test_response_that_was_read_is_no_reason_to_doubt() -> None:
     task, stream_id = await peer.asked()
     await peer.answer(stream_id)
     response = await task
-    await response.read()
+    await response.aread()
     await asyncio.sleep(9)
 
     await response.aclose()

@@ -10,7 +10,7 @@ import pytest
 from headstart.client.contents import Content
 from headstart.client.errors import RequestError
 from headstart.client.origin import Origin
-from headstart.client.prepared import Headers, Options, PreparedRequest, RequestBuilder
+from headstart.client.prepared import HeaderTypes, Options, PreparedRequest, RequestBuilder
 from headstart.errors import ConfigurationError, LocalProtocolError
 
 
@@ -51,7 +51,7 @@ def test_option_that_no_request_has_is_named() -> None:
 
 
 @pytest.mark.parametrize("headers", [{"X-A": "1"}, [("X-A", b"1")], iter([(b"x-a", "1")])])
-def test_fields_are_octets_with_names_in_lower_case(headers: Headers) -> None:
+def test_fields_are_octets_with_names_in_lower_case(headers: HeaderTypes) -> None:
     made = prepared(options={"headers": headers})
 
     assert made.headers[0] == (b"x-a", b"1")

@@ -29,7 +29,7 @@ async def test_pushed_response_answers_one_request_without_a_frame() -> None:
 
     assert [pushed.target for pushed in peer.connection.pushes.listing(0)] == [b"/data"]
     first = await peer.connection.request("GET", "/data")
-    assert (first.from_push, first.stream_id, await first.read()) == (True, promised, b"pushed")
+    assert (first.from_push, first.stream_id, await first.aread()) == (True, promised, b"pushed")
     await first.aclose()
     await peer.settle()
     assert len(peer.frames) == frames
@@ -53,7 +53,7 @@ async def test_pushed_body_that_is_looked_at_stays() -> None:
 
     assert (before, looks) == (b"", [b"pushed", b"pushed"])
     assert peer.connection.look_at_pushed("GET", "/other") == b""
-    assert await (await peer.connection.request("GET", "/data")).read() == b"pushed"
+    assert await (await peer.connection.request("GET", "/data")).aread() == b"pushed"
 
 
 async def test_push_of_a_post_answers_a_get() -> None:
@@ -67,7 +67,7 @@ async def test_push_of_a_post_answers_a_get() -> None:
 
     response = await peer.connection.request("GET", "/data")
 
-    assert await response.read() == b"I received hello"
+    assert await response.aread() == b"I received hello"
 
 
 async def test_push_under_way_is_waited_for() -> None:
@@ -80,7 +80,7 @@ async def test_push_under_way_is_waited_for() -> None:
 
     await peer.answer(promised, b"x" * 200_000, end=False)
     response = await waiting
-    reading = asyncio.create_task(response.read())
+    reading = asyncio.create_task(response.aread())
     peer.server.send_data(promised, b"y" * 2_000_000, True)
     await peer.settle()
 
@@ -101,7 +101,7 @@ async def test_push_that_is_reset_falls_back_to_a_real_request(keep: bool) -> No
     await peer.answer(peer.requests[-1].stream_id, b"asked")
 
     response = await waiting
-    assert (response.from_push, await response.read()) == (False, b"asked")
+    assert (response.from_push, await response.aread()) == (False, b"asked")
     assert len(peer.connection.pushes) == 0
 
 
@@ -115,7 +115,7 @@ async def test_two_requests_share_no_push() -> None:
     await peer.answer(promised, b"pushed")
     await peer.answer(peer.requests[-1].stream_id, b"asked")
 
-    bodies = {(await task).from_push: await (await task).read() for task in waiting}
+    bodies = {(await task).from_push: await (await task).aread() for task in waiting}
     assert bodies == {True: b"pushed", False: b"asked"}
 
 
@@ -127,11 +127,11 @@ async def test_kept_push_is_seen_again_and_again() -> None:
     await peer.settle()
     await peer.answer(promised, b"pushed")
 
-    assert await (await looking).read() == b"pushed"
+    assert await (await looking).aread() == b"pushed"
     async with await peer.connection.request("GET", "/data", keep_push=True) as again:
-        assert await again.read() == b"pushed"
+        assert await again.aread() == b"pushed"
     last = await peer.connection.request("GET", "/data")
-    assert (last.from_push, await last.read()) == (True, b"pushed")
+    assert (last.from_push, await last.aread()) == (True, b"pushed")
     assert len(peer.requests) == 1
 
 
@@ -175,7 +175,7 @@ async def test_unclaimed_pushes_are_bounded_in_bytes_and_do_not_stall_the_connec
     assert [pushed.target for pushed in peer.connection.pushes.listing(0)] == []
     assert (promised[3], ErrorCode.CANCEL) in peer.resets()
     await peer.answer(stream_id, b"y" * 60_000)
-    reading = asyncio.create_task((await page).read())
+    reading = asyncio.create_task((await page).aread())
     await peer.settle()
     assert await reading == b"y" * 60_000
 
@@ -190,7 +190,7 @@ async def test_newer_promise_cancels_the_older_one_under_way() -> None:
     await peer.answer(newer, b"new")
 
     assert peer.resets() == [(older, ErrorCode.CANCEL)]
-    assert await (await peer.connection.request("GET", "/data")).read() == b"new"
+    assert await (await peer.connection.request("GET", "/data")).aread() == b"new"
 
 
 async def test_push_that_is_here_answers_even_after_the_connection_is_gone() -> None:
@@ -202,7 +202,7 @@ async def test_push_that_is_here_answers_even_after_the_connection_is_gone() -> 
 
     peer.connection.connection_lost(None)
 
-    assert await (await peer.connection.request("GET", "/done")).read() == b"pushed"
+    assert await (await peer.connection.request("GET", "/done")).aread() == b"pushed"
     with pytest.raises(RequestError):
         await peer.connection.request("GET", "/part")
 

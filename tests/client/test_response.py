@@ -45,7 +45,7 @@ async def test_copy_is_read_without_touching_the_original() -> None:
 
     copy = AsyncResponse(one.copy(), None, from_push=True)
 
-    assert (copy.status, copy.headers, await copy.read()) == (200, [(b"a", b"b")], b"abc")
+    assert (copy.status_code, dict(copy.headers), await copy.aread()) == (200, {"a": "b"}, b"abc")
     assert list(one.chunks) == [b"abc"]
     assert sum(amount for _, amount in owner.given_back) == 0
 
@@ -57,7 +57,7 @@ async def test_failure_while_reading_lets_go_of_the_stream() -> None:
     one.fail(RequestError("gone"), 1.0)
 
     with pytest.raises(RequestError):
-        await AsyncResponse(one, None, from_push=False).read()
+        await AsyncResponse(one, None, from_push=False).aread()
 
     assert owner.cancelled == 1
 
@@ -77,7 +77,7 @@ async def test_text_and_json_are_read_from_the_content() -> None:
     )
 
     response = await task
-    await response.read()
+    await response.aread()
 
     assert response.text == '["é"]'
     with pytest.raises(UnicodeDecodeError):
@@ -94,7 +94,7 @@ async def test_text_of_no_known_encoding_is_utf8(charset: str) -> None:
     await peer.answer(stream_id, '{"a": "é"}'.encode() + b"", headers=headers)
 
     response = await task
-    await response.read()
+    await response.aread()
 
     assert response.text == '{"a": "é"}'
     assert response.json() == {"a": "é"}
@@ -105,15 +105,15 @@ async def test_body_that_is_being_read_is_read_by_nobody_else() -> None:
     task, stream_id = await peer.asked()
     await peer.answer(stream_id, b"first ", end=False)
     response = await task
-    first = asyncio.create_task(response.read())
+    first = asyncio.create_task(response.aread())
     await peer.settle()
 
     with pytest.raises(LocalProtocolError, match="is being read"):
-        await response.read()
+        await response.aread()
     peer.server.send_data(stream_id, b"last", True)
     await peer.settle()
 
-    assert await first == await response.read() == b"first last"
+    assert await first == await response.aread() == b"first last"
 
 
 async def test_closed_response_gives_no_part_of_a_body_for_the_whole() -> None:
@@ -126,7 +126,7 @@ async def test_closed_response_gives_no_part_of_a_body_for_the_whole() -> None:
     await response.aclose()
 
     with pytest.raises(RequestError, match="closed"):
-        await response.read()
+        await response.aread()
 
 
 # Promises.
@@ -156,7 +156,7 @@ async def test_promises_come_one_by_one_until_the_response_has_ended() -> None:
     assert [push.stream_id for push in seen] == [first, second]
     request = seen[0].request
     assert (request.method, request.url) == ("GET", "http://example.test/a")
-    assert request.headers == [(b"accept", b"*/*")]
+    assert request.headers.raw == [(b"accept", b"*/*")]
     assert [push.stream_id async for push in response.pushes] == [first, second]
 
 
@@ -174,8 +174,12 @@ async def test_pushed_response_is_waited_for_and_answers_nobody_else() -> None:
     await peer.answer(get_id, b"asked")
 
     response = await waiting
-    assert (response.status, response.from_push, await response.read()) == (200, True, b"pushed")
-    assert await (await get).read() == b"asked"
+    assert (response.status_code, response.from_push, await response.aread()) == (
+        200,
+        True,
+        b"pushed",
+    )
+    assert await (await get).aread() == b"asked"
     with pytest.raises(RequestError, match="no longer"):
         await push.response()
 
@@ -187,7 +191,7 @@ async def test_push_that_answered_a_request_is_told_to_be_gone() -> None:
     await peer.answer(stream_id)
     await peer.answer(promised, b"pushed")
     (push,) = [push async for push in (await task).pushes]
-    assert await (await peer.connection.request("GET", "/data")).read() == b"pushed"
+    assert await (await peer.connection.request("GET", "/data")).aread() == b"pushed"
 
     with pytest.raises(RequestError, match="/data is no longer here") as caught:
         await push.response()
@@ -206,7 +210,7 @@ async def test_large_pushed_body_waits_for_its_reader() -> None:
     response = await waiting
     unsent = peer.server.queued_on(promised)
 
-    reading = asyncio.create_task(response.read())
+    reading = asyncio.create_task(response.aread())
     await peer.settle()
 
     assert unsent == 130_000

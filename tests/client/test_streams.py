@@ -30,7 +30,7 @@ async def test_error_of_whoever_is_told_fails_the_request_alone() -> None:
 
     with pytest.raises(LookupError, match="mine"):
         await task
-    assert (await other).status == 200
+    assert (await other).status_code == 200
     await peer.settle()
     assert peer.resets() == [(stream_id, ErrorCode.CANCEL)]
 
@@ -82,7 +82,7 @@ async def test_what_comes_for_a_cancelled_stream_does_not_shrink_the_connections
 
     task, stream_id = await peer.asked()
     await peer.answer(stream_id, b"y" * 60_000)
-    assert await (await task).read() == b"y" * 60_000
+    assert await (await task).aread() == b"y" * 60_000
 
 
 async def test_reset_of_one_stream_leaves_the_others() -> None:
@@ -97,7 +97,7 @@ async def test_reset_of_one_stream_leaves_the_others() -> None:
     with pytest.raises(RequestError, match="INTERNAL_ERROR") as caught:
         await gone
     assert caught.value.processed
-    assert await (await page).read() == b"page"
+    assert await (await page).aread() == b"page"
 
 
 async def test_refused_stream_was_not_processed() -> None:
@@ -118,7 +118,7 @@ async def test_reset_in_the_body_gives_what_came_and_then_fails() -> None:
     await peer.answer(stream_id, b"part", end=False)
     peer.server.reset(stream_id, ErrorCode.INTERNAL_ERROR)
     await peer.settle()
-    body = (await task).iter_bytes()
+    body = (await task).aiter_bytes()
 
     assert await anext(body) == b"part"
     with pytest.raises(RequestError):
@@ -131,10 +131,10 @@ async def test_wrong_content_length_fails_and_harms_nothing_else() -> None:
     await peer.answer(stream_id, b"abc", headers=[(b"content-length", b"5")])
 
     with pytest.raises(RequestError, match="PROTOCOL_ERROR"):
-        await (await task).read()
+        await (await task).aread()
     task, stream_id = await peer.asked()
     await peer.answer(stream_id)
-    assert (await task).status == 200
+    assert (await task).status_code == 200
 
 
 async def test_too_large_fields_fail_with_what_is_too_large() -> None:
@@ -166,8 +166,8 @@ async def test_goaway_fails_what_is_above_it_and_lets_the_others_finish() -> Non
     assert not refused.value.processed
     await peer.answer(stream_id)
     await peer.answer(3)
-    assert await (await page).read() == b"page"
-    assert await (await other).read() == b"page"
+    assert await (await page).aread() == b"page"
+    assert await (await other).aread() == b"page"
     assert peer.connection.closed
     assert "GOAWAY" in peer.connection.closed_reason
 
@@ -231,7 +231,7 @@ async def test_lost_connection_fails_all_requests_at_once() -> None:
 
     peer.connection.connection_lost(ConnectionResetError("reset"))
 
-    for failing in (waiting, (await reading).read()):
+    for failing in (waiting, (await reading).aread()):
         with pytest.raises(RequestError, match="reset") as caught:
             await failing
         assert caught.value.processed
@@ -248,7 +248,7 @@ async def test_request_is_stale_if_a_used_connection_was_lost_before_anything_of
     fresh, first = await peer.asked("/fresh")
     answered, second = await peer.asked("/answered")
     await peer.answer(second)
-    await (await answered).read()
+    await (await answered).aread()
     informed, third = await peer.asked("/informed")
     peer.server.inform(third, 103, [])
     unanswered, _ = await peer.asked("/unanswered")
@@ -268,7 +268,7 @@ async def test_request_that_this_side_gave_up_is_not_stale() -> None:
     peer = await Peer.connected()
     answered, stream_id = await peer.asked("/answered")
     await peer.answer(stream_id)
-    await (await answered).read()
+    await (await answered).aread()
     waiting, _ = await peer.asked("/waiting")
 
     peer.connection.abort()

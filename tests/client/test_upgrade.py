@@ -52,8 +52,8 @@ async def test_first_request_is_answered_on_stream_1(servers: Servers) -> None:
 
         response = await connection.request(SMALL.method, SMALL.target, SMALL.headers, timeout=5)
 
-        assert (response.stream_id, response.status) == (1, 200)
-        assert await response.read() == FILES["/small.txt"]
+        assert (response.stream_id, response.status_code) == (1, 200)
+        assert await response.aread() == FILES["/small.txt"]
         await connection.aclose()
 
 
@@ -65,7 +65,7 @@ async def test_response_that_nobody_wants_leaves_the_connection_to_others(
     for stream_id in (3, 5):
         response = await connection.request("GET", "/large.bin", timeout=5)
         assert response.stream_id == stream_id
-        assert await response.read() == FILES["/large.bin"]
+        assert await response.aread() == FILES["/large.bin"]
 
     await connection.aclose()
 
@@ -77,7 +77,7 @@ async def test_other_request_than_the_first_is_sent(servers: Servers) -> None:
     small = await connection.request(SMALL.method, SMALL.target, SMALL.headers, timeout=5)
     again = await connection.request(SMALL.method, SMALL.target, SMALL.headers, timeout=5)
 
-    assert [await one.read() for one in (other, small, again)] == [
+    assert [await one.aread() for one in (other, small, again)] == [
         FILES["/octets.bin"],
         FILES["/small.txt"],
         FILES["/small.txt"],
@@ -92,10 +92,10 @@ async def test_pushes_come_with_an_upgraded_request(servers: Servers) -> None:
     )
 
     page = await connection.request("GET", PAGE, timeout=5)
-    await page.read()
+    await page.aread()
     pushed = {push.request.target: await push.response() async for push in page.pushes}
 
-    assert {target: await one.read() for target, one in pushed.items()} == {
+    assert {target: await one.aread() for target, one in pushed.items()} == {
         STYLE: FILES[STYLE],
         SCRIPT: FILES[SCRIPT],
     }

@@ -27,7 +27,7 @@ async def test_small_content_goes_with_its_length() -> None:
     assert peer.body(1) == b"hello"
     assert (b"content-length", b"5") in peer.requests[0].headers
     await peer.answer(1)
-    assert (await task).status == 200
+    assert (await task).status_code == 200
 
 
 async def test_upload_waits_for_the_window_in_a_bounded_queue() -> None:
@@ -64,7 +64,7 @@ async def test_large_upload_arrives_whole() -> None:
         seen = arrived
     await peer.answer(1)
 
-    assert (await task).status == 200
+    assert (await task).status_code == 200
     assert peer.body(1) == content
     assert not peer.resets()
 
@@ -183,7 +183,7 @@ async def test_time_that_the_caller_takes_for_a_part_does_not_count() -> None:
     await peer.answer(1)
 
     assert waited
-    assert (await task).status == 200
+    assert (await task).status_code == 200
     assert peer.body(1) == b"onetwo"
 
 
@@ -223,8 +223,8 @@ async def test_upload_stops_when_the_response_is_complete() -> None:
     await peer.settle()
     response = await task
 
-    assert response.status == 413
-    assert await response.read() == b""
+    assert response.status_code == 413
+    assert await response.aread() == b""
     assert is_closed.is_set()
     assert peer.resets() == [(1, ErrorCode.NO_ERROR)]
     assert peer.connection.streams() == []
@@ -247,7 +247,7 @@ async def test_generator_is_closed_when_the_response_comes_before_its_end() -> N
 
     await peer.answer(1, b"enough")
 
-    assert await (await task).read() == b"enough"
+    assert await (await task).aread() == b"enough"
     assert closed == ["generator"]
     assert peer.connection.streams() == []
 
@@ -260,7 +260,7 @@ async def test_content_that_the_window_holds_back_ends_with_the_response(size: i
 
     await peer.answer(1, b"enough")
 
-    assert await (await task).read() == b"enough"
+    assert await (await task).aread() == b"enough"
     assert peer.resets() == [(1, ErrorCode.NO_ERROR)]
     assert peer.connection.streams() == []
 
@@ -281,5 +281,5 @@ async def test_content_that_is_on_its_way_is_sent_whole_after_an_early_response(
 
     await peer.answer(1, b"enough")
 
-    assert await (await task).read() == b"enough"
+    assert await (await task).aread() == b"enough"
     assert (peer.body(1), peer.resets()) == (b"firstlast", [])

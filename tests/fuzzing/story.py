@@ -56,7 +56,7 @@ async def _outcome(asking: Coroutine[Any, Any, AsyncResponse]) -> bytes | Headst
     try:
         response = await asking
         async for push in response.pushes:
-            await (await push.response()).read()
+            await (await push.response()).aread()
         return response.content
     except HeadstartError as error:
         return error

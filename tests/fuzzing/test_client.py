@@ -203,16 +203,16 @@ class Calls:
                 case "hangs":
                     await asyncio.Event().wait()
                 case "a part":
-                    async for part in response.iter_bytes():
+                    async for part in response.aiter_bytes():
                         return part
                 case "pushes" | "rejects":
                     async for push in response.pushes:
                         if self.then == "rejects":
                             push.reject()
                         else:
-                            await (await push.response()).read()
+                            await (await push.response()).aread()
                 case _:
-                    return await response.read()
+                    return await response.aread()
         return None
 
 
@@ -459,5 +459,5 @@ async def _probe(world: World, server: Server) -> None:
     await server.listen()
     response = await asking
 
-    assert await response.read() == b"end"
+    assert await response.aread() == b"end"
     assert world.connection._wire.unacknowledged() == 0, "a part of the window is lost"

@@ -8,6 +8,7 @@
     pings.py        Pings: PING frames that wait for their acknowledgement
     connection.py   Http2ClientConnection: one connection under asyncio
     response_stream.py  ResponseStream: one request and its response as they arrive
+    headers.py      Headers: a mapping whose names ignore case
     response.py     AsyncResponse, AsyncServerPush: the caller's view of it
     slots.py        Slots: how many streams may be open at once
     uploads.py      Uploads: bodies of requests, sent as the server takes them
@@ -34,6 +35,7 @@ from headstart.client.errors import (
     RequestError,
     TlsError,
 )
+from headstart.client.headers import Headers
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import AsyncResponse, AsyncServerPush
 from headstart.client.response_stream import Informational, PromisedRequest, StreamInfo
@@ -49,6 +51,7 @@ __all__ = [
     "ClientTimeoutError",
     "ConnectError",
     "FirstRequest",
+    "Headers",
     "Http2ClientConnection",
     "Informational",
     "NotHttp2Error",

@@ -20,7 +20,7 @@ from headstart.client.connection import Http2ClientConnection
 from headstart.client.contents import Content
 from headstart.client.errors import ClientTimeoutError, RequestError
 from headstart.client.pool import Pool
-from headstart.client.prepared import Headers, Options, PreparedRequest, RequestBuilder
+from headstart.client.prepared import HeaderTypes, Options, PreparedRequest, RequestBuilder
 from headstart.client.response import AsyncResponse
 from headstart.client.upgrade import FirstRequest
 from headstart.config import ClientLimits
@@ -62,7 +62,7 @@ class AsyncClient:
         base_url: str = "",
         *,
         push: bool = False,
-        headers: Headers = (),
+        headers: HeaderTypes = (),
         cafile: Path | str | None = None,
         insecure: bool = False,
         certfile: Path | str | None = None,
@@ -154,7 +154,7 @@ class AsyncClient:
             trailers: Fields behind the content, or a function that is asked for them once the
                 content is sent.
             informed: Told of each 1xx response, a 103 for instance, at the moment when it comes:
-                its status and its fields.
+                its status and its headers.
             timeout: Seconds without any progress, None for no end; the client's where it is left
                 out.
 
@@ -172,7 +172,7 @@ class AsyncClient:
     async def stream(
         self, method: str, url: str, content: Content = None, **options: Unpack[Options]
     ) -> AsyncIterator[AsyncResponse]:
-        """Send a request, and read the response as it arrives: `AsyncResponse.iter_bytes()`.
+        """Send a request, and read the response as it arrives: `AsyncResponse.aiter_bytes()`.
 
         At the end of the block the response is closed: an unread rest is refused, with
         RST_STREAM and CANCEL.
@@ -216,7 +216,7 @@ class AsyncClient:
                     informed=prepared.informed,
                 )
                 if read:
-                    await response.read()
+                    await response.aread()
             except RequestError as error:
                 if response is not None and response.from_push:
                     use_pushes = False  # nothing was asked for yet

@@ -13,14 +13,18 @@ from functools import lru_cache
 from typing import TypeAlias, TypedDict
 
 from headstart import __version__
+from headstart.client import response_stream
 from headstart.client.contents import Content
 from headstart.client.errors import IDEMPOTENT, RequestError
+from headstart.client.headers import Headers
 from headstart.client.origin import Origin, split_url
-from headstart.client.response_stream import Informed
 from headstart.errors import ConfigurationError, LocalProtocolError
 from headstart.wire.events import Fields
 
-Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+HeaderTypes: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+Informed: TypeAlias = Callable[[int, Headers], None]
+"""Told of each 1xx response when it comes: its status and its headers. An exception from it fails
+the request."""
 
 _USER_AGENT = (b"user-agent", f"headstart/{__version__}".encode())
 
@@ -32,8 +36,8 @@ _split = lru_cache(maxsize=512)(split_url)
 class Options(TypedDict, total=False):
     """The options of every request; see `AsyncClient.request`."""
 
-    headers: Headers
-    trailers: Headers | Callable[[], Headers]
+    headers: HeaderTypes
+    trailers: HeaderTypes | Callable[[], HeaderTypes]
     informed: Informed | None
     timeout: float | None
 
@@ -50,8 +54,8 @@ class PreparedRequest:
     target: str
     headers: Fields
     content: Content
-    trailers: Fields | Callable[[], Headers]
-    informed: Informed | None
+    trailers: Fields | Callable[[], HeaderTypes]
+    informed: response_stream.Informed | None
     timeout: float | None
 
     def may_repeat(self, error: RequestError, lost: bool) -> bool:
@@ -76,7 +80,7 @@ class RequestBuilder:
 
     Args:
         base_url: Prefix for URLs that are paths; may end in a path itself.
-        headers: Headers of every request that does not set them itself.
+        headers: HeaderTypes of every request that does not set them itself.
         timeout: Seconds without any progress in a request that names none, None for no end.
 
     Raises:
@@ -85,7 +89,7 @@ class RequestBuilder:
         TypeError: An argument is of a wrong type.
     """
 
-    def __init__(self, base_url: str, headers: Headers, timeout: float | None) -> None:
+    def __init__(self, base_url: str, headers: HeaderTypes, timeout: float | None) -> None:
         self._base, self._base_path = _base(base_url)
         self._headers = _fields(headers)
         if not any(name == b"user-agent" for name, _ in self._headers):
@@ -119,7 +123,7 @@ class RequestBuilder:
         trailers = options.get("trailers", ())
         # An iterator would have nothing left where the request is sent once more.
         trailing = trailers if callable(trailers) else _fields(trailers)
-        informed, timeout = options.get("informed"), options.get("timeout", self._timeout)
+        informed, timeout = _informed(options), options.get("timeout", self._timeout)
         _require_seconds(timeout)
         return PreparedRequest(origin, method, target, fields, content, trailing, informed, timeout)
 
@@ -147,12 +151,19 @@ def _base(url: str) -> tuple[Origin | None, str]:
     return origin, path.rstrip("/")
 
 
+def _informed(options: Options) -> response_stream.Informed | None:
+    told = options.get("informed")
+    return None if told is None else lambda status, fields: told(status, Headers(fields))
+
+
 def _require_seconds(timeout: object) -> None:
     if not (timeout is None or isinstance(timeout, int | float)):
         raise TypeError(f"a time-out is seconds, or None for no end; not {timeout!r}")
 
 
-def _fields(headers: Headers) -> Fields:
+def _fields(headers: HeaderTypes) -> Fields:
+    if isinstance(headers, Headers):
+        return list(headers.raw)
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     return [(_octets(name).lower(), _octets(value)) for name, value in pairs]
 

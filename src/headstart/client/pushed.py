@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from headstart.client.errors import RequestError
+from headstart.client.headers import Headers
 from headstart.client.pushes import PushStore
 from headstart.client.response import AsyncResponse
 from headstart.client.response_stream import Owner, PromisedRequest, ResponseStream
@@ -147,5 +148,5 @@ def _request_of(promise: PromiseReceived) -> PromisedRequest:
         promise.scheme.decode("ascii"),
         promise.authority.decode("latin-1"),
         promise.target.decode("latin-1"),
-        promise.headers,
+        Headers(promise.headers),
     )

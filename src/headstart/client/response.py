@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from headstart.client.errors import RequestError
+from headstart.client.headers import Headers
 from headstart.client.response_stream import Informational, Promise, ResponseStream, Times
 from headstart.errors import LocalProtocolError
-from headstart.wire.events import Fields
 
 
 class AsyncResponse:
@@ -25,8 +25,8 @@ class AsyncResponse:
     end: unread bytes hold back the other streams of its connection.
 
     Attributes:
-        status: 200 to 599.
-        headers: Names in lower case and values, in order.
+        status_code: 200 to 599.
+        headers: A mapping whose names ignore case.
         from_push: The server had pushed it, so that nothing was sent for it.
     """
 
@@ -38,7 +38,7 @@ class AsyncResponse:
         "_timeout",
         "from_push",
         "headers",
-        "status",
+        "status_code",
     )
 
     def __init__(self, exchange: ResponseStream, timeout: float | None, *, from_push: bool) -> None:
@@ -48,12 +48,13 @@ class AsyncResponse:
         self._is_reading = False
         self._is_cut = False
         """It was closed with a part of the body here that nobody had read."""
-        self.status = exchange.status or 0
-        self.headers = exchange.headers
+        self.status_code = exchange.status or 0
+        self.headers = Headers(exchange.headers)
         self.from_push = from_push
 
     def __repr__(self) -> str:
-        return f"<AsyncResponse {self.status} to {self._exchange.method} {self._exchange.target}>"
+        exchange = self._exchange
+        return f"<AsyncResponse {self.status_code} to {exchange.method} {exchange.target}>"
 
     @property
     def stream_id(self) -> int:
@@ -77,17 +78,11 @@ class AsyncResponse:
         return Pushes(self._exchange, self._timeout)
 
     @property
-    def trailers(self) -> Fields:
+    def trailers(self) -> Headers:
         """Fields behind the body (RFC 9110, 6.5), known once the body was read to its end."""
-        return self._exchange.trailers
+        return Headers(self._exchange.trailers)
 
-    def header(self, name: str, default: str = "") -> str:
-        """Return a header's value; several values are joined with commas (RFC 9110, 5.3)."""
-        wanted = name.lower().encode("latin-1")
-        values = [value for other, value in self.headers if other == wanted]
-        return b", ".join(values).decode("latin-1") if values else default
-
-    async def iter_bytes(self) -> AsyncIterator[bytes]:
+    async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """Yield the body's parts as they arrive, without decoding their Content-Encoding.
 
         Each part that is taken lets the server send as much more, so a body of any length needs no
@@ -112,8 +107,8 @@ class AsyncResponse:
             self._exchange.owner.cancel(self._exchange)
             raise
 
-    async def read(self) -> bytes:
-        """Return the whole body, or the rest that `iter_bytes()` has not yielded; always the same.
+    async def aread(self) -> bytes:
+        """Return the whole body, or the rest that `aiter_bytes()` has not yielded; always the same.
 
         Raises:
             RequestError: The rest will not come, or the response is closed.
@@ -135,14 +130,14 @@ class AsyncResponse:
 
     @property
     def content(self) -> bytes:
-        """The body, once `read()` was called; b"" before."""
+        """The body, once `aread()` was called; b"" before."""
         return self._content or b""
 
     @property
     def text(self) -> str:
         """`content` as text, in the encoding that Content-Type names, or else UTF-8."""
         message = Message()
-        message["content-type"] = self.header("content-type")
+        message["content-type"] = self.headers.get("content-type", "")
         try:
             return self.content.decode(message.get_content_charset("utf-8"), "replace")
         except (LookupError, ValueError):  # not all that Python knows decode whatever comes

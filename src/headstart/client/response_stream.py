@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
+from headstart.client.headers import Headers
 from headstart.client.stalls import StallTimeouts
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
@@ -36,13 +37,13 @@ class Informational(NamedTuple):
 
     Attributes:
         at: Seconds since the request was made.
-        status: 100 to 199.
-        headers: Names in lower case and values, in order.
+        status_code: 100 to 199.
+        headers: A mapping whose names ignore case.
     """
 
     at: float
-    status: int
-    headers: Fields
+    status_code: int
+    headers: Headers
 
 
 # What one read of the socket brings, six DATA frames of the usual size, is one part of a body: what
@@ -94,14 +95,14 @@ class PromisedRequest:
     Attributes:
         method: GET or HEAD.
         target: Path and query as sent.
-        headers: Names in lower case and values, in order.
+        headers: A mapping whose names ignore case.
     """
 
     method: str
     scheme: str
     authority: str
     target: str
-    headers: Fields
+    headers: Headers
 
     @property
     def url(self) -> str:
@@ -218,7 +219,7 @@ class ResponseStream:
 
     def inform(self, status: int, headers: Fields, now: float) -> None:
         """Record an informational response."""
-        self.informational.append(Informational(now - self.started, status, headers))
+        self.informational.append(Informational(now - self.started, status, Headers(headers)))
         self.moved(now)
         if self.informed is not None:
             self.informed(status, headers)
@@ -228,7 +229,7 @@ class ResponseStream:
         self.informed = informed
         if informed is not None:
             for _, status, headers in self.informational:
-                informed(status, headers)
+                informed(status, headers.raw)
 
     def respond(self, status: int, headers: Fields, now: float) -> None:
         """Record the final response's header section."""

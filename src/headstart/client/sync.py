@@ -21,11 +21,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 from headstart.client.client import AsyncClient
 from headstart.client.contents import Content
 from headstart.client.errors import RequestError
+from headstart.client.headers import Headers
 from headstart.client.prepared import Options
 from headstart.client.response import AsyncResponse, AsyncServerPush
 from headstart.client.response_stream import Informational, PromisedRequest, Times
 from headstart.errors import LocalProtocolError
-from headstart.wire.events import Fields
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -254,7 +254,7 @@ class Response:
     def __init__(self, response: AsyncResponse, background: _Background) -> None:
         self._response = response
         self._background = background
-        self.status = response.status
+        self.status_code = response.status_code
         self.headers = response.headers
         self.from_push = response.from_push
         self.stream_id = response.stream_id
@@ -273,7 +273,7 @@ class Response:
         return self._response.informational
 
     @property
-    def trailers(self) -> Fields:
+    def trailers(self) -> Headers:
         """See `AsyncResponse.trailers`."""
         return self._response.trailers
 
@@ -291,10 +291,6 @@ class Response:
         """See `AsyncResponse.json`."""
         return self._response.json()
 
-    def header(self, name: str, default: str = "") -> str:
-        """See `AsyncResponse.header`."""
-        return self._response.header(name, default)
-
     def close(self) -> None:
         """See `AsyncResponse.aclose`."""
         self._background.run(self._response.aclose())
@@ -311,12 +307,12 @@ class Response:
         self.close()
 
     def read(self) -> bytes:
-        """See `AsyncResponse.read`."""
-        return self._background.run(self._response.read())
+        """See `AsyncResponse.aread`."""
+        return self._background.run(self._response.aread())
 
     def iter_bytes(self) -> Iterator[bytes]:
-        """See `AsyncResponse.iter_bytes`."""
-        yield from _each(self._response.iter_bytes(), self._background)
+        """See `AsyncResponse.aiter_bytes`."""
+        yield from _each(self._response.aiter_bytes(), self._background)
 
     @property
     def pushes(self) -> Iterator[ServerPush]:

@@ -156,16 +156,16 @@ class Http2Stream:
         )
         async with response:
             self._final = True
-            self._heads.append(ResponseHead(response.status, list(response.headers)))
+            self._heads.append(ResponseHead(response.status_code, list(response.headers.raw)))
             self._changed.set()
-            async for part in response.iter_bytes():
+            async for part in response.aiter_bytes():
                 self._taken.clear()
                 self._chunk = bytes(part)
                 self._changed.set()
                 while self._chunk is not None:
                     await self._taken.wait()
                     self._taken.clear()
-            self.trailers = list(response.trailers)
+            self.trailers = list(response.trailers.raw)
             self.ended = True
             self._changed.set()
 

@@ -131,11 +131,11 @@ class Tunnel(asyncio.Transport):
             protocol="websocket",
         )
         async with response:
-            if response.status != HTTPStatus.OK:
+            if response.status_code != HTTPStatus.OK:
                 self._protocol.data_received(await self._refusal(response))
                 return
             self._protocol.data_received(self._accepted(response))
-            async for part in response.iter_bytes():
+            async for part in response.aiter_bytes():
                 await self._reading.wait()
                 self._protocol.data_received(bytes(part))
             self._protocol.eof_received()
@@ -149,13 +149,13 @@ class Tunnel(asyncio.Transport):
 
     async def _refusal(self, response: Http2Response) -> bytes:
         body = bytearray()
-        async for part in response.iter_bytes():
+        async for part in response.aiter_bytes():
             body += part
             if len(body) > _MAX_REFUSAL:
                 raise ConnectionError("the refusal of a WebSocket is too large")
         headers = _headers(response)
         headers["Content-Length"] = str(len(body))
-        status = response.status
+        status = response.status_code
         return Response(status, _PHRASES.get(status, ""), headers, bytes(body)).serialize()
 
     async def _content(self) -> AsyncIterator[bytes]:
@@ -243,6 +243,6 @@ class Tunnel(asyncio.Transport):
 def _headers(response: Http2Response) -> Headers:
     return Headers(
         (name.decode("ascii"), value.decode("latin-1"))
-        for name, value in response.headers
+        for name, value in response.headers.raw
         if name.decode("ascii") != _LENGTH
     )

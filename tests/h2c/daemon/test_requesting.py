@@ -13,6 +13,7 @@ from hyperframe.frame import RstStreamFrame
 from headstart import __version__
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import ClientTimeoutError, RequestError
+from headstart.client.headers import Headers
 from headstart.client.origin import Origin
 from headstart.client.response import AsyncResponse
 from headstart.config import WireLimits
@@ -238,7 +239,9 @@ async def test_what_a_103_named_waits_as_well_if_a_terminal_refuses_it(
 ) -> None:
     origin = session.current().connection.origin
     now = asyncio.get_running_loop().time()
-    session.hinted.keep(origin, "/image", [], StoredResponse(200, [], content, 3, now + 60), now)
+    session.hinted.keep(
+        origin, "/image", [], StoredResponse(200, Headers([]), content, 3, now + 60), now
+    )
 
     assert await run(session, Recorder(), "get", "/image", to_terminal=True) == code
     assert len(session.hinted) == (1 if code else 0)

@@ -116,7 +116,7 @@ async def test_what_was_pushed_outlives_two_connections_until_it_is_pushed_again
     async def push_and_lose() -> Link:
         link = await session.connect(origin, Trust(), 5.0)
         response = await link.connection.request("POST", "/data", [], b"x")
-        await response.read()
+        await response.aread()
         await link.connection.aclose()
         return link
 
@@ -141,7 +141,7 @@ async def test_a_server_that_is_disconnected_from_leaves_nothing(
 ) -> None:
     origin = Origin.parse(server.origin)
     first = await session.connect(origin, Trust(), 5.0)
-    await (await first.connection.request("POST", "/data", [], b"x")).read()
+    await (await first.connection.request("POST", "/data", [], b"x")).aread()
     await first.connection.aclose()
     await session.connect(origin, Trust(), 5.0)
 

@@ -12,8 +12,10 @@ import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from headstart.client.headers import Headers
 from headstart.client.origin import Origin
 from headstart.client.pushes import PushStore
+from headstart.client.response_stream import Informational
 from headstart.config import ClientLimits
 from headstart.wire.events import Fields, PromiseReceived
 
@@ -27,20 +29,15 @@ class StoredResponse:
         expires: When it is no longer fresh, of the event loop's clock.
     """
 
-    status: int
-    headers: Fields
+    status_code: int
+    headers: Headers
     content: bytes
     stream_id: int
     expires: float
-    informational: list[tuple[float, int, Fields]] = field(default_factory=list)
-    trailers: Fields = field(default_factory=list)
+    informational: list[Informational] = field(default_factory=list)
+    trailers: Headers = field(default_factory=lambda: Headers([]))
 
-    def header(self, name: str, default: str = "") -> str:
-        """Return a header's value; several values are joined with commas (RFC 9110, 5.3)."""
-        values = [value for other, value in self.headers if other == name.encode("latin-1")]
-        return b", ".join(values).decode("latin-1") if values else default
-
-    async def iter_bytes(self) -> AsyncIterator[bytes]:
+    async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """Yield the content."""
         yield self.content
 
@@ -71,7 +68,7 @@ class Hinted:
         )
         self._kept[number] = kept
         self._forget(self._store.promised(promise, now))
-        self._store.responded(number, kept.status, kept.headers)
+        self._store.responded(number, kept.status_code, kept.headers.raw)
         self._store.completed(number)
         self._forget(self._store.grew(number, len(kept.content)))
 

@@ -18,6 +18,7 @@ from headstart.client.attempts import Attempts
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.contents import Content
 from headstart.client.errors import IDEMPOTENT, ClientTimeoutError, RequestError
+from headstart.client.headers import Headers
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import AsyncResponse
 from headstart.client.response_stream import Informed
@@ -266,8 +267,8 @@ class _Moving:
             await conversation.say(_provenance(response))
         if command.include:
             await conversation.out(_heads(response, printable=self._to_terminal))
-        if command.fail and response.status >= 400:
-            await conversation.say(exits.STATUS.format(response.status))
+        if command.fail and response.status_code >= 400:
+            await conversation.say(exits.STATUS.format(response.status_code))
             return exits.REQUEST_FAILED
         if not await self._show_content(response):
             await conversation.say(exits.BINARY)
@@ -280,7 +281,7 @@ class _Moving:
         """Show the content; return false if it is binary and the user did not ask to show it."""
         progress = self._progress("down", _length(response))
         must_be_text = self._to_terminal and self._command.output == ""
-        async for data in response.iter_bytes():
+        async for data in response.aiter_bytes():
             if must_be_text and _BINARY in data:
                 return False
             must_be_text = False  # what begins as text may go on as it likes
@@ -319,21 +320,21 @@ def fields_of(command: RequestCommand, session: Session) -> list[tuple[bytes, by
 
 def _length(response: AsyncResponse | StoredResponse) -> int | None:
     """Return the body's length from Content-Length."""
-    length = response.header("content-length")
+    length = response.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdecimal() else None
 
 
 def _provenance(response: AsyncResponse | StoredResponse) -> str:
     if isinstance(response, StoredResponse):
-        return f"{response.status}, hinted and fetched on stream {response.stream_id}"
+        return f"{response.status_code}, hinted and fetched on stream {response.stream_id}"
     how = "pushed" if response.from_push else "requested"
-    return f"{response.status}, {how} on stream {response.stream_id}"
+    return f"{response.status_code}, {how} on stream {response.stream_id}"
 
 
 def _heads(response: AsyncResponse | StoredResponse, *, printable: bool) -> bytes:
     """Status and fields of the response, and of those that came before it."""
-    heads = [(status, headers) for _, status, headers in response.informational]
-    heads.append((response.status, response.headers))
+    heads = [(one.status_code, one.headers) for one in response.informational]
+    heads.append((response.status_code, response.headers))
     lines: list[bytes] = []
     for status, headers in heads:
         lines += [b"HTTP/2 %d" % status, *_lines(headers), b""]
@@ -345,8 +346,8 @@ def _tail(response: AsyncResponse | StoredResponse, *, printable: bool) -> bytes
     return _text([b"", b"", *_lines(response.trailers)], printable=printable)
 
 
-def _lines(fields: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
-    return (name + b": " + value for name, value in fields)
+def _lines(headers: Headers) -> Iterator[bytes]:
+    return (name + b": " + value for name, value in headers.raw)
 
 
 def _text(lines: list[bytes], *, printable: bool) -> bytes:

@@ -73,10 +73,10 @@ class Following:
         from headstart.learn.safety import lifetime
 
         now = asyncio.get_running_loop().time()
-        seconds = lifetime(response.header("cache-control"))
+        seconds = lifetime(response.headers.get("cache-control", ""))
         expires = now + (_LIMITS.max_push_age if seconds is None else seconds)
         kept = StoredResponse(
-            response.status, response.headers, content, response.stream_id, expires
+            response.status_code, response.headers, content, response.stream_id, expires
         )
         self._session.hinted.keep(origin, target, asked, kept, now)
 

@@ -251,14 +251,14 @@ class Loader:
             body = await self._read(wanted, resource, response)
         resource.ended = self._since(response.times.ended)
         if wanted.early:
-            resource.reusable = content.is_reusable(response.headers, response.status)
+            resource.reusable = content.is_reusable(response.headers.raw, response.status_code)
             if self._keep is not None and resource.reusable and not response.from_push:
                 self._keep(origin, target, fields, response, body)
 
     def _note(self, resource: Resource, response: AsyncResponse) -> None:
         """Record the response's status and headers."""
-        resource.status, resource.stream = response.status, response.stream_id
-        resource.media_type = content.essence(response.header("content-type"))
+        resource.status, resource.stream = response.status_code, response.stream_id
+        resource.media_type = content.essence(response.headers.get("content-type", ""))
         resource.responded = self._since(response.times.responded)
         if response.from_push:
             resource.way, resource.used = Way.PUSH, True
@@ -271,12 +271,12 @@ class Loader:
 
     def _follow_response(self, wanted: Want, response: AsyncResponse) -> None:
         """Return the resources that a response's headers lead to."""
-        if response.status in _REDIRECTS and (location := _location(response)):
+        if response.status_code in _REDIRECTS and (location := _location(response)):
             target = resolve(wanted.url, location)
             if target is not None:
                 self._redirect(wanted, target)
         elif wanted.kind is Kind.DOCUMENT:
-            self._follow(hints.read(response.headers, wanted.url, early=False))
+            self._follow(hints.read(response.headers.raw, wanted.url, early=False))
 
     def _redirect(self, wanted: Want, target: str) -> None:
         """Go where a response leads, unless that has no end.
@@ -294,9 +294,10 @@ class Loader:
     async def _read(self, wanted: Want, resource: Resource, response: AsyncResponse) -> bytes:
         """Read all of it; returns it if somebody keeps it."""
         kept = bytearray()
-        kind, encoding = response.header("content-type"), response.header("content-encoding")
+        kind = response.headers.get("content-type", "")
+        encoding = response.headers.get("content-encoding", "")
         reader = content.reader(wanted.url, wanted.kind, kind, encoding)
-        async for data in response.iter_bytes():
+        async for data in response.aiter_bytes():
             resource.size += len(data)
             self._size += len(data)
             if self._size > self._settings.max_bytes:
@@ -375,7 +376,7 @@ def _location(response: AsyncResponse) -> str:
 
     Browsers and curl decode non-ASCII bytes as UTF-8. Other bytes are percent-encoded.
     """
-    values = [value for name, value in response.headers if name == b"location"]
+    values = [value for name, value in response.headers.raw if name == b"location"]
     return values[0].decode("utf-8", "surrogateescape") if values else ""
 
 
