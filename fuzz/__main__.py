@@ -21,6 +21,7 @@ NAMES: Final = (
     "frames",
     "server",
     "client",
+    "blocks",
     "links",
     "push",
     "http1",

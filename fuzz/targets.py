@@ -11,6 +11,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hpack import Decoder, HPACKError
+from hyperframe.frame import ContinuationFrame, HeadersFrame
+
 from fuzz.http1 import talk
 from fuzz.upstream import hear, hear_http2
 from headstart.config import ClientLimits, WireLimits
@@ -23,6 +26,7 @@ from headstart.pages.codings import KNOWN, undo
 from headstart.pages.markup import read_markup
 from headstart.server.ahead import push_target
 from headstart.wire import links
+from headstart.wire.blocks import BlockRewriter
 from headstart.wire.client import ClientConnection
 from headstart.wire.connection import OUTPUT_CHUNK, Connection
 from headstart.wire.events import (
@@ -150,6 +154,53 @@ def client(data: bytes) -> None:
         wire.after_output(0.0)
 
 
+# More fields, and bytes of them, than any input makes.
+_MOST: Final = 1 << 24
+
+
+def blocks(data: bytes) -> None:
+    """`wire.blocks`: a rewritten block means what it meant, wherever it was cut.
+
+    The second octet says where the second block begins, and whether CONTINUATION frames follow.
+    """
+    mark = data[1] if len(data) > 1 else 0
+    rest = data[2:]
+    rewriter = BlockRewriter(_MOST)
+    before, after = Decoder(_MOST), Decoder(_MOST)
+    for block in (rest[:mark], rest[mark:]):
+        framed = _headers(block, len(block) // 2 if mark % 2 else len(block))
+        parts = _split((data[:1] or b"\0") + framed)
+        rewritten = b"".join(bytes(rewriter.rewrite(part)) for part in parts)
+        try:
+            fields = before.decode(block, raw=True)
+        except HPACKError:
+            return  # the engine says so
+        read = tuple((name, value) for name, value in after.decode(_block(rewritten), raw=True))
+        assert [*rewriter.restored(read)] == [
+            (name, value.strip(b" \t")) for name, value in fields if name != b"upgrade"
+        ]
+        rewriter.forget_long()
+
+
+def _headers(block: bytes, cut: int) -> bytes:
+    """A header block in a HEADERS frame and, if it is longer than `cut`, a CONTINUATION frame."""
+    frames: list[HeadersFrame | ContinuationFrame] = [HeadersFrame(1, block[:cut])]
+    if cut < len(block):
+        frames.append(ContinuationFrame(1, block[cut:]))
+    frames[-1].flags.add("END_HEADERS")
+    return b"".join(frame.serialize() for frame in frames)
+
+
+def _block(frames: bytes) -> bytes:
+    """The header block that frames without padding and priority hold."""
+    found = []
+    while frames:
+        end = 9 + int.from_bytes(frames[:3])
+        found.append(frames[9:end])
+        frames = frames[end:]
+    return b"".join(found)
+
+
 def link(data: bytes) -> None:
     """`wire.links`: reads anything; what it writes is one link again, and safe in a header."""
     found = links.parse(data)
@@ -263,6 +314,7 @@ TARGETS: Final = {
     "frames": Target(frames),
     "server": Target(server),
     "client": Target(client),
+    "blocks": Target(blocks),
     "links": Target(link, (LinkError,)),
     "push": Target(push, (LocalProtocolError,)),
     "http1": Target(http1),
