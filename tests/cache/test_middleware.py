@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from headstart.cache.middleware import _MAX_REFRESHES
+from headstart.cache.requests import CachedRequest
 from headstart.config import CacheOptions
 from tests.cache.cached import PUBLIC, Answered, Fields, Site, scope_of, site
 from tests.clock import timeless
@@ -842,3 +843,49 @@ async def test_files_are_stored_though_the_server_could_send_them_itself() -> No
 
     assert cached.calls[0]["extensions"] == {}
     assert (await cached.ask()).told.startswith("hit")
+
+
+# For a server that sends a stored response itself.
+
+
+async def test_only_a_stored_response_that_was_sent_whole_is_ready() -> None:
+    cached = site(PUBLIC)
+
+    def is_ready() -> bool:
+        request = CachedRequest(scope_of("/a.css"))
+        return cached.cache.ready(request, request.key, cached.now) is not None
+
+    assert not is_ready()
+    await cached.ask()
+    await cached.ask(method="HEAD")
+    await cached.ask("/a.css", (b"range", b"bytes=0-"))
+    assert not is_ready()
+
+    await cached.ask()
+    assert is_ready()
+    cached.now += 61
+    assert not is_ready()
+
+
+async def test_response_that_was_confirmed_in_the_background_is_not_ready() -> None:
+    lasting = (b"cache-control", b"public, max-age=60, stale-while-revalidate=60")
+    cached = Site(
+        lambda scope: (
+            (304, [lasting, TAG], b"")
+            if (b"if-none-match", TAG[1]) in scope["headers"]
+            else (200, [lasting, TAG, CSS], b"body {}")
+        )
+    )
+    request = CachedRequest(scope_of("/a.css"))
+    for _ in range(2):
+        await cached.ask()
+    assert cached.cache.ready(request, request.key, cached.now)
+
+    cached.now += 61
+    await cached.ask()
+    await cached.settle()
+    assert len(cached.calls) == 2
+    assert not cached.cache.ready(request, request.key, cached.now)  # its fields may have changed
+
+    await cached.ask()
+    assert cached.cache.ready(request, request.key, cached.now)

@@ -179,6 +179,8 @@ class Fetch:
             received=now,
             etag=single.get(b"etag", b""),
             modified=single.get(b"last-modified", b""),
+            shown=False,
+            head=None,
         )
         self._store(self.confirmed)
         self.stored = True

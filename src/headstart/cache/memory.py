@@ -34,6 +34,11 @@ class Entry:
         etag: Its validator, or b"".
         modified: Its Last-Modified, or b"".
         hits: How often it was the answer.
+        shown: It has been a whole response to a GET as it is now, so that the middleware around the
+            cache has seen it.
+        head: The server's header section for it, and how long that holds.
+        size: Bytes that it takes in the cache.
+        stale_at: Until when it is fresh, in seconds since 1970.
     """
 
     status: int
@@ -46,9 +51,13 @@ class Entry:
     etag: bytes = b""
     modified: bytes = b""
     hits: int = 0
+    shown: bool = False
+    head: object = None
     size: int = field(init=False)
+    stale_at: float = field(init=False)
 
     def __post_init__(self) -> None:
+        self.stale_at = self.received + self.freshness.lifetime - self.freshness.age
         length = sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in self.fields)
         self.size = _OVERHEAD + length + len(self.body) + sum(map(len, self.selecting))
 
@@ -73,12 +82,17 @@ class Memory:
         self.used = 0
         self._entries: OrderedDict[Key, list[Entry]] = OrderedDict()
 
-    def find(self, request: CachedRequest) -> Entry | None:
-        """Return the entry that Vary selects for the request, fresh or not."""
-        variants = self._entries.get(request.key)
+    def find(self, request: CachedRequest, key: Key | None = None) -> Entry | None:
+        """Return the entry that Vary selects for the request, fresh or not.
+
+        Args:
+            key: Of the same request with another target; the request's own without it.
+        """
+        key = key or request.key
+        variants = self._entries.get(key)
         if variants is None:
             return None
-        self._entries.move_to_end(request.key)
+        self._entries.move_to_end(key)
         for entry in variants:
             if not entry.vary or request.selecting(entry.vary) == entry.selecting:
                 return entry

@@ -58,6 +58,7 @@ class CacheMiddleware:
     Attributes:
         memory: The stored entries.
         counters: The number of hits, misses, and so on.
+        clock: Seconds since 1970.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class CacheMiddleware:
         self.options = options or CacheOptions(cache=CacheOptions.usual_size)
         self.memory = Memory(self.options.cache)
         self.counters: Counter[str] = Counter()
-        self._clock = clock
+        self.clock = clock
         self._fetches: dict[Key, list[Fetch]] = {}
         """GETs under way; others wait for the first one."""
         self._passes: OrderedDict[int, None] = OrderedDict()
@@ -147,7 +148,7 @@ class CacheMiddleware:
         self, request: CachedRequest, entry: Entry, scope: Scope, send: Send, waited: bool
     ) -> bool:
         """Answer from the entry if that may be done without asking the application."""
-        now = self._clock()
+        now = self.clock()
         left = entry.left(now)
         if request.wants_new and not waited:
             return False
@@ -161,6 +162,29 @@ class CacheMiddleware:
         how = b"hit; ttl=%d%b" % (left, b"; collapsed" if waited else b"")
         await send_entry(request, entry, send, now, how)
         return True
+
+    def ready(self, request: CachedRequest, key: Key, now: float) -> Entry | None:
+        """Return a stored response that answers a GET as it is, and count it as a hit.
+
+        For a server that sends it itself. A response that the middleware around the cache has not
+        seen yet goes there by a call first.
+
+        Args:
+            request: Without conditions, range and Cache-Control: one that may be promised.
+            key: Of the request; its own, or with another target.
+            now: Seconds since 1970.
+
+        Returns:
+            The response; None if the request has to go the way of a call.
+        """
+        entry = self.memory.find(request, key)
+        if entry is None or not entry.shown or entry.status != 200 or now >= entry.stale_at:
+            return None
+        if request.cookies and not _for_everybody(entry):
+            return None
+        self.counters["hit"] += 1
+        entry.hits += 1
+        return entry
 
     async def _fetch(
         self, request: CachedRequest, scope: Scope, receive: Receive, send: Send
@@ -183,7 +207,7 @@ class CacheMiddleware:
             await self._call(fetch, request, asked, receive)
         except Exception:
             # The response has not begun, so the client may get the old one (RFC 5861, 4).
-            if fetch.status or -entry.left(self._clock()) >= entry.freshness.if_error:
+            if fetch.status or -entry.left(self.clock()) >= entry.freshness.if_error:
                 raise
             logger.exception("The application failed; %s is used although stale", request.key[2])
             fetch.failed = True
@@ -194,7 +218,7 @@ class CacheMiddleware:
         elif fetch.not_modified or fetch.failed:
             self.counters["stale" if fetch.failed else "hit"] += 1
             how = b"%b; fwd-status=%d" % (why, fetch.status)
-            await send_entry(request, fetch.confirmed or entry, send, self._clock(), how)
+            await send_entry(request, fetch.confirmed or entry, send, self.clock(), how)
 
     def _fetch_of(
         self, request: CachedRequest, send: Send, why: bytes, old: Entry | None = None
@@ -202,7 +226,7 @@ class CacheMiddleware:
         def store(entry: Entry) -> None:
             self.memory.put(request.key, entry)
 
-        return Fetch(request, send, store, self.options.max_cache_entry, self._clock, why, old)
+        return Fetch(request, send, store, self.options.max_cache_entry, self.clock, why, old)
 
     async def _call(
         self, fetch: Fetch, request: CachedRequest, scope: Scope, receive: Receive

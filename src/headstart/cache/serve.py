@@ -29,10 +29,7 @@ async def send_entry(
         status_line: For Cache-Status (RFC 9211), without the cache's name.
     """
     entry.hits += 1
-    own: Fields = [
-        (b"age", b"%d" % entry.age(now)),
-        (b"cache-status", b"headstart; " + status_line),
-    ]
+    own = told_fields(entry, now, status_line)
     status, fields, body = entry.status, entry.fields, entry.body
     asks = request.fields
     if status == 200:
@@ -44,7 +41,17 @@ async def send_entry(
     await send({"type": "http.response.start", "status": status, "headers": [*fields, *own]})
     if request.method == "HEAD":
         body = b""
+    elif status == 200:
+        entry.shown = True
     await send({"type": "http.response.body", "body": body})
+
+
+def told_fields(entry: Entry, now: float, status_line: bytes) -> Fields:
+    """Return Age and Cache-Status; arguments as in `send_entry`."""
+    return [
+        (b"age", b"%d" % entry.age(now)),
+        (b"cache-status", b"headstart; " + status_line),
+    ]
 
 
 def _not_modified(asks: dict[bytes, bytes], entry: Entry) -> bool:

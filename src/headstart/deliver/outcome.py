@@ -49,8 +49,7 @@ class Push:
     record: dict[str, str | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.record = {"path": self.path}
-        self._note()
+        self.record = {"path": self.path, "state": str(self.state), "refusal": None}
 
     @property
     def sent(self) -> bool:
@@ -60,21 +59,17 @@ class Push:
     def refuse(self, refusal: Refusal) -> None:
         """Record that it was not sent."""
         self.state, self.refusal = PushState.REFUSED, refusal
-        self._note()
+        self.record.update(state=str(self.state), refusal=str(refusal))
 
     def mark_sent(self, stream_id: int) -> None:
         """Record that its promise was accepted for sending."""
         self.state, self.stream_id = PushState.SENT, stream_id
-        self._note()
+        self.record["state"] = str(self.state)
 
     def mark_ended(self, *, reset: bool) -> None:
         """Record that its stream has closed."""
         self.state = PushState.RESET if reset else PushState.FINISHED
-        self._note()
-
-    def _note(self) -> None:
         self.record["state"] = str(self.state)
-        self.record["refusal"] = None if self.refusal is None else str(self.refusal)
 
     def __bool__(self) -> bool:
         return self.sent

@@ -31,10 +31,10 @@ _FIELD_OVERHEAD = 32
 
 
 class _Common:
-    """The common part of one page's pushes.
+    """The common part of one page's pushes, for each view of it.
 
     Attributes:
-        page: The page's request.
+        page: The request of its first view.
         method: Of the promised requests.
         fields: Of the promised requests, as the gate takes them.
         template: For the promised requests.
@@ -54,9 +54,16 @@ class _Common:
         fixed = isinstance(given, list) and all(type(pair) is tuple for pair in given)
         self._given = given.copy() if fixed else None
 
-    def is_of(self, method: str, given: object) -> bool:
+    def is_of(self, page: RequestReceived, method: str, given: object) -> bool:
         """Return true if a push with these properties has this common part."""
-        return method == self.method and given == self._given
+        known = self.page
+        return (
+            method == self.method
+            and given == self._given
+            and (
+                page is known or (page.target == known.target and page.authority == known.authority)
+            )
+        )
 
 
 class Ahead:
@@ -103,7 +110,6 @@ class Ahead:
         self.used = True
         push.mark_sent(outcome.stream_id)
         self._pushes[outcome.stream_id] = push
-        self.alive += 1
         return outcome
 
     def _promise(self, page: RequestReceived, message: Message) -> Refusal | RequestReceived:
@@ -141,7 +147,7 @@ class Ahead:
         """Return the common part of this push and others of its page, mostly the last one."""
         method, given = message.get("method", "GET"), message.get("headers") or []
         common = self._last_common
-        if common is not None and common.page is page and common.is_of(method, given):
+        if common is not None and common.is_of(page, method, given):
             return common
         self._last_common = common = _Common(page, method, given, self._scheme)
         return common
@@ -197,11 +203,12 @@ class Ahead:
 
     def stream_closed(self, stream_id: int, error_code: int) -> None:
         """Forget a stream, and say how its push ended."""
-        self.links.pop(stream_id, None)
-        self._hinted.discard(stream_id)
         push = self._pushes.pop(stream_id, None)
         if push is not None:
             push.mark_ended(reset=bool(error_code))
+        elif self._hinted or self.links:
+            self.links.pop(stream_id, None)
+            self._hinted.discard(stream_id)
 
     def connection_lost(self) -> None:
         """Record that pushes on their way do not arrive."""

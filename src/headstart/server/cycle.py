@@ -218,6 +218,8 @@ class Cycle:
                     await self._feed(*rest)
             elif kind == "http.response.start":
                 self._start(message)
+            elif kind == "http.response.push":
+                self._connection.push(self, message)
             else:
                 await self._send_other(kind, message)
         except StreamGoneError:
@@ -290,17 +292,6 @@ class Cycle:
         else:
             self._length_left = head.content_length
 
-    def _log_access(self, head: ResponseHead) -> None:
-        scope: Any = self.scope
-        access_logger.info(
-            '%s - "%s %s HTTP/%s" %d',
-            get_client_addr(scope),
-            self.request.method,
-            get_path_with_query_string(scope),
-            "2" if self.request.stream_id % 2 else "2 pushed",
-            int(head.fields[0][1]),
-        )
-
     def _send_body(self, body: bytes, more: bool) -> tuple[bytes, bool] | None:
         """Send the part that can go without waiting.
 
@@ -322,7 +313,7 @@ class Cycle:
         if head is not None:
             self._head = None
             if connection.access_log:
-                self._log_access(head)
+                log_access(self.request, self.scope, head.fields)
             fits = len(body) <= connection.scheduler.own_room
             connection.respond(stream_id, head.fields, end_stream and fits, body if fits else b"")
         if not fits and (body or end_stream):
@@ -383,8 +374,6 @@ class Cycle:
 
     async def _send_other(self, kind: str, message: Message) -> None:
         match kind:
-            case "http.response.push":
-                self._connection.push(self, message)
             case "http.response.early_hint":
                 self._connection.hint(self, message, started=self._started)
             case "http.response.trailers":
@@ -438,13 +427,29 @@ class Cycle:
         ]
         head = response_head(500, headers, self._connection.server_state.default_headers)
         if self._connection.access_log:
-            self._log_access(head)
+            log_access(self.request, self.scope, head.fields)
         try:
             bare = self.request.method == "HEAD"
             self._connection.respond(stream_id, head.fields, True, b"" if bare else body)
             self._complete()
         except StreamGoneError:
             self.disconnected = True
+
+
+def log_access(request: RequestReceived, scope: Any, fields: Fields) -> None:
+    """Write a line of the access log.
+
+    Args:
+        fields: The response's, `:status` first.
+    """
+    access_logger.info(
+        '%s - "%s %s HTTP/%s" %d',
+        get_client_addr(scope),
+        request.method,
+        get_path_with_query_string(scope),
+        "2" if request.stream_id % 2 else "2 pushed",
+        int(fields[0][1]),
+    )
 
 
 def tells_of_disconnect(error: BaseException | None) -> bool:

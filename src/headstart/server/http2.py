@@ -22,13 +22,14 @@ from headstart.reasons import Closing
 from headstart.server.admission import ConnectionSlot
 from headstart.server.ahead import Ahead
 from headstart.server.calls import Calls
-from headstart.server.cycle import Application, Cycle, Message
+from headstart.server.cycle import Application, Cycle, Message, log_access
 from headstart.server.deadlines import Deadlines, seconds_between_looks, standstill
 from headstart.server.drain import NOTICE_GRACE, Drain
 from headstart.server.early import EarlyResponses
 from headstart.server.http2_websocket import StreamWebSocket, offers_websockets
 from headstart.server.scheduler import SendScheduler, Waiting
 from headstart.server.scope import Scopes, expects_continue
+from headstart.server.stored import StoredPushes, StoredResponse
 from headstart.server.stream import StreamTransport
 from headstart.server.tls import TlsBroken
 from headstart.server.windows import UploadWindows
@@ -64,7 +65,7 @@ _ARE_YOU_THERE: Final = b"present?"
 
 _TOO_LARGE: Final = frozenset({414, 431})
 
-_Stream: TypeAlias = Cycle | StreamTransport
+_Stream: TypeAlias = Cycle | StoredResponse | StreamTransport
 
 
 class Http2ServerConnection(asyncio.Protocol):
@@ -99,6 +100,8 @@ class Http2ServerConnection(asyncio.Protocol):
         "_promised",
         "_scopes",
         "_stood_still",
+        "_stored",
+        "_stored_due",
         "_timers",
         "_told",
         "_transport",
@@ -152,6 +155,9 @@ class Http2ServerConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._scopes: Scopes
         self._ahead: Ahead
+        self._stored: StoredPushes | None = None
+        self._stored_due: list[tuple[RequestReceived, Fields, bytes]] = []
+        """Promised requests, and the stored responses that go out with the next write."""
         self._cycles: dict[int, _Stream] = {}
         """Streams that have not closed, but for those whose calls answered at once."""
         self._promised: list[tuple[Cycle, Application]] = []
@@ -181,6 +187,9 @@ class Http2ServerConnection(asyncio.Protocol):
             self._worker.counters,
         )
         self._ahead = Ahead(self._wire, self._scopes, self._options, self._worker.refusals)
+        cache = getattr(self._config, "cache", None)
+        if cache is not None:
+            self._stored = StoredPushes(cache, self._scopes)
         self._look_later()
         self._flush()
 
@@ -575,10 +584,17 @@ class Http2ServerConnection(asyncio.Protocol):
     # Sending ahead.
 
     def push(self, cycle: Cycle, message: Message) -> None:
-        """Promise the application's push, and call the application for it."""
+        """Promise the application's push; answer it from the cache, or call the application."""
         request = self._ahead.push(cycle, message)
         if request is None:
             return
+        if self._stored is not None:
+            found = self._stored.find(request, self.server_state.default_headers)
+            if found is not None:
+                self._stored_due.append((request, *found))
+                self._flush_soon()
+                return
+        self._ahead.alive += 1
         scope, forwarded = self._scopes.of_pushed(request)
         pushed = self._cycles[request.stream_id] = Cycle(self, request, scope)
         # Not at once: the page goes first.
@@ -596,6 +612,22 @@ class Http2ServerConnection(asyncio.Protocol):
                     self._ahead.alive -= 1
                 elif not self.calls.start(cycle, application):
                     del self._cycles[cycle.request.stream_id]
+
+    def _send_stored(self) -> None:
+        """Answer promised requests from the cache, behind what their pages have sent by now."""
+        due, self._stored_due = self._stored_due, []
+        for request, fields, body in due:
+            self.server_state.total_requests += 1
+            if self.access_log:
+                log_access(request, self._scopes.of_pushed(request)[0], fields)
+            with suppress(StreamGoneError):  # reset with its page, or the whole connection closed
+                if len(body) <= self.scheduler.own_room:
+                    self._wire.respond(request.stream_id, fields, True, body)
+                else:
+                    self._wire.respond(request.stream_id, fields, False)
+                    stored = StoredResponse(self, request, body)
+                    self._cycles[request.stream_id] = stored
+                    stored.writable()
 
     def hint(self, cycle: Cycle, message: Message, started: bool) -> None:
         """Send the links in a 103 at the end of this turn of the loop.
@@ -631,9 +663,10 @@ class Http2ServerConnection(asyncio.Protocol):
         self._flush_due = False
         if self._transport.is_closing():
             return
-        if self._ahead.links:
+        if self._ahead.links or self._stored_due:
             for stream_id in list(self._ahead.links):
                 self._ahead.send_links(stream_id)
+            self._send_stored()
         scheduler = self.scheduler
         before = self._wire.queued() if scheduler.waiting else 0
         while not self._write_paused:

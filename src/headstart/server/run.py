@@ -86,6 +86,8 @@ class Config(uvicorn.Config):
         self.learning = learning
         self.companion: Companion | None = None
         """Runs in each process that serves; set by `serve`."""
+        self.cache: CacheMiddleware | None = None
+        """What stored responses may be taken from without a call; set by `load`."""
         self.tls: ssl.SSLContext | None = None
         """What our protocol does the handshake with; set by `load`."""
         headers: list[tuple[str, str]] = list(settings.pop("headers", None) or [])
@@ -147,6 +149,8 @@ class Config(uvicorn.Config):
         if self.headstart.caching.cache:
             required = self.lifespan == "on"
             inner = CacheMiddleware(inner, self.headstart.caching, lifespan_required=required)
+            # With --log-level trace, each message has a line in the log.
+            self.cache = None if isinstance(outer, MessageLoggerMiddleware) else inner
         if self.learning is not None:
             inner = self._around(inner)
         elif not self.wsgi:

@@ -24,8 +24,8 @@ from headstart.server.cycle import Scope
 from headstart.wire.events import Fields, RequestReceived, RequestTemplate
 from headstart.wire.server import ServerConnection
 
-_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
-_WATCHED = _FORWARDED | {b"expect", b"te", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-dest"}
+FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+_WATCHED = FORWARDED | {b"expect", b"te", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-dest"}
 
 # Targets that are kept in parts: 1,024 of 256 bytes at most.
 _REMEMBERED = 1024

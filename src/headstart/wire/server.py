@@ -92,8 +92,8 @@ class ServerConnection(Connection):
         "_known",
         "_limits",
         "_made",
+        "_most_pushed",
         "_page",
-        "_peer_streams",
         "_promised",
         "_promises",
         "_pushed",
@@ -146,7 +146,8 @@ class ServerConnection(Connection):
         self._known = 0
         """Streams, while it is new, of which the engine told or we did."""
         # RFC 9113, 6.5.2: no limit until the client says one.
-        self._peer_streams = limits.max_concurrent_streams
+        self._most_pushed = limits.max_concurrent_streams
+        """Promised streams that may be open at once."""
         self.answered = 0
         """PING and SETTINGS frames that came; the engine answers each."""
         self.greeted = False
@@ -253,14 +254,26 @@ class ServerConnection(Connection):
         if self._is_new:
             return self._brought_about_at_first(now)
         events = self._engine.events()
-        plain = not (self._pushed or self._promised or self._accounted or self._leaks)
+        plain = not (self._accounted or self._leaks)
+        streams, pushed = self._streams, self._pushed
         for event in events:
             # Streams that ended as they should, which is nearly all of it, are noted here; in
-            # general and one by one they would cost half a microsecond.
-            if plain and type(event) is StreamClosed and not event.error_code:
-                self._streams.pop(event.stream_id, None)
-            else:
+            # general and one by one they would cost half a microsecond. What is noted twice then
+            # is noted the same.
+            if (
+                not plain
+                or type(event) is not StreamClosed
+                or event.error_code
+                or event.local_error is not None
+            ):
                 return self._brought_about(events, now)
+            stream_id = event.stream_id
+            if stream_id % 2:
+                streams.pop(stream_id, None)
+                if self._promised:
+                    self._promised.pop(stream_id, None)
+            else:
+                pushed.discard(stream_id)
         self._answered += len(events)
         return cast("list[ServerEvent]", events) if watched else []
 
@@ -384,7 +397,8 @@ class ServerConnection(Connection):
         if Setting.ENABLE_PUSH in settings:
             self.push_enabled = settings[Setting.ENABLE_PUSH] == 1
         if Setting.MAX_CONCURRENT_STREAMS in settings:
-            self._peer_streams = settings[Setting.MAX_CONCURRENT_STREAMS]
+            most = settings[Setting.MAX_CONCURRENT_STREAMS]
+            self._most_pushed = min(most, self._limits.max_concurrent_streams)
         if settings.get(Setting.INITIAL_WINDOW_SIZE, 0) > _LARGEST_WINDOW // 2:
             self._checker.wide = 1
         if settings == _GRPC_PASS:
@@ -568,17 +582,24 @@ class ServerConnection(Connection):
         """
         given = headers if isinstance(headers, list) else [(name, value) for name, value in headers]
         unfit = self._promises.refusal(method, scheme, authority, given, credentials)
-        refusal = self._parent_refusal(parent_id) or unfit
-        if refusal is not None:
-            return refusal
-        if authority != self._streams[parent_id]:
+        own = self._streams.get(parent_id)
+        if not own or self.goaway or self.ended is not None or not self.push_enabled:
+            return self._parent_refusal(parent_id)
+        if unfit is not None:
+            return unfit
+        if authority != own:
             return Refusal.FOREIGN_AUTHORITY
         if not promisable_target(target) or len(target) > self._limits.max_target_size:
             return Refusal.BAD_PATH
         targets = self._promised.get(parent_id) or set()
         if target in targets:
             return Refusal.ALREADY_PUSHED
-        if len(targets) >= self._limits.max_pushes_per_request or not self._room_for_push():
+        # Reserved streams do not count against MAX_CONCURRENT_STREAMS (RFC 9113, 5.1.2), so a
+        # server could promise without end; counting them as open bounds that too.
+        if (
+            len(targets) >= self._limits.max_pushes_per_request
+            or len(self._pushed) >= self._most_pushed
+        ):
             return Refusal.TOO_MANY
         try:
             promised_id = self._engine.send_push_promise(parent_id, self._promises.section(target))
@@ -594,21 +615,13 @@ class ServerConnection(Connection):
         self._engine.set_stream_priority(promised_id, _PRIORITIES[urgency])
         return promised_id
 
-    def _parent_refusal(self, parent_id: int) -> Refusal | None:
+    def _parent_refusal(self, parent_id: int) -> Refusal:
+        """Return why nothing can be promised on the stream."""
         if self.goaway or self.ended is not None:
             return Refusal.CONNECTION_CLOSING
         if not self.push_enabled:
             return Refusal.PUSH_DISABLED
-        if parent_id % 2 == 0:
-            return Refusal.PUSHED_PARENT
-        if not self._streams.get(parent_id):
-            return Refusal.PARENT_CLOSED
-        return None
-
-    def _room_for_push(self) -> bool:
-        # Reserved streams do not count against MAX_CONCURRENT_STREAMS (RFC 9113, 5.1.2), so a
-        # server could promise without end; counting them as open bounds that too.
-        return len(self._pushed) < min(self._peer_streams, self._limits.max_concurrent_streams)
+        return Refusal.PARENT_CLOSED if parent_id % 2 else Refusal.PUSHED_PARENT
 
     def _urgency_behind(self, parent_id: int) -> int:
         """Return the highest urgency below the page's own; noted until the client sends another

@@ -1,0 +1,168 @@
+"""Pushes that are answered from the cache, without a call of the application.
+
+A promised request has no condition, no range and no content, so a fresh stored response answers it
+as it is. Anything else goes the way of a call (`cache.CacheMiddleware`), and so does the first push
+of each stored response, for the middleware around the cache to see it.
+
+`http2.Http2ServerConnection` owns one `StoredPushes` and sends what it finds. Reads the cache, and
+keeps the header section of a stored response beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from headstart.cache import CacheMiddleware
+from headstart.cache.memory import Entry
+from headstart.cache.requests import CachedRequest
+from headstart.cache.serve import told_fields
+from headstart.errors import StreamGoneError
+from headstart.server.scope import FORWARDED, Scopes
+from headstart.wire.events import Fields, RequestReceived, RequestTemplate
+from headstart.wire.responses import response_head
+
+if TYPE_CHECKING:
+    from headstart.server.http2 import Http2ServerConnection
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHead:
+    """The header section of a stored response, with its age.
+
+    Attributes:
+        fields: `:status` first.
+        since, until: Seconds since 1970 between which Age and Cache-Status are right.
+        defaults: Date and Server, as the same object.
+    """
+
+    fields: Fields
+    since: float
+    until: float
+    defaults: Fields
+
+
+class StoredPushes:
+    """Finds the stored responses to the promised requests of one connection.
+
+    Args:
+        cache: The cache around the application.
+        scopes: The connection's.
+    """
+
+    __slots__ = ("_asks", "_cache", "_front", "_host", "_root", "_scheme", "_template")
+
+    def __init__(self, cache: CacheMiddleware, scopes: Scopes) -> None:
+        self._cache = cache
+        self._scheme = scopes.scheme
+        self._root: Final = scopes.raw_root
+        self._template: RequestTemplate | None = None
+        self._asks: CachedRequest | None = None
+        """A request with the last template; None if such a request needs a call."""
+        self._host = self._front = b""
+
+    def find(self, request: RequestReceived, defaults: Fields) -> tuple[Fields, bytes] | None:
+        """Return the header section and the body that answer a promised request.
+
+        Args:
+            request: The promised request.
+            defaults: Date and Server; the same object as long as its content is the same.
+
+        Returns:
+            None if the request has to go the way of a call.
+        """
+        if request.template is None or request.template is not self._template:
+            self._template, self._asks = request.template, self._read(request)
+        asks = self._asks
+        if asks is None:
+            return None
+        now = self._cache.clock()
+        key = (self._scheme, self._host, self._root + request.target, self._front)
+        entry = self._cache.ready(asks, key, now)
+        if entry is None:
+            return None
+        head = entry.head
+        if (
+            not isinstance(head, StoredHead)
+            or not head.since <= now < head.until
+            or head.defaults is not defaults
+        ):
+            head = entry.head = _head_of(entry, now, defaults)
+        return head.fields, entry.body
+
+    def _read(self, request: RequestReceived) -> CachedRequest | None:
+        if request.method != "GET":
+            return None
+        asks = CachedRequest(
+            {
+                "method": request.method,
+                "scheme": self._scheme,
+                "raw_path": request.target,
+                "headers": request.headers,
+            }
+        )
+        _, self._host, _, self._front = asks.key
+        # What a proxy in front says may change the scheme, which uvicorn's middleware knows.
+        ordinary = FORWARDED.isdisjoint(asks.names) and not (asks.bypasses or asks.says)
+        return asks if ordinary else None
+
+
+def _head_of(entry: Entry, now: float, defaults: Fields) -> StoredHead:
+    """Return the header section of a hit, as `cache.serve` and the application's way make it."""
+    age, left = entry.age(now), entry.left(now)
+    headers = [*entry.fields, *told_fields(entry, now, b"hit; ttl=%d" % left)]
+    until = now + min(int(age) + 1 - age, left - int(left))
+    return StoredHead(response_head(entry.status, headers, defaults).fields, now, until, defaults)
+
+
+class StoredResponse:
+    """A stored response that is too large to be queued at once, on its way.
+
+    Attributes:
+        request: The promised request.
+        stream_id: Its stream.
+        complete: All of it was handed to the wire.
+        awaits_body, answered_early: Always False: a promised request has no content.
+        received: Always 0.
+    """
+
+    awaits_body = answered_early = False
+    received = 0
+
+    def __init__(
+        self, connection: Http2ServerConnection, request: RequestReceived, body: bytes
+    ) -> None:
+        self.request = request
+        self.stream_id = request.stream_id
+        self.complete = False
+        self._connection = connection
+        self._left = memoryview(body)
+
+    def writable(self) -> None:
+        """Queue as much as there is room for."""
+        connection, left = self._connection, self._left
+        room = connection.scheduler.room(self.stream_id)
+        is_last = room >= len(left)
+        try:
+            if room > 0:
+                connection.send_data(self.stream_id, left[:room], is_last)
+        except StreamGoneError:
+            self.disconnect()
+            return
+        self._left = left[max(0, room) :]
+        self.complete = is_last
+        if not is_last:
+            connection.wait_for_room(self)
+
+    def disconnect(self) -> None:
+        """Send no more: the stream was reset, or the connection lost."""
+        self._left = memoryview(b"")
+
+    def data_received(self, data: bytes, end_stream: bool) -> None:
+        """Ignore content, which no promised request has."""
+
+    def body_ended(self) -> None:
+        """Ignore the end of content."""
+
+    def drop_body(self) -> None:
+        """Drop no content: there is none."""
