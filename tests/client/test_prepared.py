@@ -99,6 +99,54 @@ def test_argument_of_a_wrong_type_is_told_by_its_name(
         prepared(url, options=cast(Options, options))
 
 
+def test_option_of_httpx_is_told_to_be_httpxs() -> None:
+    with pytest.raises(TypeError, match=r"not take: auth; use httpx with headstart\.httpx"):
+        prepared(options=cast(Options, {"auth": ("user", "password")}))
+
+
+@pytest.mark.parametrize(
+    ("options", "content", "media_type"),
+    [
+        ({"json": {"a": [1, None, "é"]}}, '{"a":[1,null,"é"]}'.encode(), b"application/json"),
+        (
+            {"data": {"a": "1 2", "b": ["x", "y"]}},
+            b"a=1+2&b=x&b=y",
+            b"application/x-www-form-urlencoded",
+        ),
+        ({"data": {}}, b"", b"application/x-www-form-urlencoded"),
+        ({"json": [], "headers": {"Content-Type": "a/b"}}, b"[]", b"a/b"),
+        ({"json": None, "data": None, "headers": {"content-type": "a/b"}}, b"", b"a/b"),
+    ],
+)
+def test_forms_and_json_are_encoded_and_say_their_type(
+    options: Options, content: bytes, media_type: bytes
+) -> None:
+    made = prepared(method="POST", content=b"", options=options)
+
+    assert made.content == content
+    assert [value for name, value in made.headers if name == b"content-type"] == [media_type]
+
+
+def test_parameters_go_into_the_query() -> None:
+    made = prepared("/path?old=1&kept=2", options={"params": {"old": "new value"}})
+
+    assert made.target == "/path?kept=2&old=new+value"
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [(b"x", {"json": 1}), (b"x", {"data": {}}), (b"", {"data": {}, "json": 1})],
+)
+def test_request_has_one_content(content: bytes, options: Options) -> None:
+    with pytest.raises(TypeError, match="content, data and json exclude each other"):
+        prepared(method="POST", content=content, options=options)
+
+
+def test_bytes_as_a_form_are_told_to_be_content() -> None:
+    with pytest.raises(TypeError, match="give bytes as content"):
+        prepared(method="POST", options=cast(Options, {"data": b"bytes"}))
+
+
 def parts() -> Iterator[bytes]:
     yield b"part"
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from ngh2 import ErrorCode
 
-from headstart.client.errors import ClientTimeoutError, RequestError
+from headstart.client.errors import ClientTimeoutError, HTTPStatusError, RequestError
 from headstart.client.response import AsyncResponse, AsyncServerPush
 from headstart.client.response_stream import ResponseStream
 from headstart.client.stalls import StallTimeouts
@@ -282,3 +282,69 @@ async def test_only_the_last_promises_are_remembered() -> None:
     targets = [push.request.target async for push in (await task).pushes]
 
     assert targets == ["/2", "/3"]
+
+
+def answered(status: int, body: list[bytes], content_type: bytes) -> AsyncResponse:
+    one = exchange(Owner())
+    one.respond(status, [(b"content-type", content_type)], 1.0)
+    for part in body:
+        one.feed(part, 1.0)
+    one.end(1.0)
+    return AsyncResponse(one, None, from_push=False)
+
+
+async def test_lines_of_a_stream_of_events_come_without_their_ends() -> None:
+    response = answered(200, [b"data: 1\r\n", b"\r\ndata: \xc3", b"\xa9"], b"text/event-stream")
+
+    assert [line async for line in response.aiter_lines()] == ["data: 1", "", "data: é"]
+
+
+async def test_text_is_decoded_over_the_ends_of_parts() -> None:
+    owner = Owner()
+    one = exchange(owner)
+    one.respond(200, [(b"content-type", b"text/plain; charset=utf-8")], 1.0)
+    response = AsyncResponse(one, None, from_push=False)
+    texts = response.aiter_text()
+    one.feed("é".encode()[:1] + b"", 1.0)
+    task = asyncio.ensure_future(anext(texts))
+    await asyncio.sleep(0)
+    one.feed("é".encode()[1:], 1.0)
+
+    assert await task == "é"
+    one.feed(b"\xff", 1.0)
+    one.feed(b"\xc3", 1.0)
+    one.end(1.0)
+    assert [text async for text in texts] == ["\ufffd", "\ufffd"]
+
+
+@pytest.mark.parametrize("status", [200, 204, 299])
+async def test_success_raises_nothing(status: int) -> None:
+    response = answered(status, [], b"text/plain")
+
+    assert response.raise_for_status() is response
+    assert (response.is_success, response.is_error) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "hint"),
+    [
+        (404, "the response to GET / has the status 404 Not Found", ""),
+        (599, "the response to GET / has the status 599", ""),
+        (
+            301,
+            "the response to GET / has the status 301 Moved Permanently",
+            "To follow redirects, use httpx with headstart.httpx.",
+        ),
+    ],
+)
+async def test_other_status_is_an_error_if_you_ask_for_it(
+    status: int, told: str, hint: str
+) -> None:
+    response = answered(status, [], b"text/plain")
+
+    with pytest.raises(HTTPStatusError) as caught:
+        response.raise_for_status()
+
+    assert (str(caught.value), caught.value.hint) == (told, hint)
+    assert caught.value.response is response
+    assert (response.is_success, response.is_error) == (False, status >= 400)

@@ -15,11 +15,11 @@ import pytest
 from hyperframe.frame import HeadersFrame
 
 from headstart import AsyncClient, Client
-from headstart.client.errors import ClientTimeoutError, ConnectError, RequestError
+from headstart.client.errors import ClientTimeoutError, ConnectError, HTTPStatusError, RequestError
 from headstart.client.response import AsyncResponse, AsyncServerPush
 from headstart.client.sync import Response, ServerPush
 from headstart.errors import ConfigurationError, LocalProtocolError
-from tests.h2c.frame_server import frame_server
+from tests.h2c.frame_server import Connection, frame_server
 from tests.ports import closed_port
 from tests.servers.conftest import Servers
 from tests.servers.site import FILES, PAGE, SCRIPT, STYLE
@@ -41,7 +41,7 @@ def test_requests_are_answered_without_an_event_loop(servers: Servers) -> None:
     )
     assert small.trailers.raw == [(b"checksum", b"1a2b")]
     assert (head.content, head.headers.get("content-length", "")) == (b"", str(len(small.content)))
-    assert repr(head) == "<AsyncResponse 200 to HEAD /small.txt>"
+    assert repr(head) == "<Response 200 to HEAD /small.txt>"
     assert echo.content == b"onetwo"
     assert others[0].content == b"put"
     assert [other.status_code for other in others] == [200, 404, 404]
@@ -78,7 +78,7 @@ def test_pushes_and_103_come_as_to_the_other_client(servers: Servers) -> None:
         script = client.get(SCRIPT)
 
     assert told == [status for _, status, _ in page.informational] == [103]
-    assert repr(pushes[STYLE]) == f"<AsyncServerPush GET {pushes[STYLE].request.url}>"
+    assert repr(pushes[STYLE]) == f"<ServerPush GET {pushes[STYLE].request.url}>"
     assert pushes[STYLE].stream_id % 2 == 0
     assert (style.from_push, content) == (True, FILES[STYLE])
     assert (script.from_push, script.content) == (False, FILES[SCRIPT])
@@ -315,3 +315,28 @@ client.close()
         "the client belongs to the process that this one was forked from",
         "200",
     ]
+
+
+def test_status_lines_and_json_need_no_event_loop() -> None:
+    asked: list[str] = []
+
+    with frame_server() as server, Client(server.origin) as client:
+
+        def respond(connection: Connection, stream_id: int, path: str) -> None:
+            asked.append(path)
+            connection.answer(stream_id, b"one\r\ntwo\n", 404 if len(asked) > 1 else 200)
+
+        server.on_request = respond
+        with client.stream("GET", "/", params={"a": 1}) as response:
+            lines = list(response.raise_for_status().iter_lines())
+        missing = client.get("/")
+        with client.stream("GET", "/") as response:
+            text = "".join(response.iter_text())
+
+    assert asked == ["/?a=1", "/", "/"]
+    assert lines == ["one", "two"]
+    assert text == "one\r\ntwo\n"
+    assert (missing.is_success, missing.is_error) == (False, True)
+    with pytest.raises(HTTPStatusError) as caught:
+        missing.raise_for_status()
+    assert caught.value.response is missing

@@ -8,8 +8,10 @@
     pings.py        Pings: PING frames that wait for their acknowledgement
     connection.py   Http2ClientConnection: one connection under asyncio
     response_stream.py  ResponseStream: one request and its response as they arrive
+    encoding.py     `params=`, `data=` and `json=`
     headers.py      Headers: a mapping whose names ignore case
     response.py     AsyncResponse, AsyncServerPush: the caller's view of it
+    text.py         a body as text and as lines
     slots.py        Slots: how many streams may be open at once
     uploads.py      Uploads: bodies of requests, sent as the server takes them
     pushed.py       PushedResponses: the streams of pushed responses
@@ -31,6 +33,7 @@ from headstart.client.errors import (
     ClientError,
     ClientTimeoutError,
     ConnectError,
+    HTTPStatusError,
     NotHttp2Error,
     RequestError,
     TlsError,
@@ -51,6 +54,7 @@ __all__ = [
     "ClientTimeoutError",
     "ConnectError",
     "FirstRequest",
+    "HTTPStatusError",
     "Headers",
     "Http2ClientConnection",
     "Informational",

@@ -150,6 +150,10 @@ class AsyncClient:
             url: A whole URL, or a path that `base_url` completes.
             content: Bytes (a bytearray or memoryview, too), or parts as they become available, from
                 an iterable or an asynchronous one. They are sent while the server takes them.
+            params: Parameters of the query: a mapping, pairs, or text that is encoded already. They
+                replace parameters of the URL with the same name.
+            data: A form (`application/x-www-form-urlencoded`), as a mapping or pairs.
+            json: A value that is sent as JSON; None sends nothing.
             headers: A mapping, or pairs; text is encoded as Latin-1.
             trailers: Fields behind the content, or a function that is asked for them once the
                 content is sent.
@@ -162,6 +166,7 @@ class AsyncClient:
             ClientError: See `client.errors`.
             ConfigurationError: The URL cannot be used.
             LocalProtocolError: HTTP forbids something in the request.
+            TypeError, ValueError: An argument has a wrong type, or cannot be encoded as JSON.
         """
         prepared = self._builder.make(method, url, content, options)
         if self._total_timeout is None:

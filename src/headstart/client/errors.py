@@ -6,14 +6,21 @@
         ├── TlsError            the host is reached but not trusted
         ├── NotHttp2Error       the server does not support HTTP/2
         ├── ClientTimeoutError  nothing was received within the timeout
-        └── RequestError        the stream was reset, or the connection lost
+        ├── RequestError        the stream was reset, or the connection lost
+        └── HTTPStatusError     the status is not 200 to 299, and `raise_for_status` was called
 
 Each message is one line, and `hint` advises the user. Raised by the other modules here.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from headstart.client.response import AsyncResponse
+    from headstart.client.sync import Response
 
 # RFC 9110, 9.2.2: those may be repeated where nobody knows whether the first one arrived.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
@@ -71,3 +78,15 @@ class RequestError(ClientError):
         self.stale = stale
         self.malformed = malformed
         self.too_large = too_large
+
+
+class HTTPStatusError(ClientError):
+    """`raise_for_status()` was called on a response whose status is not 200 to 299.
+
+    Attributes:
+        response: The response.
+    """
+
+    def __init__(self, message: str, *, response: AsyncResponse | Response, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.response = response

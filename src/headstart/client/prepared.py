@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 from headstart import __version__
 from headstart.client import response_stream
 from headstart.client.contents import Content
+from headstart.client.encoding import Pairs, add_params, as_json, form
 from headstart.client.errors import IDEMPOTENT, RequestError
 from headstart.client.headers import Headers
 from headstart.client.origin import Origin, split_url
@@ -36,6 +37,9 @@ _split = lru_cache(maxsize=512)(split_url)
 class Options(TypedDict, total=False):
     """The options of every request; see `AsyncClient.request`."""
 
+    params: Pairs | str
+    data: Pairs
+    json: Any
     headers: HeaderTypes
     trailers: HeaderTypes | Callable[[], HeaderTypes]
     informed: Informed | None
@@ -43,6 +47,9 @@ class Options(TypedDict, total=False):
 
 
 _OPTIONS = Options.__annotations__.keys()
+_OF_HTTPX = frozenset({"auth", "cookies", "extensions", "files", "follow_redirects"})
+_FORM = (b"content-type", b"application/x-www-form-urlencoded")
+_JSON = (b"content-type", b"application/json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +120,14 @@ class RequestBuilder:
             origin, target = self._resolve(url)
             fields, timeout = self._headers, self._timeout
             return PreparedRequest(origin, method, target, fields, content, [], None, timeout)
-        if not options.keys() <= _OPTIONS:
-            unknown = ", ".join(sorted(options.keys() - _OPTIONS))
-            raise TypeError(f"a request does not take: {unknown}; see AsyncClient.request")
+        _require_known(options)
         origin, target = self._resolve(url)
+        if params := options.get("params"):
+            target = add_params(target, params)
         fields = _fields(options.get("headers", ()))
+        content, media_type = _encoded(content, options)
+        if media_type is not None and not any(name == b"content-type" for name, _ in fields):
+            fields.append(media_type)
         named = {name for name, _ in fields}
         fields += [field for field in self._headers if field[0] not in named]
         trailers = options.get("trailers", ())
@@ -149,6 +159,33 @@ def _base(url: str) -> tuple[Origin | None, str]:
             f"{url!r} is not a URL", hint="For instance https://localhost:8443"
         )
     return origin, path.rstrip("/")
+
+
+def _require_known(options: Options) -> None:
+    if not (unknown := options.keys() - _OPTIONS):
+        return
+    names = ", ".join(sorted(unknown))
+    if unknown & _OF_HTTPX:
+        raise TypeError(f"a request does not take: {names}; use httpx with headstart.httpx for it")
+    raise TypeError(f"a request does not take: {names}; see AsyncClient.request")
+
+
+def _encoded(content: Content, options: Options) -> tuple[Content, tuple[bytes, bytes] | None]:
+    """Return the content of a request and, for `data=` and `json=`, its type."""
+    data, value = options.get("data"), options.get("json")
+    if sum(given is not None for given in (content or None, data, value)) > 1:
+        raise TypeError("content, data and json exclude each other")
+    if value is not None:
+        return as_json(value), _JSON
+    if data is None:
+        return content, None
+    _require_form(data)
+    return form(data).encode("ascii"), _FORM
+
+
+def _require_form(data: object) -> None:
+    if isinstance(data, str | bytes | bytearray | memoryview):
+        raise TypeError("data is a mapping or pairs of a form; give bytes as content")
 
 
 def _informed(options: Options) -> response_stream.Informed | None:

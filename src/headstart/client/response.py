@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from email.message import Message
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any
 
-from headstart.client.errors import RequestError
+from headstart.client.errors import HTTPStatusError, RequestError
 from headstart.client.headers import Headers
 from headstart.client.response_stream import Informational, Promise, ResponseStream, Times
+from headstart.client.text import LineDecoder, charset, decoder
 from headstart.errors import LocalProtocolError
 
 
@@ -97,6 +98,40 @@ class AsyncResponse:
         while data := take() or await self._next():
             yield data
 
+    async def aiter_text(self) -> AsyncIterator[str]:
+        """Yield the body's parts as text; see `text` for its encoding.
+
+        Raises:
+            RequestError: The rest will not come.
+            ClientTimeoutError: Nothing came within the request's timeout.
+        """
+        decoding = decoder(self._content_type())
+        async for part in self.aiter_bytes():
+            if text := decoding.decode(part):
+                yield text
+        if text := decoding.decode(b"", final=True):
+            yield text
+
+    async def aiter_lines(self) -> AsyncIterator[str]:
+        """Yield the body's lines as they arrive, without their ends.
+
+        A line ends with LF, CR LF or CR, as in server-sent events. Other separators, such as
+        U+2028, may stand within a line, as in JSON.
+
+        Raises:
+            RequestError: The rest will not come.
+            ClientTimeoutError: Nothing came within the request's timeout.
+        """
+        decoding = LineDecoder(self._content_type())
+        async for part in self.aiter_bytes():
+            for line in decoding.feed(part):
+                yield line
+        for line in decoding.end():
+            yield line
+
+    def _content_type(self) -> str:
+        return self.headers.get("content-type", "")
+
     async def _next(self) -> bytes:
         if self._is_cut:
             raise RequestError("the response is closed", hint="Read it before.")
@@ -136,10 +171,8 @@ class AsyncResponse:
     @property
     def text(self) -> str:
         """`content` as text, in the encoding that Content-Type names, or else UTF-8."""
-        message = Message()
-        message["content-type"] = self.headers.get("content-type", "")
         try:
-            return self.content.decode(message.get_content_charset("utf-8"), "replace")
+            return self.content.decode(charset(self._content_type()), "replace")
         except (LookupError, ValueError):  # not all that Python knows decode whatever comes
             return self.content.decode("utf-8", "replace")
 
@@ -150,6 +183,32 @@ class AsyncResponse:
             ValueError: The content is not JSON.
         """
         return json.loads(self.content)
+
+    @property
+    def is_success(self) -> bool:
+        """Return true if the status is 200 to 299."""
+        return 200 <= self.status_code <= 299
+
+    @property
+    def is_error(self) -> bool:
+        """Return true if the status is 400 to 599."""
+        return 400 <= self.status_code <= 599
+
+    def raise_for_status(self) -> AsyncResponse:
+        """Return the response if its status is 200 to 299.
+
+        Raises:
+            HTTPStatusError: It is not.
+        """
+        if self.is_success:
+            return self
+        exchange, code = self._exchange, self.status_code
+        hint = "To follow redirects, use httpx with headstart.httpx." if code < 400 else ""
+        raise HTTPStatusError(
+            f"the response to {exchange.method} {exchange.target} has the status {_named(code)}",
+            response=self,
+            hint=hint,
+        )
 
     async def aclose(self) -> None:
         """Let go of it: a stream that is still open is reset with CANCEL."""
@@ -166,6 +225,13 @@ class AsyncResponse:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def _named(code: int) -> str:
+    try:
+        return f"{code} {HTTPStatus(code).phrase}"
+    except ValueError:
+        return str(code)
 
 
 class Pushes:

@@ -20,7 +20,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from headstart.client.client import AsyncClient
 from headstart.client.contents import Content
-from headstart.client.errors import RequestError
+from headstart.client.errors import HTTPStatusError, RequestError
 from headstart.client.headers import Headers
 from headstart.client.prepared import Options
 from headstart.client.response import AsyncResponse, AsyncServerPush
@@ -249,7 +249,7 @@ class Client:
 
 
 class Response:
-    """An `AsyncResponse`, whose body and pushes are waited for."""
+    """A response as `AsyncResponse` has it, whose body and pushes are waited for."""
 
     def __init__(self, response: AsyncResponse, background: _Background) -> None:
         self._response = response
@@ -260,7 +260,7 @@ class Response:
         self.stream_id = response.stream_id
 
     def __repr__(self) -> str:
-        return repr(self._response)
+        return repr(self._response).replace("Async", "", 1)
 
     @property
     def times(self) -> Times:
@@ -291,6 +291,25 @@ class Response:
         """See `AsyncResponse.json`."""
         return self._response.json()
 
+    @property
+    def is_success(self) -> bool:
+        """See `AsyncResponse.is_success`."""
+        return self._response.is_success
+
+    @property
+    def is_error(self) -> bool:
+        """See `AsyncResponse.is_error`."""
+        return self._response.is_error
+
+    def raise_for_status(self) -> Response:
+        """See `AsyncResponse.raise_for_status`."""
+        try:
+            self._response.raise_for_status()
+        except HTTPStatusError as error:
+            error.response = self
+            raise
+        return self
+
     def close(self) -> None:
         """See `AsyncResponse.aclose`."""
         self._background.run(self._response.aclose())
@@ -313,6 +332,14 @@ class Response:
     def iter_bytes(self) -> Iterator[bytes]:
         """See `AsyncResponse.aiter_bytes`."""
         yield from _each(self._response.aiter_bytes(), self._background)
+
+    def iter_text(self) -> Iterator[str]:
+        """See `AsyncResponse.aiter_text`."""
+        yield from _each(self._response.aiter_text(), self._background)
+
+    def iter_lines(self) -> Iterator[str]:
+        """See `AsyncResponse.aiter_lines`."""
+        yield from _each(self._response.aiter_lines(), self._background)
 
     @property
     def pushes(self) -> Iterator[ServerPush]:
@@ -344,7 +371,7 @@ class ServerPush:
         self.stream_id = push.stream_id
 
     def __repr__(self) -> str:
-        return repr(self._push)
+        return repr(self._push).replace("Async", "", 1)
 
     def response(self) -> Response:
         """See `AsyncServerPush.response`."""
