@@ -13,7 +13,8 @@ from collections.abc import Coroutine
 from contextlib import closing
 from typing import Any, Final, cast
 
-from headstart.client import Http2ClientConnection, Origin
+from headstart.client.connection import Http2ClientConnection
+from headstart.client.origin import Origin
 from headstart.config import ProxyOptions
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.forwarding import ForwardedRequest, UpstreamConnection

@@ -6,6 +6,8 @@
     AsyncClient, Client an HTTP/2 client that takes pushes
     Proxy               an ASGI application that asks an upstream server
 
+docs/api.md lists the public interface; every other name is internal and may change.
+
 Names are imported when they are first used: `import headstart` alone loads nothing, so that the
 `h2c` command starts quickly.
 """
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from headstart.deliver.outcome import PushState as PushState
     from headstart.deliver.push import PushBuilder as PushBuilder
     from headstart.deliver.push import push as push
+    from headstart.errors import ConfigurationError as ConfigurationError
     from headstart.errors import HeadstartError as HeadstartError
+    from headstart.errors import LocalProtocolError as LocalProtocolError
     from headstart.middleware import HeadstartMiddleware as HeadstartMiddleware
     from headstart.proxy import Proxy as Proxy
     from headstart.reasons import Refusal as Refusal
@@ -31,12 +35,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Client": "headstart.client",
     "AsyncClient": "headstart.client",
+    "Client": "headstart.client",
+    "ConfigurationError": "headstart.errors",
     "HeadstartError": "headstart.errors",
     "HeadstartMiddleware": "headstart.middleware",
     "Hint": "headstart.deliver.outcome",
     "Link": "headstart.wire.links",
+    "LocalProtocolError": "headstart.errors",
     "Proxy": "headstart.proxy",
     "Push": "headstart.deliver.outcome",
     "PushBuilder": "headstart.deliver.push",
@@ -49,10 +55,12 @@ _HOMES = {
 __all__ = [
     "AsyncClient",
     "Client",
+    "ConfigurationError",
     "HeadstartError",
     "HeadstartMiddleware",
     "Hint",
     "Link",
+    "LocalProtocolError",
     "Proxy",
     "Push",
     "PushBuilder",
@@ -72,4 +80,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(["__version__", *__all__])

@@ -21,6 +21,8 @@ from headstart.deliver.outcome import Hint
 from headstart.reasons import Refusal
 from headstart.wire.links import Link, as_link
 
+__all__ = ["hint"]
+
 
 def hint(*links: Link | str) -> Hint:
     """Send a 103 with all the links together, since browsers read only one.

@@ -18,9 +18,9 @@ from headstart.client import (
     ClientError,
     ClientTimeoutError,
     NotHttp2Error,
-    Origin,
     RequestError,
 )
+from headstart.client.origin import Origin
 from headstart.config import WireLimits
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields, RequestReceived, StreamReset, TrailersReceived

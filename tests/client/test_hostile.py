@@ -10,7 +10,10 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from headstart.client import AsyncClient, Http2ClientConnection, RequestError, connect, split_url
+from headstart.client import AsyncClient, RequestError
+from headstart.client.connect import connect
+from headstart.client.connection import Http2ClientConnection
+from headstart.client.origin import split_url
 from headstart.config import ClientLimits
 from headstart.wire.connection import ErrorCode
 from tests.client.hostile import (

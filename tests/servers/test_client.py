@@ -8,15 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from headstart.client import (
-    AsyncClient,
-    Http2ClientConnection,
-    NotHttp2Error,
-    Origin,
-    RequestError,
-    TlsError,
-    connect,
-)
+from headstart.client import AsyncClient, NotHttp2Error, RequestError, TlsError
+from headstart.client.connect import connect
+from headstart.client.connection import Http2ClientConnection
+from headstart.client.origin import Origin
 from headstart.config import ClientLimits
 from headstart.wire.frames import ConnectionFrames, Direction, Frame
 from tests.servers.conftest import Servers

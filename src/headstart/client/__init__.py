@@ -27,8 +27,6 @@ Everything but `sync` runs on the caller's event loop and on one thread.
 from __future__ import annotations
 
 from headstart.client.client import AsyncClient
-from headstart.client.connect import connect
-from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import (
     ClientError,
     ClientTimeoutError,
@@ -39,11 +37,10 @@ from headstart.client.errors import (
     TlsError,
 )
 from headstart.client.headers import Headers
-from headstart.client.origin import Origin, split_url
 from headstart.client.response import AsyncResponse, AsyncServerPush
-from headstart.client.response_stream import Informational, PromisedRequest, StreamInfo
+from headstart.client.response_stream import Informational, PromisedRequest, Times
 from headstart.client.sync import Client, Response, ServerPush
-from headstart.client.upgrade import FirstRequest
+from headstart.config import ClientLimits
 
 __all__ = [
     "AsyncClient",
@@ -51,21 +48,21 @@ __all__ = [
     "AsyncServerPush",
     "Client",
     "ClientError",
+    "ClientLimits",
     "ClientTimeoutError",
     "ConnectError",
-    "FirstRequest",
     "HTTPStatusError",
     "Headers",
-    "Http2ClientConnection",
     "Informational",
     "NotHttp2Error",
-    "Origin",
     "PromisedRequest",
     "RequestError",
     "Response",
     "ServerPush",
-    "StreamInfo",
+    "Times",
     "TlsError",
-    "connect",
-    "split_url",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -23,7 +23,23 @@ applications.
 
 from __future__ import annotations
 
+from headstart.config import DeliverOptions
+from headstart.learn import LearnOptions
 from headstart.middleware.middleware import HeadstartMiddleware
 from headstart.middleware.shared import DeliveryCounters
+from headstart.store import MemoryStore, Store, StoreError, open_store
 
-__all__ = ["DeliveryCounters", "HeadstartMiddleware"]
+__all__ = [
+    "DeliverOptions",
+    "DeliveryCounters",
+    "HeadstartMiddleware",
+    "LearnOptions",
+    "MemoryStore",
+    "Store",
+    "StoreError",
+    "open_store",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.client import (
-    ClientError,
-    ClientTimeoutError,
-    Http2ClientConnection,
-    NotHttp2Error,
-    Origin,
-    connect,
-)
+from headstart.client import ClientError, ClientTimeoutError, NotHttp2Error
+from headstart.client.connect import connect
+from headstart.client.connection import Http2ClientConnection
+from headstart.client.origin import Origin
 from headstart.config import ClientLimits, ProxyOptions
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.upstream import Upstream

@@ -15,7 +15,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from headstart.client import ClientError, ClientTimeoutError, Http2ClientConnection, RequestError
+from headstart.client import ClientError, ClientTimeoutError, RequestError
+from headstart.client.connection import Http2ClientConnection
 from headstart.config import ProxyOptions
 from headstart.errors import LocalProtocolError
 from headstart.proxy.failures import UpstreamError

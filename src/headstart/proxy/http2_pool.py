@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from headstart.client import Http2ClientConnection, NotHttp2Error
+from headstart.client import NotHttp2Error
+from headstart.client.connection import Http2ClientConnection
 from headstart.config import ProxyOptions
 from headstart.proxy.dialing import dial
 from headstart.proxy.failures import UpstreamError

@@ -24,7 +24,8 @@ from websockets.uri import parse_uri
 from websockets.utils import accept_key
 
 from headstart.client import AsyncResponse as Http2Response
-from headstart.client import ClientError, Http2ClientConnection
+from headstart.client import ClientError
+from headstart.client.connection import Http2ClientConnection
 
 # asyncio's own for TCP.
 _HIGH_WATER: Final = 64 * 1024

@@ -12,7 +12,7 @@ from collections import Counter
 from functools import partial
 from typing import Final
 
-from headstart.client import Http2ClientConnection
+from headstart.client.connection import Http2ClientConnection
 from headstart.config import ProxyOptions
 from headstart.proxy.dialing import dial
 from headstart.proxy.failures import UpstreamError
