@@ -62,6 +62,8 @@ class Refusal(StrEnum):
     """The last answers of this URL were a redirect, an error, a download: no assets follow."""
     MOSTLY_WASTE = "mostly-waste"
     """What was sent ahead of this page was mostly not used."""
+    SLOWER = "slower"
+    """Views of this page that got something took longer than those that did not."""
     IMPROBABLE = "improbable"
     """It is asked for too seldom with this page."""
     NOT_FRESH = "not-fresh"

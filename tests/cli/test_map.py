@@ -143,6 +143,7 @@ def test_json_has_a_row_for_each_pair(store: Path) -> None:
         "views": 3.0,
         "sent": True,
         "why": "page",
+        "gain": None,
     }
     assert json.loads(said("/about", "--json", "--store", store)) == [
         one for one in rows if one["page"] == ORIGIN + "/about"

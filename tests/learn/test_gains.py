@@ -11,7 +11,7 @@ import pytest
 from headstart.learn.gains import Durations, Measure, Metric
 
 _RUNS = 200
-_VIEWS = 1600
+_VIEWS = 1000
 _SHARE = 32
 
 
@@ -157,3 +157,20 @@ def test_the_interval_holds_the_truth_where_half_of_the_views_have_all_in_their_
         held += saving.low <= 0.0 <= saving.high
 
     assert held >= 93
+
+
+@pytest.mark.cost
+def test_a_page_that_gains_nothing_is_seldom_stopped_however_often_it_is_looked_at() -> None:
+    chance = random.Random(17)
+    stopped = 0
+    for _ in range(_RUNS):
+        found = Durations()
+        for view in range(_VIEWS):
+            control = view % _SHARE == 7
+            seconds = 0.2 + 0.4 * chance.lognormvariate(0.0, 0.5)
+            found.add({Metric.LOADED: seconds}, view, float(view), control=control)
+            if control and found.loss() is not None:
+                stopped += 1
+                break
+
+    assert stopped <= 0.02 * _RUNS

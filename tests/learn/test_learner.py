@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from headstart.learn import (
     LearnOptions,
     Request,
     Silence,
+    Standing,
+    Stop,
     Unlearnable,
     View,
     Vote,
@@ -523,7 +526,7 @@ def _load(
     began = site.now
     view = site.learner.begin(request, began)
     assert view is not None
-    if view.silence in (None, Silence.CONTROL):
+    if view.silence is None or view.control:
         site.learner.compare(view, by_push=False)
     for candidate in view.candidates:
         site.learner.delivered(view, candidate.target, How.HINTED)
@@ -675,6 +678,122 @@ def test_a_page_that_is_forgotten_has_no_gain_and_earlier_views_do_not_count() -
     site.learner.absorb([Vote(site.now - 1.0, ORIGIN, "/", 7, blocking=0.3, loaded=0.3)])
 
     assert site.learner.gain(ORIGIN + "/") is None
+
+
+# Pages that lose
+
+
+def _stopped(**options: Any) -> tuple[Site, list[Stop]]:
+    """A site whose page is slower with its asset sent ahead, until it stops."""
+    site, stops = Site(control_share=4, **options), list[Stop]()
+    site.learner.on_stop = stops.append
+    for _ in range(200):
+        _load(site, 0.5, 0.3)
+        if stops:
+            break
+    return site, stops
+
+
+def test_a_page_whose_gain_is_surely_negative_stops_and_says_so_once() -> None:
+    site, stops = _stopped()
+
+    views = [_load(site, 0.5, 0.3) for _ in range(100)]
+
+    [stop] = stops
+    assert (stop.origin, stop.path, stop.stopped) == (ORIGIN, "/", True)
+    assert stop.low <= 0.2 <= stop.high
+    assert stop.seconds == pytest.approx(0.2, rel=0.1)
+    assert {view.silence for view in views} == {Silence.SLOWER, None}
+    assert sum(bool(view.candidates) for view in views) == 25
+    assert site.learner.silences[Silence.SLOWER] == 75
+    assert site.learner.stops(ORIGIN, "/?query")
+    assert not any(row.sent for row in site.learner.rows() if row.page == ORIGIN + "/")
+    gain = site.learner.gain(ORIGIN + "/")
+    assert gain is not None
+    assert gain.stopped
+    assert gain.stop == stop
+    assert gain.loaded is not None
+    assert gain.loaded.views < gain.loaded.control_views
+    assert gain.loaded.seconds == pytest.approx(-0.2, rel=0.1)
+
+
+def test_a_page_that_was_stopped_goes_on_when_it_gains() -> None:
+    site, stops = _stopped()
+
+    for _ in range(100):
+        _load(site, 0.3, 0.5)
+    views = [_load(site, 0.3, 0.5) for _ in range(100)]
+
+    assert [stop.stopped for stop in stops] == [True, False]
+    assert sum(bool(view.candidates) for view in views) == 75
+    assert not site.learner.stops(ORIGIN, "/")
+
+
+def test_views_of_a_page_that_was_stopped_are_left_out_of_its_site_s_gain() -> None:
+    site, _ = _stopped()
+    before = site.learner.gain(ORIGIN)
+
+    for _ in range(50):
+        _load(site, 0.5, 0.3)
+
+    assert site.learner.gain(ORIGIN) == before
+
+
+def test_a_page_that_is_shown_sooner_may_have_its_images_later() -> None:
+    site, stops = Site(control_share=4), list[Stop]()
+    site.learner.on_stop = stops.append
+    for number in range(200):
+        vote = Vote(
+            site.now, ORIGIN, "/", number, control=number % 4 == 0,
+            blocking=0.4 if number % 4 == 0 else 0.3, loaded=0.5 if number % 4 == 0 else 0.9,
+        )  # fmt: skip
+        site.learner.absorb([vote])
+
+    gain = site.learner.gain(ORIGIN + "/")
+
+    assert gain is None or not gain.stopped
+    assert not stops
+
+
+def test_a_page_with_a_pinned_asset_goes_on_however_slow_that_is() -> None:
+    site, _ = _stopped()
+
+    site.learner.pin("/", STYLE)
+
+    assert not site.learner.stops(ORIGIN, "/")
+    assert site.open(address=site.somebody()).silence in (None, Silence.CONTROL)
+    assert [row.sent for row in site.learner.rows() if row.why is Standing.PINNED] == [True]
+
+
+def test_workers_and_restarts_know_that_a_page_is_stopped() -> None:
+    site, other = Site(control_share=4), Learner(LearnOptions(control_share=4))
+    for _ in range(200):
+        _load(site, 0.5, 0.3, to=other)
+    restarted = Learner()
+    restarted.absorb(map(from_plain, json.loads(json.dumps([*map(to_plain, other.export())]))))
+
+    assert site.learner.stops(ORIGIN, "/")
+    assert other.stops(ORIGIN, "/")
+    assert restarted.stops(ORIGIN, "/")
+    assert restarted.gain(ORIGIN + "/") == other.gain(ORIGIN + "/")
+
+
+def test_an_older_word_about_a_page_does_not_undo_a_newer_one() -> None:
+    site, [stop] = _stopped()
+
+    site.learner.absorb([replace(stop, time=stop.time - 1, stopped=False)])
+    assert site.learner.stops(ORIGIN, "/")
+
+    site.learner.absorb([replace(stop, time=stop.time + 1, stopped=False)])
+    assert not site.learner.stops(ORIGIN, "/")
+
+
+def test_a_page_that_was_forgotten_is_tried_again() -> None:
+    site, _ = _stopped()
+
+    site.learner.forget("/", site.now)
+
+    assert not site.learner.stops(ORIGIN, "/")
 
 
 # Workers and restarts

@@ -16,12 +16,20 @@ from typing import IO, Any
 
 import click
 
-from headstart.cli import terminal
+from headstart.cli import gains, terminal
 from headstart.cli.files import write_whole
 from headstart.cli.options import LEARN, derived, taken
 from headstart.cli.stores import STORE_TYPE, as_place
 from headstart.cli.terminal import Column, count, printable, say, warn
-from headstart.deliver.rows import all_rows, because, is_waste, reasons_of, rows_of, split
+from headstart.deliver.rows import (
+    all_rows,
+    because,
+    gain_of,
+    is_waste,
+    reasons_of,
+    rows_of,
+    split,
+)
 from headstart.errors import ConfigurationError
 from headstart.export import FORMATS, configuration, plan_of
 from headstart.learn import Learner, LearnOptions, Record, Row, Silence, Standing
@@ -129,13 +137,14 @@ def _print_map(path: Place, given: _Given, page: str) -> None:
     rows = rows_of(learner, page) if page else all_rows(learner)
     place = printable(str(path))
     if given.as_json:
-        click.echo(json.dumps([_plain(row) for row in rows], indent=2))
+        click.echo(json.dumps([_plain(learner, row) for row in rows], indent=2))
         return
     if given.explained:
         for line in reasons_of(learner, page, time.time()):
             say(printable(line))
     elif rows:
         _print_rows(rows)
+        _print_gains(learner, rows if page else None)
         say(f"\n{_summary(rows)}; kept in {place}")
     elif page:
         say(f"Nothing is known of {printable(page)}; what is known is kept in {place}", err=True)
@@ -143,9 +152,25 @@ def _print_map(path: Place, given: _Given, page: str) -> None:
         say(_NOTHING.format(place), err=True)
 
 
-def _plain(row: Row) -> dict[str, Any]:
-    why = Silence.MOSTLY_WASTE if is_waste(row) else row.why
-    return {**asdict(row), "why": why}
+def _print_gains(learner: Learner, rows: list[Row] | None) -> None:
+    """Print how much time is saved on the pages of these rows, or on all and their sites."""
+    found = list(learner.gains())
+    if rows is not None:
+        pages = {row.page for row in rows}
+        found = [gain for gain in found if gain.page in pages]
+    if found:
+        title, *lines = terminal.table(gains.COLUMNS, gains.cells_of(found), terminal.width())
+        say(f"\n{title}", bold=True)
+        for line in lines:
+            say(line)
+
+
+def _plain(learner: Learner, row: Row) -> dict[str, Any]:
+    why = Silence.MOSTLY_WASTE if is_waste(row) else Silence.SLOWER if row.slower else row.why
+    gain = gain_of(learner, row.page)
+    cells = asdict(row)
+    del cells["slower"]
+    return {**cells, "why": why, "gain": gains.plain(gain) if gain is not None else None}
 
 
 _COLUMNS = (

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from headstart.deliver.decide import is_icon
-from headstart.learn import Learner, Row, Standing, explain
+from headstart.learn import Gain, Learner, Row, Standing, explain, explain_gain
 from headstart.learn.urls import path_of, pattern_of
 
 # How a row of an origin names the pages that it is about.
@@ -67,13 +67,16 @@ def split(page: str) -> tuple[str, str]:
 
 def is_waste(row: Row) -> bool:
     """Return true if the asset is likely enough, but its page wastes the assets sent."""
-    return row.why in _LEARNED and not row.sent and not is_icon(row.asset)
+    likely = row.why in _LEARNED and not is_icon(row.asset)
+    return likely and not row.sent and not row.slower
 
 
 def because(row: Row) -> str:
     """Return why it is sent, or is not, in words."""
     if is_icon(row.asset) and row.why in (*_LEARNED, Standing.PINNED):
         return "an icon, which browsers ask for when all else is there"
+    if row.slower:
+        return "views that are sent it are slower"
     return "this page wastes what it is sent" if is_waste(row) else _WORDS[row.why]
 
 
@@ -93,6 +96,8 @@ def reasons_of(learner: Learner, page: str, now: float) -> Iterator[str]:
         if row.page != place:
             place = row.page
             yield place
+            gain = gain_of(learner, place)
+            yield from (f"  {line}" for line in (explain_gain(gain) if gain is not None else ()))
         sent = f"sent {_sent_by(learner, row)}" if row.sent else "not sent"
         yield f"  {row.asset}: {sent}: {because(row)}"
     origins = {split(row.page)[0] for row in rows} - {""} or {split(page)[0] if page else ""}
@@ -105,6 +110,12 @@ def reasons_of(learner: Learner, page: str, now: float) -> Iterator[str]:
         yield f"  {finding.origin}: {explain(finding)}"
     if not rows and not findings:
         yield "Nothing is known that keeps Headstart from learning."
+
+
+def gain_of(learner: Learner, page: str) -> Gain | None:
+    """Return the gain on a row's page, on its whole site for `/*`; None where none is measured."""
+    origin, path = split(page)
+    return learner.gain(origin if path == _ANY_PAGE else page)
 
 
 def _sent_by(learner: Learner, row: Row) -> str:
@@ -131,6 +142,7 @@ def _delivered(row: Row) -> Row:
 def _borrowed(learner: Learner, origin: str, path: str, own: list[Row]) -> Iterator[Row]:
     """Return the assets that the page gets from its pattern and its site."""
     known = {row.asset for row in own}
+    slower = learner.stops(origin, path)
     for candidate in learner.candidates(origin, path):
         if candidate.target not in known:
             yield Row(
@@ -138,8 +150,9 @@ def _borrowed(learner: Learner, origin: str, path: str, own: list[Row]) -> Itera
                 asset=candidate.target,
                 probability=candidate.probability,
                 views=0.0,
-                sent=not any(map(is_waste, own)),
+                sent=not slower and not any(map(is_waste, own)),
                 why=candidate.why,
+                slower=slower,
             )
 
 

@@ -27,6 +27,7 @@ class Reason(StrEnum):
 
     PATTERN = "it stands for pages alike, and would send the links with everything below it"
     MOSTLY_WASTE = "the page wastes what it is sent"
+    SLOWER = "views of the page that are sent its assets are slower"
     BAD_PATH = "servers refuse such a path, or change it before they compare it"
     ENCODED = "this server compares decoded paths, and decoded it is not text or another path"
     SYNTAX = "the format cannot express it"
@@ -178,6 +179,8 @@ def _page(
         return None, [LeftOut(path, "", Reason.BAD_PATH)]
     if learner.wastes(origin, path) and not any(c.why is Standing.PINNED for c in likely):
         return None, [LeftOut(path, "", Reason.MOSTLY_WASTE)]
+    if learner.stops(origin, path):
+        return None, [LeftOut(path, "", Reason.SLOWER)]
     links: list[AssetLink] = []
     left_out: list[LeftOut] = []
     for candidate in delivery_order(likely):

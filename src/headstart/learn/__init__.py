@@ -39,6 +39,7 @@ Do not tell the learner of pushed requests that re-enter the server, nor of thei
     findings   reasons why less of a site is learned than could be
     histograms  durations as counts in buckets
     gains      delivered against control views
+    explaining the gain in words
     learner    the whole, for the middleware
     logs       access logs, HAR files and traces
 """
@@ -48,8 +49,9 @@ from __future__ import annotations
 from headstart.learn.clients import voter_of
 from headstart.learn.counts import Sighting
 from headstart.learn.exchange import Answer, Exchange, Request
+from headstart.learn.explaining import explain_gain, explain_stop
 from headstart.learn.findings import Cause, Finding, explain
-from headstart.learn.gains import Gain, Metric, Saving
+from headstart.learn.gains import Gain, Metric, Saving, Stop
 from headstart.learn.learner import Learner
 from headstart.learn.model import Entry, Row
 from headstart.learn.named import Named, OtherOrigin
@@ -99,6 +101,7 @@ __all__ = [
     "Sighting",
     "Silence",
     "Standing",
+    "Stop",
     "Tally",
     "Trust",
     "Unlearnable",
@@ -106,6 +109,8 @@ __all__ = [
     "View",
     "Vote",
     "explain",
+    "explain_gain",
+    "explain_stop",
     "from_plain",
     "refusal",
     "to_plain",

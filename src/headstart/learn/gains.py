@@ -20,7 +20,7 @@ from headstart.learn.counts import Voters
 from headstart.learn.histograms import Histogram
 
 # Views of each sort below which an interval would say nothing.
-_FEWEST = 20
+FEWEST = 20
 # Control views, or delivered ones if these are fewer, from which on all fade to half.
 _MEMORY = 512
 # Views of one sort from which on all fade, however few there are of the other.
@@ -89,6 +89,27 @@ class Saving:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """A page gets nothing ahead any more because that costs time; or it gets it again.
+
+    Attributes:
+        time: On the clock of `Vote.time`.
+        origin, path: The page.
+        stopped: It gets nothing; false if it does again.
+        seconds: How much slower views with deliveries were, by the median; sooner if it goes on.
+        low, high: Ends of the interval of 95 %.
+    """
+
+    time: float
+    origin: str
+    path: str
+    stopped: bool
+    seconds: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Gain:
     """What delivering gains on a page or a site.
 
@@ -96,12 +117,20 @@ class Gain:
         page: The URL of the page, or the origin of the site.
         views, control_views: Views that the server measured so far, the recent ones.
         savings: One for each metric with enough views of both sorts.
+        stop: When and why the page was stopped last, or went on; None if it never was. Views are
+            measured anew since.
     """
 
     page: str
     views: float
     control_views: float
     savings: Mapping[Metric, Saving]
+    stop: Stop | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Return true if the page gets nothing ahead because that costs time."""
+        return self.stop is not None and self.stop.stopped
 
     @property
     def blocking(self) -> Saving | None:
@@ -167,12 +196,33 @@ class Durations:
         for (metric, control), found in self._found.items():
             yield Measure(metric, control, found.first, tuple(round(c, 3) for c in found.counts))
 
-    def gain(self, page: str) -> Gain:
+    def gain(self, page: str, stop: Stop | None = None) -> Gain:
         """Return the gain; `page` is the name that it gets."""
         savings = {metric: found for metric in Metric if (found := self.saving(metric)) is not None}
-        return Gain(
-            page, self._total(Metric.LOADED, False), self._total(Metric.LOADED, True), savings
-        )
+        views, control_views = (self._total(Metric.LOADED, sort) for sort in (False, True))
+        return Gain(page, views, control_views, savings, stop)
+
+    def loss(self) -> Saving | None:
+        """Return the negative gain for which nothing is to be sent ahead any more, or None.
+
+        Images that come later are worth it where the page is shown sooner.
+        """
+        blocking, loaded = self.saving(Metric.BLOCKING), self.saving(Metric.LOADED)
+        if blocking is not None and blocking.surely_negative:
+            return blocking
+        if loaded is None or not loaded.surely_negative:
+            return None
+        return loaded if blocking is None or blocking.low <= 0 else None
+
+    def recovery(self) -> Saving | None:
+        """Return the positive gain for which a stopped page goes on, or None.
+
+        95 % suffice: if that was wrong, the page is stopped again.
+        """
+        if self.loss() is not None:
+            return None
+        found = self.saving(Metric.BLOCKING), self.saving(Metric.LOADED)
+        return next((each for each in found if each is not None and each.low > 0), None)
 
     def saving(self, metric: Metric) -> Saving | None:
         """Return the gain by one metric, or None with too few views."""
@@ -181,7 +231,7 @@ class Durations:
         if delivered is None or control is None:
             return None
         views, control_views = delivered.total, control.total
-        if min(views, control_views) < _FEWEST:
+        if min(views, control_views) < FEWEST:
             return None
         low, high = _difference(control, delivered, _CONFIDENT)
         surely_low, surely_high = _difference(control, delivered, _SURE)

@@ -24,7 +24,7 @@ from headstart.learn.clients import voter_of
 from headstart.learn.counts import Asset, Sighting
 from headstart.learn.exchange import Answer, Exchange, Request
 from headstart.learn.findings import Finding, Findings
-from headstart.learn.gains import Gain
+from headstart.learn.gains import Gain, Stop
 from headstart.learn.lacking import Lacking
 from headstart.learn.model import Entry, Map, Row
 from headstart.learn.named import Named, OtherOrigin
@@ -96,6 +96,8 @@ class Learner:
         """Told of each request for an asset with the view that it belongs to."""
         self.on_end: Callable[[View], None] | None = None
         """Told of each view of a page that has ended."""
+        self.on_stop: Callable[[Stop], None] | None = None
+        """Told of each page that this worker stops for what it gains, or lets go on."""
         self.arriving: Arrival | None = None
         """The asset whose response has just begun, if its view is measured."""
         self._outbox: list[Record] = []
@@ -316,6 +318,10 @@ class Learner:
         """
         return self._map.is_waste(origin, path_of(target))
 
+    def stops(self, origin: str, target: str) -> bool:
+        """Return whether a page gets nothing ahead because that costs time."""
+        return self._map.is_stopped(origin, path_of(target))
+
     def compare(self, view: View, *, by_push: bool) -> None:
         """Measure how long this view takes: it gets something, or would if it got anything.
 
@@ -419,6 +425,8 @@ class Learner:
                         refused.append(error)
                 case Forgotten():
                     self._map.forget(record.page, record.time)
+                case Stop():
+                    self._map.stop(record)
                 case Finding():
                     self.findings.take(record)
                 case _:
@@ -523,7 +531,12 @@ class Learner:
         if self._map.is_waste(view.origin, view.path):
             return Silence.MOSTLY_WASTE
         view.comparable = self.options.measure and self._map.is_comparable(view.origin, view.path)
-        return Silence.CONTROL if self._map.is_control(view.origin, view.path) else None
+        is_chosen = self._map.is_control(view.origin, view.path)
+        if self._map.is_stopped(view.origin, view.path):
+            # The sorts change places: few views get something, so that a change for the better
+            # shows, and all others are what they are compared with.
+            return None if is_chosen and view.comparable else Silence.SLOWER
+        return Silence.CONTROL if is_chosen else None
 
     # Assets
 
@@ -664,11 +677,16 @@ class Learner:
 
     def _cast(self, view: View, vote: Vote) -> bool:
         counted = self._map.measure(vote)
+        stop = self._map.judge_gain(vote) if counted else None
         if not view.refused:
             counted |= self._map.fold(vote)
         if not counted:
             return False
         self._tell(vote)
+        if stop is not None:
+            self._tell(stop)
+            if self.on_stop is not None:
+                self.on_stop(stop)
         return True
 
     def _tell(self, record: Record) -> None:

@@ -18,7 +18,7 @@ from zlib import crc32
 
 from headstart.learn.counting import AssetTable, VoteCounter
 from headstart.learn.counts import Asset, Association, Sighting
-from headstart.learn.gains import Durations, Gain, Metric
+from headstart.learn.gains import Durations, Gain, Metric, Stop
 from headstart.learn.judging import SENT, standing_of
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.naming import first_candidate, fold_reading, is_named
@@ -44,7 +44,17 @@ _A_DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the map as an operator sees it."""
+    """One line of the map as an operator sees it.
+
+    Attributes:
+        page: Its whole URL; `/product/*` stands for pages alike, `/*` for the whole site.
+        asset: Its path and query.
+        probability: That a client which lacks it asks for it.
+        views: Those that count.
+        sent: It is sent ahead with the page.
+        why: The reason.
+        slower: It would be sent, but the page gets nothing because that costs time.
+    """
 
     page: str
     asset: str
@@ -52,6 +62,7 @@ class Row:
     views: float
     sent: bool
     why: Standing
+    slower: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,13 +291,15 @@ class Map:
     def _row(self, node: Node, chain: list[Node], association: Association) -> Row:
         target = association.asset.seen.target
         probability, why = self._standing(chain, node.origin, target)
+        likely, stopped = why in SENT, self.is_stopped(node.origin, node.path)
         return Row(
             page=node.origin + (node.path or "/*"),
             asset=target,
             probability=probability,
             views=association.tries,
-            sent=why in SENT and node.usefulness() >= self._options.worth,
+            sent=likely and not stopped and node.usefulness() >= self._options.worth,
             why=why,
+            slower=likely and stopped,
         )
 
     def chain_of(self, node: Node, path: str = "") -> list[Node]:
@@ -366,22 +379,65 @@ class Map:
         return counted
 
     def _measured_nodes(self, origin: str, path: str) -> list[Node]:
-        """Return the page, if it is known, and its site."""
-        nodes = self._pages.peek(origin, path), self._sites.peek(origin, "")
-        return [node for node in nodes if node is not None]
+        """Return the page, if it is known, and its site.
+
+        A stopped page has its share of the site's control views no more, so it is left out there.
+        """
+        page, site = self._pages.peek(origin, path), self._sites.peek(origin, "")
+        if page is not None and page.stopped:
+            return [page]
+        return [node for node in (page, site) if node is not None]
+
+    def judge_gain(self, vote: Vote) -> Stop | None:
+        """Stop the vote's page, or let it go on, if its gain says so; return what was decided.
+
+        Called after `measure`. Only a view of the rarer sort makes the gain a new one: a control
+        view, or of a stopped page one that got something.
+        """
+        page = self._pages.peek(vote.origin, vote.path)
+        if page is None or page.durations is None or vote.control == page.stopped:
+            return None
+        found = page.durations.recovery() if page.stopped else page.durations.loss()
+        if found is None:
+            return None
+        low, high = sorted((abs(found.low), abs(found.high)))
+        stop = Stop(
+            vote.time, page.origin, page.path, not page.stopped, abs(found.seconds), low, high
+        )
+        self.stop(stop)
+        return stop
+
+    def stop(self, stop: Stop) -> None:
+        """Send nothing ahead of a page any more, or again, unless that is so already."""
+        page = self._pages.peek(stop.origin, stop.path)
+        if page is None or page.stopped == stop.stopped:
+            return
+        if page.stop is not None and page.stop.time > stop.time:
+            return
+        self._node_bytes -= page.bytes
+        # The lot means the opposite from here on, so all views are measured anew.
+        page.stop, page.durations = stop, None
+        self._node_bytes += page.bytes
+
+    def is_stopped(self, origin: str, path: str) -> bool:
+        """Return true if a page gets nothing ahead because that costs time.
+
+        One that the operator pinned an asset to goes on.
+        """
+        page = self._pages.peek(origin, path)
+        if page is None or not page.stopped:
+            return False
+        return path not in self._pins and origin + path not in self._pins
 
     def gain(self, origin: str, path: str) -> Gain | None:
         """Return what delivering gains on a page, or a site for a path ""; None if unmeasured."""
         node = (self._pages if path else self._sites).peek(origin, path)
-        if node is None or node.durations is None:
-            return None
-        return node.durations.gain(origin + path)
+        return _gain_of(node) if node is not None else None
 
     def gains(self) -> Iterator[Gain]:
         """Yield the gains of all sites and pages that were measured."""
-        for node in (*self._sites, *self._pages):
-            if node.durations is not None:
-                yield node.durations.gain(node.origin + node.path)
+        found = map(_gain_of, (*self._sites, *self._pages))
+        yield from (gain for gain in found if gain is not None)
 
     def read(self, reading: Reading) -> None:
         """Take the assets that a page's own HTML names, unless the page was forgotten since."""
@@ -585,6 +641,12 @@ def _pinned_row(page: str, asset: str, *, barred: bool) -> Row:
     if barred:
         return Row(page, asset, 0.0, 0.0, False, Standing.BARRED)
     return Row(page, asset, 1.0, 0.0, True, Standing.PINNED)
+
+
+def _gain_of(node: Node) -> Gain | None:
+    if node.durations is None and node.stop is None:
+        return None
+    return (node.durations or Durations()).gain(node.origin + node.path, node.stop)
 
 
 def _unseen(target: str) -> Asset:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import count
 
 from headstart.learn.counts import Association, Share, Sighting, Voters
-from headstart.learn.gains import Durations
+from headstart.learn.gains import Durations, Stop
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.safety import Kind
 
@@ -20,6 +20,7 @@ from headstart.learn.safety import Kind
 NODE_BYTES = 1600
 ASSOCIATION_BYTES = 610
 NAMING_BYTES = 400
+_STOP_BYTES = 300
 _STRING_BYTES = 160
 
 # Of a shelf's places so many are for nodes that more than one voter has confirmed (segmented LRU,
@@ -103,6 +104,7 @@ class Node:
         alternatives: Images of which a browser takes one of several, according to the page's HTML.
         personal: All clients who got the page had credentials, and no cache may share it.
         durations: How long measured views took, None before the first.
+        stop: When the page was stopped last for what it gains, or went on; None if it never was.
     """
 
     __slots__ = (
@@ -119,6 +121,7 @@ class Node:
         "path",
         "personal",
         "read",
+        "stop",
         "turn",
         "used",
         "version",
@@ -144,6 +147,7 @@ class Node:
         self.alternatives: frozenset[str] = frozenset()
         self.personal = False
         self.durations: Durations | None = None
+        self.stop: Stop | None = None
 
     @property
     def unseen(self) -> bool:
@@ -162,8 +166,14 @@ class Node:
         alternatives = sum(_STRING_BYTES + len(target) for target in self.alternatives)
         others = sum(_STRING_BYTES + len(other.url) for other in self.others)
         durations = self.durations.bytes if self.durations is not None else 0
+        durations += _STOP_BYTES if self.stop is not None else 0
         own = NODE_BYTES + len(self.path) + len(self.origin)
         return own + alternatives + others + durations
+
+    @property
+    def stopped(self) -> bool:
+        """Return true if the page gets nothing ahead because that costs time."""
+        return self.stop is not None and self.stop.stopped
 
     def usefulness(self) -> float:
         """Return the share of its sent assets that are used; two good views are assumed."""

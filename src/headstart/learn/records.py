@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from headstart.errors import ConfigurationError
 from headstart.learn.counts import Sighting
 from headstart.learn.findings import Finding
-from headstart.learn.gains import Measure
+from headstart.learn.gains import Measure, Stop
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Standing
 from headstart.learn.plain import Reader, reader_of
@@ -145,6 +145,7 @@ class PageRecord:
     alternatives: tuple[str, ...] = ()
     personal: bool = False
     measures: tuple[Measure, ...] = ()
+    stop: Stop | None = None
 
 
 class Verdict(StrEnum):
@@ -176,7 +177,7 @@ class Forgotten:
     time: float = 0.0
 
 
-Record: TypeAlias = Vote | Reading | Removal | PageRecord | Rule | Forgotten | Finding
+Record: TypeAlias = Vote | Reading | Removal | PageRecord | Rule | Forgotten | Finding | Stop
 _RECORDS: dict[str, type[Record]] = {
     "vote": Vote,
     "reading": Reading,
@@ -185,6 +186,7 @@ _RECORDS: dict[str, type[Record]] = {
     "rule": Rule,
     "forgotten": Forgotten,
     "finding": Finding,
+    "stop": Stop,
 }
 # Of what is added up as floats.
 _ROUNDING = 0.01

@@ -29,6 +29,7 @@ def record_of(node: Node) -> PageRecord:
         alternatives=tuple(node.alternatives),
         personal=node.personal,
         measures=tuple(node.durations.records()) if node.durations is not None else (),
+        stop=node.stop,
     )
 
 
@@ -65,6 +66,8 @@ def take_record(node: Node, record: PageRecord, memory: int) -> None:
         node.alternatives = frozenset(record.alternatives)
     # A page that was seen before is not new: its first views may be compared at once.
     node.turn = max(node.turn, int(record.views))
+    if record.stop is not None and (node.stop is None or node.stop.time < record.stop.time):
+        node.stop = record.stop
     for measure in record.measures:
         node.durations = node.durations or Durations()
         node.durations.merge(measure)

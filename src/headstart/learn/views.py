@@ -58,6 +58,8 @@ class Silence(StrEnum):
     """Such clients do not fetch assets."""
     MOSTLY_WASTE = "mostly-waste"
     """What was sent with this page was mostly not used."""
+    SLOWER = "slower"
+    """Views of this page that got something took longer than those that did not."""
 
 
 class View:
@@ -151,8 +153,8 @@ class View:
 
     @property
     def control(self) -> bool:
-        """Return true if it is a control view."""
-        return self.silence is Silence.CONTROL
+        """Return true if it gets nothing, so that it can be compared with views that do."""
+        return self.silence is Silence.CONTROL or self.silence is Silence.SLOWER
 
     def answered(self, now: float) -> None:
         """Take that the page's response begins."""

@@ -11,7 +11,17 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from headstart.learn import Answer, Cause, Finding, Learner, Request, Unlearnable, explain
+from headstart.learn import (
+    Answer,
+    Cause,
+    Finding,
+    Learner,
+    Request,
+    Stop,
+    Unlearnable,
+    explain,
+    explain_stop,
+)
 from headstart.learn.safety import kind_of
 from headstart.learn.urls import path_of
 
@@ -81,6 +91,7 @@ class Diagnosis:
         self._sites: dict[str, _Site] = {}
         learner.on_refusal = self.refused
         learner.on_fetch = self.fetched
+        learner.on_stop = self.stopped
 
     def viewed(
         self, origin: str, http_version: str, headers: Iterable[tuple[bytes, bytes]]
@@ -144,6 +155,11 @@ class Diagnosis:
         if site.refused[cause, where] >= _REFUSED:
             self._note(request.origin, cause, where)
             site.refused[cause, where] = 0
+
+    def stopped(self, stop: Stop) -> None:
+        """Log that a page gets nothing ahead any more, or gets it again."""
+        level = logging.WARNING if stop.stopped else logging.INFO
+        logger.log(level, "%s%s: %s", stop.origin, stop.path, explain_stop(stop))
 
     def _was_read(self, request: Request) -> bool:
         """Return whether the HTML of the page that asked has been read, if pages are read."""

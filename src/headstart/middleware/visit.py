@@ -429,5 +429,7 @@ def refusal_of(silence: Silence) -> Refusal:
             return Refusal.NO_SUBRESOURCES
         case Silence.MOSTLY_WASTE:
             return Refusal.MOSTLY_WASTE
+        case Silence.SLOWER:
+            return Refusal.SLOWER
         case _:
             assert_never(silence)
