@@ -31,3 +31,23 @@ async def hanging(scope: Scope, receive: Receive, send: Send) -> None:
         while not Path(GO).exists():
             time.sleep(0.01)
     return await answer(send, str(os.getpid()).encode())
+
+
+PAGE = b"<!doctype html><link rel=stylesheet href=/style.css><script src=/script.js></script>"
+
+
+async def site(scope: Scope, receive: Receive, send: Send) -> None:
+    """A page with two assets, a path that fails, and nothing else."""
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    kinds = {"/": b"text/html", "/style.css": b"text/css", "/script.js": b"text/javascript"}
+    path = scope["path"]
+    if path == "/fails":
+        raise RuntimeError("broken")
+    headers = [(b"content-type", kinds.get(path, b"text/plain"))]
+    if path in kinds and path != "/":
+        headers.append((b"cache-control", b"public, max-age=3600"))
+    status = 200 if path in kinds else 404
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": PAGE if path == "/" else b"/* */" * 40})
+    return None

@@ -69,3 +69,19 @@ def administered(
         address = address_in(server.log)
         until(lambda: says(address, "/readyz", 200, "ready\n"), "readiness")
         yield server, address
+
+
+@contextmanager
+def proxying(upstream: str, *arguments: str, folder: Path) -> Iterator[tuple[ServerProcess, str]]:
+    """Run `headstart proxy` with an admin port and what it keeps in `folder`."""
+    server = ServerProcess(
+        *("proxy", upstream, "--port", "0", "--admin", "127.0.0.1:0"),
+        *("--store", str(folder / "store.sqlite3"), *arguments),
+    )
+    try:
+        server.wait_until_started()
+        address = address_in(server.log)
+        until(lambda: says(address, "/readyz", 200, "ready\n"), "readiness")
+        yield server, address
+    finally:
+        server.end()

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from headstart.admin.frames import packed, receive
-from headstart.admin.workers import WorkerLink, Workers
+from headstart.admin.workers import Workers
 
 SOON = 20.0
 
 
 @asynccontextmanager
-async def door(ended: list[WorkerLink]) -> AsyncIterator[tuple[Workers, socket.socket]]:
+async def door(ended: list[tuple[int, Any]]) -> AsyncIterator[tuple[Workers, socket.socket]]:
     """Open a door; gives its inside and the workers' end."""
     outside, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with outside, inside:
-        workers = Workers(inside, ended.append)
+        workers = Workers(inside, lambda pid, last: ended.append((pid, last)))
         workers.open()
         try:
             yield workers, outside
@@ -56,7 +56,7 @@ async def arrived(workers: Workers, number: int) -> None:
 
 
 async def test_all_processes_are_asked_and_those_that_are_silent_are_named() -> None:
-    ended: list[WorkerLink] = []
+    ended: list[tuple[int, Any]] = []
     async with door(ended) as (workers, outside):
         processes = [
             Process(outside, 1, {"answer": {"a": 1}}),
@@ -78,7 +78,7 @@ async def test_all_processes_are_asked_and_those_that_are_silent_are_named() -> 
 
 
 async def test_end_of_a_process_answers_its_questions_and_is_told_with_its_last_words() -> None:
-    ended: list[WorkerLink] = []
+    ended: list[tuple[int, Any]] = []
     async with door(ended) as (workers, outside):
         process = Process(outside, 7, None)
         task = asyncio.create_task(process.serve())
@@ -94,7 +94,7 @@ async def test_end_of_a_process_answers_its_questions_and_is_told_with_its_last_
         (answer,) = await asked
         await arrived(workers, 0)
         assert (answer.pid, answer.value) == (7, None)
-        assert [(link.pid, link.last) for link in ended] == [(7, 42)]
+        assert ended == [(7, 42)]
         await task
 
 

@@ -21,6 +21,9 @@ a fault here costs the site nothing, and a process that hangs is noticed.
     questions.py  the table of answers: add yours here
     sources.py    the parts of a process that answers are read from
     health.py     /healthz, /readyz
+    metrics.py    the metrics, and how those of processes add up
+    measures.py   their values in a process that serves; delays.py: of its event loop
+    exposition.py /metrics
 
 Started by `cli` through `server.run`.
 """

@@ -13,10 +13,13 @@ from contextlib import contextmanager
 
 from headstart.admin.access import Access
 from headstart.admin.app import AdminApp
+from headstart.admin.exposition import Exposition
 from headstart.admin.guard import Guard
 from headstart.admin.listener import Listener
+from headstart.admin.metrics import Totals
 from headstart.admin.pages import ROUTES
 from headstart.admin.reporter import Reporter
+from headstart.admin.routes import Route
 from headstart.admin.workers import Workers
 from headstart.config import AdminOptions
 from headstart.errors import ConfigurationError
@@ -57,8 +60,10 @@ class Admin:
             )
         listening = access.listen()
         outside, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        workers = Workers(inside)
-        listener = Listener(listening, AdminApp(Guard(access), ROUTES, workers), workers)
+        totals = Totals()
+        workers = Workers(inside, totals.ended)
+        routes = (*ROUTES, Route("GET", "/metrics", Exposition(totals).serve))
+        listener = Listener(listening, AdminApp(Guard(access), routes, workers), workers)
         with outside, inside:
             listener.start()
             logger.info("Admin port at http://%s", access.authority(listening.getsockname()[1]))

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from headstart.admin.health import health
+from headstart.admin.measures import measure
 
 Question = Callable[..., Any]
 
 QUESTIONS: Final[dict[str, Question]] = {
     "health": health,
+    "metrics": measure,
 }
 
-LAST_WORDS: Final = "health"
+LAST_WORDS: Final = "metrics"
 """The question that a process answers once more, unasked, when it ends."""

@@ -54,6 +54,7 @@ class Reporter:
                 return
         reader, self._writer = await asyncio.open_unix_connection(sock=ours)
         self._sources = sources
+        sources.delays.start(asyncio.get_running_loop())
         self._task = asyncio.get_running_loop().create_task(self._answer(reader, self._writer))
 
     async def _greet(self, theirs: socket.socket) -> bool:
@@ -93,6 +94,8 @@ class Reporter:
         self._task = self._writer = None
         if task is None or writer is None:
             return
+        if self._sources is not None:
+            self._sources.delays.stop()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         last = self._answer_to({"ask": LAST_WORDS, "with": {}})

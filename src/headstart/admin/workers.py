@@ -91,10 +91,10 @@ class Workers:
 
     Args:
         door: The datagram socket through which they come.
-        ended: Called with each link whose process has ended.
+        ended: Called with the id and the last words of each process that has ended.
     """
 
-    def __init__(self, door: socket.socket, ended: Callable[[WorkerLink], None] | None = None):
+    def __init__(self, door: socket.socket, ended: Callable[[int, Any], None] | None = None):
         self._door = door
         self._ended = ended
         self._links: dict[asyncio.Task[None], WorkerLink] = {}
@@ -151,4 +151,4 @@ class Workers:
     def _gone(self, task: asyncio.Task[None]) -> None:
         link = self._links.pop(task)
         if self._ended is not None:
-            self._ended(link)
+            self._ended(link.pid, link.last)

@@ -31,6 +31,9 @@ class AssetTable:
         self.bytes = 0
         self.changes = 0
 
+    def __len__(self) -> int:
+        return len(self._assets)
+
     def see(self, asset: Asset, seen: Sighting) -> None:
         """Take an asset as it was seen now."""
         if asset.see(seen):

@@ -26,7 +26,7 @@ from headstart.learn.exchange import Answer, Exchange, Request
 from headstart.learn.findings import Finding, Findings
 from headstart.learn.gains import Gain, Stop
 from headstart.learn.lacking import Lacking
-from headstart.learn.model import Entry, Map, Row
+from headstart.learn.model import Entry, Map, MapSize, Row
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Candidate, Standing
 from headstart.learn.options import LearnOptions
@@ -358,6 +358,10 @@ class Learner:
     def gains(self) -> Iterator[Gain]:
         """Yield the gains of all sites and pages that were measured."""
         return self._map.gains()
+
+    def size(self) -> MapSize:
+        """Return how much the map holds."""
+        return self._map.measured()
 
     def rows(self) -> Iterator[Row]:
         """Return the map, line by line."""

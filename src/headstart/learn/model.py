@@ -84,6 +84,21 @@ class Entry:
     useful: float
 
 
+@dataclass(frozen=True, slots=True)
+class MapSize:
+    """How much the map holds.
+
+    Attributes:
+        pages: Pages, without patterns and sites.
+        assets: Assets of any page.
+        bytes: About the memory that it takes.
+    """
+
+    pages: int
+    assets: int
+    bytes: int
+
+
 class Map:
     """All associations, bounded in number and in bytes."""
 
@@ -110,6 +125,10 @@ class Map:
     def size(self) -> int:
         """About the bytes that nodes and associations take."""
         return self._node_bytes + self._assets.bytes
+
+    def measured(self) -> MapSize:
+        """Return how much it holds."""
+        return MapSize(len(self._pages), len(self._assets), self.size)
 
     # Asking
 

@@ -31,13 +31,15 @@ class Keeper:
 
     def __init__(self, shared: Shared, store: Store) -> None:
         self._shared = shared
-        self._store = store
+        self.store = store
+        self.exchanged_at = time.monotonic()
+        """When the store was last in step with the learner, on the clock of `time.monotonic`."""
         self._outbox = Pending()
         self._exchanging: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
         """Absorb the stored knowledge."""
-        self._absorb(await asyncio.to_thread(self._store.load))
+        self._absorb(await asyncio.to_thread(self.store.load))
 
     async def run(self, *, load: bool) -> None:
         """Keep in step until cancelled.
@@ -85,12 +87,14 @@ class Keeper:
         self._outbox.bound()
 
     async def _exchange(self) -> None:
-        learner, store = self._shared.learner, self._store
+        learner, store = self._shared.learner, self.store
         # One turn of the loop: the image is what was absorbed before, and what is in the outbox.
         self._count()
         outbox = self._outbox.take()
         image = [*learner.export(), *learner.findings] if store.snapshot_due else None
         self._absorb(await asyncio.to_thread(store.exchange, outbox, image))
+        if store.available:
+            self.exchanged_at = time.monotonic()
 
     def _absorb(self, records: Sequence[Record]) -> None:
         if refused := self._shared.learner.absorb(records):
@@ -118,7 +122,7 @@ class Keeper:
             with _logged():
                 await self._exchanging
         await self.sync()
-        await asyncio.to_thread(self._store.close)
+        await asyncio.to_thread(self.store.close)
 
 
 @contextmanager

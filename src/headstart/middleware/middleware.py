@@ -69,7 +69,7 @@ class HeadstartMiddleware:
             self.shared.recorder = Recorder(self.learner, clock)
         self._lifespan_required = lifespan_required
         self.counters = self.shared.counters
-        self._keeper = Keeper(self.shared, store or MemoryStore())
+        self.keeper = Keeper(self.shared, store or MemoryStore())
         self._keeping: asyncio.Task[None] | None = None
         self._viewers = self.learner.viewers
         self._no_pages = self.learner.no_pages
@@ -137,11 +137,11 @@ class HeadstartMiddleware:
         """Absorb the stored knowledge, and begin to keep in step with the store."""
         if self._keeping is None:
             self._keep(load=False)
-            await self._keeper.load()
+            await self.keeper.load()
 
     def _keep(self, *, load: bool) -> None:
         loop = asyncio.get_running_loop()
-        self._keeping = loop.create_task(self._keeper.run(load=load))
+        self._keeping = loop.create_task(self.keeper.run(load=load))
 
     async def stop(self) -> None:
         """Save the last changes, and close the store."""
@@ -149,8 +149,8 @@ class HeadstartMiddleware:
         if keeping is not None:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-            await self._keeper.close()
+            await self.keeper.close()
 
     async def sync(self) -> None:
         """Count views, publish them to other workers, and absorb theirs."""
-        await self._keeper.sync()
+        await self.keeper.sync()

@@ -149,6 +149,7 @@ class Recorder:
 
     Attributes:
         changes: Grows with each change of the report.
+        totals: The figures of all views since the start.
     """
 
     def __init__(
@@ -158,6 +159,7 @@ class Recorder:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self.changes = 0
+        self.totals = Figures(0)
         self._clock = clock
         self._timer = timer
         self._learner = learner
@@ -226,18 +228,18 @@ class Recorder:
         self.changes += 1
         used, wasted = judged_deliveries(view)
         start = int(self._clock()) // SPAN * SPAN
-        self._site(view.origin).count(
-            Figures(
-                start,
-                views=1,
-                served=int(bool(view.delivered)),
-                controls=int(view.control),
-                asked=len(view.asked),
-                sent=len(view.delivered),
-                used=len(used),
-                wasted=len(wasted),
-            )
+        figures = Figures(
+            start,
+            views=1,
+            served=int(bool(view.delivered)),
+            controls=int(view.control),
+            asked=len(view.asked),
+            sent=len(view.delivered),
+            used=len(used),
+            wasted=len(wasted),
         )
+        self.totals += figures
+        self._site(view.origin).count(figures)
 
     def _site(self, origin: str) -> _Site:
         """Return a site's past; the site without views for the longest time makes room."""

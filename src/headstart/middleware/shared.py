@@ -45,8 +45,19 @@ _SIGNS = _VALIDATORS | {b"content-length"}
 
 @dataclass(slots=True)
 class DeliveryCounters:
-    """Counts of deliveries and refusals since the start, for reports."""
+    """Counts of deliveries and refusals since the start, for reports.
 
+    Attributes:
+        views: Requests that were answered with a page.
+        control_views: Those of them that got nothing so that they can be compared.
+        candidates: Assets about which there was a decision.
+        sent: Assets that were sent or linked, by way.
+        refused: Assets that were not, by reason.
+    """
+
+    views: int = 0
+    control_views: int = 0
+    candidates: int = 0
     sent: Counter[Way] = field(default_factory=Counter)
     refused: Counter[Refusal] = field(default_factory=Counter)
 

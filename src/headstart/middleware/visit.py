@@ -131,6 +131,7 @@ class Visit:
             return
         self._decisions = self._decide(view.candidates)
         self._compare(self._decisions)
+        shared.counters.candidates += len(self._decisions)
         # For an application that wants to show what was sent ahead of its page.
         self._scope["headstart.decisions"] = self._decisions
         hints: list[Decision] = []
@@ -179,6 +180,7 @@ class Visit:
 
     def _refuse_all(self, likely: Sequence[Candidate], refusal: Refusal) -> None:
         if likely:
+            self._shared.counters.candidates += len(likely)
             self._shared.counters.refused[refusal] += len(likely)
             self._scope["headstart.decisions"] = [
                 Decision(candidate, Way.NOTHING, refusal, 0) for candidate in likely
@@ -304,6 +306,8 @@ class Visit:
             if message["status"] == 200:
                 shared.remember(self._scope, self._request)
         else:
+            shared.counters.views += 1
+            shared.counters.control_views += self._view.control
             shared.diagnosis.viewed(view.origin, self._page.http_version, headers)
             page = view.origin + view.path
             shared.think_times.add(page, time.monotonic() - self._began)
@@ -375,6 +379,7 @@ class Visit:
         )
         expected = Expected(fetching=self._view.fetching, lacking=self._view.lacking)
         decisions = decide(self._page, candidates, self._client, left, expected)
+        shared.counters.candidates += len(decisions)
         for decision in decisions:
             if decision.way is Way.PUSH:
                 await self._push(decision)

@@ -125,6 +125,11 @@ class Proxy:
             pool, connection = await balance.acquire(fresh=True, last=last)
             await _run(balance, pool, connection, exchange)
 
+    @property
+    def outstanding(self) -> int:
+        """Return how many requests have a connection to an upstream, or wait for one."""
+        return 0 if self._made is None else self._made.outstanding
+
     # What is made once in each process.
 
     def _balance(self) -> Balance:

@@ -63,6 +63,11 @@ class Balance:
         """Return true if there is more than one upstream."""
         return len(self._pools) > 1
 
+    @property
+    def outstanding(self) -> int:
+        """Return how many requests have a connection, or wait for one."""
+        return sum(pool.outstanding for pool in self._pools)
+
     async def acquire(
         self, *, fresh: bool = False, last: AnyPool | None = None
     ) -> tuple[AnyPool, AnyConnection]:

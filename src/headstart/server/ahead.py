@@ -108,6 +108,7 @@ class Ahead:
             self._refusals.push(outcome, push.path)
             return None
         self.used = True
+        self._refusals.counters.promises += 1
         push.mark_sent(outcome.stream_id)
         self._pushes[outcome.stream_id] = push
         return outcome
@@ -193,6 +194,7 @@ class Ahead:
                 self._wire.inform(stream_id, 103, links)
             except StreamGoneError:
                 return  # reset, or the whole connection closed, while the links were held
+            self._refusals.counters.early_hints += 1
 
     def promise_failed(self, stream_id: int, refusal: Refusal) -> None:
         """Record that a queued promise could not be sent."""

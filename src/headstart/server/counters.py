@@ -33,21 +33,41 @@ class Counters:
         connections: Reasons why connections ended, or were refused.
         requests: Reasons why requests and streams were refused.
         pushes: Reasons why nothing was sent ahead.
+        promises: Pushes that were sent.
+        early_hints: Responses 103 that were sent.
+        bytes_received: Of clients, without TLS; WebSockets over HTTP/1.1 are not counted.
+        bytes_sent: To clients, likewise.
     """
 
-    __slots__ = ("__weakref__", "accepted", "connections", "number", "open", "pushes", "requests")
+    __slots__ = (
+        "__weakref__",
+        "accepted",
+        "bytes_received",
+        "bytes_sent",
+        "connections",
+        "early_hints",
+        "number",
+        "open",
+        "promises",
+        "pushes",
+        "requests",
+    )
 
     def __init__(self) -> None:
         self.number = next(_numbers)
         _all[self.number] = self
         self.accepted = 0
         self.open = 0
+        self.promises = 0
+        self.early_hints = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
         self.connections: Counter[Closing] = Counter()
         self.requests: Counter[Closing] = Counter()
         self.pushes: Counter[Refusal] = Counter()
 
     def snapshot(self) -> dict[str, int | dict[str, int]]:
-        """All of them as JSON takes them: each reason by its word."""
+        """Return connections and reasons as JSON takes them: each reason by its word."""
         return {
             "accepted": self.accepted,
             "open": self.open,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from headstart.server.counters import Counters
+
 
 class Ends(Protocol):
     """A connection that can be told that its last response was written."""
@@ -27,8 +29,9 @@ class Ending(asyncio.Transport):
     has not read yet (RFC 9112, 9.6).
     """
 
-    def __init__(self, connection: Ends) -> None:
+    def __init__(self, connection: Ends, counters: Counters) -> None:
         super().__init__()
+        self._counters = counters
         self._connection: Ends | None = connection
 
     def detach(self) -> None:
@@ -38,6 +41,7 @@ class Ending(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write, unless the connection is lost."""
         if self._connection is not None:
+            self._counters.bytes_sent += len(data)
             self._connection.transport.write(data)
 
     def is_closing(self) -> bool:

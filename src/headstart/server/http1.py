@@ -120,7 +120,7 @@ class Http1Connection(HttpToolsProtocol):
         self._call: Call | None = None
         """The request that is being answered; `cycle` is the newest."""
         self._end: Closing | None = None
-        self._ending = Ending(self)
+        self._ending = Ending(self, worker.counters)
         worker.watched.add(self)
         worker.sheddable.add(self)
 
@@ -137,6 +137,7 @@ class Http1Connection(HttpToolsProtocol):
         """Parse, in parts small enough that nothing grows large before it is looked at."""
         if self._over:
             return
+        self._worker.counters.bytes_received += len(data)
         self._unset_keepalive_if_required()
         if self._part is _Part.NOTHING:
             self._expect_head()
@@ -435,7 +436,7 @@ class Http1Connection(HttpToolsProtocol):
             (b"connection", b"close"),
         ]
         lines = [b"%s: %s\r\n" % field for field in fields]
-        self.transport.write(b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", text]))
+        self._ending.write(b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", text]))
         self._linger()
 
     def end(self) -> None:

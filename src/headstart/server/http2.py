@@ -237,6 +237,7 @@ class Http2ServerConnection(asyncio.Protocol):
         """Act on bytes of the client; all that they bring about is written in one go."""
         self._flush_soon()
         now = self._last_active = self.loop.time()
+        self._worker.counters.bytes_received += len(data)
         for event in self._wire.receive(data, now):
             if type(event) is RequestReceived:
                 self._request_received(event)
@@ -294,6 +295,11 @@ class Http2ServerConnection(asyncio.Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return the values that `asyncio.BaseTransport.get_extra_info` names."""
         return self._transport.get_extra_info(name, default)
+
+    @property
+    def streams(self) -> int:
+        """Return the number of open streams."""
+        return len(self._cycles)
 
     def shed(self, active: bool) -> None:
         """Memory is short, so no stream gets to the application; or it is so no more."""
@@ -672,6 +678,7 @@ class Http2ServerConnection(asyncio.Protocol):
         while not self._write_paused:
             data = self._wire.output()
             if data:
+                self._worker.counters.bytes_sent += len(data)
                 self._transport.write(data)
             if len(data) < OUTPUT_CHUNK:
                 break

@@ -41,10 +41,13 @@ class Refusals:
     Args:
         counters: Where to count.
         now: Seconds, on the clock that every call is told the time of.
+
+    Attributes:
+        counters: The same.
     """
 
     def __init__(self, counters: Counters, now: float) -> None:
-        self._counters = counters
+        self.counters = counters
         self._bucket = TokenBucket(_LINES_AT_ONCE, _LINES_A_SECOND, now)
         self._unwritten: Counter[str] = Counter()
         self._summed = now
@@ -56,7 +59,7 @@ class Refusals:
             client: Its address, as the transport names it.
             detail: More words, perhaps the peer's.
         """
-        self._counters.connections[reason] += 1
+        self.counters.connections[reason] += 1
         if reason in _ORDINARY:
             logger.debug("%s - connection ended: %s", named(client), reason)
         else:
@@ -64,14 +67,14 @@ class Refusals:
 
     def request(self, reason: Closing, client: object, now: float, detail: str = "") -> None:
         """Report a refused request or stream; the connection may go on."""
-        self._counters.requests[reason] += 1
+        self.counters.requests[reason] += 1
         self._write(logging.INFO, "request refused", reason, client, now, detail)
 
     def push(self, reason: Refusal, path: str) -> None:
         """Nothing was sent ahead. That is not a fault and happens on every page: counted, and told
         to who looks for it only.
         """
-        self._counters.pushes[reason] += 1
+        self.counters.pushes[reason] += 1
         logger.debug("%r not sent ahead: %s", path, reason)
 
     def second_passed(self, now: float) -> None:

@@ -30,6 +30,7 @@ from headstart.config import ServerOptions
 from headstart.deliver.asgi import SendChannel
 from headstart.learn import LearnOptions
 from headstart.middleware import HeadstartMiddleware
+from headstart.observe import Observer
 from headstart.server.addresses import unmapped_trust
 from headstart.server.application import check_application, check_kind, takes
 from headstart.server.checks import (
@@ -155,6 +156,8 @@ class Config(uvicorn.Config):
             inner = self._around(inner)
         elif not self.wsgi:
             inner = SendChannel(inner)
+        if self.companion is not None:
+            inner = Observer(inner)
         if outer is None:
             self.loaded_app = inner
         else:
@@ -182,6 +185,7 @@ class Config(uvicorn.Config):
             store=store,
             hint_unmarked_clients=self.headstart.hint_unmarked_clients,
             lifespan_required=self.lifespan == "on",
+            recording=self.companion is not None,
         )
 
 

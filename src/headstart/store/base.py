@@ -49,6 +49,16 @@ class Store(Protocol):
         """Return true if this worker is to give `exchange` its learner's export."""
         ...
 
+    @property
+    def available(self) -> bool:
+        """Return false while the medium cannot be used, and learning goes on in memory."""
+        ...
+
+    @property
+    def failures(self) -> int:
+        """Return how often the medium could not be used since the start."""
+        ...
+
     def load(self) -> list[Record]:
         """Return all records for a worker that starts: the snapshot first, then later ones."""
         ...

@@ -18,6 +18,16 @@ class MemoryStore:
         """Never."""
         return False
 
+    @property
+    def available(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def failures(self) -> int:
+        """None."""
+        return 0
+
     def load(self) -> list[Record]:
         """Nothing."""
         return []

@@ -56,6 +56,7 @@ class RedisStore:
         # Entries that were sent, and may or may not have been added.
         self._unsure: list[Entry] = []
         self._trouble = False
+        self.failures = 0
         self._retry_at = float("-inf")
         self._told_at = float("-inf")
         self._claimed = False
@@ -66,6 +67,11 @@ class RedisStore:
     def snapshot_due(self) -> bool:
         """Return true if this worker is to give `exchange` its learner's export."""
         return self._claimed and not self._trouble
+
+    @property
+    def available(self) -> bool:
+        """Return false while the medium cannot be used, and learning goes on in memory."""
+        return not self._trouble
 
     def load(self) -> list[Record]:
         """Return all that is known, or nothing where the server cannot be used."""
@@ -143,6 +149,7 @@ class RedisStore:
 
     def _fail(self, error: StoreError) -> None:
         self._claimed = False
+        self.failures += 1
         self._disconnect()
         self._pending.bound()
         self._retry_at = self._clock() + _RETRY

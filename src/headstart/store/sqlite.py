@@ -49,6 +49,7 @@ class SqliteStore:
         self._position: Position | None = None
         self._pending = Pending()
         self._trouble = ""
+        self.failures = 0
         self._retry_at = 0.0
         self._claimed = False
         self._owes = False
@@ -58,6 +59,11 @@ class SqliteStore:
     def snapshot_due(self) -> bool:
         """Return true if this worker is to give `exchange` its learner's export."""
         return self._claimed and not self._trouble
+
+    @property
+    def available(self) -> bool:
+        """Return false while the medium cannot be used, and learning goes on in memory."""
+        return not self._trouble
 
     def load(self) -> list[Record]:
         """Return all records, or the readable ones if the file cannot be written."""
@@ -169,6 +175,7 @@ class SqliteStore:
             return []
 
     def _fail(self, error: StoreError) -> None:
+        self.failures += 1
         self._release()
         self._pending.bound()
         self._retry_at = self._clock() + _RETRY
