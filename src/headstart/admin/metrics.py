@@ -61,8 +61,9 @@ METRICS: Final = (
     Metric(
         "headstart_requests_total",
         Kind.COUNTER,
-        "Requests that ended, by HTTP version, by whether they were promised in a push, and "
-        "by status code; 499 if the client left before a response",
+        "Requests that the application or the cache answered, by HTTP version, by whether "
+        "they were promised in a push, and by status code; 499 if the client left before a "
+        "response; without pushes that the cache answered at once",
         ("version", "pushed", "code"),
     ),
     Metric(
