@@ -36,7 +36,8 @@ def hint(*links: Link | str) -> Hint:
             `url_for("static", filename="app.css")`.
 
     Returns:
-        True if the links were handed to the server, or if they go with the response (`linked`).
+        True if the links were handed to the server (`sent`), or go with the response (`linked`).
+        Over HTTP/1.1 under gunicorn they do both, because a proxy in between may drop the 103.
 
     Raises:
         LinkError: The name of a target does not tell its use.
@@ -48,7 +49,8 @@ def hint(*links: Link | str) -> Hint:
         return answer
     early = [link for link in made if link.early() == link]
     answer.sent = wsgi.hint(request.environ, *early)
-    left = [link for link in made if not answer.sent or link not in early]
+    whole = answer.sent and not wsgi.needs_links(request.environ)
+    left = [link for link in made if not whole or link not in early]
 
     def add_links(response: Response) -> Response:
         for link in left:

@@ -68,6 +68,12 @@ def nothing(request: HttpRequest) -> HttpResponse:
     return told(hint(request))
 
 
+def again(request: HttpRequest) -> HttpResponse:
+    """Hint an asset that was hinted before beside one that was not."""
+    hint(request, "/a.css")
+    return told(hint(request, "/a.css", "/b.css"))
+
+
 def own_link(request: HttpRequest) -> HttpResponse:
     """Answer with a Link header that names the hinted asset already."""
     hint(request, Link("/a.css", as_="style", media="print"))
@@ -93,6 +99,7 @@ urlpatterns = [
     path("guarded", guarded),
     path("nothing", nothing),
     path("own", own_link),
+    path("again", again),
     path("tag", template),
     path("mail", elsewhere),
 ]

@@ -11,6 +11,7 @@ import pytest
 from headstart import Link
 from headstart.errors import HeadstartError
 from headstart.wsgi import hint
+from headstart.wsgi.hints import needs_links
 from tests.server.live import running
 from tests.server.raw import RawClient, Response
 
@@ -132,6 +133,25 @@ def test_other_servers_send_no_103_but_for_navigations(environ: dict[str, str]) 
 
     assert not hint(made, "/a.css")
     assert given == []
+
+
+@pytest.mark.parametrize(
+    ("protocol", "needed"), [("HTTP/1.1", True), ("HTTP/1.0", True), ("HTTP/2.0", False)]
+)
+def test_response_over_http1_of_another_server_needs_the_links_too(
+    protocol: str, needed: bool
+) -> None:
+    environ, _ = collecting(SERVER_PROTOCOL=protocol)
+
+    assert needs_links(environ) is needed
+
+
+def test_response_of_our_own_server_needs_no_links() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [str(needs_links(environ)).encode()]
+
+    assert asked(app, *NAVIGATION).body == b"False"
 
 
 def test_no_links_and_no_server_are_no_hint() -> None:

@@ -33,6 +33,8 @@ __all__ = ["ahint", "hint", "hint_middleware"]
 
 _WAITING = "headstart.links"
 """The key in `request.META` of the links that wait for the response."""
+_SENT = "headstart.sent"
+"""The key in `request.META` of the links that went out in a 103."""
 
 GetResponse: TypeAlias = Callable[[HttpRequest], HttpResponseBase]
 AsyncGetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -50,13 +52,14 @@ def hint(request: HttpRequest, *links: Link | str) -> Hint:
         links: A string is a URL whose extension tells its use, such as `static("app.css")`.
 
     Returns:
-        True if the links were handed to the server, or if `hint_middleware` adds them to the
-        response (`linked`). Otherwise `refusal` says why.
+        True if the links were handed to the server (`sent`), or if `hint_middleware` adds them to
+        the response (`linked`). Over HTTP/1.1 under gunicorn both happen, because a proxy in
+        between may drop the 103. Otherwise `refusal` says why: `NO_LINKS` if all went out before.
 
     Raises:
         LinkError: The name of a target does not tell its use.
     """
-    made = [as_link(link) for link in links]
+    made = _new(request, links)
     early = [link for link in made if link.early() == link]
     answer = Hint()
     if not early:
@@ -65,17 +68,24 @@ def hint(request: HttpRequest, *links: Link | str) -> Hint:
         answer.sent = wsgi.hint(request.META, *early)
     elif current_send.get() is not None and not _in_event_loop():
         answer = async_to_sync(asgi.hint)(request, *early)
-    return _settled(request, made, early if answer else [], answer)
+    whole = bool(answer) and (_is_asgi(request) or not wsgi.needs_links(request.META))
+    return _settled(request, made, early if whole else [], answer)
 
 
 async def ahint(request: HttpRequest, *links: Link | str) -> Hint:
     """Send a 103 from an asynchronous view, as `hint` does from a synchronous one."""
-    made = [as_link(link) for link in links]
+    made = _new(request, links)
     early = [link for link in made if link.early() == link]
     answer = Hint()
     if early and _is_asgi(request) and current_send.get() is not None:
         answer = await asgi.hint(request, *early)
     return _settled(request, made, early if answer else [], answer)
+
+
+def _new(request: HttpRequest, links: Iterable[Link | str]) -> list[Link]:
+    """Return the links that went out in no 103 for this request yet."""
+    sent: set[Link] = request.META.get(_SENT, set())
+    return [link for link in map(as_link, links) if link not in sent]
 
 
 class _AsgiRequest(HttpRequest):
@@ -100,6 +110,7 @@ def _in_event_loop() -> bool:
 def _settled(request: HttpRequest, links: list[Link], sent: list[Link], answer: Hint) -> Hint:
     """Keep the links that were not sent for the response; return the result for all of them."""
     left = [link for link in links if link not in sent]
+    request.META.setdefault(_SENT, set()).update(sent)
     if not links:
         answer.refuse(Refusal.NO_LINKS)
     elif left and _WAITING in request.META:

@@ -69,6 +69,17 @@ def hint(environ: Mapping[str, Any], *links: Link | str) -> bool:
     return True
 
 
+def needs_links(environ: Mapping[str, Any]) -> bool:
+    """Return true if the response needs the links of a 103 as well.
+
+    A server other than ours speaks HTTP/1.1 to a proxy or a CDN, since browsers follow a 103 over
+    HTTP/2 alone. The proxy may drop the 103, and a CDN makes one from the response's Link headers.
+    """
+    ours = isinstance(environ.get(KEY), EarlyHints)
+    protocol: str = environ.get("SERVER_PROTOCOL", "HTTP/1.1")
+    return not ours and protocol.startswith("HTTP/1")
+
+
 def _takes_hints(environ: Mapping[str, Any], send: object) -> bool:
     """Return true if the client can use a 103; our own server has decided that before."""
     if isinstance(send, EarlyHints):
