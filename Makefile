@@ -14,6 +14,7 @@
 #                 hours; goes on where it stopped (ARGS="headstart.wire.fields.*")
 #   make soak     mixed load for ten minutes, and whether memory stays flat (ARGS="--minutes 1")
 #   make pictures the README's pictures, from a real session
+#   make docs     the documentation as a site, in site/ (strict: a broken link or reference fails)
 #   make bench    comparison with other servers and clients (ARGS=... goes to `python -m bench`)
 
 BIN := .venv/bin
@@ -26,7 +27,7 @@ export PYTHON
 # Tests run side by side, each file in one process; see tests/conftest.py.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup peers demo test test-all test-others test-sites lint fuzz mutants soak pictures bench clean
+.PHONY: help setup peers demo test test-all test-others test-sites lint fuzz mutants soak pictures docs bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -73,9 +74,13 @@ soak: setup
 pictures: setup
 	@$(BIN)/python tools/pictures.py
 
+docs:
+	@tools/setup docs
+	@$(BIN)/python tools/docs.py
+
 bench:
 	@tools/setup bench
 	@$(BIN)/python -m bench $(ARGS)
 
 clean:
-	rm -rf .venv .venv-* .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache mutants
+	rm -rf site .venv .venv-* .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache mutants

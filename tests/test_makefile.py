@@ -60,7 +60,19 @@ def test_test_without_arguments_needs_no_peer() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["setup", "test", "test-all", "lint", "demo", "test-others", "fuzz", "mutants", "bench"]
+    "verb",
+    [
+        "setup",
+        "test",
+        "test-all",
+        "lint",
+        "demo",
+        "test-others",
+        "fuzz",
+        "mutants",
+        "docs",
+        "bench",
+    ],
 )
 def test_no_verb_but_one_installs_packages_of_the_system(verb: str) -> None:
     programs = {words[0] for words in called_by(verb)}

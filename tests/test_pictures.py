@@ -1,4 +1,4 @@
-"""The README's pictures: what draws them works, and those that are there are whole."""
+"""The pictures of the docs: what draws them works, and those that are there are whole."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def test_the_dump_is_drawn_from_a_session(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
-def test_a_picture_is_whole_is_in_the_readme_and_loads_nothing(picture: Path) -> None:
+def test_a_picture_is_whole_is_in_the_docs_and_loads_nothing(picture: Path) -> None:
     text = picture.read_text()
 
     ElementTree.fromstring(text)
-    assert f"(docs/pictures/{picture.name})" in (ROOT / "README.md").read_text()
+    assert f"(pictures/{picture.name})" in (ROOT / "docs" / "start.md").read_text()
     assert not re.search(r"url\((?!#)|href=\"(?!#)|@import|<script", text)

@@ -1,4 +1,4 @@
-"""What the README says is run: the scenario word for word, and every example of code."""
+"""docs/start.md, serve.md and log.md are run: each command word for word, each example of code."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from tests.h2c.room import room, wait_until
 from tests.ports import free_port
 from tests.server.live import environment, serving
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+DOCS = "".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("start", "serve", "log"))
 
 
 def blocks(language: str) -> list[str]:
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", DOCS, flags=re.MULTILINE | re.DOTALL)
     return [text for kind, text in fenced if kind == language]
 
 
@@ -55,7 +56,7 @@ def scenario() -> list[tuple[list[str], str]]:
     return found
 
 
-def test_scenario_prints_what_the_readme_says(tmp_path: Path) -> None:
+def test_scenario_prints_what_the_docs_say(tmp_path: Path) -> None:
     port = free_port()
     with demo(port), room(tmp_path) as terminal:
         dump = terminal.start("--dump")
@@ -152,7 +153,7 @@ def headstart(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_what_was_learned_is_shown_as_the_readme_shows_it(tmp_path: Path) -> None:
+def test_what_was_learned_is_shown_as_the_docs_show_it(tmp_path: Path) -> None:
     log = Path("docs") / "examples" / "access.log"
     (tmp_path / log).parent.mkdir(parents=True)
     (tmp_path / log).write_bytes((Path(__file__).parents[1] / log).read_bytes())
@@ -199,10 +200,10 @@ def test_client_example_takes_the_push(tmp_path: Path) -> None:
         )
 
     said = done.stdout.strip()
-    assert f"prints `{said}`" in README
+    assert f"prints `{said}`" in DOCS
 
 
 def test_command_for_browsers_is_the_one_that_the_demo_prints() -> None:
     command = trust_command(Path("~/.local/share/headstart/dev-ca/ca.pem")).replace("'", "")
 
-    assert f"```\n{command}\n```" in README
+    assert f"```\n{command}\n```" in DOCS
