@@ -53,10 +53,15 @@ def found(site: Path) -> Iterator[str]:
 
 def main() -> int:
     """Build the site; return 1 if something is wrong with it."""
-    command = [Path(sys.executable).parent / "mkdocs", "build", "--strict", "--clean", "--quiet"]
+    # With --quiet, --strict would not count the warnings.
+    command = [Path(sys.executable).parent / "mkdocs", "build", "--strict", "--clean"]
     # Else it recommends its successor at each build.
     variables = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    if subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode:
+    done = subprocess.run(
+        command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        print(done.stdout + done.stderr, file=sys.stderr)
         return 1
     loaded = list(found(SITE))
     if loaded:
