@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from headstart.middleware.recorded import (
     report_from,
 )
 from headstart.middleware.recorder import Recorder
+from tests.counting import calls_of
 from tests.middleware.served import (
     ASSETS,
     HINT,
@@ -219,8 +221,38 @@ async def test_views_sites_and_spans_are_bounded() -> None:
 
     report = made.report
     assert (len(report.sites), len(report.loads)) == (20, 30)
-    assert report.loads[0].origin == report.sites[-1].origin == "https://59.test"
+    assert report.loads[0].origin == "https://59.test"
     assert {len(load.path) for load in report.loads} == {300}
+
+
+async def test_names_that_a_client_makes_up_push_out_no_visited_site(taught: Recorded) -> None:
+    await taught.hinted(*ASSETS)
+    await taught.later()
+
+    for number in range(100):
+        scope = scope_of("/", NAVIGATION, ours(number))
+        scope["headers"] = [(b"host", f"{number}.test".encode()), *NAVIGATION]
+        wire = Wire()
+        await taught.middleware(scope, wire.receive, wire.send)
+    await taught.later()
+
+    assert SITE in [site.origin for site in taught.report.sites]
+    assert len(taught.report.sites) == 20
+
+
+async def test_report_has_the_views_that_are_wanted(taught: Recorded) -> None:
+    taught.seconds += 10
+    await taught.get("/other/", NAVIGATION, ours(3))
+    taught.seconds += 10
+    await taught.get("/other/", NAVIGATION, ours(4))
+    report = taught.recorder.report
+
+    assert [load.path for load in report(2).loads] == ["/other/", "/other/"]
+    assert [load.path for load in report(2, SITE, PAGE).loads] == [PAGE]
+    assert len(report(1, SITE).loads) == 1
+    assert report(5, "https://other.test").loads == ()
+    assert report(0).loads == ()
+    assert report(0).sites == taught.report.sites
 
 
 async def test_history_ends_after_twelve_hours() -> None:
@@ -254,3 +286,32 @@ def test_sum_of_figures_begins_with_the_first() -> None:
 
     assert total == Figures(300, **{name: 2 * value for name, value in figures.items()})
     assert (total.share, total.recall, total.waste) == (0.5, 0.25, 0.0)
+
+
+def calls_in(awaitable: Coroutine[Any, Any, object]) -> int:
+    """Return the calls of a coroutine that waits for nothing."""
+
+    def run() -> None:
+        with pytest.raises(StopIteration):
+            awaitable.send(None)
+
+    return calls_of(run)
+
+
+async def test_recording_an_asset_costs_a_few_calls_however_much_is_recorded(
+    taught: Recorded,
+) -> None:
+    for number in range(40):
+        taught.seconds += 1.0
+        await taught.hinted(*ASSETS, connection=number)
+    referer = (b"referer", SITE.encode() + PAGE.encode())
+    shared = taught.middleware.shared
+
+    costs = {}
+    for connection, recorder in ((500, taught.recorder), (501, taught.recorder), (502, None)):
+        shared.recorder = recorder
+        await taught.get(PAGE, NAVIGATION, {**ours(connection), **HINT})
+        scope, wire = scope_of(ASSETS[0], [referer], ours(connection)), Wire()
+        costs[connection] = calls_in(taught.middleware(scope, wire.receive, wire.send))
+
+    assert 0 < costs[501] - costs[502] < 60

@@ -98,7 +98,7 @@ def reasons_of(learner: Learner, page: str, now: float) -> Iterator[str]:
             yield place
             gain = gain_of(learner, place)
             yield from (f"  {line}" for line in (explain_gain(gain) if gain is not None else ()))
-        sent = f"sent {_sent_by(learner, row)}" if row.sent else "not sent"
+        sent = f"sent {sent_by(learner, row)}" if row.sent else "not sent"
         yield f"  {row.asset}: {sent}: {because(row)}"
     origins = {split(row.page)[0] for row in rows} - {""} or {split(page)[0] if page else ""}
     findings = [
@@ -118,7 +118,7 @@ def gain_of(learner: Learner, page: str) -> Gain | None:
     return learner.gain(origin if path == _ANY_PAGE else page)
 
 
-def _sent_by(learner: Learner, row: Row) -> str:
+def sent_by(learner: Learner, row: Row) -> str:
     """Return in words how an asset reaches programs that take pushes, and browsers."""
     origin, path = split(row.page)
     found = [c for c in learner.candidates(origin, path) if c.target == row.asset]

@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from headstart.deliver.asgi import Message, Scope, Send
 from headstart.deliver.decide import Decision, Way
@@ -31,7 +32,9 @@ _MOST_SITES = 20
 _MOST_LOADS = 30
 # A recorded view stays at least as long as its window may last: 30 views, 0.4 s apart.
 _BETWEEN_LOADS = 0.4
+# As many as the learner keeps of a view.
 _MOST_ASSETS = 64
+# Characters of a path; a client may send thousands, and thirty views hold many of them.
 _LONGEST_NAME = 300
 
 
@@ -124,14 +127,16 @@ _WAYS = {How.PUSHED: Way.PUSH.value, How.HINTED: Way.HINT.value}
 class _Site:
     """The past of one site."""
 
-    __slots__ = ("refused", "spans")
+    __slots__ = ("refused", "spans", "views")
 
     def __init__(self) -> None:
+        self.views = 0
         self.spans: deque[Figures] = deque(maxlen=SPANS)
         self.refused: Counter[str] = Counter()
 
     def count(self, figures: Figures) -> None:
         """Add the figures of one view."""
+        self.views += 1
         if self.spans and self.spans[-1].start >= figures.start:
             last = self.spans[-1]
             self.spans[-1] = replace(last + figures, start=last.start)
@@ -170,9 +175,22 @@ class Recorder:
         learner.on_asset = self._attribute
         learner.on_end = self._count
 
-    def report(self) -> Report:
-        """Return the past as it stands."""
+    def report(self, most: int = _MOST_LOADS, origin: str = "", path: str = "") -> Report:
+        """Return the past as it stands.
+
+        Args:
+            most: The number of views to return; those before them are left out.
+            origin: Only views of this site.
+            path: Only views of this page.
+        """
         oldest = self._clock() - SPAN * SPANS
+        loads = (
+            load
+            for load in reversed(self._loads)
+            if load.view.confirmed
+            and origin in ("", load.view.origin)
+            and path in ("", load.view.path)
+        )
         return Report(
             tuple(
                 SiteReport(
@@ -182,7 +200,7 @@ class Recorder:
                 )
                 for origin, site in self._sites.items()
             ),
-            tuple(load.frozen() for load in reversed(self._loads) if load.view.confirmed),
+            tuple(load.frozen() for load in islice(loads, most)),
         )
 
     # Pages
@@ -242,11 +260,17 @@ class Recorder:
         self._site(view.origin).count(figures)
 
     def _site(self, origin: str) -> _Site:
-        """Return a site's past; the site without views for the longest time makes room."""
-        site = self._sites.pop(origin, None) or _Site()
-        self._sites[origin] = site
-        if len(self._sites) > _MOST_SITES:
-            del self._sites[next(iter(self._sites))]
+        """Return a site's past; the one with the fewest views makes room for a new one.
+
+        Clients choose the names of sites. Many names with a view each push out one another, and not
+        a site that is visited.
+        """
+        site = self._sites.get(origin)
+        if site is None:
+            if len(self._sites) >= _MOST_SITES:
+                fewest = min(self._sites, key=lambda name: self._sites[name].views)
+                del self._sites[fewest]
+            site = self._sites[origin] = _Site()
         return site
 
     # Assets
@@ -254,11 +278,13 @@ class Recorder:
     def watch_asset(self, request: Request, send: Send) -> Send:
         """Return a `send` that records an asset once the learner has found its view."""
         if not self._loads:
+            # Nothing is recorded at this time, so no response is timed.
             return send
         exchange = _Exchange(request.target, self._timer())
 
         async def recorded_send(message: Message) -> None:
             if message["type"] == "http.response.start":
+                # The learner was told of the response a moment ago, within this very call.
                 found, self._attributed = self._attributed, None
                 if found is not None and found[0] is request:
                     self._add(found[1], exchange)
