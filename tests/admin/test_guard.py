@@ -115,7 +115,7 @@ def test_each_response_forbids_scripts_of_others_frames_and_storage() -> None:
     assert b"frame-ancestors 'none'" in fields[b"content-security-policy"]
     assert fields[b"x-content-type-options"] == b"nosniff"
     assert fields[b"cache-control"] == b"no-store"
-    assert fields[b"referrer-policy"] == b"no-referrer"
+    assert fields[b"referrer-policy"] == b"same-origin"
     assert fields[b"content-length"] == b"5"
     assert b"unsafe" not in fields[b"content-security-policy"]
 

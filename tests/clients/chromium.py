@@ -79,6 +79,15 @@ class Tab:
         """Call a method of the protocol in this tab."""
         return self._browser.call(method, self._session, **params)
 
+    def until(self, condition: Callable[[], object]) -> None:
+        """Take what the browser says until `condition` holds."""
+        self._browser.until(condition)
+
+    @property
+    def events(self) -> list[Event]:
+        """All that happened in the tab since the last load began."""
+        return self._browser.events_of(self._session)
+
     def load(self, url: str, *, user_agent: str = "", mobile: bool = False) -> Load:
         """Load a page, and wait for its load event.
 
@@ -176,20 +185,32 @@ def chromium(program: str, openssl: str, port: int, *, trusting: bool = True) ->
     If it is not `trusting`, it goes on as after a click on the warning of the certificate.
     """
     trusted = key_hash("localhost", port, openssl)
+    trust = (
+        f"--ignore-certificate-errors-spki-list={trusted}"
+        if trusting
+        else "--ignore-certificate-errors"
+    )
+    with _started(program, trust) as browser:
+        yield browser
+
+
+@contextmanager
+def cleartext_chromium(program: str) -> Iterator[Browser]:
+    """Start Chromium for servers without TLS."""
+    with _started(program) as browser:
+        yield browser
+
+
+@contextmanager
+def _started(program: str, *flags: str) -> Iterator[Browser]:
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as folder:
-        command = [
-            program,
-            *_FLAGS,
-            f"--ignore-certificate-errors-spki-list={trusted}"
-            if trusting
-            else "--ignore-certificate-errors",
-            f"--user-data-dir={folder}",
-        ]
+        command = [program, *_FLAGS, *flags, f"--user-data-dir={folder}"]
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         try:
-            with connect(_address(process), max_size=None) as socket:
+            # A test may look elsewhere for longer than a ping may take.
+            with connect(_address(process), max_size=None, ping_interval=None) as socket:
                 yield Browser(socket)
         finally:
             process.kill()

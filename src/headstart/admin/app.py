@@ -7,6 +7,7 @@ a few whole paths. The server below it, with its limits and checks, is the proje
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
@@ -54,7 +55,7 @@ class AdminApp:
         if isinstance(response.body, bytes):
             await send({"type": "http.response.body", "body": response.body})
         else:
-            await send_stream(response.body, send)
+            await send_stream(response.body, receive, send)
 
     async def _response(self, scope: Scope, receive: Receive) -> Response:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
@@ -108,8 +109,22 @@ def parse_pairs(text: bytes) -> dict[str, str]:
     return dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True))
 
 
-async def send_stream(parts: AsyncIterator[bytes], send: Send) -> None:
-    """Send the parts as they come, until they end or the client leaves (`send` raises then)."""
+async def send_stream(parts: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    """Send the parts as they come, until they end or the client leaves."""
+    sending = asyncio.ensure_future(_send_parts(parts, send))
+    leaving = asyncio.ensure_future(_client_leaves(receive))
+    try:
+        await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+        if not sending.done():
+            sending.cancel()
+        await asyncio.gather(sending, leaving, return_exceptions=True)
+    if not sending.cancelled():
+        sending.result()
+
+
+async def _send_parts(parts: AsyncIterator[bytes], send: Send) -> None:
     try:
         async for part in parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -118,3 +133,9 @@ async def send_stream(parts: AsyncIterator[bytes], send: Send) -> None:
         if close is not None:
             await close()
     await send({"type": "http.response.body"})
+
+
+async def _client_leaves(receive: Receive) -> None:
+    """Return when the client has left; a stream that sends seldom would notice it late."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -9,8 +9,10 @@ from typing import Final
 
 from headstart.admin.health import healthz, readyz
 from headstart.admin.routes import Route
+from headstart.admin.site.views import SITE_ROUTES
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/healthz", healthz, public=True),
     Route("GET", "/readyz", readyz, public=True),
+    *SITE_ROUTES,
 )

@@ -11,12 +11,18 @@ from typing import Any, Final
 
 from headstart.admin.health import health
 from headstart.admin.measures import measure
+from headstart.admin.site import answers
 
 Question = Callable[..., Any]
 
 QUESTIONS: Final[dict[str, Question]] = {
     "health": health,
     "metrics": measure,
+    "site_report": answers.report,
+    "site_version": answers.version,
+    "site_pages": answers.pages,
+    "site_page": answers.page,
+    "site_order": answers.order,
 }
 
 LAST_WORDS: Final = "metrics"

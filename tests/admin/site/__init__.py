@@ -1,0 +1,1 @@
+"""Tests of `headstart.admin.site`."""

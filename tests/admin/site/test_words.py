@@ -1,0 +1,28 @@
+"""Each reason has words of its own."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import pytest
+
+from headstart.admin.site import words
+from headstart.learn import Silence
+from headstart.reasons import Closing, Refusal
+
+
+@pytest.mark.parametrize(
+    ("reasons", "said"),
+    [(Refusal, words.refusal), (Closing, words.closing), (Silence, words.silence)],
+)
+def test_each_reason_has_words_of_its_own(reasons: type[StrEnum], said: object) -> None:
+    assert callable(said)
+    found = [said(str(reason)) for reason in reasons]
+
+    assert len(set(found)) == len(reasons)
+    assert not set(found) & {str(reason) for reason in reasons}
+
+
+def test_reason_of_another_version_is_shown_as_it_is() -> None:
+    assert words.refusal("new-reason") == "new-reason"
+    assert words.metric("new-metric") == "new-metric"
