@@ -120,6 +120,7 @@ async def send_stream(parts: AsyncIterator[bytes], receive: Receive, send: Send)
         if not sending.done():
             sending.cancel()
         await asyncio.gather(sending, leaving, return_exceptions=True)
+    # An error of the handler is for the log; that the client has left is not one.
     if not sending.cancelled():
         sending.result()
 

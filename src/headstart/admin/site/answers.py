@@ -123,6 +123,7 @@ def _obey(learner: Learner, verb: str, page: str, asset: str, now: float) -> Non
                 )
             learner.pin(page, target)
         case "never":
+            # Of this site alone; a path would bar the asset on every site.
             learner.never((origin or site) + target)
         case "forget":
             if not learner.forget(page, now):

@@ -74,6 +74,7 @@ def _environment() -> Environment:
         "silence": words.silence,
         "metric": words.metric,
     }
+    # Macros that are imported see no values of the page, and these are no values of it.
     made.globals |= {"refusal": words.refusal, "closing": words.closing, "fewest": FEWEST}
     return made
 

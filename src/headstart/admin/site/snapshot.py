@@ -258,6 +258,7 @@ def _sites(
                 starts[each.start] += each.views
     known = {known["origin"]: known for answer in said for known in answer["known"]}
     origins = {**dict.fromkeys(spans), **dict.fromkeys(known)}
+    # Without gaps: a chart shows hours in which nobody came as such.
     last = int(now) // SPAN * SPAN
     wanted = range(last - SPAN * (SPANS - 1), last + 1, SPAN)
     made = [
@@ -284,6 +285,7 @@ def _counts(found: Iterable[Mapping[str, int]]) -> Counts:
 def list_of(answers: Iterable[Mapping[str, Any] | None]) -> PageList:
     """Return the list of pages of the process that knows the most."""
     said = [answer for answer in answers if answer is not None]
+    # A process that has just begun knows less until it has read the store.
     best = max(said, key=lambda answer: answer["total"], default=None)
     if best is None:
         return PageList(0, ())
