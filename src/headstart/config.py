@@ -21,6 +21,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _AUTHORITY = re.compile(r"[A-Za-z0-9._~\[\]:%-]*")
 # Python, uvicorn and we take about 40 MB; whoever gives less has mistaken the unit.
 _LEAST_MEMORY = 32 * 1024 * 1024
+LOG_FORMATS = ("text", "json")
 # Windows are given back by halves, so DATA that fills them comes in frames of half their size.
 _LEAST_WINDOW = 512
 
@@ -250,6 +251,12 @@ class ServerOptions:
         "Content of a request without Content-Length, for instance 32MiB, that is gathered before "
         "a WSGI application is called; 0 to gather none.",
     )
+    log_format: str = option("text", "Format of the log: text, or json for one JSON object a line.")
+    tracing: bool = option(
+        False,
+        "Make OpenTelemetry spans of requests and pushes, for the SDK that you have set up, and "
+        "pass them on in traceparent.",
+    )
     redirect_http: int = option(
         0, "Port on which requests over HTTP are redirected to https; 0 for none."
     )
@@ -285,6 +292,10 @@ class ServerOptions:
     )
 
     def __post_init__(self) -> None:
+        if self.log_format not in LOG_FORMATS:
+            raise ConfigurationError(
+                f"{self.log_format!r} is not a format of the log", hint="give text or json."
+            )
         if 0 < self.max_memory < _LEAST_MEMORY:
             raise ConfigurationError(
                 f"max_memory is {self.max_memory} bytes, but a worker takes more before it serves "

@@ -26,7 +26,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Learning": ("learn_*",),
     "Cache": ("cache", "max_cache_entry", "cache_*"),
     "Admin port": ("admin", "admin_*"),
-    "Log": ("log_*", "access_log", "use_colors"),
+    "Log and traces": ("log_*", "access_log", "use_colors", "tracing"),
     "Response headers and proxies in front": (
         *("headers", "server_header", "date_header", "proxy_headers"),
         "proxy_protocol",

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from headstart.config import LOG_FORMATS
+
 # Two dataclasses have a `max_assets`.
 DELIVER, LEARN = "deliver_", "learn_"
 
@@ -109,6 +111,8 @@ def derived(
 def _range(field: dataclasses.Field[Any]) -> click.ParamType[Any] | None:
     if field.name in _SIZES:
         return _Size()
+    if field.name == "log_format":
+        return click.Choice(LOG_FORMATS)
     if field.name == "redirect_http":
         return PORT
     if field.name == "max_memory":  # machines have more than a window can hold

@@ -73,10 +73,16 @@ def _learning(given: dict[str, Any]) -> Learning | None:
         return Learning(options=options)
 
 
-def _uvicorn_settings(given: dict[str, Any]) -> dict[str, Any]:
+def _uvicorn_settings(given: dict[str, Any], log_format: str) -> dict[str, Any]:
     """Return the options of uvicorn as its Config wants them."""
     if given["log_config"] is None:
-        given["log_config"] = logging_config()
+        given["log_config"] = logging_config(log_format)
+    elif log_format != "text":
+        raise ConfigurationError(
+            f"--log-config and --log-format {log_format} both say how lines are written",
+            hint="leave one of them out. In your file, the formatter is "
+            "headstart.observe.json_lines.JsonFormatter.",
+        )
     for name in ("reload_dirs", "reload_includes", "reload_excludes"):
         given[name] = list(given[name]) or None
     given["headers"] = [_header(header) for header in given["headers"]]
@@ -111,7 +117,9 @@ def run(app: Any, app_dir: str, **given: Any) -> None:
     learning = _learning(given)
     options = _options(given)
     beside = _admin(AdminOptions(**taken(given, AdminOptions)))
-    run_server(app, options, learning, beside=beside, **_uvicorn_settings(given))
+    run_server(
+        app, options, learning, beside=beside, **_uvicorn_settings(given, options.log_format)
+    )
 
 
 def _admin(options: AdminOptions) -> Beside | None:

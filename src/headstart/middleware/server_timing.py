@@ -13,10 +13,7 @@ from collections.abc import Iterable
 from headstart.config import DeliverOptions
 from headstart.deliver.decide import Way
 from headstart.deliver.seen import may_carry_cookie
-
-# The best way that was used comes first.
-_WAYS = (Way.PUSH, Way.HINT, Way.LINK)
-_CONTROL, _NOTHING = "control", "nothing"
+from headstart.observe.delivered import best_way
 
 
 def server_timing(
@@ -38,6 +35,5 @@ def server_timing(
         return None
     if not options.server_timing_shared and not may_carry_cookie(headers):
         return None
-    ways = set(used)
-    best = next((way.value for way in _WAYS if way in ways), _CONTROL if control else _NOTHING)
+    best = best_way(used, control=control)
     return (b"server-timing", f'headstart;desc="{best}"'.encode("ascii"))

@@ -307,6 +307,8 @@ class Visit:
                 shared.remember(self._scope, self._request)
         else:
             shared.counters.views += 1
+            # For the log and for traces; grows while the page goes out.
+            self._scope["headstart.ways"] = self._used
             shared.counters.control_views += self._view.control
             shared.diagnosis.viewed(view.origin, self._page.http_version, headers)
             page = view.origin + view.path

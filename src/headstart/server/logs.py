@@ -13,6 +13,7 @@ from typing import Any
 from uvicorn.config import LOGGING_CONFIG
 
 from headstart.errors import HeadstartError
+from headstart.observe.json_lines import JsonFormatter
 
 
 class Handler(logging.StreamHandler[Any]):
@@ -24,8 +25,12 @@ class Handler(logging.StreamHandler[Any]):
             super().handleError(record)
 
 
-def logging_config() -> dict[str, Any]:
-    """Return the configuration, with colour on terminals unless NO_COLOR forbids it."""
+def logging_config(log_format: str = "text") -> dict[str, Any]:
+    """Return the configuration, with colour on terminals unless NO_COLOR forbids it.
+
+    Args:
+        log_format: text, or json for one JSON object a line.
+    """
     wanted = not os.environ.get("NO_COLOR")
     config: dict[str, Any] = {
         **LOGGING_CONFIG,
@@ -39,6 +44,11 @@ def logging_config() -> dict[str, Any]:
             "headstart": {"handlers": ["default"], "level": "INFO", "propagate": False},
         },
     }
+    if log_format == "json":
+        config["formatters"] = {name: {"()": JsonFormatter} for name in config["formatters"]}
+        # Where uvicorn's access log goes. Its level is that of our other loggers.
+        config["loggers"]["headstart.access"] = {"handlers": ["access"], "propagate": False}
+        return config
     config["formatters"]["default"]["use_colors"] = wanted and sys.stderr.isatty()
     config["formatters"]["access"]["use_colors"] = wanted and sys.stdout.isatty()
     return config

@@ -30,7 +30,7 @@ from headstart.config import ServerOptions
 from headstart.deliver.asgi import SendChannel
 from headstart.learn import LearnOptions
 from headstart.middleware import HeadstartMiddleware
-from headstart.observe import Observer
+from headstart.observe import Observer, Tracing, check_tracing
 from headstart.server.addresses import unmapped_trust
 from headstart.server.application import check_application, check_kind, takes
 from headstart.server.checks import (
@@ -100,6 +100,9 @@ class Config(uvicorn.Config):
             # uvicorn would put a2wsgi around it, or refuse where that is not installed.
             settings |= {"interface": "asgi3", "ws": "none"}
         super().__init__(app, http=_PROTOCOL, headers=headers, **settings)
+        self._logs_access_as_json = self.access_log and self.headstart.log_format == "json"
+        if self._logs_access_as_json:
+            self.access_log = False  # the observer writes it
         self.forwarded_allow_ips = unmapped_trust(self.forwarded_allow_ips)
 
     def load_app(self) -> Any:
@@ -156,12 +159,20 @@ class Config(uvicorn.Config):
             inner = self._around(inner)
         elif not self.wsgi:
             inner = SendChannel(inner)
-        if self.companion is not None:
-            inner = Observer(inner)
+        inner = self._observed(inner)
         if outer is None:
             self.loaded_app = inner
         else:
             outer.app = inner
+
+    def _observed(self, app: Any) -> Any:
+        """Put an observer around the application if there is anything to observe for."""
+        access, traced = self._logs_access_as_json, self.headstart.tracing
+        if access or traced:
+            self.cache = None  # a push that is answered without a call would be missing
+        elif self.companion is None:
+            return app
+        return Observer(app, access=access, tracing=Tracing() if traced else None)
 
     def bind_socket(self) -> socket.socket:
         """Open the socket that worker processes share."""
@@ -221,6 +232,8 @@ def serve(
         config = Config(app, options, learning, **settings)
     check_application(config)
     check_choices(config)
+    if config.headstart.tracing:
+        check_tracing()
     check_certificate(config)
     check_address(config)
     allow_open_files(config.headstart.max_connections)

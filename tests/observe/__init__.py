@@ -1,0 +1,1 @@
+"""Tests of what watches requests, mirroring src/headstart/observe."""
