@@ -59,6 +59,7 @@ class Admin:
                 hint="choose another port: nothing of it is for the site's visitors.",
             )
         listening = access.listen()
+        # Datagrams: greetings of processes that come at the same time stay apart.
         outside, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         totals = Totals()
         workers = Workers(inside, totals.ended)

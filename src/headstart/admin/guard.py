@@ -70,6 +70,7 @@ class Guard:
             challenge = ("www-authenticate", 'Basic realm="headstart", charset="UTF-8"')
             body = b"The token is missing or wrong. Send it as the password.\n"
             return Response(body=body, status=401, headers=(challenge,))
+        # `null` is the origin of a sandboxed page, and not ours either.
         origin = headers.get("origin")
         if method == "POST" and origin is not None and urlsplit(origin).netloc != host:
             return text("Forms of other sites are not accepted.\n", 403)

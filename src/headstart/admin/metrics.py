@@ -292,6 +292,7 @@ class Totals:
 
     def ended(self, pid: int, last: Rows | None) -> None:
         """Keep the last values of a process that has ended, as it said itself or had answered."""
+        # A killed process has no last words: what it said at the last scrape counts.
         known = self._last.pop(pid, {})
         self._past = combined([self._past, _growing(last or known)])
 
@@ -305,6 +306,7 @@ class Totals:
         states = {"answering": 0, "silent": 0}
         for answer in answers:
             if answer.value is None:
+                # Its gauges are not known now, but what it counted has happened.
                 states["silent"] += 1
                 rows.append(_growing(self._last.get(answer.pid, {})))
             else:

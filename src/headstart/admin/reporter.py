@@ -98,6 +98,7 @@ class Reporter:
             self._sources.delays.stop()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        # Else what it has counted since the last scrape would be lost with it.
         last = self._answer_to({"ask": LAST_WORDS, "with": {}})
         try:
             writer.write(packed({"last": last.get("answer")}))

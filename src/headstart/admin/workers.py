@@ -80,6 +80,7 @@ class WorkerLink:
             async with asyncio.timeout(seconds):
                 value = await future
         except TimeoutError:
+            # Its event loop is busy or hangs; a late answer finds nobody waiting.
             value = None
         finally:
             self._waiting.pop(number, None)

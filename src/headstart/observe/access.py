@@ -34,6 +34,7 @@ def log_access(exchange: Exchange, status: int) -> None:
         "bytes": exchange.size,
         "duration": round(exchange.seconds, 6),
     }
+    # Other requests than those for pages are not sent anything ahead.
     page = delivered(scope)
     if page is not None:
         fields |= {"way": page.way, "sent": page.sent, "refused": page.refused}

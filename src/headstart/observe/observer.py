@@ -83,6 +83,7 @@ class Observer:
     async def _watch(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         """Call the application, and tell what became of the request."""
         tracing = self._tracing
+        # Never reset: the server logs an error of the application after this call, in its task.
         request_id.set(exchange.make_id())
         self.counts.in_progress += 1
         span = None if tracing is None else tracing.begin(exchange)

@@ -87,6 +87,7 @@ class Tracing:
         from opentelemetry.trace import SpanKind, set_span_in_context
 
         scope = exchange.scope
+        # A span's name must be one of few: anybody can make up methods.
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         span = self._tracer.start_span(
             "HTTP" if method == "_OTHER" else method,
@@ -94,6 +95,7 @@ class Tracing:
             kind=SpanKind.SERVER,
             attributes=_attributes(exchange, method),
         )
+        # Without an SDK there is no span of ours, and the client's goes on as it came.
         if span.get_span_context().is_valid:
             _pass_on(exchange, set_span_in_context(span))
         return RequestSpan(span)
