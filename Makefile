@@ -6,6 +6,7 @@
 #   make test     the tests that need no peer, in a few minutes (ARGS="tests/wire -x": those, all of them)
 #   make test-all all tests, with branch coverage
 #   make test-others  pytest on every other CPython that is supported and found (ARGS as above)
+#   make test-versions  the server's tests with the oldest and the newest allowed versions
 #   make test-sites  Chromium visits ten sites of other people, and WordPress, and 1 GiB each way
 #                 passes through the proxy: nine minutes
 #   make lint     ruff, mypy, the import contracts
@@ -15,6 +16,7 @@
 #   make soak     mixed load for ten minutes, and whether memory stays flat (ARGS="--minutes 1")
 #   make pictures the README's pictures, from a real session
 #   make docs     the documentation as a site, in site/ (strict: a broken link or reference fails)
+#   make dist     the sdist and the wheel, in dist/
 #   make bench    comparison with other servers and clients (ARGS=... goes to `python -m bench`)
 
 BIN := .venv/bin
@@ -27,7 +29,7 @@ export PYTHON
 # Tests run side by side, each file in one process; see tests/conftest.py.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup peers demo test test-all test-others test-sites lint fuzz mutants soak pictures docs bench clean
+.PHONY: help setup peers demo test test-all test-others test-versions test-sites lint fuzz mutants soak pictures docs dist bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -49,6 +51,9 @@ test-all: setup
 
 test-others: setup
 	@tools/test-others $(ARGS)
+
+test-versions: setup
+	@tools/test-versions $(ARGS)
 
 test-sites:
 	@tools/setup sites
@@ -78,9 +83,13 @@ docs:
 	@tools/setup docs
 	@$(BIN)/python tools/docs.py
 
+dist: setup
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist
+
 bench:
 	@tools/setup bench
 	@$(BIN)/python -m bench $(ARGS)
 
 clean:
-	rm -rf site .venv .venv-* .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache mutants
+	rm -rf dist site .venv .venv-* .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache mutants

@@ -272,6 +272,7 @@ def test_wheel_has_all_that_the_dockerfile_runs(tmp_path: Path) -> None:
         "-q",
         "--no-deps",
         "--no-index",
+        *("--constraint", str(ROOT / "requirements.txt")),
         str(made),
     ]
     subprocess.run(installed, check=True)

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from headstart.reasons import Refusal as Refusal
     from headstart.wire.links import Link as Link
 
-__version__ = "0.1.0"
+try:
+    from headstart._version import VERSION as __version__
+except ImportError:  # the source itself, neither built nor installed
+    __version__ = "0.0.0"
 
 _HOMES = {
     "AsyncClient": "headstart.client",
