@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from headstart.wire.links import Link as Link
 
 try:
-    from headstart._version import VERSION as __version__
+    from headstart._version import VERSION as _VERSION
 except ImportError:  # the source itself, neither built nor installed
-    __version__ = "0.0.0"
+    _VERSION = "0.0.0"
+
+__version__ = _VERSION
 
 _HOMES = {
     "AsyncClient": "headstart.client",
