@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from typing import Any
 
 import pytest
 
-from headstart.config import ServerOptions
+from headstart.config import ServerOptions, WireLimits
 from headstart.deliver.outcome import Hint, Push, PushState
 from headstart.errors import LocalProtocolError
 from headstart.reasons import Refusal
@@ -33,7 +34,7 @@ from tests.server.apps import (
     sending_first,
     start,
 )
-from tests.server.live import Gate, running, until
+from tests.server.live import PATIENCE, Gate, running, until
 from tests.server.raw import RawClient
 
 
@@ -109,6 +110,30 @@ def test_pushes_of_the_next_page_have_the_next_pages_fields() -> None:
     ]
 
 
+def test_pushes_of_one_page_have_each_their_own_method_and_referer() -> None:
+    def push(path: str, method: str, *headers: tuple[bytes, bytes]) -> Message:
+        return {**STYLE, "path": path, "method": method, "headers": list(headers)}
+
+    app = sending_first(
+        push("/a", "GET"),
+        push("/b", "HEAD"),
+        push("/c", "GET"),
+        push("/d", "GET", (b"Referer", b"http://localhost/own")),
+    )
+    with running(app) as server, RawClient(server.port) as client:
+        client.get()
+
+        assert [
+            (fields[0][1], fields[3][1], [value for name, value in fields if name == b"referer"])
+            for fields in client.promises.values()
+        ] == [
+            (b"GET", b"/a", [b"http://localhost/"]),
+            (b"HEAD", b"/b", [b"http://localhost/"]),
+            (b"GET", b"/c", [b"http://localhost/"]),
+            (b"GET", b"/d", [b"http://localhost/own"]),
+        ]
+
+
 # Server Push.
 
 
@@ -162,6 +187,100 @@ def test_what_became_of_a_push_can_be_read() -> None:
         ]
         assert refused.refusal is Refusal.ALREADY_PUSHED
         assert len(client.promises) == 1
+
+
+def test_application_that_makes_its_pushes_itself_finds_what_became_of_them() -> None:
+    recorder = sending_first(STYLE, {**STYLE, "path": "relative"})
+    with running(recorder) as server, RawClient(server.port) as client:
+        client.get()
+        client.response(2)
+        page = recorder.next()
+        until(lambda: page["extensions"]["headstart"]["pushes"][0]["state"] == "finished", "it")
+
+    assert page["extensions"]["headstart"]["pushes"] == [
+        {"path": "/style.css", "state": "finished", "refusal": None},
+        {"path": "relative", "state": "refused", "refusal": "bad-path"},
+    ]
+
+
+def test_push_says_on_which_stream_it_is() -> None:
+    pushes = [Push("/a"), Push("/b")]
+    app = sending_first(*({**STYLE, "path": push.path, "headstart": push} for push in pushes))
+    with running(app) as server, RawClient(server.port) as client:
+        client.get()
+
+        assert [push.stream_id for push in pushes] == list(client.promises) == [2, 4]
+
+
+def test_calls_for_pushes_are_as_many_as_streams_may_be_and_no_more() -> None:
+    pushes = [Push(f"/{number}") for number in range(5)]
+    gates = {push.path: Gate() for push in pushes}
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in gates:
+            await gates[scope["path"]].passed()
+        else:
+            for push in pushes if scope["path"] == "/" else pushes[4:]:
+                await send({**STYLE, "path": push.path, "headstart": push})
+        await answer(send, b"page")
+
+    options = ServerOptions(limits=WireLimits(max_concurrent_streams=3))
+    with running(Recorder(act), options) as server, RawClient(server.port) as client:
+        client.get()
+        refused = [push.refusal for push in pushes]
+        gates["/0"].open()
+        client.response(2)
+        client.get(b"/again")
+        last = pushes[4].state
+        for gate in gates.values():
+            gate.open()
+        client.response(8)
+
+    assert refused == [None, None, None, Refusal.TOO_MANY, Refusal.TOO_MANY]
+    assert last is PushState.SENT
+
+
+def test_pushed_request_pushes_nothing() -> None:
+    push = Push("/more.css")
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(STYLE if scope["path"] == "/" else {**STYLE, "headstart": push})
+        await answer(send, b"x")
+
+    with running(Recorder(act)) as server, RawClient(server.port) as client:
+        client.get()
+
+        assert client.response(2).status == 200
+        assert push.refusal is Refusal.PUSHED_PARENT
+
+
+def test_promise_that_could_not_be_written_in_time_is_refused_after_all(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The client disables pushes while the promise waits, since the transport is full."""
+    caplog.set_level(logging.DEBUG, "headstart.refused")
+    push = Push("/style.css")
+    recorder = sending_first({**STYLE, "headstart": push})
+    with running(recorder) as server, RawClient(server.port) as client:
+        client.get(b"/first")
+        (connection,) = server.server.server_state.connections
+        full = threading.Event()
+        server.call(connection.pause_writing)
+        server.call(full.set)
+        assert full.wait(PATIENCE)
+        page = client.request()
+        until(lambda: push.state is PushState.SENT, "the push")
+        client.update_settings(NO_PUSH)
+        client.request(b"/last")
+        while recorder.next()["path"] != "/last":
+            pass
+        server.call(connection.resume_writing)
+
+        assert client.response(page).body == b"page"
+        assert client.received("PUSH_PROMISE") == []
+
+    assert push.refusal is Refusal.PUSH_DISABLED
+    assert "'/style.css' not sent ahead: push-disabled" in caplog.messages
 
 
 def test_push_that_the_client_resets_is_seen_and_the_page_goes_on() -> None:
@@ -359,6 +478,44 @@ def test_hint_that_would_not_work_is_refused(
 
         assert (hint.refusal, bool(hint)) == (refusal, False)
         assert (response.informational, response.body) == ([], b"page")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "refused"),
+    [
+        ([500], [False]),  # at the limit, with 32 octets for each field
+        ([501], [True]),
+        ([100, 368], [False, False]),
+        ([100, 369], [False, True]),  # of one turn
+    ],
+)
+def test_links_of_one_103_are_bounded_together(sizes: list[int], refused: list[bool]) -> None:
+    hints = [Hint() for _ in sizes]
+    limits = WireLimits(max_hint_size=500 + 32)
+    app = sending_first(
+        *(
+            {**LINKS, "links": [b"<" + b"x" * (size - 2) + b">"], "headstart": hint}
+            for size, hint in zip(sizes, hints, strict=True)
+        )
+    )
+    with running(app, ServerOptions(limits=limits)) as server, RawClient(server.port) as client:
+        response = client.get()
+
+    assert [hint.refusal is Refusal.TOO_LARGE for hint in hints] == refused
+    assert [hint.sent for hint in hints] == [not each for each in refused]
+    assert len(response.informational) == (not all(refused))
+
+
+def test_what_is_not_sent_ahead_is_logged_with_its_path(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "headstart.refused")
+    app = sending_first({**STYLE, "method": "POST"}, {**LINKS, "links": []})
+    with running(app) as server, RawClient(server.port) as client:
+        client.get()
+
+    assert [line for line in caplog.messages if "ahead" in line] == [
+        "'/style.css' not sent ahead: method",
+        "'/' not sent ahead: no-links",
+    ]
 
 
 def test_hint_is_refused_where_the_operator_switched_hints_off() -> None:

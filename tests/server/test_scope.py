@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import pickle
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,8 +28,9 @@ from tests.server.apps import (
     Send,
     answer,
     lifespan,
+    read_all,
 )
-from tests.server.live import running
+from tests.server.live import LiveServer, running
 from tests.server.raw import RawClient
 from tests.server.test_http1 import LAST, counters, told
 
@@ -153,6 +155,61 @@ def test_scheme_is_the_connections_own() -> None:
         client.get()
 
     assert recorder.next()["scheme"] == "https"
+
+
+@pytest.mark.parametrize("pushing", [True, False])
+@pytest.mark.parametrize("root", ["", "/app"])
+def test_scopes_on_one_connection_are_as_on_connections_of_their_own(
+    pushing: bool, root: str
+) -> None:
+    """From the third like request on they are copied from a model, also if others come between."""
+    kinds: list[tuple[bytes, list[tuple[bytes, bytes]]]] = [
+        (b"GET", NAVIGATION),
+        (b"GET", [*NO_CORS, (b"te", b"trailers")]),
+        (b"POST", [(b"x-a", b"1")]),
+    ]
+    asked = [
+        (method, b"/%d%%20?q=%d" % (number, number) if number % 3 else b"/like", fields)
+        for method, fields in [*kinds, *kinds]
+        for number in range(5)
+    ]
+
+    def scopes(server: LiveServer, count: int) -> list[Scope]:
+        """The scopes of all requests, of so many on each connection."""
+        found: list[Scope] = []
+        for begin in range(0, len(asked), count):
+            with RawClient(server.port, {} if pushing else NO_PUSH) as client:
+                for method, target, fields in asked[begin : begin + count]:
+                    client.response(client.request(target, method=method, headers=fields))
+                    scope = recorder.next()
+                    scope["extensions"] = dict(scope["extensions"])
+                    ours = scope["extensions"]["headstart"]
+                    scope["extensions"]["headstart"] = {**ours, "connection": 0}
+                    found.append({**scope, "client": None})
+        return found
+
+    recorder = Recorder()
+    with running(recorder, ServerOptions(pathsend=True), root_path=root) as server:
+        assert scopes(server, len(asked)) == scopes(server, 1)
+
+
+def test_fourth_like_request_has_its_100_and_its_trailers() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        content = await read_all(receive)
+        assert scope["extensions"]["http.response.trailers"] == {}
+        await answer(send, content)
+
+    def told_to_go_on(stream_id: int) -> bool:
+        return bool(client.responses[stream_id].informational)
+
+    fields = [(b"expect", b"100-continue"), (b"te", b"trailers")]
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        for _ in range(4):
+            stream_id = client.request(method=b"POST", headers=fields, end_stream=False)
+            client.until(partial(told_to_go_on, stream_id))
+            client.send_data(stream_id, b"content", end_stream=True)
+
+            assert client.response(stream_id).body == b"content"
 
 
 def test_root_path_goes_before_the_path() -> None:
