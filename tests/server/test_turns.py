@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
+import struct
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -19,8 +23,10 @@ from headstart.server.run import Config
 from headstart.server.turns import MOST_WAITING, Turns
 from tests.clock import ClockLoop
 from tests.fuzzing.memory import Socket
-from tests.server.apps import Receive, Scope, Send
+from tests.server.apps import Receive, Scope, Send, answer, read_all
 from tests.server.hostile import ACK, PREFACE, SETTINGS, frame, get
+from tests.server.live import PATIENCE, running, until
+from tests.server.raw import RawClient
 
 
 @dataclass(eq=False)
@@ -268,3 +274,51 @@ def test_requests_of_one_turn_all_reach_the_application_before_any_answer_is_wri
         assert told == ["asked /0", "asked /1", "written", "written"]
         for connection in connections:
             connection.connection_lost(None)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("way", ["reset", "closed", "aborted by the server"])
+def test_connection_that_ends_while_its_bytes_wait_harms_no_other(
+    way: str, tls: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both connections' bytes come while the loop stands, so that they wait in one turn."""
+    begun: list[str] = []
+    over: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        begun.append(path)
+        if path == "/left":
+            await read_all(receive)
+            assert (await receive())["type"] == "http.disconnect"
+        else:
+            if path == "/lasting" and way == "aborted by the server":
+                for connection in list(server.server.server_state.connections):
+                    if connection.get_extra_info("peername")[1] != scope["client"][1]:
+                        connection.abort()
+            await answer(send)
+        over.append(path)
+
+    stands, goes_on = threading.Event(), threading.Event()
+    with (
+        running(app, tls=tls, lifespan="off") as server,
+        RawClient(server.port, tls=tls) as lasting,
+        RawClient(server.port, tls=tls) as leaving,
+    ):
+        lasting.get()
+        leaving.get()
+        server.call(lambda: (stands.set(), goes_on.wait(PATIENCE)))
+        assert stands.wait(PATIENCE)
+        stream_id = lasting.request(b"/lasting")
+        leaving.request(b"/left")
+        if way == "reset":
+            leaving.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if way in ("reset", "closed"):
+            leaving.socket.close()
+        goes_on.set()
+
+        assert lasting.response(stream_id).status == 200
+        until(lambda: len(server.server.server_state.connections) == 1, "the end of the other")
+        until(lambda: sorted(begun) == sorted(over), "the end of its call")
+        assert lasting.get().status == 200
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
