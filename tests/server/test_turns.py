@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -293,7 +294,8 @@ def test_connection_that_ends_while_its_bytes_wait_harms_no_other(
             assert (await receive())["type"] == "http.disconnect"
         else:
             if path == "/lasting" and way == "aborted by the server":
-                for connection in list(server.server.server_state.connections):
+                connections: list[Any] = [*server.server.server_state.connections]
+                for connection in connections:
                     if connection.get_extra_info("peername")[1] != scope["client"][1]:
                         connection.abort()
             await answer(send)
@@ -307,7 +309,8 @@ def test_connection_that_ends_while_its_bytes_wait_harms_no_other(
     ):
         lasting.get()
         leaving.get()
-        server.call(lambda: (stands.set(), goes_on.wait(PATIENCE)))
+        server.call(stands.set)
+        server.call(partial(goes_on.wait, PATIENCE))
         assert stands.wait(PATIENCE)
         stream_id = lasting.request(b"/lasting")
         leaving.request(b"/left")
