@@ -200,6 +200,11 @@ class ServerOptions:
     hint_unmarked_clients: bool = option(
         True, "Send a 103 also to clients that send no Sec-Fetch-* fields at all, such as curl."
     )
+    rum: bool = option(
+        False,
+        "Serve /.headstart/rum.js, a script for your pages, and show in `headstart map` how soon "
+        "browsers painted them with assets sent ahead and without.",
+    )
     pathsend: bool = option(
         False,
         "Offer http.response.pathsend over HTTP/2. Compressing middleware lets such files pass as "

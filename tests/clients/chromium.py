@@ -108,6 +108,11 @@ class Tab:
         )
         return _load(events)
 
+    def paints(self) -> Paints:
+        """Return the times of each Largest Contentful Paint to come, in seconds since 1970."""
+        self.call("PerformanceTimeline.enable", eventTypes=["largest-contentful-paint"])
+        return Paints(self._browser.events_of(self._session))
+
     def _become_phone(self) -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -135,6 +140,26 @@ class Tab:
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+
+class Paints:
+    """The paints that a tab tells of, until it loads another page."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self._events = events
+
+    def __len__(self) -> int:
+        return len(self._times())
+
+    def __getitem__(self, place: int) -> float:
+        return self._times()[place]
+
+    def _times(self) -> list[float]:
+        return [
+            event["params"]["event"]["lcpDetails"]["renderTime"]
+            for event in self._events
+            if event["method"] == "PerformanceTimeline.timelineEventAdded"
+        ]
 
 
 class Browser:

@@ -22,7 +22,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
         *("app_dir", "factory", "root_path", "lifespan", "env_file", "reset_contextvars"),
         *("wsgi_*", "pathsend", "reload_*"),
     ),
-    "Sending ahead": ("push", "early_hints", "hint_unmarked_clients", "deliver_*"),
+    "Sending ahead": ("push", "early_hints", "hint_unmarked_clients", "rum", "deliver_*"),
     "Learning": ("learn_*",),
     "Cache": ("cache", "max_cache_entry", "cache_*"),
     "Admin port": ("admin", "admin_*"),

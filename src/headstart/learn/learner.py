@@ -36,6 +36,7 @@ from headstart.learn.records import (
     Reading,
     Record,
     Removal,
+    Report,
     Rule,
     Verdict,
     Vote,
@@ -335,6 +336,18 @@ class Learner:
         known = view.proven and not view.returning
         view.measured = view.comparable and (known or not by_push)
 
+    def report(self, report: Report) -> bool:
+        """Take how soon a browser showed a page; return whether that counts.
+
+        Only for a known page whose views the lot decides about by now.
+        """
+        if not self.options.measure or not self._map.is_comparable(report.origin, report.path):
+            return False
+        if not self._map.report(report):
+            return False
+        self._tell(report)
+        return True
+
     def push_ended(self, request: Request, now: float) -> None:
         """Take that the response to a pushed request is complete, as far as the server sees it."""
         viewer = self._views.viewer(request)
@@ -429,6 +442,8 @@ class Learner:
                         refused.append(error)
                 case Forgotten():
                     self._map.forget(record.page, record.time)
+                case Report():
+                    self._map.report(record)
                 case Stop():
                     self._map.stop(record)
                 case Finding():

@@ -12,7 +12,7 @@ page has the probabilities of its pattern or its origin, and each further view w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, KeysView
+from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -25,7 +25,7 @@ from headstart.learn.naming import first_candidate, fold_reading, is_named
 from headstart.learn.nodes import Candidate, Node, Shelf, Standing
 from headstart.learn.options import LearnOptions
 from headstart.learn.plans import Plans, candidate_of
-from headstart.learn.records import PageRecord, Reading, Removal, Rule, Tally, Vote
+from headstart.learn.records import PageRecord, Reading, Removal, Report, Rule, Tally, Vote
 from headstart.learn.rules import Rules, path_alone
 from headstart.learn.safety import bad_target, kind_of_path
 from headstart.learn.tallies import naming_of, record_of, take_record, take_tally
@@ -382,18 +382,32 @@ class Map:
 
     def measure(self, vote: Vote) -> bool:
         """Take how long a view took. Return false if that does not count, as `fold` does."""
-        seconds: dict[Metric, float] = {}
-        if vote.blocking is not None:
-            seconds[Metric.BLOCKING] = vote.blocking
-        if vote.loaded is not None:
-            seconds[Metric.LOADED] = vote.loaded
-        if not seconds or self._rules.is_forgotten(vote.origin, vote.path, vote.time):
+        seconds = {Metric.BLOCKING: vote.blocking, Metric.LOADED: vote.loaded}
+        return self._measure(vote, seconds, reported=False)
+
+    def report(self, report: Report) -> bool:
+        """Take how soon a browser showed a page. Return false if that does not count.
+
+        It does not if its voter had a turn, or if the page is not known.
+        """
+        if self._pages.peek(report.origin, report.path) is None:
+            return False
+        seconds = {Metric.FCP: report.fcp, Metric.LCP: report.lcp, Metric.LOAD: report.load}
+        return self._measure(report, seconds, reported=True)
+
+    def _measure(
+        self, said: Vote | Report, seconds: Mapping[Metric, float | None], *, reported: bool
+    ) -> bool:
+        found = {metric: value for metric, value in seconds.items() if value is not None}
+        if not found or self._rules.is_forgotten(said.origin, said.path, said.time):
             return False
         counted = False
-        for node in self._measured_nodes(vote.origin, vote.path):
+        for node in self._measured_nodes(said.origin, said.path):
             self._node_bytes -= node.bytes
             node.durations = node.durations or Durations()
-            counted |= node.durations.add(seconds, vote.voter, vote.time, control=vote.control)
+            counted |= node.durations.add(
+                found, said.voter, said.time, control=said.control, reported=reported
+            )
             self._node_bytes += node.bytes
         return counted
 

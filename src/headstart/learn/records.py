@@ -107,6 +107,29 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """How soon a browser showed a page, as it says.
+
+    Attributes:
+        time: When it said so, on the clock of `Vote.time`.
+        origin, path: The page.
+        voter: A number for the client's address.
+        control: Nothing was sent ahead, so that the view can be compared.
+        fcp, lcp, load: Seconds from the start of the navigation to First Contentful Paint, Largest
+            Contentful Paint and the load event; None for one that was not seen.
+    """
+
+    time: float
+    origin: str
+    path: str
+    voter: int
+    control: bool
+    fcp: float | None = None
+    lcp: float | None = None
+    load: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """One association's counts. See `counts.Association` and `counts.Naming`."""
 
@@ -177,7 +200,9 @@ class Forgotten:
     time: float = 0.0
 
 
-Record: TypeAlias = Vote | Reading | Removal | PageRecord | Rule | Forgotten | Finding | Stop
+Record: TypeAlias = (
+    Vote | Reading | Removal | PageRecord | Rule | Forgotten | Finding | Stop | Report
+)
 _RECORDS: dict[str, type[Record]] = {
     "vote": Vote,
     "reading": Reading,
@@ -187,6 +212,7 @@ _RECORDS: dict[str, type[Record]] = {
     "forgotten": Forgotten,
     "finding": Finding,
     "stop": Stop,
+    "report": Report,
 }
 # Of what is added up as floats.
 _ROUNDING = 0.01

@@ -43,6 +43,8 @@ class Unlearnable(StrEnum):
     """Only what was answered 200 is known to be there."""
     BAD_URL = "bad-url"
     """No absolute path of printable ASCII, or one that a browser would read as something else."""
+    OURS = "ours"
+    """One of Headstart's own, `/.headstart/rum.js`, which no page waits for."""
     LONG_URL = "long-url"
     """Longer than the operator allows."""
     DYNAMIC_TYPE = "dynamic-type"
@@ -59,6 +61,7 @@ class Unlearnable(StrEnum):
     """`Vary` names Cookie, Authorization or `*`: another user gets something else."""
 
 
+_OURS = "/.headstart/"
 _EXTENSIONS = {
     **dict.fromkeys(("css",), Kind.STYLE),
     **dict.fromkeys(("js", "mjs"), Kind.SCRIPT),
@@ -188,6 +191,8 @@ def bad_target(target: str, max_url: int) -> Unlearnable | None:
     """Return why this target may not be sent ahead with any response, or None."""
     if len(target) > max_url:
         return Unlearnable.LONG_URL
+    if target.startswith(_OURS):
+        return Unlearnable.OURS
     return None if _TARGET.fullmatch(target) else Unlearnable.BAD_URL
 
 

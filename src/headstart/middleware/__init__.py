@@ -3,6 +3,7 @@
     middleware   HeadstartMiddleware: the way of each call of the application
     visit        a GET that may be for a page: sends assets ahead and with the response
     probe        a request that is probably not for a page: checks its response
+    rum          a script that reports how soon browsers show pages, and its endpoint
     watch        any other request: learns from its response
     lifespan     the server's start and end, with or without the application's support
     keeper       keeps the learner and the store in step

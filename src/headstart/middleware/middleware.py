@@ -21,6 +21,7 @@ from headstart.middleware.keeper import Keeper
 from headstart.middleware.lifespan import run_lifespan
 from headstart.middleware.probe import is_no_page, probe
 from headstart.middleware.recorder import Recorder
+from headstart.middleware.rum import PATHS, Rum
 from headstart.middleware.shared import Shared
 from headstart.middleware.translation import learned_request
 from headstart.middleware.visit import Visit
@@ -41,6 +42,7 @@ class HeadstartMiddleware:
         hint_unmarked_clients: Send a 103 also to clients that send no Sec-Fetch-* at all.
         lifespan_required: Fail the start if the application raises in its lifespan before it
             receives a message, instead of assuming that it does not support the lifespan.
+        rum: Serve `/.headstart/rum.js` and take its reports of how soon browsers show pages.
         recording: Record the recent past of each site, for `shared.recorder.report`.
         clock: Seconds since 1970; the same in all workers.
     """
@@ -54,6 +56,7 @@ class HeadstartMiddleware:
         store: Store | None = None,
         hint_unmarked_clients: bool = True,
         lifespan_required: bool = False,
+        rum: bool = False,
         recording: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -65,6 +68,7 @@ class HeadstartMiddleware:
             hint_unmarked=hint_unmarked_clients,
             clock=clock,
         )
+        self.rum = Rum(self.shared) if rum else None
         if recording:
             self.shared.recorder = Recorder(self.learner, clock)
         self._lifespan_required = lifespan_required
@@ -76,6 +80,9 @@ class HeadstartMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
+        if self.rum is not None and scope["type"] == "http" and scope["path"] in PATHS:
+            await self.rum(scope, receive, send)
+            return
         if scope["type"] == "http" and scope["method"] == "GET":
             if self._keeping is None:
                 # No request waits for the store; the first pages are served without its map.

@@ -54,6 +54,7 @@ class Visit:
     __slots__ = (
         "_began",
         "_capture",
+        "_control",
         "_decisions",
         "_hinted",
         "_now",
@@ -87,6 +88,8 @@ class Visit:
         self._decisions: list[Decision] = []
         self._waiting: list[Decision] = []
         """What the learner would hint, and leaves to the application's own 103."""
+        self._control = False
+        """It gets nothing, and would if it were not a control view."""
         self._hinted = False
         """A 103 went out."""
         self._used: set[Way] = set()
@@ -120,7 +123,7 @@ class Visit:
             await self._send_ahead()
         else:
             if self._view.control and not self._is_other:
-                self._compare(self._decide(self._view.judged))
+                self._control = self._compare(self._decide(self._view.judged))
             self._say_nothing(self._view.silence)
 
     async def _send_ahead(self) -> None:
@@ -166,11 +169,12 @@ class Visit:
         )
         return decide(self._page, candidates, self._client, shared.options, expected)
 
-    def _compare(self, decisions: Sequence[Decision]) -> None:
-        """Measure the view if something is sent ahead of it, or would be."""
+    def _compare(self, decisions: Sequence[Decision]) -> bool:
+        """Measure the view if something is sent ahead of it, or would be. Return whether it is."""
         ways = {decision.way for decision in decisions} - {Way.NOTHING}
         if ways and self._view.comparable:
             self._shared.learner.compare(self._view, by_push=Way.PUSH in ways)
+        return bool(ways)
 
     def _say_nothing(self, silence: Silence) -> None:
         """Leave decisions that say why this view gets nothing, for each likely asset."""
@@ -325,7 +329,7 @@ class Visit:
             more += self._more_fields(view, [*headers, *more], now)
             if more:
                 self._used.update(Way.LINK for name, _ in more if name == b"link")
-            timing = server_timing(self._used, headers, shared.options, control=self._view.control)
+            timing = server_timing(self._used, headers, shared.options, control=self._control)
             if timing is not None:
                 more.append(timing)
         return {**message, "headers": [*headers, *more]} if more else message

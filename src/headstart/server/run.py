@@ -197,6 +197,7 @@ class Config(uvicorn.Config):
             hint_unmarked_clients=self.headstart.hint_unmarked_clients,
             lifespan_required=self.lifespan == "on",
             recording=self.companion is not None,
+            rum=self.headstart.rum,
         )
 
 
