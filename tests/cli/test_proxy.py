@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import subprocess
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -34,6 +35,27 @@ def curl(*arguments: str) -> str:
     return subprocess.run(
         [peer("curl"), "-s", "-m", "20", *arguments], capture_output=True, text=True, check=True
     ).stdout
+
+
+def test_proxy_serves_the_script_of_rum_and_takes_its_reports(tmp_path: Path) -> None:
+    store = ("--store", str(tmp_path / "map.sqlite3"))
+    with running(SITE) as site:
+        server = ServerProcess(
+            "proxy", f"http://127.0.0.1:{site.port}", "--port", "0", "--rum", *store
+        )
+        try:
+            server.wait_until_started()
+            url = f"http://localhost:{server.port}/.headstart/rum"
+            script = curl("-i", "--http2-prior-knowledge", f"{url}.js")
+            sent = ("-o", "/dev/null", "-w", "%{http_code}", "-d", "hint 1 2 3 /")
+            own = curl(*sent, "-H", f"Origin: http://localhost:{server.port}", url)
+            other = curl(*sent, "-H", "Origin: https://evil.example", url)
+        finally:
+            server.end()
+
+    assert "text/javascript" in script
+    assert "sendBeacon" in script
+    assert (own, other) == ("204", "403")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

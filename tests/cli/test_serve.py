@@ -212,6 +212,32 @@ def test_default_header_is_on_every_response() -> None:
         assert response.header(b"server") is None
 
 
+def test_rum_serves_its_script_and_without_it_the_path_is_the_application_s(
+    tmp_path: Path,
+) -> None:
+    for arguments, found in ((["--rum"], b"sendBeacon"), ([], b"/.headstart/rum.js over 2")):
+        with (
+            serving(APP, "--store", str(tmp_path / "map.sqlite3"), *arguments) as server,
+            RawClient(server.port) as client,
+        ):
+            assert found in client.get(b"/.headstart/rum.js").body
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ["--no-learn"],
+        ["--no-learn-measure"],
+        ["--learn-control-share", "0"],
+        ["--no-deliver-server-timing"],
+    ],
+)
+def test_rum_is_refused_with_options_that_leave_nothing_to_compare(other: list[str]) -> None:
+    said = headstart_says("serve", APP, "--rum", *other)
+
+    assert_one_line(said, f"with {' '.join(other)} there is nothing that --rum could compare")
+
+
 def test_application_is_found_in_app_dir_and_in_the_working_folder(tmp_path: Path) -> None:
     (tmp_path / "found_app.py").write_text("from tests.server.apps import hello as app\n")
     for arguments, folder in ((["--app-dir", str(tmp_path)], None), ([], tmp_path)):

@@ -104,6 +104,23 @@ def _header(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _check_rum(options: ServerOptions, learning: Learning | None) -> None:
+    """Refuse options with which no report would ever count."""
+    if learning is None:
+        missing = "--no-learn"
+    elif not learning.options.measure:
+        missing = "--no-learn-measure"
+    elif learning.options.control_share <= 0:
+        missing = "--learn-control-share 0"
+    elif not options.deliver.server_timing:
+        missing = "--no-deliver-server-timing"
+    else:
+        return
+    raise ConfigurationError(
+        f"with {missing} there is nothing that --rum could compare", hint="leave out one of them."
+    )
+
+
 def run(app: Any, app_dir: str, **given: Any) -> None:
     """Serve `app`, or the application it names, with the options that the command line gave."""
     if app_dir and not Path(app_dir).is_dir():
@@ -116,6 +133,8 @@ def run(app: Any, app_dir: str, **given: Any) -> None:
             sys.path.insert(0, folder)
     learning = _learning(given)
     options = _options(given)
+    if options.rum:
+        _check_rum(options, learning)
     beside = _admin(AdminOptions(**taken(given, AdminOptions)))
     run_server(
         app, options, learning, beside=beside, **_uvicorn_settings(given, options.log_format)
