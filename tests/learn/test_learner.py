@@ -535,7 +535,7 @@ def _load(
     wanted = asset_request(target, address=request.address)
     site.learner.complete(wanted, asset_answer(target), None, answered - 0.01)
     if (arriving := site.learner.arriving) is not None:
-        arriving.view.arrived(arriving.kind, answered)
+        view.arrived(arriving[1], answered)
     site.now += 60.0
     records = site.learner.sync(site.now)
     if to is not None:

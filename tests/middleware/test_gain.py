@@ -11,7 +11,8 @@ import pytest
 from headstart.config import DeliverOptions
 from headstart.learn import Gain, LearnOptions
 from headstart.reasons import Refusal
-from tests.middleware.served import ASSETS, HINT, PAGE, PUSH, Served, Wire, ours
+from tests.counting import calls_of
+from tests.middleware.served import ASSETS, HINT, PAGE, PUSH, Served, Wire, ours, scope_of
 from tests.server.apps import Headers, Receive, Scope, Send, body, start
 from tests.visits import NO_GATE, answer_head
 
@@ -145,3 +146,28 @@ async def test_a_page_that_stops_is_logged_once_and_counted_and_its_views_are_co
         b'headstart;desc="hint"',
         b'headstart;desc="control"',
     }
+
+
+async def _calls_of_an_asset(learn: LearnOptions) -> int:
+    """Functions that the middleware calls for an asset of a view that is delivered."""
+    site, number, client = Timed(learn=learn), 9999, ("203.0.113.1", 1)
+    for _ in range(8):
+        await site.visit()
+    while not (
+        await site.served.get(PAGE, BROWSER, {**HINT, **ours(number)}, client=client)
+    ).hinted:
+        number += 1
+    fields = [(b"referer", ORIGIN.encode() + PAGE.encode()), (b"user-agent", b"test")]
+    wire, scope = Wire(), scope_of(ASSETS[0], fields, ours(number), client=client)
+    asked = site.served.middleware(scope, wire.receive, wire.send)
+    calls = calls_of(lambda: next(asked.__await__(), None))
+    await site.served.middleware.stop()
+    return calls
+
+
+async def test_measuring_costs_an_asset_three_calls() -> None:
+    """The clock, the view, and the look at whether the response has ended, of each message."""
+    without = await _calls_of_an_asset(replace(HALF, measure=False))
+    measured = await _calls_of_an_asset(HALF)
+
+    assert 0 < measured - without <= 4

@@ -144,19 +144,18 @@ class Gain:
 
 
 class Durations:
-    """The durations of a page's views, or of a site's, by metric and sort."""
+    """The durations of a page's views, or of a site's, by metric and sort.
 
-    __slots__ = ("_found", "_voters")
+    Attributes:
+        bytes: About its size in memory.
+    """
+
+    __slots__ = ("_found", "_voters", "bytes")
 
     def __init__(self) -> None:
         self._found: dict[tuple[Metric, bool], Histogram] = {}
         self._voters: dict[tuple[bool, bool], Voters] = {}
-
-    @property
-    def bytes(self) -> int:
-        """Return about its size in memory."""
-        counts = sum(each.bytes for each in self._found.values())
-        return _OWN_BYTES + counts + _VOTERS_BYTES * len(self._voters)
+        self.bytes = _OWN_BYTES
 
     def add(
         self,
@@ -179,16 +178,25 @@ class Durations:
         Returns:
             False if it does not count, because its voter had a turn.
         """
-        if not self._voters.setdefault((control, reported), Voters()).admit(voter, now):
+        voters = self._voters.get((control, reported))
+        if voters is None:
+            voters = self._voters[control, reported] = Voters()
+        if not voters.admit(voter, now):
             return False
         for metric, value in seconds.items():
-            self._at(metric, control).add(value)
-            self._bound(metric)
+            found = self._at(metric, control)
+            buckets = len(found.counts)
+            found.add(value)
+            if len(found.counts) != buckets:
+                self._weigh()
+            if found.total > _MEMORY:
+                self._bound(metric)
         return True
 
     def merge(self, measure: Measure) -> None:
         """Add a record's counts."""
         self._at(measure.metric, measure.control).merge(measure.first, measure.counts)
+        self._weigh()
         self._bound(measure.metric)
 
     def records(self) -> Iterator[Measure]:
@@ -246,8 +254,15 @@ class Durations:
             surely_positive=surely_low > 0,
         )
 
+    def _weigh(self) -> None:
+        counts = sum(each.bytes for each in self._found.values())
+        self.bytes = _OWN_BYTES + counts + _VOTERS_BYTES * len(self._voters)
+
     def _at(self, metric: Metric, control: bool) -> Histogram:
-        return self._found.setdefault((metric, control), Histogram())
+        found = self._found.get((metric, control))
+        if found is None:
+            found = self._found[metric, control] = Histogram()
+        return found
 
     def _total(self, metric: Metric, control: bool) -> float:
         found = self._found.get((metric, control))
@@ -255,12 +270,10 @@ class Durations:
 
     def _bound(self, metric: Metric) -> None:
         """Let both sorts fade together, so that they are of the same days."""
-        pair = self._at(metric, False), self._at(metric, True)
-        while (
-            min(each.total for each in pair) > _MEMORY or max(each.total for each in pair) > _MOST
-        ):
-            for each in pair:
-                each.fade()
+        one, other = self._at(metric, False), self._at(metric, True)
+        while min(one.total, other.total) > _MEMORY or max(one.total, other.total) > _MOST:
+            one.fade()
+            other.fade()
 
 
 def _difference(one: Histogram, other: Histogram, errors: float) -> tuple[float, float]:

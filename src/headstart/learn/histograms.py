@@ -44,7 +44,8 @@ class Histogram:
     def add(self, seconds: float) -> None:
         """Count one duration."""
         bucket = _bucket(seconds)
-        self._reach(bucket, 1)
+        if not 0 <= bucket - self.first < len(self.counts):
+            self._reach(bucket, 1)
         self.counts[bucket - self.first] += 1.0
         self.total += 1.0
 

@@ -583,7 +583,8 @@ class Learner:
                 self._sighting(request, answer, known)
             if sent := viewer.view_sent(request.target, now):
                 sent.fetched.add(request.target)
-                self._arrives(sent, known.seen.kind, now)
+                if sent.measured:
+                    self.arriving = (sent, known.seen.kind)
             self._views.remember(viewer, known.key)
 
     def _belongs(
@@ -597,7 +598,8 @@ class Learner:
         if kind in _NAMING:
             view.name(request.origin + request.target)
         view.renew(now, self.options)
-        self._arrives(view, kind, now)
+        if view.measured:
+            self.arriving = (view, kind)
         key = known.key if known is not None else hash((request.origin, request.target))
         if request.target in view.delivered:
             self._fetched(view, request)
@@ -605,11 +607,6 @@ class Learner:
             for old in self._views.ask(view, seen):
                 self._end(old)
         self._views.remember(view.viewer, key)
-
-    def _arrives(self, view: View, kind: Kind, now: float) -> None:
-        if view.measured:
-            view.arrived(kind, now)
-            self.arriving = Arrival(view, kind)
 
     def _fetched(self, view: View, request: Request) -> None:
         """Take that a client asked for an asset that it was told of."""

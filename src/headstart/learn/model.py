@@ -403,12 +403,13 @@ class Map:
             return False
         counted = False
         for node in self._measured_nodes(said.origin, said.path):
-            self._node_bytes -= node.bytes
-            node.durations = node.durations or Durations()
-            counted |= node.durations.add(
+            durations = node.durations
+            before = durations.bytes if durations is not None else 0
+            durations = node.durations = durations or Durations()
+            counted |= durations.add(
                 found, said.voter, said.time, control=said.control, reported=reported
             )
-            self._node_bytes += node.bytes
+            self._node_bytes += durations.bytes - before
         return counted
 
     def _measured_nodes(self, origin: str, path: str) -> list[Node]:

@@ -84,7 +84,8 @@ _DESTINATIONS = {kind.value: kind for kind in Kind}
 
 # The unreserved, reserved and percent characters of RFC 3986, less those that end or split a Link's
 # target or a header's value, and less the backslash and the fragment, which are not in it at all.
-_TARGET = re.compile(r"/(?!/)[A-Za-z0-9._~%!$&'()*+,;=:@/?\[\]-]*")
+# `_OURS` is left out.
+_TARGET = re.compile(r"/(?!/|\.headstart/)[A-Za-z0-9._~%!$&'()*+,;=:@/?\[\]-]*")
 _PRIVATE = frozenset(("private", "no-store"))
 # Kinds that a page's HTML may vouch for; an image with a query may count visits.
 _VOUCHED = frozenset((Kind.STYLE, Kind.SCRIPT, Kind.FONT))
@@ -191,9 +192,9 @@ def bad_target(target: str, max_url: int) -> Unlearnable | None:
     """Return why this target may not be sent ahead with any response, or None."""
     if len(target) > max_url:
         return Unlearnable.LONG_URL
-    if target.startswith(_OURS):
-        return Unlearnable.OURS
-    return None if _TARGET.fullmatch(target) else Unlearnable.BAD_URL
+    if _TARGET.fullmatch(target):
+        return None
+    return Unlearnable.OURS if target.startswith(_OURS) else Unlearnable.BAD_URL
 
 
 def refusal(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, KeysView
 from enum import Enum, StrEnum
-from typing import NamedTuple
+from typing import TypeAlias
 
 from headstart.learn.clients import client_key, groups_of, viewer_key, voter_of
 from headstart.learn.counts import Sighting
@@ -33,8 +33,9 @@ _PART = 0.07
 _VIEW_BYTES = 1300
 # How long a browser keeps a page that it prefetched and nobody looked at (Chromium).
 _PREFETCHED_SECONDS = 300.0
-# What a browser waits for before it shows a page, or its text.
-_BLOCKING = frozenset((Kind.STYLE, Kind.SCRIPT, Kind.FONT))
+# What a browser waits for before it shows a page, or its text. A tuple, since members of an enum
+# are hashed by Python.
+_BLOCKING = (Kind.STYLE, Kind.SCRIPT, Kind.FONT)
 _SIGHTING_BYTES = 300
 
 
@@ -161,10 +162,10 @@ class View:
         self._answered = now
 
     def arrived(self, kind: Kind, now: float) -> None:
-        """Take that an asset was answered so far; the last time is the one that counts."""
-        self._loaded = max(self._loaded, now)
+        """Take that the response to an asset has ended; the last one is the one that counts."""
+        self._loaded = now
         if kind in _BLOCKING:
-            self._blocked = max(self._blocked, now)
+            self._blocked = now
 
     @property
     def durations(self) -> tuple[float | None, float | None]:
@@ -205,11 +206,8 @@ class View:
             self.names.add(url)
 
 
-class Arrival(NamedTuple):
-    """An asset of a measured view, on its way to the client."""
-
-    view: View
-    kind: Kind
+Arrival: TypeAlias = tuple[View, Kind]
+"""An asset of a measured view, on its way to the client."""
 
 
 class Viewer:

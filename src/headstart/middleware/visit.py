@@ -171,7 +171,7 @@ class Visit:
 
     def _compare(self, decisions: Sequence[Decision]) -> bool:
         """Measure the view if something is sent ahead of it, or would be. Return whether it is."""
-        ways = {decision.way for decision in decisions} - {Way.NOTHING}
+        ways = [decision.way for decision in decisions if decision.way is not Way.NOTHING]
         if ways and self._view.comparable:
             self._shared.learner.compare(self._view, by_push=Way.PUSH in ways)
         return bool(ways)

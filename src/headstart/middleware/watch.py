@@ -33,7 +33,8 @@ def watched(shared: Shared, scope: Scope, request: Request, send: Send) -> Send:
         if capture is not None:
             take_part(capture, message)
         if arriving is not None and not message.get("more_body"):
-            arriving.view.arrived(arriving.kind, shared.clock())
+            view, kind = arriving
+            view.arrived(kind, shared.clock())
         return send(message)
 
     return watched_send
