@@ -138,6 +138,8 @@ def _slower() -> Learner:
         late = 0.1 if view.control else 0.4
         site.now += late
         site.fetch(view, ASSETS[0])
+        if (arriving := site.learner.arriving) is not None:
+            view.arrived(arriving[1], site.now)
         site.wait()
     assert stops
     return site.learner
