@@ -41,7 +41,7 @@ not as wanted.
 
 _EXAMPLES = """\
 examples:
-  python -m bench                              everything, about 20 minutes
+  python -m bench                              everything, about half an hour
   python -m bench --quick                      the main rows, briefly; nothing is kept
   python -m bench --only 'bare*' --servers h2corn,granian
   python -m bench --only 'latency*' --rounds 9

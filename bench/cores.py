@@ -30,6 +30,11 @@ class Cores:
     server: frozenset[int] = frozenset()
     load: frozenset[int] = frozenset()
 
+    @property
+    def all(self) -> frozenset[int]:
+        """Those of the server and those of the load."""
+        return self.server | self.load
+
     def __str__(self) -> str:
         if not self.server:
             return "servers and load share all cores"

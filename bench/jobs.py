@@ -15,7 +15,7 @@ from bench.clients.contest import Contest
 from bench.rounds import Plan, Progress, Result, measure
 from bench.sample import LoadFailed
 from bench.scenarios import Part, Scenario
-from bench.servers import BASELINE, Peer, ServerFailed
+from bench.servers import BASELINE, HTTP1_PEERS, Peer, ServerFailed, with_workers
 
 Done = Callable[[Result], None]
 """Told each result as soon as it is whole."""
@@ -164,6 +164,16 @@ def jobs(scenarios: Sequence[Scenario], peers: Sequence[Peer], effort: Effort) -
         found.append(
             ProxyJob(parts[Part.PROXY], effort.rounds or rounds, effort.seconds or seconds)
         )
+    two = [with_workers(peer, 2) for peer in peers]
+    for part, others, pinned in (
+        (Part.HTTP1, HTTP1_PEERS, True),
+        (Part.LINKS, peers, True),
+        (Part.UNPINNED, peers, False),
+        (Part.WORKERS, two, False),
+    ):
+        if parts[part]:
+            several, long = effort.rounds or rounds, effort.seconds or seconds
+            found.append(RoundsJob(Plan(parts[part], others, several, long, pinned)))
     if parts[Part.CLIENTS]:
         found.append(ClientsJob(Contest(parts[Part.CLIENTS], 1 if effort.quick else 3)))
     return found

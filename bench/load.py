@@ -7,12 +7,14 @@ The server's processor time is read when h2load says that it begins and ends to 
 from __future__ import annotations
 
 import re
+import resource
 import subprocess
 import threading
+import time
 from dataclasses import replace
 
 from bench.sample import LoadFailed, Sample
-from bench.scenarios import Scenario
+from bench.scenarios import Part, Scenario
 from bench.servers import RunningServer
 
 # Beyond the time that h2load measures: connecting, and a server that answers slowly.
@@ -94,12 +96,14 @@ def _run(
     scheme = "https" if scenario.tls else "http"
     # h2load would fall back to HTTP/1.1 without a word.
     only_http2 = ["--npn-list=h2", "--no-tls-proto=h2c"]
+    version = ["--h1"] if scenario.part is Part.HTTP1 else only_http2
     shape = ["-t", "1", "-c", str(connections), "-m", str(streams)]
     body = ["-d", str(server.upload)] if scenario.upload else []
     url = f"{scheme}://127.0.0.1:{server.port}{scenario.path}"
+    before, begun = _generated(), time.monotonic()
     with subprocess.Popen(
         # Newer ones write what they print when a buffer is full, unless told otherwise.
-        ["stdbuf", "-oL", "h2load", *only_http2, *amount, *shape, *body, url],
+        ["stdbuf", "-oL", "h2load", *version, *amount, *shape, *body, url],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -117,7 +121,14 @@ def _run(
         raise LoadFailed(f"h2load did not end within {seconds + _GRACE:.0f} s")
     if process.returncode:
         raise LoadFailed(f"h2load ended with {process.returncode}: {output.strip()[-200:]}")
-    return replace(parse(output), processor=used)
+    share = (_generated() - before) / (time.monotonic() - begun)
+    return replace(parse(output), processor=used, generator=share)
+
+
+def _generated() -> float:
+    """Processor time of the load generators that have ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _read(process: subprocess.Popen[str], server: RunningServer) -> tuple[str, float]:

@@ -7,10 +7,12 @@ from typing import Final
 
 from bench import middleware, pageload, proxies, targets
 from bench.clients.contest import CLIENTS, PYTHON
+from bench.links import by_share
 from bench.machine import Machine
 from bench.rounds import Result
 from bench.sample import (
     Sample,
+    by_generator,
     by_late,
     by_memory,
     by_p50,
@@ -36,6 +38,18 @@ RATES: Final = (
 COSTS: Final = (
     "Processor time of the server's processes, in the kernel too, for each answer or push: the "
     "median of the rounds. It depends less on what else the machine does than a rate."
+)
+GENERATOR: Final = (
+    "The part of its own core that h2load used, its start included: the median of the rounds. "
+    "Where that is near 100 %, the rate is h2load's and not the server's."
+)
+FREE: Final = (
+    "As in the table of answers a second, but servers and h2load share all cores, as users run "
+    "them, with one worker and with two."
+)
+LINK: Final = (
+    "One request of 50 MB, or one response, over a link of 100 Mbit/s with a round trip of 100 ms: "
+    "bytes a second, and the part of the link. A run of more than ten seconds is cut off."
 )
 LATENCY: Final = (
     "Each server at half of its own peak load on 10 connections: the time within which half of all "
@@ -73,10 +87,16 @@ def markdown(machine: Machine, results: Sequence[Result]) -> str:
     """The whole report: what is wanted, the tables that the results have rows for, the machine."""
     notes: list[str] = []
     servers = [result for result in results if result.scenario.part is Part.SERVERS]
+    http1 = [result for result in results if result.scenario.part is Part.HTTP1]
+    free = [r for r in results if r.scenario.part in (Part.UNPINNED, Part.WORKERS)]
     sections = [
         _section("What is wanted", targets.markdown(results)),
         _section("Answers and pushes a second", _rates(servers, notes)),
         _section("Processor time", _own(servers, _RATES, _cost, COSTS)),
+        _section("Load generator", _own(servers, _RATES, _generator, GENERATOR)),
+        _section("Without a core of one's own", _rates(free, notes, FREE)),
+        _section("HTTP/1.1", _rates(http1, notes)),
+        _section("Long links", _own(results, [Kind.LINK], _link, LINK, notes)),
         _section("Time to answer", _own(servers, [Kind.LATENCY], _times, LATENCY, notes)),
         _section("Memory of an idle connection", _own(servers, [Kind.MEMORY], _kib, MEMORY, notes)),
         _section("Clients: requests a second", _own(results, [Kind.GETS], _gets, GETS, notes)),
@@ -106,7 +126,7 @@ def _names(results: Sequence[Result]) -> list[str]:
     return [name for name in dict.fromkeys(ordered) if name in known]
 
 
-def _rates(servers: Sequence[Result], notes: list[str]) -> str:
+def _rates(servers: Sequence[Result], notes: list[str], said: str = RATES) -> str:
     rows = [result for result in servers if result.scenario.kind in _RATES]
     if not rows:
         return ""
@@ -117,7 +137,7 @@ def _rates(servers: Sequence[Result], notes: list[str]) -> str:
         own = f"{ours:,.0f} {result.scenario.kind}" if ours else _missing(result, BASELINE)
         cells = [_against(result, name) + _mark(result, name, notes) for name in others]
         table.append([result.scenario.title, own + _mark(result, BASELINE, notes), *cells])
-    return f"{_table(table)}\n\n{RATES}"
+    return f"{_table(table)}\n\n{said}"
 
 
 def _against(result: Result, name: str) -> str:
@@ -165,6 +185,17 @@ def _times(samples: Sequence[Sample]) -> str:
 
 def _kib(samples: Sequence[Sample]) -> str:
     return f"{middle(samples, by_memory) / 1024:.1f} KiB" if samples else ""
+
+
+def _generator(samples: Sequence[Sample]) -> str:
+    share = middle(samples, by_generator)
+    return f"{share:.0%}" if share else ""
+
+
+def _link(samples: Sequence[Sample]) -> str:
+    if not samples:
+        return ""
+    return f"{rate(samples) / 1e6:.1f} MB/s, {middle(samples, by_share):.2f}"
 
 
 def _gets(samples: Sequence[Sample]) -> str:

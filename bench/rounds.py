@@ -15,8 +15,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from bench.cores import CORES, on
 from bench.idle import run_idle
 from bench.latency import run_latency
+from bench.links import run_link
 from bench.load import check_answer, run_h2load
 from bench.pushes import run_pushes
 from bench.rest import run_rest
@@ -36,12 +38,14 @@ TOOLS: Final[dict[Kind, Tool]] = {
     Kind.LATENCY: run_latency,
     Kind.MEMORY: run_idle,
     Kind.REST: run_rest,
+    Kind.LINK: run_link,
 }
-# Memory is the same each time, within a percent, and each time takes a new start.
-_MEMORY_ROUNDS: Final = 2
+# Memory is the same each time, within a percent, and each time takes a new start. A long link hides
+# what else the machine does, and a slow server takes ten seconds.
+_FEWER: Final = {Kind.MEMORY: 2, Kind.LINK: 2}
 _WARM_UP: Final = 0.5
 # What a run takes beside the time that it was told, about, in seconds.
-_EXTRA: Final = dict.fromkeys(Kind, 0.4) | {Kind.LATENCY: 1.0, Kind.MEMORY: 1.5}
+_EXTRA: Final = dict.fromkeys(Kind, 0.4) | {Kind.LATENCY: 1.0, Kind.MEMORY: 1.5, Kind.LINK: 6.0}
 
 
 @dataclass(slots=True)
@@ -69,12 +73,24 @@ class Plan:
     Attributes:
         rounds: Measured ones; a warm-up comes first.
         seconds: Of load on one server in one round.
+        pinned: The server under load has a core for itself; else all share all.
     """
 
     scenarios: Sequence[Scenario]
     peers: Sequence[Peer]
     rounds: int
     seconds: float
+    pinned: bool = True
+
+    @property
+    def cores(self) -> frozenset[int]:
+        """Where the servers run."""
+        return CORES.server if self.pinned else CORES.all
+
+    @property
+    def load(self) -> frozenset[int]:
+        """Where the load runs."""
+        return CORES.load if self.pinned else CORES.all
 
     @property
     def steps(self) -> int:
@@ -90,7 +106,7 @@ class Plan:
 
     def rounds_of(self, scenario: Scenario) -> int:
         """Measured rounds of one scenario."""
-        return min(self.rounds, _MEMORY_ROUNDS) if scenario.kind is Kind.MEMORY else self.rounds
+        return min(self.rounds, _FEWER.get(scenario.kind, self.rounds))
 
     def groups(self) -> Iterator[list[Scenario]]:
         """Scenarios that the same running servers can answer."""
@@ -145,7 +161,7 @@ def _measure_group(
             progress(group[0], f"starting {peer.name}", 0)
             log = folder / f"{peer.name}.log"
             try:
-                server = stack.enter_context(RunningServer(peer, site, log))
+                server = stack.enter_context(RunningServer(peer, site, log, plan.cores))
                 server.wait_until_up()
                 running[peer.name] = server
             except ServerFailed as failure:
@@ -185,13 +201,14 @@ def _measure_once(
     plan: Plan, scenario: Scenario, server: RunningServer, *, warm_up: bool
 ) -> Sample:
     server.check()
-    if warm_up and scenario.kind is Kind.MEMORY:
-        return Sample(0.0, 0, 0, 0)  # each of its runs has a server that was just started
+    if warm_up and scenario.kind in (Kind.MEMORY, Kind.LINK):
+        return Sample(0.0, 0, 0, 0)  # a server that was just started, or a link that is slow anyway
     if warm_up:
         check_answer(scenario, server)
     seconds = min(_WARM_UP, plan.seconds) if warm_up else plan.seconds
     before = server.processor_seconds()
-    sample = TOOLS[scenario.kind](scenario, server, seconds)
+    with on(plan.load):
+        sample = TOOLS[scenario.kind](scenario, server, seconds)
     used = server.processor_seconds() - before
     server.served += sample.done
     server.check()

@@ -30,6 +30,8 @@ class Sample:
         p99: The same for 99 of 100.
         late: Seconds by which the client itself was late, at most, for 99 of 100 requests.
         memory: Bytes; of what, the scenario's kind says.
+        generator: The part of its core that the load generator used; where it is near 1, the
+            generator is measured and not the server. 0 where unknown.
     """
 
     rate: float
@@ -41,6 +43,7 @@ class Sample:
     p99: float = 0.0
     late: float = 0.0
     memory: float = 0.0
+    generator: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,11 @@ def by_late(sample: Sample) -> float:
 def by_memory(sample: Sample) -> float:
     """Bytes."""
     return sample.memory
+
+
+def by_generator(sample: Sample) -> float:
+    """The part of its core that the load generator used."""
+    return sample.generator
 
 
 def by_processor(sample: Sample) -> float:

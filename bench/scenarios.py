@@ -12,7 +12,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final
 
-from bench.apps.content import BODIES, LARGE
+from bench.apps.content import BODIES, LARGE, LONG, LONG_PARTS, UPLOAD
 
 
 class Part(StrEnum):
@@ -26,6 +26,14 @@ class Part(StrEnum):
     """Ways for a page's assets to come (`pageload`)."""
     PROXY = "proxy"
     """headstart as a reverse proxy, or with its cache, and others beside it (`proxies`)."""
+    HTTP1 = "HTTP/1.1"
+    """headstart and uvicorn over HTTP/1.1."""
+    LINKS = "links"
+    """Servers at the end of a long link (`links`)."""
+    UNPINNED = "unpinned"
+    """Servers that may use all cores, as the load may."""
+    WORKERS = "workers"
+    """The same, with two workers each."""
     CLIENTS = "clients"
     """headstart.AsyncClient, `h2c` and the clients beside them (`clients`)."""
 
@@ -49,6 +57,8 @@ class Kind(StrEnum):
     """Bytes of one response, read by a client."""
     START = "ms a process"
     """From the start of a process to its end."""
+    LINK = "bytes/s over a link"
+    """Bytes of one request or response, by `bench.links`."""
     LOAD = "ms a page"
     """From the request to the last asset."""
 
@@ -93,6 +103,8 @@ class Scenario:
         """Bytes in one response's body."""
         if self.kind is Kind.DOWNLOAD:
             return LARGE
+        if self.kind is Kind.LINK:
+            return LONG_PARTS * len(UPLOAD)
         return len(BODIES[self.path])
 
 
@@ -235,6 +247,48 @@ def _proxy() -> list[Scenario]:
     ]
 
 
+def _others() -> list[Scenario]:
+    """HTTP/1.1, long links, and servers as users run them: on all cores, and with two workers."""
+    found = [
+        Scenario(
+            name="http1",
+            title="bare, HTTP/1.1, 100 connections",
+            part=Part.HTTP1,
+            connections=100,
+            streams=1,
+            quick=True,
+        ),
+        *[
+            Scenario(
+                name=f"link-{'up' if upload else 'down'}",
+                title=f"50 MB {'up' if upload else 'down'}, one stream",
+                part=Part.LINKS,
+                kind=Kind.LINK,
+                connections=1,
+                streams=1,
+                path="/upload" if upload else LONG,
+                upload=upload,
+            )
+            for upload in (True, False)
+        ],
+    ]
+    for part, name, kept in (
+        (Part.UNPINNED, "unpinned", "all cores"),
+        (Part.WORKERS, "workers", "two workers"),
+    ):
+        found += [
+            Scenario(
+                name=f"{name}-{connections}x{streams}",
+                title=f"bare, {connections} x {streams}, {kept}",
+                part=part,
+                connections=connections,
+                streams=streams,
+            )
+            for connections, streams in ((10, 100), (100, 1))
+        ]
+    return found
+
+
 SCENARIOS: Final = (
     *_throughput(),
     Scenario(name="bare-1k", title="bare, 10 x 100, 1 KB", path="/1k"),
@@ -263,6 +317,7 @@ SCENARIOS: Final = (
     Scenario(name="learning-bare", title="bare, 10 x 100", part=Part.LEARNING, quick=True),
     Scenario(name="page-load", title="the demo's site", part=Part.PAGE, kind=Kind.LOAD, quick=True),
     *_proxy(),
+    *_others(),
     *_clients(),
 )
 

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import which
@@ -25,7 +25,7 @@ from typing import Final
 
 import headstart
 from bench import processes
-from bench.apps.content import ASSETS, BODIES, UPLOAD
+from bench.apps.content import ASSETS, BODIES, LONG, LONG_PARTS, UPLOAD
 from bench.cores import CORES, on
 from bench.scenarios import App
 
@@ -34,6 +34,7 @@ BASELINE: Final = "headstart"
 LEARNING: Final = "with learning"
 
 _UPLOAD: Final = "upload.bin"
+LONG_UPLOAD: Final = "long.bin"
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 5.0
 # An access log has more for each request; tracebacks about connections that h2load cuts have less.
@@ -180,6 +181,28 @@ PEERS: Final = (
 )
 
 
+def _uvicorn_http1(site: Site, port: int) -> list[str]:
+    tls = _tls(site, "--ssl-certfile", "--ssl-keyfile")
+    quiet = ["--no-access-log", "--log-level", "warning"]
+    where = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--loop", "uvloop"]
+    return [*_python("uvicorn", "--http", "httptools"), *where, *quiet, *tls, site.app]
+
+
+HTTP1_PEERS: Final = (PEERS[0], Peer("uvicorn", ("uvicorn",), _uvicorn_http1))
+"""Who is compared over HTTP/1.1: headstart, which puts checks around uvicorn's protocol, and it."""
+
+
+def with_workers(peer: Peer, count: int) -> Peer:
+    """Return the server with so many worker processes, or threads."""
+
+    def command(site: Site, port: int) -> list[str]:
+        words = peer.command(site, port)
+        at = words.index("--workers") + 1
+        return [*words[:at], str(count), *words[at + 1 :]]
+
+    return replace(peer, command=command)
+
+
 def peer_version(peer: Peer) -> str:
     """Names and versions, as they are installed; a program says its own."""
     if not peer.is_asgi:
@@ -213,6 +236,9 @@ def write_files(folder: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(body)
     (folder / _UPLOAD).write_bytes(UPLOAD)
+    for name in (LONG[1:], LONG_UPLOAD):
+        with (folder / name).open("wb") as hole:  # which takes no room
+            hole.truncate(LONG_PARTS * len(UPLOAD))
 
 
 def free_port() -> int:
@@ -235,6 +261,7 @@ class RunningServer:
     Attributes:
         port: Where it listens, on 127.0.0.1.
         upload: File to send to it.
+        long_upload: A file of 50 MB to send to it.
         served: Requests that it has answered, kept by the caller for `check`.
 
     Raises:
@@ -245,6 +272,7 @@ class RunningServer:
         self, peer: Peer, site: Site, log: Path, cores: frozenset[int] = CORES.server
     ) -> None:
         self.upload = site.files / _UPLOAD
+        self.long_upload = site.files / LONG_UPLOAD
         self._peer = peer
         self._site = site
         self._log = log

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 from bench import middleware, pageload
 from bench.clients import contest
+from bench.links import by_share
 from bench.proxies import CACHED, DIRECT, NGHTTPX, NGINX
 from bench.rounds import Result
 from bench.sample import (
@@ -34,7 +36,7 @@ class Target:
 
     Attributes:
         scenario: Its name.
-        rivals: The best of them counts.
+        rivals: The best of them counts; none where the figure itself is a ratio.
         bound: The least ratio, or the largest where less is better.
         figure: What of a sample is compared.
         less: Whether less is better.
@@ -75,6 +77,9 @@ class Target:
 
     def _against_best(self, result: Result, figure: Figure, *, less: bool) -> Ratio | None:
         ours = result.samples.get(self.ours, [])
+        if not self.rivals:
+            each_own = [figure(sample) for sample in ours]
+            return Ratio(median(each_own), min(each_own), max(each_own)) if each_own else None
         compared = added_milliseconds if self.added else ratio
         each = [compared(ours, result.samples.get(rival, []), figure) for rival in self.rivals]
         found = [one for one in each if one is not None]
@@ -107,6 +112,8 @@ TARGETS: Final = (
         less=True,
         ours=pageload.Way.PUSH,
     ),
+    Target("http1", ("uvicorn",), 0.9),
+    *[Target(name, (), 0.9, figure=by_share) for name in ("link-up", "link-down")],
     *[
         Target(name, (rival,), bound, figure=_per_processor_second)
         for name, rival, bound in (
@@ -130,6 +137,7 @@ TARGETS: Final = (
 _WORDS: Final[dict[Figure, str]] = {
     by_p99: "p99",
     by_p50: "time",
+    by_share: "part of the link",
     _per_processor_second: "by processor time",
 }
 
@@ -157,7 +165,7 @@ def missed(results: Sequence[Result]) -> list[str]:
         result = found[target.scenario]
         measured = target.measured(result)
         if measured is not None and not target.is_met(result):
-            rivals = " and ".join(target.rivals)
+            rivals = " and ".join(target.rivals) or "what there is"
             lines.append(
                 f"{target.scenario} against {rivals}: {measured.middle:.2f}, wanted {target.wanted}"
             )
@@ -171,7 +179,7 @@ def _row(target: Target, result: Result) -> str:
     ours = "" if target.ours == BASELINE else f", {target.ours}"
     cells = [
         f"{result.scenario.title}{ours}: {word}",
-        " and ".join(target.rivals),
+        " and ".join(target.rivals) or "-",
         target.wanted,
         "-" if measured is None else str(measured),
         "-" if processor is None else f"{processor.middle:.2f}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from bench.apps.content import ASSETS, BODIES
+from bench.apps.content import ASSETS, BODIES, LONG, LONG_PARTS, UPLOAD
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -36,15 +36,25 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         await _lifespan(receive, send)
         return
     path = scope["path"]
+    if path == LONG:
+        await _long(send)
+        return
     if path == "/page" and "http.response.push" in scope["extensions"]:
         for asset in ASSETS:
             await send({"type": "http.response.push", "path": asset, "headers": []})
     headers, body = _ANSWERS[path]
     if path == "/upload":
-        # Of the same length as long as all of the upload arrives, which is checked by its length.
         body = str(await _received(receive)).encode()
+        headers = [headers[0], (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _long(send: Send) -> None:
+    length = (b"content-length", str(LONG_PARTS * len(UPLOAD)).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    for left in reversed(range(LONG_PARTS)):
+        await send({"type": "http.response.body", "body": UPLOAD, "more_body": left > 0})
 
 
 async def _received(receive: Receive) -> int:

@@ -15,6 +15,9 @@ ASSETS: Final = tuple(f"/asset/{number}" for number in range(10))
 LARGE: Final = 1024**3
 """Bytes of what clients download; only nghttpd serves it."""
 UPLOAD: Final = b"u" * 1024 * 1024
+LONG: Final = "/long"
+LONG_PARTS: Final = 50
+"""Times `UPLOAD` that a long download has; nobody keeps it whole."""
 
 BODIES: Final[dict[str, bytes]] = {
     "/": HELLO,

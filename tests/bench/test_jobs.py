@@ -12,6 +12,7 @@ import pytest
 from bench import jobs as module
 from bench import pageload
 from bench.clients.contest import Contest
+from bench.cores import CORES
 from bench.jobs import ClientsJob, Effort, PageJob, ProxyJob, RoundsJob, jobs
 from bench.pageload import FLOOR, Load, Table, Way
 from bench.rounds import Plan, Result
@@ -28,10 +29,10 @@ def scenario(name: str) -> Scenario:
     return found
 
 
-def test_whole_run_is_done_within_25_minutes() -> None:
+def test_whole_run_is_done_in_about_half_an_hour() -> None:
     todo = jobs(SCENARIOS, PEERS[:6], USUAL)
 
-    assert 600 < sum(job.expected_seconds for job in todo) < 25 * 60
+    assert 600 < sum(job.expected_seconds for job in todo) < 32 * 60
     assert all(job.steps > 0 for job in todo)
 
 
@@ -167,3 +168,28 @@ def test_upstream_that_does_not_start_is_a_result_too(
     ProxyJob([scenario("proxy")], 1, 0.1).run(tmp_path, lambda *_: None, found.append)
 
     assert found[0].failures == {"headstart": "no upstream: nginx is not installed"}
+
+
+def test_servers_without_a_core_of_their_own_share_all_of_them() -> None:
+    names = ("bare", "unpinned-100x1", "workers-100x1")
+    plans = [
+        job.plan
+        for job in jobs([scenario(name) for name in names], PEERS, USUAL)
+        if isinstance(job, RoundsJob)
+    ]
+
+    assert [plan.pinned for plan in plans] == [True, False, False]
+    assert [plan.cores == CORES.all for plan in plans[1:]] == [True, True]
+    assert [plan.load == CORES.all for plan in plans[1:]] == [True, True]
+    assert (plans[0].cores, plans[0].load) == (CORES.server, CORES.load)
+
+
+def test_http1_is_measured_beside_uvicorn_and_long_links_beside_all() -> None:
+    http1, long = (
+        job.plan
+        for job in jobs([scenario("http1"), scenario("link-up")], PEERS, USUAL)
+        if isinstance(job, RoundsJob)
+    )
+
+    assert [peer.name for peer in http1.peers] == ["headstart", "uvicorn"]
+    assert long.peers == PEERS

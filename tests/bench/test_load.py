@@ -9,8 +9,8 @@ import pytest
 from bench import load
 from bench.load import check_answer, parse, run_h2load
 from bench.sample import LoadFailed, Sample
-from bench.scenarios import SCENARIOS, App
-from bench.servers import PEERS, RunningServer, Site, write_files
+from bench.scenarios import SCENARIOS, App, named
+from bench.servers import HTTP1_PEERS, PEERS, RunningServer, Site, write_files
 from tests.peers import peer
 
 PRINTED = """starting benchmark...
@@ -81,6 +81,18 @@ def test_processor_time_is_that_of_the_measured_answers(tmp_path: Path) -> None:
     assert sample.errors == 0
     # The server has one core, and was under load for that long only.
     assert 0 < sample.processor < 3
+    assert 0 < sample.generator < 1.5
+
+
+def test_http1_is_spoken_where_that_is_measured(tmp_path: Path) -> None:
+    peer("h2load")
+    write_files(tmp_path / "files")
+    http1 = named("http1")
+    assert http1 is not None
+    site = Site(App.BARE, None, tmp_path / "files")
+    with RunningServer(HTTP1_PEERS[1], site, tmp_path / "log") as uvicorn:
+        uvicorn.wait_until_up()
+        check_answer(http1, uvicorn)  # uvicorn's httptools knows no HTTP/2
 
 
 def test_h2load_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,3 +90,24 @@ async def test_leaving_ends_the_connections_that_are_open() -> None:
 
         assert await reader.read() == b""
         writer.close()
+
+
+async def test_link_with_a_capacity_carries_no_more_and_loses_nothing() -> None:
+    server, port = await echoing()
+    clock = asyncio.get_running_loop().time
+    size, capacity = 400_000, 2_000_000.0
+    async with (
+        server,
+        DelayingRelay(port, DELAY, capacity=capacity) as relay,
+        asyncio.timeout(PATIENCE),
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+        began = clock()
+        writer.write(bytes(size))
+        assert await reader.readexactly(size) == bytes(size)
+        took = clock() - began
+        writer.close()
+
+    # A busy machine makes it longer, and never shorter.
+    assert took >= size / capacity + 2 * DELAY
+    assert relay.carried == [size, size]

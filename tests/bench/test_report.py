@@ -145,3 +145,24 @@ def test_proxies_have_a_table_of_processor_time_and_of_times_at_rest() -> None:
         "0.20 / 0.50 ms", "failed [1]", "0.20 / 0.50 ms",
     ]  # fmt: skip
     assert "Answers and pushes" not in text
+
+
+def test_load_generator_http1_links_and_shared_cores_have_tables_of_their_own() -> None:
+    busy = [replace(sample, generator=0.5) for sample in samples(100)]
+    results = [
+        Result(scenario(part, kind), samples={"headstart": busy, "nghttpd": busy})
+        for part, kind in (
+            (Part.SERVERS, Kind.REQUESTS),
+            (Part.WORKERS, Kind.REQUESTS),
+            (Part.HTTP1, Kind.REQUESTS),
+            (Part.LINKS, Kind.LINK),
+        )
+    ]
+    results[-1].samples = {"headstart": [Sample(6_250_000.0, 1, 0, 1)], "nghttpd": []}
+
+    text = markdown(MACHINE, results)
+
+    assert row(text, "Load generator")[1:] == ["50%", "50%"]
+    assert row(text, "Without a core of one's own")[1] == "100 requests/s"
+    assert row(text, "HTTP/1.1")[1] == "100 requests/s"
+    assert row(text, "Long links")[1:] == ["6.2 MB/s, 0.50", "-"]

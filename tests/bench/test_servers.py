@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from bench.scenarios import App
-from bench.servers import PEERS, Certificate, Peer, RunningServer, ServerFailed, Site, write_files
+from bench.servers import (
+    PEERS,
+    Certificate,
+    Peer,
+    RunningServer,
+    ServerFailed,
+    Site,
+    with_workers,
+    write_files,
+)
 from tests.server.live import until
 
 CLEARTEXT = Site(App.BARE, None, Path("files"))
@@ -115,4 +124,16 @@ def test_files_are_what_the_applications_answer(tmp_path: Path) -> None:
     assert len((tmp_path / "100k").read_bytes()) == 102400
     assert (tmp_path / "upload").read_bytes() == b"1048576"
     assert len((tmp_path / "upload.bin").read_bytes()) == 1048576
+    assert (tmp_path / "long").stat().st_size == (tmp_path / "long.bin").stat().st_size == 52428800
     assert len((tmp_path / "asset" / "9").read_bytes()) == 1024
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+def test_two_workers_change_nothing_else(peer: Peer, tmp_path: Path) -> None:
+    site = Site(App.BARE, None, tmp_path / "files")
+
+    one, two = peer.command(site, 1234), with_workers(peer, 2).command(site, 1234)
+
+    at = one.index("--workers") + 1
+    assert (one[at], two[at]) == ("1", "2")
+    assert one[:at] + one[at + 1 :] == two[:at] + two[at + 1 :]

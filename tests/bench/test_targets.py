@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.links import CAPACITY, by_share
 from bench.rounds import Result
 from bench.sample import Sample, by_p99
 from bench.scenarios import SCENARIOS, named
@@ -25,8 +26,9 @@ def times(**each: float) -> Result:
     return Result(scenario, made)
 
 
-def test_every_target_is_about_a_scenario_and_has_rivals() -> None:
-    assert all(named(target.scenario) and target.rivals for target in TARGETS)
+def test_every_target_is_about_a_scenario_and_has_rivals_or_a_ratio() -> None:
+    assert all(named(target.scenario) for target in TARGETS)
+    assert {t.scenario for t in TARGETS if not t.rivals} == {"link-up", "link-down"}
 
 
 @pytest.mark.parametrize(("ours", "met"), [(119.0, False), (121.0, True)])
@@ -130,3 +132,18 @@ def test_processor_time_can_be_what_is_wanted() -> None:
     assert found is not None
     assert found.middle == pytest.approx(0.25)
     assert target.by_processor_time(Result(scenario, made)) is None
+
+
+def test_figure_that_is_a_ratio_itself_needs_no_rival() -> None:
+    target = Target("link-up", (), 0.9, figure=by_share)
+    scenario = named("link-up")
+    assert scenario is not None
+    half, most = (
+        Result(scenario, samples={"headstart": [Sample(CAPACITY * share, 1, 0, 1)]})
+        for share in (0.5, 0.95)
+    )
+
+    assert (target.is_met(half), target.is_met(most)) == (False, True)
+    assert not target.is_met(Result(scenario))
+    assert "part of the link" in markdown([half])
+    assert missed([half]) == ["link-up against what there is: 0.50, wanted at least 0.9"]
