@@ -537,7 +537,7 @@ async def test_push_outlives_its_connection() -> None:
         async with client.stream("GET", "/page") as page:
             await page.aread()
             pushes = [push async for push in page.pushes]
-        connection = client._connections[Origin.parse(url)]
+        connection = client._requester.connections[Origin.parse(url)]
         while connection.pushes.listing(connection.now())[0].state != "complete":
             await asyncio.sleep(0.001)
         assert connections[0].transport is not None
@@ -596,7 +596,7 @@ async def test_promises_that_break_a_rule_are_counted() -> None:
         await client.get("/one")
         connections[0].wire.last_goaway()
         connections[0].flush()
-        while client._connections[Origin.parse(url)].available:
+        while client._requester.connections[Origin.parse(url)].available:
             await asyncio.sleep(0.001)
         await client.get("/two")
 

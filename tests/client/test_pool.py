@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from dataclasses import replace
 
 import pytest
 from hyperframe.frame import GoAwayFrame, SettingsFrame
 
 from headstart.client.connection import Http2ClientConnection
+from headstart.client.errors import ClientTimeoutError, Phase, RequestError
 from headstart.client.pool import Pool
 from headstart.client.prepared import PreparedRequest, RequestBuilder
 from headstart.errors import LocalProtocolError
@@ -203,3 +205,53 @@ async def test_pool_that_is_closed_makes_no_connection() -> None:
     with pytest.raises(LocalProtocolError, match="closed"):
         await pool.connection(prepared("a"))
     assert server.made == []
+
+
+@timeless
+async def test_more_connections_than_are_allowed_wait_until_one_is_idle() -> None:
+    server = Server()
+    pool = Pool(server.connect, 60, 100, max_connections=1)
+    first = await pool.connection(prepared("a"))
+    task = await ask(first)
+
+    waiting = asyncio.create_task(pool.connection(prepared("b")))
+    await asyncio.sleep(0)
+    assert (len(server.made), waiting.done()) == (1, False)
+    await answer(first, task)
+    second = await waiting
+
+    assert second.origin.host == "b.test"
+    assert first.closed
+    await pool.aclose()
+
+
+@timeless
+async def test_connection_that_is_not_free_in_time_is_a_timeout_of_the_stream() -> None:
+    server = Server()
+    pool = Pool(server.connect, 60, 100, max_connections=1)
+    task = await ask(await pool.connection(prepared("a")))
+
+    with pytest.raises(ClientTimeoutError, match="no connection became free within 2 s") as caught:
+        await pool.connection(replace(prepared("b"), slot_timeout=2.0))
+
+    assert caught.value.phase is Phase.STREAM
+    await pool.aclose()
+    with pytest.raises(RequestError):
+        await task
+
+
+@timeless
+async def test_connection_that_is_lost_makes_room() -> None:
+    server = Server()
+    pool = Pool(server.connect, 60, 100, max_connections=1)
+    first = await pool.connection(prepared("a"))
+    task = await ask(first)
+    waiting = asyncio.create_task(pool.connection(prepared("b")))
+    await asyncio.sleep(0)
+
+    first.connection_lost(None)
+
+    assert (await waiting).origin.host == "b.test"
+    with pytest.raises(RequestError):
+        await task
+    await pool.aclose()

@@ -20,6 +20,9 @@ class Owner:
         self.given_back: list[tuple[int, int]] = []
         self.cancelled = 0
 
+    def extra_info(self, name: str) -> str:
+        return f"the {name}"
+
     def give_back(self, stream_id: int, amount: int) -> None:
         self.given_back.append((stream_id, amount))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headstart.client.errors import ClientTimeoutError
+from headstart.client.errors import ClientTimeoutError, Phase
 from headstart.client.stalls import StallTimeouts
 from tests.clock import timeless
 
@@ -21,6 +21,7 @@ class Asked:
     target: str = "/"
     progress: float = 0.0
     paused: bool = False
+    phase: Phase = Phase.RESPONSE
 
 
 async def wait(stall_timeouts: StallTimeouts, what: Asked, timeout: float) -> float:

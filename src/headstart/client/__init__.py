@@ -1,7 +1,9 @@
 """An HTTP/2 client that takes pushed and informational responses.
 
     client.py       AsyncClient: requests by URL, over as many connections as there are origins
+    background.py   Background: a thread with an event loop
     sync.py         Client: AsyncClient's interface without an event loop
+    requester.py    Requester: sends requests, and repeats those that were not processed
     connect.py      connect: the name, the socket, TLS, and the server's SETTINGS
     upgrade.py      Upgrading: from HTTP/1.1 to HTTP/2 on one connection
     channel.py      Channel: bytes between a socket and the engine

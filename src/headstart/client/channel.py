@@ -59,26 +59,27 @@ class Channel(asyncio.BufferedProtocol):
     @property
     def peername(self) -> Address:
         """The server's address and port, as the socket module has them."""
-        address: Address = self._info("peername") or ("", 0)
+        address: Address = self.extra_info("peername") or ("", 0)
         return address
 
     @property
     def alpn(self) -> str | None:
         """Return the protocol that ALPN chose, None over cleartext."""
-        tls = self._info("ssl_object")
+        tls = self.extra_info("ssl_object")
         return None if tls is None else tls.selected_alpn_protocol()
 
     @property
     def tls_version(self) -> str | None:
         """For instance `TLSv1.3`, None over cleartext."""
-        tls = self._info("ssl_object")
+        tls = self.extra_info("ssl_object")
         return None if tls is None else tls.version()
 
     def now(self) -> float:
         """Seconds since the connection was made."""
         return self._loop.time() - self.connected_at
 
-    def _info(self, name: str) -> Any:
+    def extra_info(self, name: str) -> Any:
+        """Return what asyncio's transport knows, such as `peername` or `ssl_object`, or None."""
         return None if self._transport is None else self._transport.get_extra_info(name)
 
     # What the connection makes of it.

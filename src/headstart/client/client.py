@@ -8,21 +8,18 @@ requests that a server has not processed. `client.prepared` holds its requests. 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Unpack
 
-from headstart.client.attempts import Attempts
-from headstart.client.connect import connect
-from headstart.client.connection import Http2ClientConnection
 from headstart.client.contents import Content
-from headstart.client.errors import ClientTimeoutError, RequestError
-from headstart.client.pool import Pool
+from headstart.client.errors import ClientTimeoutError
 from headstart.client.prepared import HeaderTypes, Options, PreparedRequest, RequestBuilder
+from headstart.client.requester import Connecting, Requester
 from headstart.client.response import AsyncResponse
-from headstart.client.upgrade import FirstRequest
 from headstart.config import ClientLimits
 
 _LIMITS = ClientLimits()
@@ -44,6 +41,8 @@ class AsyncClient:
         insecure: Do not verify certificates.
         certfile: PEM file with a client certificate, for servers that ask for one.
         keyfile: Its key, if it is not in `certfile`.
+        ssl_context: A context of your own, instead of `cafile`, `insecure`, `certfile` and
+            `keyfile`. The client sets its ALPN protocols.
         upgrade: Over cleartext, begin with HTTP/1.1 and `Upgrade: h2c` instead of prior knowledge.
         timeout: Seconds without any progress in a request that names none, None for no end.
         connect_timeout: Seconds for connecting, TLS and the server's SETTINGS.
@@ -54,7 +53,7 @@ class AsyncClient:
         limits: Windows, bounds on header sections, and on stored pushes.
 
     Raises:
-        ConfigurationError: `base_url` is not a URL.
+        ConfigurationError: `base_url` is not a URL, or `ssl_context` has options beside it.
     """
 
     def __init__(
@@ -67,6 +66,7 @@ class AsyncClient:
         insecure: bool = False,
         certfile: Path | str | None = None,
         keyfile: Path | str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
         upgrade: bool = False,
         timeout: float | None = 10.0,
         connect_timeout: float | None = 10.0,
@@ -76,21 +76,27 @@ class AsyncClient:
         limits: ClientLimits = _LIMITS,
     ) -> None:
         self._builder = RequestBuilder(base_url, headers, timeout)
-        self._push = push
-        self._cafile = _path(cafile)
-        self._insecure = insecure
-        self._certfile = _path(certfile)
-        self._keyfile = _path(keyfile)
-        self._upgrade = upgrade
-        self._connect_timeout = connect_timeout
         self._total_timeout = total_timeout
-        self._limits = limits
-        self._connections = Pool(self._connect, idle_timeout, max_idle)
+        self._requester = Requester(
+            Connecting(
+                push=push,
+                cafile=_path(cafile),
+                insecure=insecure,
+                certfile=_path(certfile),
+                keyfile=_path(keyfile),
+                ssl_context=ssl_context,
+                upgrade=upgrade,
+                timeout=connect_timeout,
+                limits=limits,
+            ).connect,
+            idle_timeout,
+            max_idle,
+        )
 
     @property
     def refused_promises(self) -> dict[str, int]:
         """Promises that broke a rule (RFC 9113, 8.4) or were too many: why, and how often."""
-        return self._connections.refused_promises
+        return self._requester.connections.refused_promises
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -105,7 +111,7 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Close all connections and open no more. Requests under way fail."""
-        await self._connections.aclose()
+        await self._requester.connections.aclose()
 
     async def get(self, url: str, **options: Unpack[Options]) -> AsyncResponse:
         """GET; see `request`."""
@@ -170,8 +176,8 @@ class AsyncClient:
         """
         prepared = self._builder.make(method, url, content, options)
         if self._total_timeout is None:
-            return await self._ask(prepared, read=True)
-        return await self._within(self._ask(prepared, read=True), prepared)
+            return await self._requester.ask(prepared, read=True)
+        return await self._within(self._requester.ask(prepared, read=True), prepared)
 
     @asynccontextmanager
     async def stream(
@@ -185,7 +191,7 @@ class AsyncClient:
         Args and errors: As for `request`.
         """
         prepared = self._builder.make(method, url, content, options)
-        response = await self._within(self._ask(prepared, read=False), prepared)
+        response = await self._within(self._requester.ask(prepared, read=False), prepared)
         try:
             yield response
         finally:
@@ -202,53 +208,6 @@ class AsyncClient:
                 f"{prepared.method} {prepared.target} took more than {self._total_timeout:g} s",
                 hint="Give the client a larger total_timeout.",
             ) from None
-
-    async def _ask(self, prepared: PreparedRequest, read: bool) -> AsyncResponse:
-        attempts = Attempts()
-        use_pushes = True
-        while True:
-            connection = await self._connections.connection(prepared)
-            response = None
-            try:
-                response = await connection.request(
-                    prepared.method,
-                    prepared.target,
-                    prepared.headers,
-                    prepared.content,
-                    trailers=prepared.send_trailers if prepared.trailers else None,
-                    timeout=prepared.timeout,
-                    use_pushes=use_pushes,
-                    informed=prepared.informed,
-                )
-                if read:
-                    await response.aread()
-            except RequestError as error:
-                if response is not None and response.from_push:
-                    use_pushes = False  # nothing was asked for yet
-                    continue
-                if self._connections.is_closed or not prepared.may_repeat(error, connection.closed):
-                    raise
-                if not attempts.another(error, connection):
-                    raise
-            else:
-                return response
-
-    async def _connect(self, prepared: PreparedRequest) -> Http2ClientConnection:
-        first = None
-        if prepared.content is None and not prepared.trailers:
-            first = FirstRequest(prepared.method, prepared.target, prepared.headers)
-        return await connect(
-            prepared.origin,
-            cafile=self._cafile,
-            insecure=self._insecure,
-            certfile=self._certfile,
-            keyfile=self._keyfile,
-            push=self._push,
-            limits=self._limits,
-            timeout=self._connect_timeout,
-            upgrade=self._upgrade and prepared.origin.scheme == "http",
-            first=first,
-        )
 
 
 def _path(path: Path | str | None) -> Path | None:

@@ -17,7 +17,7 @@ from typing import Any
 from headstart.client import failures
 from headstart.client.channel import Tap
 from headstart.client.connection import Http2ClientConnection
-from headstart.client.errors import ClientTimeoutError
+from headstart.client.errors import ClientTimeoutError, Phase
 from headstart.client.origin import Origin
 from headstart.client.tls import client_context, is_loopback
 from headstart.client.upgrade import HARMLESS, FirstRequest, Upgrading
@@ -34,6 +34,7 @@ async def connect(
     insecure: bool = False,
     certfile: Path | None = None,
     keyfile: Path | None = None,
+    ssl_context: ssl.SSLContext | None = None,
     push: bool = True,
     limits: ClientLimits = _LIMITS,
     tap: Tap | None = None,
@@ -48,6 +49,7 @@ async def connect(
         insecure: Do not verify the server's certificate.
         certfile: PEM file with a certificate of our own, for servers that ask for one.
         keyfile: Its key, where that is not in `certfile`.
+        ssl_context: Used as it is, but for its ALPN protocols, instead of the four before.
         push: Whether the server may push.
         timeout: Seconds for all of it; None for no end.
         upgrade: Over cleartext, ask in HTTP/1.1 for HTTP/2 (RFC 7540, 3.2) instead of knowing.
@@ -70,7 +72,7 @@ async def connect(
         async with asyncio.timeout(timeout):
             context = None
             if origin.scheme == "https":  # to read certificates takes tens of milliseconds
-                context = await asyncio.to_thread(
+                context = _offering_http2(ssl_context) or await asyncio.to_thread(
                     client_context, cafile, insecure, origin.host, certfile, keyfile
                 )
             await _open(connection, context)
@@ -79,12 +81,19 @@ async def connect(
         connection.abort()
         raise ClientTimeoutError(
             f"no connection to {origin}" + (f" within {timeout:g} s" if timeout else " in time"),
+            phase=Phase.CONNECTION,
             hint="Check host and port, and whether a firewall is in the way.",
         ) from None
     except BaseException:
         connection.abort()
         raise
     return connection
+
+
+def _offering_http2(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
+    if context is not None:
+        context.set_alpn_protocols(["h2"])
+    return context
 
 
 async def _open(connection: Http2ClientConnection, context: ssl.SSLContext | None) -> None:

@@ -8,7 +8,7 @@ by `client.AsyncClient` and by the background process of `h2c`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias, assert_never
 
 from headstart.client import failures
@@ -70,6 +70,7 @@ class Http2ClientConnection(Channel):
         upgrade: The request to send over HTTP/1.1 before this begins; None for prior knowledge.
         closed: True once it is closed; `closed_reason` says why.
         was_asked: A request was made on it, or asked for the upgrade that it began with.
+        became_idle: Called when its last stream has closed, and when it is closed.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Http2ClientConnection(Channel):
         self.closed_reason = ""
         self.upgrade: bytes | None = None
         self.was_asked = False
+        self.became_idle: Callable[[], None] | None = None
         self._used_at = self.connected_at
         self._limits = limits
         self._push = push
@@ -182,6 +184,7 @@ class Http2ClientConnection(Channel):
         trailers: Trailers = None,
         timeout: float | None = None,
         read_timeout: float | None = None,
+        slot_timeout: float | None = None,
         use_pushes: bool = True,
         keep_push: bool = False,
         informed: Informed | None = None,
@@ -199,6 +202,7 @@ class Http2ClientConnection(Channel):
             timeout: Seconds without any progress, here and for each part of the body; None for no
                 end.
             read_timeout: The same for the parts of the body alone, in place of `timeout`.
+            slot_timeout: The same for the wait for a stream, in place of `timeout`.
             use_pushes: Take a matching pushed response, once.
             keep_push: Leave the pushed response for another request, too.
             informed: Called with each 1xx response at once; an exception from it fails the request.
@@ -226,7 +230,7 @@ class Http2ClientConnection(Channel):
         if exchange is None:
             self._require_open()
             if not self._slots.take_at_once():
-                await self._wait_for_slot(timeout)
+                await self._wait_for_slot(timeout if slot_timeout is None else slot_timeout)
             exchange = self._send(method, authority, target, fields, content, trailers, protocol)
         try:
             exchange.tell(informed)
@@ -474,6 +478,8 @@ class Http2ClientConnection(Channel):
             case StreamClosed(stream_id=stream_id, error_code=error_code):
                 self._used_at = now
                 self._streams.closed(stream_id, error_code, now)
+                if self.became_idle is not None and not len(self._streams):
+                    self.became_idle()
             case _:
                 self._act_on_connection(event)
 
@@ -525,3 +531,5 @@ class Http2ClientConnection(Channel):
         self.stall_timeouts.stop()
         self._slots.close(self._unavailable())
         self._pings.fail(RequestError(why))
+        if self.became_idle is not None:
+            self.became_idle()

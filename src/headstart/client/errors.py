@@ -14,6 +14,7 @@ Each message is one line, and `hint` advises the user. Raised by the other modul
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from headstart.errors import HeadstartError
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 
 # RFC 9110, 9.2.2: those may be repeated where nobody knows whether the first one arrived.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+
+
+class Phase(StrEnum):
+    """What a request waits for."""
+
+    CONNECTION = "connection"
+    """The connection, its TLS and the server's SETTINGS."""
+    STREAM = "stream"
+    """A stream: the server allows only so many at once."""
+    UPLOAD = "upload"
+    """Room for the request's content, which the server has not taken."""
+    RESPONSE = "response"
+    """The response, or the next part of it."""
 
 
 class ClientError(HeadstartError):
@@ -43,7 +57,15 @@ class NotHttp2Error(ClientError):
 
 
 class ClientTimeoutError(ClientError):
-    """Nothing happened for the given time."""
+    """Nothing happened for the given time.
+
+    Attributes:
+        phase: What was waited for.
+    """
+
+    def __init__(self, message: str, *, phase: Phase = Phase.RESPONSE, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.phase = phase
 
 
 class RequestError(ClientError):

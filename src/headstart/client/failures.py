@@ -17,6 +17,7 @@ from headstart.client.errors import (
     ClientTimeoutError,
     ConnectError,
     NotHttp2Error,
+    Phase,
     RequestError,
     TlsError,
 )
@@ -180,10 +181,13 @@ def after(goaway: str) -> str:
     return f" (after {goaway})" if goaway else ""
 
 
-def timed_out(method: str, target: str, timeout: float, goaway: str) -> ClientTimeoutError:
+def timed_out(
+    method: str, target: str, timeout: float, goaway: str, phase: Phase = Phase.RESPONSE
+) -> ClientTimeoutError:
     """Nothing moved for so many seconds."""
     return ClientTimeoutError(
         f"no answer to {method} {target} within {timeout:g} s{after(goaway)}",
+        phase=phase,
         hint="Wait longer with a larger time-out, or look at the server.",
     )
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from weakref import WeakValueDictionary
 
 from headstart.client.connection import Http2ClientConnection
+from headstart.client.errors import ClientTimeoutError, Phase
 from headstart.client.origin import Origin
 from headstart.client.prepared import PreparedRequest
 from headstart.client.response_stream import require_loop
@@ -27,6 +28,7 @@ class Pool:
         connect: Makes the connection that a request needs.
         idle_timeout: Seconds until a connection without requests is closed; None for no end.
         max_idle: Connections without requests that are kept.
+        max_connections: Connections with requests at once; a request that needs one more waits.
     """
 
     def __init__(
@@ -34,8 +36,13 @@ class Pool:
         connect: Callable[[PreparedRequest], Awaitable[Http2ClientConnection]],
         idle_timeout: float | None,
         max_idle: int,
+        max_connections: float = math.inf,
     ) -> None:
         self._connect = connect
+        self._max_connections = max_connections
+        self._connecting = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        """Requests that wait until a connection has no requests."""
         self._idle_timeout = math.inf if idle_timeout is None else idle_timeout
         self._max_idle = max_idle
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -95,13 +102,62 @@ class Pool:
                 prepared.method, prepared.target, prepared.headers
             ):
                 return one
-        connection = await self._connect(prepared)
+        connection = await self._connected(prepared)
         if self.is_closed:  # meanwhile; nobody else would close it
             connection.abort()
             self._require_usable()
         self._connections[prepared.origin] = connection
         self._tend()
         return connection
+
+    async def _connected(self, prepared: PreparedRequest) -> Http2ClientConnection:
+        if self._max_connections < math.inf:
+            await self._wait_for_room(prepared)
+        self._connecting += 1
+        try:
+            connection = await self._connect(prepared)
+        except BaseException:
+            self._became_idle()
+            raise
+        finally:
+            self._connecting -= 1
+        connection.became_idle = self._became_idle
+        return connection
+
+    async def _wait_for_room(self, prepared: PreparedRequest) -> None:
+        """Wait until fewer connections than `max_connections` have requests; close idle ones.
+
+        Raises:
+            ClientTimeoutError: There was no room within the request's `slot_timeout`.
+        """
+        timeout = prepared.timeout if prepared.slot_timeout is None else prepared.slot_timeout
+        try:
+            async with asyncio.timeout(timeout):
+                while self._busy() >= self._max_connections:
+                    change = asyncio.get_running_loop().create_future()
+                    self._waiting.append(change)
+                    await change
+        except TimeoutError:
+            raise ClientTimeoutError(
+                f"no connection became free within {timeout:g} s",
+                phase=Phase.STREAM,
+                hint="Read or close the responses that are open, or allow more connections.",
+            ) from None
+        room = self._max_connections - self._busy() - 1
+        idle = [one for one in self._connections.values() if one.idle_since is not None]
+        for one in idle[: max(0, len(idle) - int(room))]:
+            self._leave(one)
+
+    def _busy(self) -> int:
+        """Return how many connections have requests, or are being made."""
+        every = (*self._connections.values(), *self._leaving)
+        return self._connecting + sum(not one.closed and one.idle_since is None for one in every)
+
+    def _became_idle(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for change in waiting:
+            if not change.done():
+                change.set_result(None)
 
     def _require_usable(self) -> None:
         if self.is_closed:

@@ -64,6 +64,10 @@ class PreparedRequest:
     trailers: Fields | Callable[[], HeaderTypes]
     informed: response_stream.Informed | None
     timeout: float | None
+    slot_timeout: float | None = None
+    """For the wait for a stream; None for `timeout`."""
+    connect_timeout: float | None = None
+    """None for the client's."""
 
     def may_repeat(self, error: RequestError, lost: bool) -> bool:
         """Return true if it may be repeated after an error (RFC 9113, 8.7).

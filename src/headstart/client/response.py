@@ -63,6 +63,20 @@ class AsyncResponse:
         return self._exchange.stream_id
 
     @property
+    def is_complete(self) -> bool:
+        """Return true if all of it is here, so that reading it waits for nothing."""
+        return self._exchange.ended and self._exchange.error is None
+
+    def extra_info(self, name: str) -> Any:
+        """Return information on its connection, or None.
+
+        Args:
+            name: As for `asyncio.BaseTransport.get_extra_info`: `peername`, `sockname`,
+                `ssl_object`, `socket`.
+        """
+        return self._exchange.owner.extra_info(name)
+
+    @property
     def times(self) -> Times:
         """When it came; complete once the body was read to its end."""
         exchange = self._exchange

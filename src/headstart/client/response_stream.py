@@ -11,8 +11,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from headstart.client.errors import Phase
 from headstart.client.headers import Headers
 from headstart.client.stalls import StallTimeouts
 from headstart.errors import LocalProtocolError
@@ -77,6 +78,10 @@ class Owner(Protocol):
     @property
     def stall_timeouts(self) -> StallTimeouts:
         """Ends the waits that take too long."""
+        ...
+
+    def extra_info(self, name: str) -> Any:
+        """Return what asyncio's transport knows of the connection, or None."""
         ...
 
     def give_back(self, stream_id: int, amount: int) -> None:
@@ -268,6 +273,12 @@ class ResponseStream:
     def unread(self) -> int:
         """Bytes that came and for which no window was given back."""
         return sum(map(len, self.chunks)) - self.given_back
+
+    @property
+    def phase(self) -> Phase:
+        """What the caller waits for."""
+        waits_for_room = self.status is None and (self.queued or not self.sent_all)
+        return Phase.UPLOAD if waits_for_room else Phase.RESPONSE
 
     @property
     def may_promise(self) -> bool:

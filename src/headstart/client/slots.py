@@ -12,7 +12,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from headstart.client.errors import ClientTimeoutError, RequestError
+from headstart.client.errors import ClientTimeoutError, Phase, RequestError
 
 
 class Slots:
@@ -58,6 +58,7 @@ class Slots:
                 if left <= 0:
                     raise ClientTimeoutError(
                         f"no stream became free within {timeout:g} s",
+                        phase=Phase.STREAM,
                         hint="Read or close the responses that are open.",
                     )
             place.result()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from headstart.client import failures
+from headstart.client.errors import Phase
 
 
 class Moving(Protocol):
@@ -21,12 +22,18 @@ class Moving(Protocol):
     Attributes:
         progress: When something last moved, of the event loop's clock.
         paused: It is the caller's turn, so that no time-out runs.
+        phase: What it waits for.
     """
 
     method: str
     target: str
     progress: float
     paused: bool
+
+    @property
+    def phase(self) -> Phase:
+        """What it waits for."""
+        ...
 
 
 class StallTimeouts:
@@ -89,7 +96,9 @@ class StallTimeouts:
                 due = min(due, end)
             elif not waiter.done():
                 waiter.set_exception(
-                    failures.timed_out(what.method, what.target, timeout, self._goaway())
+                    failures.timed_out(
+                        what.method, what.target, timeout, self._goaway(), what.phase
+                    )
                 )
                 if self._timed_out is not None:
                     self._timed_out(since)

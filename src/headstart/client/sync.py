@@ -6,155 +6,23 @@ Any number of threads may share one client.
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import functools
-import os
-import sys
-import threading
-import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
+from headstart.client.background import Background, each
 from headstart.client.client import AsyncClient
 from headstart.client.contents import Content
-from headstart.client.errors import HTTPStatusError, RequestError
+from headstart.client.errors import HTTPStatusError
 from headstart.client.headers import Headers
 from headstart.client.prepared import Options
 from headstart.client.response import AsyncResponse, AsyncServerPush
 from headstart.client.response_stream import Informational, PromisedRequest, Times
-from headstart.errors import LocalProtocolError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class _Background:
-    """A thread with an event loop.
-
-    Args:
-        last: Makes the coroutine that runs there at the end.
-    """
-
-    def __init__(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._last = last
-        # A signal handler may make a request in the midst of another one's beginning.
-        self._lock = threading.RLock()
-        self._process = 0
-        """The one that has the thread: a fork has none."""
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._is_closed = False
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the thread, and return its result.
-
-        Raises:
-            RequestError: The client was closed meanwhile.
-            LocalProtocolError: It cannot run: the client is closed, the caller is on its thread, or
-                another process made it.
-        """
-        try:
-            doing = self._begin(work)
-        except LocalProtocolError:
-            work.close()
-            raise
-        try:
-            return doing.result()
-        except concurrent.futures.CancelledError:
-            raise RequestError("the client was closed") from None
-        except BaseException:
-            doing.cancel()  # Ctrl-C here ends the work there; nothing happens where it has ended
-            raise
-
-    def _begin(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        self._require_usable()
-        with self._lock:
-            if self._is_closed:
-                raise LocalProtocolError("the client is closed", hint="Make another one.")
-            if self._loop is None:
-                self._start()
-            assert self._loop is not None
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def _require_usable(self) -> None:
-        """Raise an error if the thread cannot run coroutines."""
-        if self._process not in (0, os.getpid()):
-            raise LocalProtocolError(
-                "the client belongs to the process that this one was forked from",
-                hint="Make one in this process.",
-            )
-        if self._thread is threading.current_thread():
-            raise LocalProtocolError(
-                "the client waits for the function that asks it",
-                hint="Ask another client from within content, trailers and `informed`.",
-            )
-
-    def _start(self) -> None:
-        self._process = os.getpid()
-        self._loop = _new_loop()
-        self._thread = threading.Thread(
-            target=_run, args=(self._loop,), name="headstart-client", daemon=True
-        )
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread.
-
-        In a forked child nothing happens: it has no thread, and the connections are its parent's.
-
-        Raises:
-            LocalProtocolError: Called on the thread itself.
-        """
-        if self._process not in (0, os.getpid()):
-            return
-        self._require_usable()
-        with self._lock:
-            loop, thread = self._loop, self._thread
-            self._loop, self._is_closed = None, True
-        if loop is not None and thread is not None:
-            asyncio.run_coroutine_threadsafe(_end(self._last), loop).result()
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-
-    def __del__(self) -> None:
-        """Close an unused client; this must not wait, and may run on any thread."""
-        loop = self._loop
-        if loop is None or self._process != os.getpid() or sys.is_finalizing():
-            return
-        warnings.warn("a Client was not closed", ResourceWarning, stacklevel=2, source=self)
-        ending = asyncio.run_coroutine_threadsafe(_end(self._last), loop)
-        ending.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
-
-
-def _run(loop: asyncio.AbstractEventLoop) -> None:
-    """Run the loop on its thread until it is stopped."""
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()
-
-
-async def _end(last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Do this, and end all else that is under way: threads wait for it."""
-    try:
-        await last()
-    finally:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.get_running_loop().shutdown_asyncgens()
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:  # there is none for Windows
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 def _as_for(
@@ -177,7 +45,7 @@ class Client:
     @_as_for(AsyncClient)
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._client = AsyncClient(*arguments, **options)
-        self._background = _Background(self._client.aclose)
+        self._background = Background(self._client.aclose)
 
     @property
     def refused_promises(self) -> dict[str, int]:
@@ -251,7 +119,7 @@ class Client:
 class Response:
     """A response as `AsyncResponse` has it, whose body and pushes are waited for."""
 
-    def __init__(self, response: AsyncResponse, background: _Background) -> None:
+    def __init__(self, response: AsyncResponse, background: Background) -> None:
         self._response = response
         self._background = background
         self.status_code = response.status_code
@@ -261,6 +129,15 @@ class Response:
 
     def __repr__(self) -> str:
         return repr(self._response).replace("Async", "", 1)
+
+    @property
+    def is_complete(self) -> bool:
+        """See `AsyncResponse.is_complete`."""
+        return self._response.is_complete
+
+    def extra_info(self, name: str) -> Any:
+        """See `AsyncResponse.extra_info`."""
+        return self._response.extra_info(name)
 
     @property
     def times(self) -> Times:
@@ -331,40 +208,27 @@ class Response:
 
     def iter_bytes(self) -> Iterator[bytes]:
         """See `AsyncResponse.aiter_bytes`."""
-        yield from _each(self._response.aiter_bytes(), self._background)
+        yield from each(self._response.aiter_bytes(), self._background)
 
     def iter_text(self) -> Iterator[str]:
         """See `AsyncResponse.aiter_text`."""
-        yield from _each(self._response.aiter_text(), self._background)
+        yield from each(self._response.aiter_text(), self._background)
 
     def iter_lines(self) -> Iterator[str]:
         """See `AsyncResponse.aiter_lines`."""
-        yield from _each(self._response.aiter_lines(), self._background)
+        yield from each(self._response.aiter_lines(), self._background)
 
     @property
     def pushes(self) -> Iterator[ServerPush]:
         """See `AsyncResponse.pushes`."""
-        for push in _each(aiter(self._response.pushes), self._background):
+        for push in each(aiter(self._response.pushes), self._background):
             yield ServerPush(push, self._background)
-
-
-def _each(items: AsyncIterator[T], background: _Background) -> Iterator[T]:
-    """Yield the items of an asynchronous iterator, one by one."""
-    while True:
-        try:
-            yield background.run(_next(items))
-        except StopAsyncIteration:
-            return
-
-
-async def _next(items: AsyncIterator[T]) -> T:
-    return await anext(items)
 
 
 class ServerPush:
     """An `AsyncServerPush`, whose response is waited for."""
 
-    def __init__(self, push: AsyncServerPush, background: _Background) -> None:
+    def __init__(self, push: AsyncServerPush, background: Background) -> None:
         self._push = push
         self._background = background
         self.request: PromisedRequest = push.request
