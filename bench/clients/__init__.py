@@ -4,6 +4,7 @@
     with_headstart.py    } the same two tasks for each Python client: many small GETs on one
     with_httpx.py        } connection, and one large response read in parts
     with_niquests.py     }
+    with_httpx_headstart.py  httpx over `headstart.httpx`
     contest.py           turns and rounds; curl and `h2c` are asked here
 
 The origin is nghttpd, which is none of theirs. It has the load's cores, each client in turn that of

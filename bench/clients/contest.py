@@ -27,7 +27,8 @@ from bench.servers import PEERS, ROOT, RunningServer, ServerFailed, Site, write_
 
 H2C: Final = "h2c"
 PYTHON: Final = "python -c pass"
-CLIENTS: Final = ("headstart", H2C, "httpx", "niquests", "curl")
+OVER_OURS: Final = "httpx_headstart"
+CLIENTS: Final = ("headstart", H2C, OVER_OURS, "httpx", "niquests", "curl")
 PACKAGES: Final = ("httpx", "niquests")
 DOWNLOAD: Final = LARGE
 """Bytes of the large response."""
@@ -178,7 +179,8 @@ def _h2c() -> list[str]:
     return [str(Path(sys.executable).with_name("h2c"))]
 
 
-_LIBRARIES: Final = {name: library(name) for name in ("headstart", "httpx", "niquests")}
+_NAMES: Final = ("headstart", OVER_OURS, "httpx", "niquests")
+_LIBRARIES: Final = {name: library(name) for name in _NAMES}
 TURNS: Final[dict[Kind, dict[str, Turn]]] = {
     Kind.GETS: {**_LIBRARIES, "curl": curl},
     Kind.DOWNLOAD: {**_LIBRARIES, H2C: h2c_download, "curl": curl},

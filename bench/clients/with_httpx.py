@@ -11,12 +11,12 @@ class Session:
     def __init__(self, origin: str) -> None:
         # One connection; http1=False is prior knowledge in cleartext, and ALPN's only offer in TLS.
         self._client = httpx.AsyncClient(
-            base_url=origin,
-            http1=False,
-            http2=True,
-            verify=False,
-            timeout=60,
-            limits=httpx.Limits(max_connections=1),
+            base_url=origin, transport=self.transport(), timeout=60, trust_env=False
+        )
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        return httpx.AsyncHTTPTransport(
+            http1=False, http2=True, verify=False, limits=httpx.Limits(max_connections=1)
         )
 
     async def __aenter__(self) -> Session:

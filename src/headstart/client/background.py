@@ -1,6 +1,6 @@
 """A thread with an event loop, for callers without one.
 
-Used by `client.sync` and `headstart.httpx`, whose callers wait for what happens there.
+Used by `client.sync` and `headstart.httpx`, whose callers wait for its results.
 """
 
 from __future__ import annotations

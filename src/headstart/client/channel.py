@@ -79,7 +79,7 @@ class Channel(asyncio.BufferedProtocol):
         return self._loop.time() - self.connected_at
 
     def extra_info(self, name: str) -> Any:
-        """Return what asyncio's transport knows, such as `peername` or `ssl_object`, or None."""
+        """Return `peername`, `ssl_object` and the like of asyncio's transport, or None."""
         return None if self._transport is None else self._transport.get_extra_info(name)
 
     # What the connection makes of it.

@@ -1,4 +1,4 @@
-"""Encode what a caller gives as `params=`, `data=` and `json=`, as httpx does.
+"""Encode a caller's `params=`, `data=` and `json=`, as httpx does.
 
 Pure functions, called by `client.prepared`.
 """
@@ -53,6 +53,7 @@ def _each(value: object) -> Iterable[object]:
 
 
 def _text(value: object) -> str:
+    # As httpx and JavaScript write them.
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)

@@ -28,7 +28,7 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
 class Phase(StrEnum):
-    """What a request waits for."""
+    """The step of a request that did not end in time."""
 
     CONNECTION = "connection"
     """The connection, its TLS and the server's SETTINGS."""
@@ -60,7 +60,7 @@ class ClientTimeoutError(ClientError):
     """Nothing happened for the given time.
 
     Attributes:
-        phase: What was waited for.
+        phase: The step that did not end.
     """
 
     def __init__(self, message: str, *, phase: Phase = Phase.RESPONSE, hint: str = "") -> None:

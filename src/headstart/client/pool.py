@@ -121,6 +121,7 @@ class Pool:
             raise
         finally:
             self._connecting -= 1
+        # Only a pool with a bound has requests that wait for this.
         connection.became_idle = self._became_idle
         return connection
 
@@ -128,7 +129,7 @@ class Pool:
         """Wait until fewer connections than `max_connections` have requests; close idle ones.
 
         Raises:
-            ClientTimeoutError: There was no room within the request's `slot_timeout`.
+            ClientTimeoutError: No connection became idle within the request's `slot_timeout`.
         """
         timeout = prepared.timeout if prepared.slot_timeout is None else prepared.slot_timeout
         try:
@@ -143,6 +144,7 @@ class Pool:
                 phase=Phase.STREAM,
                 hint="Read or close the responses that are open, or allow more connections.",
             ) from None
+        # A connection without requests takes the place of one that a request needs.
         room = self._max_connections - self._busy() - 1
         idle = [one for one in self._connections.values() if one.idle_since is not None]
         for one in idle[: max(0, len(idle) - int(room))]:

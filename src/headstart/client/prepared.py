@@ -130,6 +130,7 @@ class RequestBuilder:
             target = add_params(target, params)
         fields = _fields(options.get("headers", ()))
         content, media_type = _encoded(content, options)
+        # The caller's own Content-Type counts.
         if media_type is not None and not any(name == b"content-type" for name, _ in fields):
             fields.append(media_type)
         named = {name for name, _ in fields}

@@ -81,7 +81,7 @@ class Owner(Protocol):
         ...
 
     def extra_info(self, name: str) -> Any:
-        """Return what asyncio's transport knows of the connection, or None."""
+        """Return information of asyncio's transport on the connection, or None."""
         ...
 
     def give_back(self, stream_id: int, amount: int) -> None:
@@ -276,7 +276,7 @@ class ResponseStream:
 
     @property
     def phase(self) -> Phase:
-        """What the caller waits for."""
+        """Return the step that the caller waits for."""
         waits_for_room = self.status is None and (self.queued or not self.sent_all)
         return Phase.UPLOAD if waits_for_room else Phase.RESPONSE
 

@@ -22,7 +22,7 @@ class Moving(Protocol):
     Attributes:
         progress: When something last moved, of the event loop's clock.
         paused: It is the caller's turn, so that no time-out runs.
-        phase: What it waits for.
+        phase: The step that the caller waits for.
     """
 
     method: str
@@ -32,7 +32,7 @@ class Moving(Protocol):
 
     @property
     def phase(self) -> Phase:
-        """What it waits for."""
+        """Return the step that the caller waits for."""
         ...
 
 

@@ -48,6 +48,7 @@ class LineDecoder:
         return [*lines, rest] if rest else lines
 
     def _split(self, text: str) -> list[str]:
+        # Not str.splitlines, which also splits at U+2028 and form feeds.
         first, *others = text.split("\n")
         self._begun.append(first)
         if not others:

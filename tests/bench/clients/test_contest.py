@@ -28,7 +28,7 @@ def scenario(name: str) -> Scenario:
 @pytest.mark.parametrize(
     ("name", "clients"),
     [
-        ("client-gets", {"headstart", "httpx", "curl"}),
+        ("client-gets", {"headstart", "httpx_headstart", "httpx", "curl"}),
         ("client-gets-serial", {"headstart", "httpx", "curl"}),
         ("client-download", {"headstart", "httpx", "curl", "h2c"}),
         ("client-download-tls", {"headstart", "httpx", "curl", "h2c"}),
@@ -115,7 +115,7 @@ def test_missing_origin_is_told_for_all(tmp_path: Path, monkeypatch: pytest.Monk
 
     contest.measure(Contest([scenario("client-gets")], 1), tmp_path, lambda *_: None, found.append)
 
-    assert set(found[0].failures) == {"headstart", "httpx", "niquests", "curl"}
+    assert set(found[0].failures) == {"headstart", "httpx_headstart", "httpx", "niquests", "curl"}
     assert found[0].failures["curl"] == "the origin none is not installed"
 
 
@@ -188,5 +188,5 @@ def test_time_that_all_clients_take_is_known() -> None:
     chosen = [s for s in SCENARIOS if s.part is Part.CLIENTS]
 
     assert 0 < Contest(chosen, 3).expected_seconds < 6 * 60
-    # Two kinds of GETs and two downloads of four and five clients, and a start of two.
-    assert Contest(chosen, 3).steps == 3 * (2 * 4 + 2 * 5) + 24 * 2
+    # Two kinds of GETs and two downloads of five and six clients, and a start of two.
+    assert Contest(chosen, 3).steps == 3 * (2 * 5 + 2 * 6) + 24 * 2

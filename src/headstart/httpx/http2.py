@@ -1,0 +1,115 @@
+"""Requests of httpx over HTTP/2.
+
+Uses the requester of `headstart.client`, so connections, retries and pushes are the client's. The
+core of `transport` and `sync`.
+"""
+
+from __future__ import annotations
+
+import ssl
+from contextvars import ContextVar
+from typing import Final
+
+import httpx
+
+from headstart.client.connection import Http2ClientConnection
+from headstart.client.errors import NotHttp2Error
+from headstart.client.origin import Origin
+from headstart.client.prepared import PreparedRequest
+from headstart.client.requester import Connecting, Requester
+from headstart.client.response import AsyncResponse
+from headstart.config import ClientLimits
+from headstart.httpx.failures import as_httpx
+from headstart.httpx.requests import prepared
+from headstart.httpx.tracing import Trace
+
+_LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+_CLIENT_LIMITS: Final = ClientLimits()
+
+_tracing: ContextVar[Trace | None] = ContextVar("headstart_trace", default=None)
+"""The trace of the request that may have to connect."""
+
+
+class Http2:
+    """The connections of a transport; see `AsyncTransport` for the arguments."""
+
+    def __init__(
+        self,
+        *,
+        verify: ssl.SSLContext | bool = True,
+        http1: bool = True,
+        limits: httpx.Limits = _LIMITS,
+        push: bool = False,
+        client_limits: ClientLimits = _CLIENT_LIMITS,
+    ) -> None:
+        connecting = Connecting(
+            push=push,
+            insecure=verify is False,
+            ssl_context=verify if isinstance(verify, ssl.SSLContext) else None,
+            limits=client_limits,
+        )
+        self._connect = connecting.connect
+        self._requester = Requester(
+            self._traced_connect,
+            limits.keepalive_expiry,
+            _or(limits.max_keepalive_connections, 1_000_000),
+            _or(limits.max_connections, 1_000_000),
+        )
+        self._http1 = http1
+        self._without_http2: set[Origin] = set()
+
+    async def aclose(self) -> None:
+        """Close all connections. Requests under way fail."""
+        await self._requester.connections.aclose()
+
+    async def ask(self, request: httpx.Request, trace: Trace) -> AsyncResponse | None:
+        """Return the response, or None if the request has to go over HTTP/1.1.
+
+        Raises:
+            httpx.TransportError: The request failed.
+        """
+        with as_httpx(request):
+            asked = prepared(request)
+            if self._http1 and (
+                asked.origin.scheme == "http" or asked.origin in self._without_http2
+            ):
+                return None
+            try:
+                if trace:
+                    return await self._traced(asked, request, trace)
+                return await self._requester.ask(asked, read=False)
+            except NotHttp2Error:
+                if not self._http1:
+                    raise
+                # Nothing was sent, so its content is whole and can go over HTTP/1.1.
+                self._without_http2.add(asked.origin)
+                return None
+
+    async def _traced(
+        self, asked: PreparedRequest, request: httpx.Request, trace: Trace
+    ) -> AsyncResponse:
+        token = _tracing.set(trace)
+        try:
+            # The client sends and receives by itself: these events enclose its work.
+            async with trace.event("http2.send_request_headers", request=request):
+                pass
+            async with trace.event("http2.receive_response_headers", request=request) as done:
+                response = await self._requester.ask(asked, read=False)
+                done["return_value"] = (response.status_code, response.headers.raw)
+            return response
+        finally:
+            _tracing.reset(token)
+
+    async def _traced_connect(self, asked: PreparedRequest) -> Http2ClientConnection:
+        # A pool connects for whichever request comes first; its task has the trace.
+        trace = _tracing.get()
+        if trace is None:
+            return await self._connect(asked)
+        details = {"host": asked.origin.host, "port": asked.origin.port}
+        async with trace.event("connection.connect_tcp", **details) as done:
+            connection = done["return_value"] = await self._connect(asked)
+        return connection
+
+
+def _or(limit: int | None, unlimited: int) -> int:
+    return unlimited if limit is None else limit
