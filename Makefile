@@ -10,7 +10,7 @@
 #   make test-sites  Chromium visits ten sites of other people, and WordPress, and 1 GiB each way
 #                 passes through the proxy: nine minutes
 #   make lint     ruff, mypy, the import contracts
-#   make fuzz     random peers (RUNS of each test), then each target of fuzz/ for SECONDS
+#   make fuzz     random peers (RUNS of each test), then each target of tests/fuzzing/guided for SECONDS
 #   make mutants  small faults put into wire/, learn/ and parts of server/, and which no test notices:
 #                 hours; goes on where it stopped (ARGS="headstart.wire.fields.*")
 #   make soak     mixed load for ten minutes, and whether memory stays flat (ARGS="--minutes 1")
@@ -67,7 +67,7 @@ lint: setup
 fuzz:
 	@tools/setup fuzz
 	@[ "$(RUNS)" = 0 ] || FUZZ_RUNS="$(RUNS)" $(BIN)/python -m pytest tests/fuzzing --timeout=3600 $(ARGS)
-	@$(BIN)/python -m fuzz --seconds $(SECONDS)
+	@$(BIN)/python -m tests.fuzzing.guided --seconds $(SECONDS)
 
 mutants:
 	@tools/setup mutants

@@ -27,7 +27,7 @@ _OPEN_FILES = 4096
 _TESTS = Path(__file__).parent
 # What `--quick` leaves out by its place: benchmarks, real servers, random peers. Tests that call
 # `tests.peers.peer` leave themselves out, and so do those that are marked slow.
-_LEFT_TO_ALL = ("bench", "fuzz", "fuzzing", "servers")
+_LEFT_TO_ALL = ("bench", "fuzzing", "servers")
 # Files that take longest, so that none of them is begun when all others are done.
 _LONGEST = (
     "fuzzing/test_http2.py",

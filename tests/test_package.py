@@ -20,7 +20,13 @@ ROOT = Path(__file__).parents[1]
 # What each verb needs, for where there is no Git to ask: in an unpacked sdist.
 NEEDED = (
     *("Makefile", "pyproject.toml", "requirements.txt", "requirements-bench.txt", "README.md"),
-    *("tools/setup", "tools/lint", "bench/__main__.py", "fuzz/__main__.py", "sites/visits.py"),
+    *(
+        "tools/setup",
+        "tools/lint",
+        "bench/__main__.py",
+        "tests/fuzzing/guided/__main__.py",
+        "sites/visits.py",
+    ),
     *("docs/examples/access.log", "src/headstart/__init__.py", "tests/test_package.py"),
 )
 
@@ -87,7 +93,7 @@ def test_sdist_has_all_that_is_kept_in_git_and_nothing_else(sdist: Path) -> None
 
 
 def test_tests_of_the_sdist_are_found_and_pass(sdist: Path) -> None:
-    beside = [f"tests/{name}/test_main.py" for name in ("bench", "fuzz")]
+    beside = ["tests/bench/test_main.py", "tests/fuzzing/test_guided_main.py"]
     beside += ["tests/test_pictures.py", "tests/test_makefile.py"]
     variables = environment()
     del variables["PYTHONPATH"]

@@ -11,5 +11,7 @@
     record.py        makes transcripts/ from nghttpd, Node and our own server
     mutations.py     transcripts with something wrong in them
 
+    guided/          coverage-guided targets, for atheris
+
 The tests stand in one file a role. What they found has its own regression test beside the module.
 """

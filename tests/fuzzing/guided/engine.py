@@ -1,4 +1,4 @@
-"""One target under atheris: `python -m fuzz.engine TARGET [libFuzzer's arguments]`.
+"""One target under atheris: `python -m tests.fuzzing.guided.engine TARGET [libFuzzer's arguments]`.
 
 A process of its own, since libFuzzer never returns, and since the code under test has to be
 instrumented when it is first imported. Called by `__main__`.
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str]) -> None:
     # Without stubs, and not there at all where nobody fuzzes.
     atheris: Any = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["headstart", "hpack", "hyperframe"]):
-        targets = importlib.import_module("fuzz.targets")
+        targets = importlib.import_module("tests.fuzzing.guided.targets")
     atheris.Setup([sys.argv[0], *rest], targets.TARGETS[name])
     atheris.Fuzz()
 

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-CORPUS: Final = ROOT / "fuzz" / "corpus"
+ROOT: Final = Path(__file__).resolve().parents[3]
+CORPUS: Final = Path(__file__).with_name("corpus")
 FOUND: Final = ROOT / ".fuzz"
 NAMES: Final = (
     "frames",
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m fuzz",
+        prog="python -m tests.fuzzing.guided",
         description="Coverage-guided fuzzing of what reads a stranger's bytes.",
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(NAMES))
@@ -89,7 +89,8 @@ def _fuzz(name: str, seconds: float) -> bool:
     print(done.stdout + done.stderr, file=sys.stderr)
     artifact = _ARTIFACT.search(done.stderr)
     if artifact is not None:
-        print(f"fuzz: {name}: repeat with `python -m fuzz {name} --repeat {artifact[1]}`")
+        command = f"python -m tests.fuzzing.guided {name} --repeat {artifact[1]}"
+        print(f"fuzz: {name}: repeat with `{command}`")
     else:
         print(f"fuzz: {name}: ended with {done.returncode}, see above")
     return False
@@ -103,7 +104,7 @@ def _repeat(name: str, file: Path) -> int:
 
 def _engine(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "fuzz.engine", name, *arguments],
+        [sys.executable, "-m", "tests.fuzzing.guided.engine", name, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

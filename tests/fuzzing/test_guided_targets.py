@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.__main__ import CORPUS, NAMES
-from fuzz.targets import TARGETS, Target
+from tests.fuzzing.guided.__main__ import CORPUS, NAMES
+from tests.fuzzing.guided.targets import TARGETS, Target
 
 SEEDS = sorted(CORPUS.glob("*/*"))
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import pytest
 
-from fuzz import __main__ as command
+from tests.fuzzing.guided import __main__ as command
 
 Engine: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -59,7 +59,9 @@ def test_finding_is_shown_with_what_repeats_it(
 
     said = capsys.readouterr()
     assert "ValueError: too short" in said.err
-    assert "repeat with `python -m fuzz links --repeat x/links-crash-0a`" in said.out
+    assert (
+        "repeat with `python -m tests.fuzzing.guided links --repeat x/links-crash-0a`" in said.out
+    )
 
 
 def test_engine_that_does_not_start_is_no_success(

@@ -14,8 +14,6 @@ from typing import Any, Final
 from hpack import Decoder, HPACKError
 from hyperframe.frame import ContinuationFrame, HeadersFrame
 
-from fuzz.http1 import talk
-from fuzz.upstream import hear, hear_http2
 from headstart.config import ClientLimits, WireLimits
 from headstart.deliver.preload import link_value
 from headstart.deliver.push import PushBuilder
@@ -40,6 +38,8 @@ from headstart.wire.fields import response_fields, valid_target
 from headstart.wire.frames import PREFACE, ConnectionFrames, Direction, Frame, FrameDecoder
 from headstart.wire.links import Link, LinkError
 from headstart.wire.server import ServerConnection
+from tests.fuzzing.guided.http1 import talk
+from tests.fuzzing.guided.upstream import hear, hear_http2
 
 
 @dataclass(frozen=True, slots=True)
