@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +271,13 @@ def test_other_errors_of_the_configuration_are_their_own() -> None:
         ({"ws": "tests.server.apps:nothing"}, "--ws tests.server.apps:nothing: "),
     ],
 )
-def test_choice_that_is_not_installed_is_an_error(settings: dict[str, Any], message: str) -> None:
+def test_choice_that_is_not_installed_is_an_error(
+    settings: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A framework of the tests brings wsproto; a module that is None counts as missing.
+    monkeypatch.setitem(sys.modules, "wsproto", None)
+    monkeypatch.delitem(sys.modules, "uvicorn.protocols.websockets.wsproto_impl", raising=False)
+
     with pytest.raises(ConfigurationError, match=message):
         check_choices(Config(hello, log_config=None, **settings))
 
