@@ -14,6 +14,7 @@ import asyncio
 import base64
 import random
 import runpy
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,8 @@ ASSETS = {
     "/img/lamp.jpg": ("image/jpeg", 38_000),
     "/img/table.jpg": ("image/jpeg", 61_000),
 }
+KINDS = {"css": b"style", "js": b"script", "woff2": b"font", "svg": b"image", "jpg": b"image"}
+HOST = b"shop.example"
 EVERYWHERE = ["/static/site.css", "/static/shop.js", "/static/text.woff2", "/img/logo.svg"]
 OWN = {
     "/": ["/img/chair.jpg", "/img/lamp.jpg"],
@@ -55,7 +58,9 @@ async def shop(scope: Any, receive: Any, send: Any) -> None:
     kind, size = ASSETS.get(path, ("text/html; charset=utf-8", 5_000))
     if path.startswith("/clock/"):
         clock_ahead[0] += float(path.removeprefix("/clock/"))
-    await asyncio.sleep(0.004 if path in ASSETS else 0.06)
+    await asyncio.sleep(
+        random.uniform(0.01, 0.03) if path in ASSETS else random.uniform(0.05, 0.08)
+    )
     cache = b"public, max-age=86400" if path in ASSETS else b"no-cache"
     head = [(b"content-type", kind.encode()), (b"cache-control", cache)]
     await send({"type": "http.response.start", "status": 200, "headers": head})
@@ -72,11 +77,48 @@ def serve() -> None:
 
 
 def visit(client: Any, path: str, dice: random.Random) -> None:
-    """Load a page and its assets, as a client does that has a cache now and then."""
-    from tests.visits import load
+    """Load a page as a browser does: assets that a 103 names at once, others after the page."""
+    from tests.visits import links
 
-    wanted = [asset for asset in EVERYWHERE + OWN.get(path, []) if dice.random() > 0.03]
-    load(client, path, wanted)
+    navigation = [(b"sec-fetch-mode", b"navigate"), (b"sec-fetch-dest", b"document")]
+    page = client.request(path.encode(), headers=[*navigation, (b"user-agent", b"Browser/1")])
+    response = client.responses[page]
+    client.until(lambda: response.informational or response.ended)
+    hinted = [link.target for fields in response.informational for link in links(fields)]
+    asked = {target: ask(client, target, path) for target in hinted}
+    client.response(page)
+    pushed = {dict(fields)[b":path"].decode() for fields in client.promises.values()}
+    for asset in EVERYWHERE + OWN.get(path, []):
+        # A cache has an asset now and then.
+        if asset not in pushed and asset not in asked and dice.random() > 0.03:
+            asked[asset] = ask(client, asset, path)
+    for stream in [*asked.values(), *client.promises]:
+        client.response(stream)
+
+
+def accepts(port: int) -> bool:
+    """Return whether the server accepts connections."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def come(port: int, path: str, dice: random.Random, *, push: bool) -> None:
+    """Visit the shop from some address."""
+    from tests.server.raw import RawClient
+    from tests.visits import NO_PUSH
+
+    address = f"127.0.{dice.randrange(1, 250)}.{dice.randrange(2, 250)}"
+    with RawClient(port, None if push else NO_PUSH, tls=True, address=address) as client:
+        client.authority = HOST
+        visit(client, path, dice)
+
+
+def ask(client: Any, target: str, path: str) -> int:
+    """Ask for an asset of a page."""
+    referer = b"https://" + HOST + path.encode()
+    fields = [(b"referer", referer), (b"sec-fetch-dest", KINDS[target.rpartition(".")[2]])]
+    stream: int = client.request(target.encode(), headers=fields)
+    return stream
 
 
 def draw(base: str, folder: Path) -> None:
@@ -110,31 +152,34 @@ def draw(base: str, folder: Path) -> None:
 def main(folder: Path) -> None:
     """Visit the shop for twelve hours of its clock, and draw."""
     sys.path.insert(0, str(ROOT))
+    from headstart import devca
     from tests.ports import free_port
+    from tests.server.live import until
     from tests.server.raw import RawClient
-    from tests.visits import NO_PUSH
 
     port, admin, dice = free_port(), free_port(), random.Random(7)
     with tempfile.TemporaryDirectory() as place:
         command = [sys.executable, __file__, "serve", "serve", "shop:shop", "--port", str(port)]
+        made = devca.ensure()
         command += ["--admin", str(admin), "--store", f"{place}/s.sqlite3", "--no-access-log"]
+        command += ["--ssl-certfile", str(made.certfile), "--ssl-keyfile", str(made.keyfile)]
+        command += ["--learn-control-share", "16"]
         server = subprocess.Popen(command)
         try:
-            time.sleep(4)
+            until(lambda: accepts(port), "the server")
             for step in range(STEPS):
-                for _ in range(dice.randrange(2, 5 + step // 12)):
-                    address = f"127.0.{dice.randrange(1, 200)}.{dice.randrange(2, 250)}"
-                    settings = NO_PUSH if dice.random() < 0.5 else None
-                    with RawClient(port, settings, address=address) as client:
-                        visit(client, dice.choice(PATHS), dice)
-                with RawClient(port) as client:
+                for _ in range(dice.randrange(2, 6 + step // 10)):
+                    come(port, dice.choice(PATHS), dice, push=dice.random() < 0.4)
+                with RawClient(port, tls=True, address="127.0.0.9") as client:
+                    client.authority = HOST
                     client.get(b"/clock/%d" % SPAN)
                 time.sleep(0.9)  # the learner looks once a second whether views have ended
-            with RawClient(port) as client:
-                visit(client, "/product/chair", dice)
-                visit(client, "/", dice)
-                time.sleep(4)
-                draw(f"http://127.0.0.1:{admin}", folder)
+            for path, push in (("/about", True), ("/product/chair", False), ("/", True)):
+                come(port, path, dice, push=push)
+                time.sleep(0.6)
+            come(port, "/product/chair", dice, push=False)
+            time.sleep(4)
+            draw(f"http://127.0.0.1:{admin}", folder)
         finally:
             server.terminate()
             server.wait()

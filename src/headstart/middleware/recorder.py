@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from itertools import islice
 
 from headstart.deliver.asgi import Message, Scope, Send
 from headstart.deliver.decide import Decision, Way
 from headstart.learn import How, Learner, Request, View
+from headstart.learn.clients import viewer_key
 from headstart.learn.votes import judged_deliveries
 from headstart.middleware.recorded import (
     SPAN,
@@ -124,6 +124,26 @@ class _Load:
 _WAYS = {How.PUSHED: Way.PUSH.value, How.HINTED: Way.HINT.value}
 
 
+class _Span:
+    """Figures that grow: of one span of time, or of all; in the order of `Figures`."""
+
+    __slots__ = ("counts", "start")
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.counts = [0] * (len(Figures.__slots__) - 1)
+
+    def add(self, counts: Sequence[int]) -> None:
+        """Add the figures of one view."""
+        mine = self.counts
+        for place, count in enumerate(counts):
+            mine[place] += count
+
+    def frozen(self) -> Figures:
+        """Return them as a record."""
+        return Figures(self.start, *self.counts)
+
+
 class _Site:
     """The past of one site."""
 
@@ -131,17 +151,16 @@ class _Site:
 
     def __init__(self) -> None:
         self.views = 0
-        self.spans: deque[Figures] = deque(maxlen=SPANS)
+        self.spans: deque[_Span] = deque(maxlen=SPANS)
         self.refused: Counter[str] = Counter()
 
-    def count(self, figures: Figures) -> None:
-        """Add the figures of one view."""
+    def count(self, start: int, counts: Sequence[int]) -> None:
+        """Add the figures of one view to the span that begins at `start`."""
         self.views += 1
-        if self.spans and self.spans[-1].start >= figures.start:
-            last = self.spans[-1]
-            self.spans[-1] = replace(last + figures, start=last.start)
-        else:
-            self.spans.append(figures)
+        # A clock that is set back adds to the last span.
+        if not self.spans or self.spans[-1].start < start:
+            self.spans.append(_Span(start))
+        self.spans[-1].add(counts)
 
 
 class Recorder:
@@ -154,7 +173,6 @@ class Recorder:
 
     Attributes:
         changes: Grows with each change of the report.
-        totals: The figures of all views since the start.
     """
 
     def __init__(
@@ -164,16 +182,23 @@ class Recorder:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self.changes = 0
-        self.totals = Figures(0)
+        self._total = _Span(0)
         self._clock = clock
         self._timer = timer
         self._learner = learner
         self._sites: dict[str, _Site] = {}
         self._loads: deque[_Load] = deque(maxlen=_MOST_LOADS)
+        self._viewers: set[Hashable] = set()
+        """The clients, or their connections, whose views are recorded."""
         self._admitted = timer() - _BETWEEN_LOADS
         self._attributed: tuple[Request, View] | None = None
         learner.on_asset = self._attribute
         learner.on_end = self._count
+
+    @property
+    def totals(self) -> Figures:
+        """Return the figures of all views since the start."""
+        return self._total.frozen()
 
     def report(self, most: int = _MOST_LOADS, origin: str = "", path: str = "") -> Report:
         """Return the past as it stands.
@@ -195,7 +220,7 @@ class Recorder:
             tuple(
                 SiteReport(
                     origin,
-                    tuple(figures for figures in site.spans if figures.start >= oldest),
+                    tuple(span.frozen() for span in site.spans if span.start >= oldest),
                     dict(site.refused),
                 )
                 for origin, site in self._sites.items()
@@ -209,23 +234,27 @@ class Recorder:
         """Return a `send` that records a view, and counts the reasons of its refusals."""
         load = self._admit(scope, view)
 
-        async def recorded_send(message: Message) -> None:
+        def recorded_send(message: Message) -> Awaitable[None]:
             kind = message["type"]
             if kind == "http.response.start":
-                decisions: Sequence[Decision] = scope.get("headstart.decisions", ())
-                if view.confirmed:
-                    self._count_refusals(view, decisions)
-                elif load is not None and load in self._loads:
-                    self._loads.remove(load)  # not a page after all
-                if load is not None:
-                    load.decisions = decisions
+                self._answered(scope, view, load)
             if load is not None:
                 if kind == "http.response.early_hint" and load.hinted is None:
                     load.hinted = self._timer()
                 self._take(load.exchange, message)
-            await send(message)
+            return send(message)
 
         return recorded_send
+
+    def _answered(self, scope: Scope, view: View, load: _Load | None) -> None:
+        """Take the decisions on a view, which stand when its response begins."""
+        decisions: Sequence[Decision] = scope.get("headstart.decisions", ())
+        if load is not None:
+            load.decisions = decisions
+        if view.confirmed:
+            self._count_refusals(view, decisions)
+        elif load is not None and load in self._loads:
+            self._loads.remove(load)  # not a page after all
 
     def _admit(self, scope: Scope, view: View) -> _Load | None:
         now = self._timer()
@@ -234,6 +263,7 @@ class Recorder:
         self._admitted = now
         load = _Load(view, scope, self._clock(), now)
         self._loads.append(load)
+        self._viewers = {each.view.viewer.key for each in self._loads}
         return load
 
     def _count_refusals(self, view: View, decisions: Sequence[Decision]) -> None:
@@ -245,19 +275,18 @@ class Recorder:
     def _count(self, view: View) -> None:
         self.changes += 1
         used, wasted = judged_deliveries(view)
-        start = int(self._clock()) // SPAN * SPAN
-        figures = Figures(
-            start,
-            views=1,
-            served=int(bool(view.delivered)),
-            controls=int(view.control),
-            asked=len(view.asked),
-            sent=len(view.delivered),
-            used=len(used),
-            wasted=len(wasted),
+        delivered = view.delivered
+        counts = (
+            1,
+            1 if delivered else 0,
+            1 if view.control else 0,
+            len(view.asked),
+            len(delivered),
+            len(used),
+            len(wasted),
         )
-        self.totals += figures
-        self._site(view.origin).count(figures)
+        self._total.add(counts)
+        self._site(view.origin).count(int(self._clock()) // SPAN * SPAN, counts)
 
     def _site(self, origin: str) -> _Site:
         """Return a site's past; the one with the fewest views makes room for a new one.
@@ -277,33 +306,35 @@ class Recorder:
 
     def watch_asset(self, request: Request, send: Send) -> Send:
         """Return a `send` that records an asset once the learner has found its view."""
-        if not self._loads:
-            # Nothing is recorded at this time, so no response is timed.
+        if viewer_key(request) not in self._viewers:
+            # Most requests are of clients whose views are not recorded.
             return send
         exchange = _Exchange(request.target, self._timer())
 
-        async def recorded_send(message: Message) -> None:
+        def recorded_send(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 # The learner was told of the response a moment ago, within this very call.
                 found, self._attributed = self._attributed, None
                 if found is not None and found[0] is request:
                     self._add(found[1], exchange)
             self._take(exchange, message)
-            await send(message)
+            return send(message)
 
         return recorded_send
 
     def watch_push(self, request: Request, send: Send) -> Send:
         """Return a `send` that records a pushed response."""
+        if viewer_key(request) not in self._viewers:
+            return send
         view = self._learner.view_sent(request, self._clock())
         if view is None:
             return send
         exchange = _Exchange(request.target, self._timer())
         self._add(view, exchange)
 
-        async def recorded_send(message: Message) -> None:
+        def recorded_send(message: Message) -> Awaitable[None]:
             self._take(exchange, message)
-            await send(message)
+            return send(message)
 
         return recorded_send
 

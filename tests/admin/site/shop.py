@@ -12,6 +12,7 @@ from tests.visits import FRESH, NO_PUSH, Load, load
 
 STYLE, SCRIPT, OTHER = "/site.css", "/shop.js", "/pinned.css"
 ASSETS = (STYLE, SCRIPT)
+LONG = "/" + "long-name" * 120
 HOSTILE = "/%22onload=alert(1)%3E/<script>window.hacked=1</script>"
 _TYPES = {".css": b"text/css", ".js": b"text/javascript"}
 

@@ -10,13 +10,13 @@ from urllib.parse import quote
 import pytest
 
 from tests.admin.asked import administered
-from tests.admin.site.shop import ASSETS, HOSTILE, OTHER, SCRIPT, STYLE, Visitors
+from tests.admin.site.shop import ASSETS, HOSTILE, LONG, OTHER, SCRIPT, STYLE, Visitors
 from tests.clients.chromium import Browser, Tab, cleartext_chromium
 from tests.peers import peer
 from tests.server.live import ServerProcess, until
 
 SITE = "http://localhost"
-PLACES = ("/", "/pages", "/page?path=/", "/loads", "/server")
+PLACES = ("/", "/pages", "/page?path=/", f"/page?path={LONG}", "/loads", "/server")
 _KEYS = {"Tab": 9, "Enter": 13, " ": 32}
 
 
@@ -124,8 +124,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     ):
         visitors = Visitors(server.port)
         visitors.teach()
-        visitors.visit(HOSTILE)
-        visitors.visit(HOSTILE)
+        for page in (HOSTILE, HOSTILE, LONG, LONG):
+            visitors.visit(page, [*ASSETS, f"{LONG}.css"])
         yield World(server, admin, visitors, browser)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -114,6 +115,27 @@ def test_list_of_pages_has_parts(tmp_path: Path) -> None:
     assert 'rel="prev"' in second
     assert 'rel="next"' not in second
     assert "The list ends before this part" in beyond
+
+
+def test_site_that_is_not_known_leads_to_one_that_is(served: tuple[ServerProcess, str]) -> None:
+    _, address = served
+
+    for path in ("/", "/pages", "/loads"):
+        shown = ask(address, f"{path}?site=https://other.test").text
+        assert "Nothing is known of this site" in shown
+        assert f'href="?site={quote(SITE, safe="")}"' in shown
+
+
+def test_token_is_enough_for_all_of_a_page(tmp_path: Path) -> None:
+    """A browser sends the name and the password with each request, for files and events, too."""
+    token = tmp_path / "token"
+    token.write_text("a-token-of-some-length")
+    basic = {"authorization": "Basic " + b64encode(b"me:a-token-of-some-length").decode()}
+    given = ("--admin-token-file", str(token))
+    with administered(APP, *given) as (_, address):
+        paths = ("/", "/admin.css", "/admin.js", "/icon.svg")
+        assert [ask(address, path).status for path in paths] == [401] * 4
+        assert [ask(address, path, headers=basic).status for path in paths] == [200] * 4
 
 
 @pytest.mark.parametrize("start", ["-1", "x", "1e9", "9" * 30, "²"])
