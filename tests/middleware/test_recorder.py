@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
-from headstart.learn import LearnOptions
+from headstart.learn import LearnOptions, View
 from headstart.middleware.recorded import (
     SPAN,
     SPANS,
@@ -315,3 +316,19 @@ async def test_recording_an_asset_costs_a_few_calls_however_much_is_recorded(
         costs[connection] = calls_in(taught.middleware(scope, wire.receive, wire.send))
 
     assert 0 < costs[501] - costs[502] < 60
+
+
+async def test_view_that_has_ended_is_let_go_and_what_was_sent_is_kept(taught: Recorded) -> None:
+    def views() -> int:
+        gc.collect()
+        return sum(isinstance(one, View) and one.viewer.key == 77 for one in gc.get_objects())
+
+    await taught.hinted(ASSETS[0], connection=77)
+    before = views()
+    await taught.later()
+
+    assert (before, views()) == (1, 0)
+    assert [(one.target, one.way) for one in taught.last.assets] == [
+        (ASSETS[0], "hint"),
+        (ASSETS[1], "hint"),
+    ]

@@ -11,11 +11,12 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from headstart.deliver.asgi import Message, Scope, Send
 from headstart.deliver.decide import Decision, Way
-from headstart.learn import How, Learner, Request, View
+from headstart.learn import How, Learner, Request, Silence, View
 from headstart.learn.clients import viewer_key
 from headstart.learn.votes import judged_deliveries
 from headstart.middleware.recorded import (
@@ -70,10 +71,11 @@ class _Exchange:
 class _Load:
     """A recorded view."""
 
-    __slots__ = ("assets", "decisions", "exchange", "hinted", "time", "version", "view")
+    __slots__ = ("assets", "decisions", "exchange", "hinted", "origin", "time", "version", "view")
 
     def __init__(self, view: View, scope: Scope, time: float, now: float) -> None:
-        self.view = view
+        self.view: View | _Ended = view
+        self.origin = view.origin
         self.time = time
         self.version: str = scope.get("http_version", "1.1")
         self.exchange = _Exchange(view.path, now)
@@ -81,18 +83,23 @@ class _Load:
         self.decisions: Sequence[Decision] = ()
         self.assets: list[_Exchange] = []
 
+    def end(self, view: View) -> None:
+        """Let go of the view and of all that it holds; what it was sent is known now."""
+        self.view = _Ended(view.silence, self._ways(view))
+        self.decisions = ()
+
+    def _ways(self, view: View) -> dict[str, str]:
+        """Return the assets that were sent ahead, by their shortened targets, and how."""
+        ways = {target: _WAYS[how] for target, how in view.delivered.items()}
+        for decision in self.decisions:
+            if decision.way is not Way.NOTHING:
+                ways[decision.candidate.target] = decision.way.value
+        return {_shortened(target): way for target, way in ways.items()}
+
     def frozen(self) -> PageLoad:
         """Return it as a record."""
         page, view = self.exchange, self.view
-        ways = {
-            decision.candidate.target: str(decision.way.value)
-            for decision in self.decisions
-            if decision.way is not Way.NOTHING
-        }
-        ways = {
-            _shortened(target): way
-            for target, way in ({t: _WAYS[how] for t, how in view.delivered.items()} | ways).items()
-        }
+        ways = dict(view.ways) if isinstance(view, _Ended) else self._ways(view)
         assets = [
             AssetLoad(
                 one.target,
@@ -107,7 +114,7 @@ class _Load:
         ]
         unused = [AssetLoad(target, way, None, None, None, 0, 0) for target, way in ways.items()]
         return PageLoad(
-            view.origin,
+            self.origin,
             page.target,
             self.time,
             self.version,
@@ -119,6 +126,15 @@ class _Load:
             page.size,
             tuple(assets + unused[: max(_MOST_ASSETS - len(assets), 0)]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """The little that a record keeps of a view that has ended."""
+
+    silence: Silence | None
+    ways: dict[str, str]
+    confirmed: bool = True
 
 
 _WAYS = {How.PUSHED: Way.PUSH.value, How.HINTED: Way.HINT.value}
@@ -213,8 +229,8 @@ class Recorder:
             load
             for load in reversed(self._loads)
             if load.view.confirmed
-            and origin in ("", load.view.origin)
-            and path in ("", load.view.path)
+            and origin in ("", load.origin)
+            and path in ("", load.exchange.target)
         )
         return Report(
             tuple(
@@ -263,8 +279,12 @@ class Recorder:
         self._admitted = now
         load = _Load(view, scope, self._clock(), now)
         self._loads.append(load)
-        self._viewers = {each.view.viewer.key for each in self._loads}
+        self._find_viewers()
         return load
+
+    def _find_viewers(self) -> None:
+        views = [load.view for load in self._loads]
+        self._viewers = {view.viewer.key for view in views if isinstance(view, View)}
 
     def _count_refusals(self, view: View, decisions: Sequence[Decision]) -> None:
         refused = self._site(view.origin).refused
@@ -286,6 +306,10 @@ class Recorder:
             len(wasted),
         )
         self._total.add(counts)
+        for load in self._loads:
+            if load.view is view:
+                load.end(view)
+                self._find_viewers()
         self._site(view.origin).count(int(self._clock()) // SPAN * SPAN, counts)
 
     def _site(self, origin: str) -> _Site:
@@ -343,7 +367,8 @@ class Recorder:
         self.changes += 1
 
     def _attribute(self, request: Request, view: View) -> None:
-        self._attributed = (request, view)
+        if view.viewer.key in self._viewers:
+            self._attributed = (request, view)
 
     def _add(self, view: View, exchange: _Exchange) -> None:
         for load in self._loads:
