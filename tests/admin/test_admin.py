@@ -129,9 +129,9 @@ def test_server_whose_admin_port_has_no_descriptors_left_serves_its_site() -> No
         held = [socket.create_connection((host, int(port)), PATIENCE) for _ in range(80)]
         try:
             assert ask(f"127.0.0.1:{server.port}", "/page").status == 200
-            descriptors = len(os.listdir(f"/proc/{server.process.pid}/fd"))
+            folder = f"/proc/{server.process.pid}/fd"
+            # Those that are too many are accepted and closed at once.
+            until(lambda: len(os.listdir(folder)) < 64 + 40, "the end of those that are too many")
         finally:
             for one in held:
                 one.close()
-
-    assert descriptors < 64 + 40
