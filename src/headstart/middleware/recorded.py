@@ -53,13 +53,13 @@ class Figures:
 
     @property
     def recall(self) -> float | None:
-        """Return how much of what clients needed was sent ahead; None if they needed nothing."""
+        """Return the share of needed assets that were sent ahead; None without any."""
         needed = self.used + self.asked
         return self.used / needed if needed else None
 
     @property
     def waste(self) -> float | None:
-        """Return how much of what was sent was wasted; None if nothing was sent."""
+        """Return the share of sent assets that were wasted; None without any."""
         return self.wasted / self.sent if self.sent else None
 
     @property
@@ -135,7 +135,7 @@ class SiteReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one worker has seen: its sites, and the last views of all of them, the newest first."""
+    """The past that one worker has seen: its sites, and the last views of all of them, the newest first."""
 
     sites: tuple[SiteReport, ...]
     loads: tuple[PageLoad, ...]

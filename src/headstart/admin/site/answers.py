@@ -27,7 +27,7 @@ _FINDINGS: Final = 20
 
 
 def report(sources: Sources, most: int = 0, origin: str = "", path: str = "") -> dict[str, Any]:
-    """Return the recent past, the counters, and of each known site what is known of it.
+    """Return the recent past, the counters, and the knowledge of each site.
 
     Args:
         sources: Of this process.

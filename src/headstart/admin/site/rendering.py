@@ -1,4 +1,4 @@
-"""Templates with values, as responses: each value is escaped, whatever a stranger named a path.
+"""Templates with values, as responses: each value is escaped, because strangers name paths.
 
 Jinja2 is imported when the first page is asked for, so health and metrics need it not. Called by
 `views`.

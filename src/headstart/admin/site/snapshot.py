@@ -1,7 +1,7 @@
 """The state of the sites, as all processes together know it: frozen, and plain data on the way.
 
-The recent past is the sum of all processes. The map is the same in each, because they share what
-they learn; one that has just started may know less, so the largest answer counts. Pure: `answers`
+The recent past is the sum of all processes. The map is the same in each, because they share
+it; one that has just started may know less, so the largest answer counts. Pure: `answers`
 makes the parts in each process, `views` shows the whole.
 """
 
@@ -47,7 +47,7 @@ class SavingShown:
 
 @dataclass(frozen=True, slots=True)
 class GainShown:
-    """What delivering gains on a page or a site.
+    """The gain of delivering, on a page or a site.
 
     Attributes:
         views, control_views: Measured so far, the recent ones.
@@ -70,7 +70,7 @@ class SiteSnapshot:
         history: Its figures for each span of the last twelve hours, the oldest first, without gaps.
         refused: Why assets were not sent ahead.
         gain: Of the whole site.
-        findings: What keeps more from being learned, in words.
+        findings: Conditions that keep more from being learned, in words.
     """
 
     origin: str

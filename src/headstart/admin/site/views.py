@@ -58,7 +58,7 @@ async def pages(request: Request, workers: Workers) -> Response:
 
 
 async def one_page(request: Request, workers: Workers) -> Response:
-    """Show one page with its assets, and what may be ordered."""
+    """Show one page with its assets, and the orders that it takes."""
     path = request.query.get("path", "/")[:_LONGEST]
     shot = await _snapshot(request, workers, _LOADS_SHOWN, path)
     values = _common(request, shot)
@@ -143,7 +143,7 @@ SITE_ROUTES: Final = (
 
 
 async def _snapshot(request: Request, workers: Workers, most: int = 0, path: str = "") -> Snapshot:
-    """Return what all processes know, with so many recorded views of the site or of a page.
+    """Return the knowledge of all processes, with so many recorded views of the site or of a page.
 
     If no site is named, the views of all are asked for: which one is shown, the answer says.
     """
