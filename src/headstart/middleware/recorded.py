@@ -135,7 +135,7 @@ class SiteReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The past that one worker has seen: its sites, and the last views of all of them, the newest first."""
+    """The past that one worker has seen: its sites, and their last views, the newest first."""
 
     sites: tuple[SiteReport, ...]
     loads: tuple[PageLoad, ...]

@@ -84,7 +84,7 @@ class _Load:
         self.assets: list[_Exchange] = []
 
     def end(self, view: View) -> None:
-        """Let go of the view and of all that it holds; the assets that it was sent are known now."""
+        """Let go of the view and of all that it holds; its deliveries are known now."""
         self.view = _Ended(view.silence, self._ways(view))
         self.decisions = ()
 
