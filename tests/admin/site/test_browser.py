@@ -336,3 +336,23 @@ def test_part_that_is_used_is_not_changed_under_its_user(world: World) -> None:
 
     assert page.focus == before
     page.close()
+
+
+def test_opened_details_stay_with_their_asset_and_new_ones_come_closed(world: World) -> None:
+    world.visitors.teach("/moving", [*ASSETS, "/a-first.js"])
+    world.visitors.visit("/moving", ASSETS)
+    page = world.open("/page?path=/moving")
+    page.until_says("Live")
+    page.tab.run(f"document.getElementById('never-{SCRIPT}').open = true")
+    before = page.tab.run("document.querySelectorAll('.fall').length")
+    assert before
+
+    world.visitors.teach("/moving", [*ASSETS, "/later.js"])
+    until(lambda: "/later.js" in page.text, "the new asset")
+
+    opened = "[...document.querySelectorAll('details[open]')].map(one => one.id)"
+    rows = f"document.getElementById('never-{SCRIPT}').closest('tr').innerText"
+    assert [one for one in page.tab.run(opened) if one.startswith("never-")] == [f"never-{SCRIPT}"]
+    assert SCRIPT in page.tab.run(rows)
+    assert len(page.tab.run(opened)) <= 2, "the load that was open may have gone"
+    page.close()

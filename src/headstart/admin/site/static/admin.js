@@ -13,6 +13,8 @@ function say(word, text) {
 }
 
 function inUse(part) {
+  // A button must not move away under the pointer.
+  if (part.matches(":hover") && part.querySelector("form")) return true;
   const chosen = document.getSelection();
   return part.contains(document.activeElement) || (!chosen.isCollapsed && part.contains(chosen.anchorNode));
 }
@@ -23,8 +25,9 @@ function replace(fresh) {
     if (!other || inUse(part) || part.innerHTML === other.innerHTML) continue;
     const open = new Map([...part.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
     part.replaceChildren(...document.adoptNode(other).childNodes);
+    // New ones come closed, so that nothing that you read is pushed away.
     for (const one of part.querySelectorAll("details[id]")) {
-      if (open.has(one.id)) one.open = open.get(one.id);
+      if (open.size) one.open = open.get(one.id) ?? false;
     }
   }
 }
