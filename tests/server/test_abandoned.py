@@ -6,7 +6,10 @@ import asyncio
 import logging.handlers
 import math
 import socket
+from collections.abc import Callable
 
+import pytest
+import uvloop
 from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions
@@ -42,6 +45,24 @@ async def test_call_is_cancelled_after_its_grace() -> None:
     assert first.cancelled()
     assert second.cancelled()
     assert len(abandoned) == 0
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_client_may_leave_when_the_time_of_another_call_is_just_over(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """uvloop gives no timer for a time that has come, which once ended the client's connection."""
+
+    async def leave() -> None:
+        abandoned = Abandoned(asyncio.get_running_loop(), grace=0, most=10)
+        tasks = await calls(3)
+        for task in tasks:
+            abandoned.add(task)
+        await asyncio.wait(tasks)
+        assert all(task.cancelled() for task in tasks)
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(leave())
 
 
 async def test_oldest_is_cancelled_at_once_where_there_are_too_many() -> None:

@@ -58,6 +58,8 @@ class Abandoned:
         self._ends: dict[asyncio.Task[None], float] = {}
         """Call -> when it will be cancelled; in the order in which their clients left."""
         self._timer: asyncio.TimerHandle | None = None
+        self._looks_at = math.inf
+        """When `_timer` ends. uvloop makes a handle that cannot tell of a time that has come."""
         self._lines = TokenBucket(_LINES_AT_ONCE, _LINES_A_SECOND, loop.time())
         self._untold = 0
 
@@ -126,9 +128,10 @@ class Abandoned:
         if soonest == math.inf:
             return
         if self._timer is not None:
-            if self._timer.when() <= soonest:
+            if self._looks_at <= soonest:
                 return
             self._timer.cancel()
+        self._looks_at = soonest
         self._timer = self._loop.call_at(soonest, self._look)
 
 
