@@ -60,15 +60,16 @@ def _requests(sources: Sources) -> Rows:
     rows |= _by("headstart_connections_ended_total", worker.connections)
     rows |= _by("headstart_pushes_refused_total", worker.pushes)
     rows["headstart_event_loop_delay_seconds"] = [([], sources.delays.numbers())]
-    if sources.observer is None:
+    rows |= _plain({"requests_in_progress": len(sources.server.server_state.tasks)})
+    counts = sources.worker.request_counts
+    if counts is None:
         return rows
-    counts = sources.observer.counts
     rows["headstart_requests_total"] = [
         ([version, str(pushed).lower(), str(status)], number)
         for (version, pushed, status), number in counts.requests.items()
     ]
     rows["headstart_request_duration_seconds"] = [([], [*counts.buckets, counts.seconds])]
-    return rows | _plain({"requests_in_progress": counts.in_progress})
+    return rows
 
 
 def _delivery(middleware: HeadstartMiddleware) -> Rows:

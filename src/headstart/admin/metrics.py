@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Final, TypeAlias
 
 from headstart.admin.workers import Answer
-from headstart.observe import DURATIONS
+from headstart.server.request_counts import DURATIONS
 
 Rows: TypeAlias = dict[str, list[tuple[list[str], Any]]]
 """Metric -> its samples: the values of its labels, and a number, or a histogram's numbers: those of
@@ -63,7 +63,7 @@ METRICS: Final = (
         Kind.COUNTER,
         "Requests that the application or the cache answered, by HTTP version, by whether "
         "they were promised in a push, and by status code; 499 if the client left before a "
-        "response; without pushes that the cache answered at once",
+        "response",
         ("version", "pushed", "code"),
     ),
     Metric(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from headstart.admin.delays import Delays
 from headstart.cache import CacheMiddleware
 from headstart.middleware import HeadstartMiddleware
-from headstart.observe import Observer
 from headstart.proxy import Proxy
 from headstart.server.worker import Worker
 
@@ -30,7 +29,6 @@ class Sources:
         server: The same.
         worker: Its counters and its connections.
         delays: Of its event loop.
-        observer: It counts the requests.
         middleware: It learns and delivers; None with --no-learn.
         cache: None without a cache.
         proxy: None for `headstart serve`.
@@ -40,14 +38,11 @@ class Sources:
         self.server = server
         self.worker: Worker = server.worker()
         self.delays = Delays()
-        self.observer: Observer | None = None
         self.middleware: HeadstartMiddleware | None = None
         self.cache: CacheMiddleware | None = None
         self.proxy: Proxy | None = None
         for part in layers(server.config.loaded_app):
-            if isinstance(part, Observer):
-                self.observer = part
-            elif isinstance(part, HeadstartMiddleware):
+            if isinstance(part, HeadstartMiddleware):
                 self.middleware = part
             elif isinstance(part, CacheMiddleware):
                 self.cache = part

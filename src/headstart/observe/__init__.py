@@ -1,19 +1,17 @@
-"""Watch the requests of an application from outside: count, trace and log them.
+"""Watch the requests of an application from outside: trace and log them.
 
     observer.py    Observer: the ASGI application around all others
     exchange.py    one request and its response, as it passes
-    counts.py      numbers of requests, for the admin port's metrics
     delivered.py   what was sent ahead with a page
     json_lines.py  log records as JSON
     access.py      the access log as fields
     tracing.py     spans for OpenTelemetry
 
 The server puts one around the application if any of it is wanted, and none else: then it costs
-nothing. Imported by `server` and `admin`.
+nothing. Imported by `server`.
 """
 
-from headstart.observe.counts import DURATIONS, RequestCounts
 from headstart.observe.observer import Observer
 from headstart.observe.tracing import Tracing, check_tracing
 
-__all__ = ["DURATIONS", "Observer", "RequestCounts", "Tracing", "check_tracing"]
+__all__ = ["Observer", "Tracing", "check_tracing"]

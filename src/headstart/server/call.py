@@ -9,6 +9,7 @@ can be cancelled when the client has disconnected. Made by `http1.Http1Connectio
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -17,6 +18,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from headstart.errors import LocalProtocolError
 from headstart.server.abandoned import Abandoned
 from headstart.server.cycle import MOST_IN_VAIN, Application, Message, tells_of_disconnect
+from headstart.server.request_counts import RequestCounts
 from headstart.wire.events import Fields
 from headstart.wire.fields import checked_name, checked_value
 from headstart.wire.responses import BODILESS, checked_length
@@ -31,13 +33,21 @@ class Call:
     Args:
         application: The application.
         cycle: The request, and the way to its client.
+        counts: Of requests, if somebody wants them.
 
     Attributes:
         cycle: The request's cycle.
     """
 
-    def __init__(self, application: Application, cycle: RequestResponseCycle) -> None:
+    def __init__(
+        self,
+        application: Application,
+        cycle: RequestResponseCycle,
+        counts: RequestCounts | None = None,
+    ) -> None:
         self._application = application
+        self._counts = counts
+        self._status = 0
         # uvicorn's types are of its narrower messages.
         self.cycle: Any = cycle
         self._task: asyncio.Task[Any] | None = None
@@ -52,6 +62,7 @@ class Call:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> object:
         """Call it; `send` is the cycle's own."""
         self._task = asyncio.current_task()
+        began = 0.0 if self._counts is None else time.perf_counter()
         try:
             # uvicorn looks at what it returns.
             return await self._application(scope, receive, self._send)
@@ -63,6 +74,10 @@ class Call:
             if self._in_vain > MOST_IN_VAIN and tells_of_disconnect(error):
                 return None
             raise
+        finally:
+            if self._counts is not None:
+                version, left = scope["http_version"], self.cycle.disconnected
+                self._counts.ended(version, False, self._status, left, began)
 
     def client_left(self, abandoned: Abandoned) -> None:
         """Tell the application; work after a complete response is not affected."""
@@ -81,6 +96,7 @@ class Call:
                 # on the connection could be either.
                 cycle.keep_alive = False
             await cycle.send(self._checked(message))
+            self._status = message["status"]
             if self._no_body:
                 cycle.expected_content_length = 0
             return

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -64,6 +65,8 @@ class Cycle:
 
     _in_vain = 0
     """Parts of a body that were dropped; most responses have none."""
+    _noted: ResponseHead | None = None
+    """The head of the response that was sent, if somebody counts."""
 
     def __init__(
         self, connection: Http2ServerConnection, request: RequestReceived, scope: Scope
@@ -96,6 +99,8 @@ class Cycle:
 
     async def run(self, application: Application) -> None:
         """Call the application; the stream ends in any case."""
+        counts = self._connection.counts
+        began = 0.0 if counts is None else time.perf_counter()
         try:
             result = await application(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
@@ -112,6 +117,10 @@ class Cycle:
                 what = "completing" if self._started else "starting"
                 self._fail(f"ASGI callable returned without {what} response.")
         finally:
+            if counts is not None:
+                status = 0 if self._noted is None else int(self._noted.fields[0][1])
+                pushed = self.request.stream_id % 2 == 0
+                counts.ended("2", pushed, status, self.disconnected, began)
             self._connection.finished(self)
 
     def data_received(self, data: bytes, end_stream: bool) -> None:
@@ -312,8 +321,10 @@ class Cycle:
         fits = False
         if head is not None:
             self._head = None
-            if connection.access_log:
-                log_access(self.request, self.scope, head.fields)
+            if connection.notes_responses:
+                self._noted = head
+                if connection.access_log:
+                    log_access(self.request, self.scope, head.fields)
             fits = len(body) <= connection.scheduler.own_room
             connection.respond(stream_id, head.fields, end_stream and fits, body if fits else b"")
         if not fits and (body or end_stream):
@@ -426,6 +437,7 @@ class Cycle:
             (b"content-length", str(len(body)).encode()),
         ]
         head = response_head(500, headers, self._connection.server_state.default_headers)
+        self._noted = head
         if self._connection.access_log:
             log_access(self.request, self.scope, head.fields)
         try:

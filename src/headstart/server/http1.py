@@ -285,7 +285,7 @@ class Http1Connection(HttpToolsProtocol):
                 self._latest.keep_alive = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._call = Call(app, cycle)
+        self._call = Call(app, cycle, self._worker.request_counts)
         # A pipelined request's turn comes in the task of the one before, whose context variables
         # are nothing to it. A cast: uvicorn's type is of its narrower messages.
         start = super()._start_asgi_task

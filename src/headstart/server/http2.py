@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeAlias, assert_never, cast
@@ -74,6 +75,8 @@ class Http2ServerConnection(asyncio.Protocol):
     Attributes:
         loop: The event loop.
         access_log: Whether requests are logged.
+        counts: Of requests, if somebody wants them.
+        notes_responses: Whether there is either of them.
         heads: Makes the header sections of responses.
         calls: Which requests reach the application.
         scheduler: How much each stream may queue.
@@ -113,8 +116,10 @@ class Http2ServerConnection(asyncio.Protocol):
         "_write_paused",
         "access_log",
         "calls",
+        "counts",
         "heads",
         "loop",
+        "notes_responses",
         "scheduler",
         "server_state",
         "slot",
@@ -137,6 +142,8 @@ class Http2ServerConnection(asyncio.Protocol):
         self.access_log = config.access_log and logging.getLogger("uvicorn.access").hasHandlers()
 
         self._worker = Worker.of(server_state, config, self.loop)
+        self.counts = self._worker.request_counts
+        self.notes_responses = self.access_log or self.counts is not None
         self._turns = self._worker.turns
         self.slot: ConnectionSlot | None = None
         limits = self._options.limits
@@ -626,6 +633,8 @@ class Http2ServerConnection(asyncio.Protocol):
             self.server_state.total_requests += 1
             if self.access_log:
                 log_access(request, self._scopes.of_pushed(request)[0], fields)
+            if self.counts is not None:
+                self.counts.ended("2", True, int(fields[0][1]), False, time.perf_counter())
             with suppress(StreamGoneError):  # reset with its page, or the whole connection closed
                 if len(body) <= self.scheduler.own_room:
                     self._wire.respond(request.stream_id, fields, True, body)

@@ -170,9 +170,8 @@ class Config(uvicorn.Config):
         access, traced = self._logs_access_as_json, self.headstart.tracing
         if access or traced:
             self.cache = None  # a push that is answered without a call would be missing
-        elif self.companion is None:
-            return app
-        return Observer(app, access=access, tracing=Tracing() if traced else None)
+            return Observer(app, access=access, tracing=Tracing() if traced else None)
+        return app
 
     def bind_socket(self) -> socket.socket:
         """Open the socket that worker processes share."""

@@ -32,6 +32,7 @@ from headstart.server.memory import (
     used_memory,
 )
 from headstart.server.refusals import Refusals
+from headstart.server.request_counts import RequestCounts
 from headstart.server.tls import Buffers
 from headstart.server.turns import Turns
 from headstart.server.windows import Budget
@@ -81,6 +82,7 @@ class Worker:
     Attributes:
         options: Ours.
         counters: Counts since the start.
+        request_counts: Counts of requests, if there is an admin port to read them.
         refusals: Reports refusals.
         now: The loop's time, without periods in which the process stood still; as old as the last
             check.
@@ -98,6 +100,8 @@ class Worker:
     ) -> None:
         self.options: ServerOptions = getattr(config, "headstart", None) or ServerOptions()
         self.counters = Counters()
+        wanted = getattr(config, "companion", None) is not None
+        self.request_counts = RequestCounts() if wanted else None
         self.now = loop.time()
         self.refusals = Refusals(self.counters, self.now)
         self.shedding = False
