@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 
 import pytest
 
-from headstart.learn.records import Forgotten, Record
+from headstart.learn.gains import Measure, Metric, Stop
+from headstart.learn.records import Forgotten, Record, Report
 from headstart.store.base import DamagedError
 from headstart.store.packing import pack, unpack
 from tests.store.workers import page, vote
@@ -20,6 +22,21 @@ def test_records_survive_and_repetition_costs_little() -> None:
     assert unpack(packed, LIMIT) == (records, 0)
     assert len(packed) < 3000
     assert unpack(pack(()), LIMIT) == ([], 0)
+
+
+def test_measures_stops_and_reports_survive() -> None:
+    stop = Stop(1.0, "https://a.example", "/", True, 0.2, 0.1, 0.3)
+    measure = Measure(Metric.LOADED, True, 80, (1.0, 0.5, 0.0, 2.0))
+    report = Report(2.0, "https://a.example", "/", 7, control=False, lcp=0.4)
+    timed = replace(vote("/a"), control=True, blocking=0.25, loaded=0.5)
+    records: list[Record] = [
+        replace(page("/"), measures=(measure,), stop=stop),
+        stop,
+        report,
+        timed,
+    ]
+
+    assert unpack(pack(records), LIMIT) == (records, 0)
 
 
 def test_line_that_is_not_a_record_costs_no_other() -> None:
