@@ -146,3 +146,20 @@ def test_what_we_found_wrong_is_told_rather_than_the_code() -> None:
     told = failures.stream_closed(ErrorCode.CANCEL, "too many fields")
 
     assert str(told) == "the response was refused: too many fields"
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
+def test_proxy_of_the_environment_is_told_to_be_unused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(one, raising=False)
+    origin, error = Origin.parse("a.test"), ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+    before = failures.connect_failed(error, origin)
+
+    monkeypatch.setenv(name, "http://proxy.test:3128")
+    after = failures.connect_failed(error, origin)
+
+    assert before.hint == "Is the server running, and is the port right?"
+    assert after.hint == f"{name} is set, but this client uses no proxy."
+    assert failures.unused_proxy(Origin.parse("localhost")) == ""

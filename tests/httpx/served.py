@@ -32,10 +32,12 @@ def trusting() -> ssl.SSLContext:
 
 
 @contextmanager
-def site(options: ServerOptions | None = None, *, tls: bool = True) -> Iterator[Site]:
+def site(
+    options: ServerOptions | None = None, *, tls: bool = True, **settings: Any
+) -> Iterator[Site]:
     """The application over HTTP/2 and HTTP/1.1."""
     app = made()
-    with running(app, options, tls=tls) as live:
+    with running(app, options, tls=tls, **settings) as live:
         try:
             yield Site(live.url, app, live)
         finally:

@@ -35,6 +35,7 @@ async def connect(
     certfile: Path | None = None,
     keyfile: Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    address: str | None = None,
     push: bool = True,
     limits: ClientLimits = _LIMITS,
     tap: Tap | None = None,
@@ -50,6 +51,7 @@ async def connect(
         certfile: PEM file with a certificate of our own, for servers that ask for one.
         keyfile: Its key, where that is not in `certfile`.
         ssl_context: Used as it is, but for its ALPN protocols, instead of the four before.
+        address: Connect to this IP address instead of asking the resolver for the origin's host.
         push: Whether the server may push.
         timeout: Seconds for all of it; None for no end.
         upgrade: Over cleartext, ask in HTTP/1.1 for HTTP/2 (RFC 7540, 3.2) instead of knowing.
@@ -75,14 +77,15 @@ async def connect(
                 context = _offering_http2(ssl_context) or await asyncio.to_thread(
                     client_context, cafile, insecure, origin.host, certfile, keyfile
                 )
-            await _open(connection, context)
+            await _open(connection, context, address)
             await connection.ready()
     except TimeoutError:
         connection.abort()
         raise ClientTimeoutError(
             f"no connection to {origin}" + (f" within {timeout:g} s" if timeout else " in time"),
             phase=Phase.CONNECTION,
-            hint="Check host and port, and whether a firewall is in the way.",
+            hint=failures.unused_proxy(origin)
+            or "Check host and port, and whether a firewall is in the way.",
         ) from None
     except BaseException:
         connection.abort()
@@ -96,10 +99,13 @@ def _offering_http2(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
     return context
 
 
-async def _open(connection: Http2ClientConnection, context: ssl.SSLContext | None) -> None:
+async def _open(
+    connection: Http2ClientConnection, context: ssl.SSLContext | None, address: str | None
+) -> None:
     origin = connection.origin
+    hosts = hosts_of(origin.host) if address is None else (address,)
     try:
-        await _open_at_one_of(hosts_of(origin.host), connection, context)
+        await _open_at_one_of(hosts, connection, context)
     except ssl.SSLError as error:
         raise failures.tls_failed(error, origin) from error
     except TimeoutError:

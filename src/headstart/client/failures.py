@@ -7,6 +7,7 @@ Pure functions from the errors of sockets, TLS and HTTP/2 to those of `client.er
 from __future__ import annotations
 
 import errno
+import os
 import re
 import socket
 import ssl
@@ -46,13 +47,15 @@ def connect_failed(error: OSError, origin: Origin) -> ClientError:
     """Explain a failure to connect, from the socket's error."""
     if isinstance(error, socket.gaierror):
         return ConnectError(
-            f"there is no host {origin.host}: {error.strerror}", hint="Check the name."
+            f"there is no host {origin.host}: {error.strerror}",
+            hint=unused_proxy(origin) or "Check the name.",
         )
     # asyncio joins the errors of several addresses into one without a number.
     numbers = {error.errno} if error.errno else _numbers_in(str(error))
     if numbers == {errno.ECONNREFUSED}:
         return ConnectError(
-            f"{origin} refuses the connection", hint="Is the server running, and is the port right?"
+            f"{origin} refuses the connection",
+            hint=unused_proxy(origin) or "Is the server running, and is the port right?",
         )
     if origin.scheme == "https" and isinstance(error, ConnectionError):
         return TlsError(
@@ -60,8 +63,18 @@ def connect_failed(error: OSError, origin: Origin) -> ClientError:
             hint="Does it speak TLS on this port? For cleartext, say http://.",
         )
     return ConnectError(
-        f"cannot connect to {origin}: {error.strerror or error}", hint="Check host and port."
+        f"cannot connect to {origin}: {error.strerror or error}",
+        hint=unused_proxy(origin) or "Check host and port.",
     )
+
+
+def unused_proxy(origin: Origin) -> str:
+    """Return advice for users whose environment names a proxy, which the client does not use."""
+    if is_loopback(origin.host):
+        return ""
+    names = (f"{origin.scheme}_proxy", "all_proxy")
+    given = [name for one in names for name in (one, one.upper()) if os.environ.get(name)]
+    return f"{given[0]} is set, but this client uses no proxy." if given else ""
 
 
 def _numbers_in(message: str) -> set[int]:

@@ -96,7 +96,7 @@ def test_surplus_arguments_are_a_mistake() -> None:
             "get --incldue /",
             "it has no option '--incldue'; did you mean '--include'?; see 'h2c get --help'",
         ),
-        ("post -d=x y z", "it has no option '-d'; see 'h2c post --help'"),
+        ("post -z=x y z", "it has no option '-z'; see 'h2c post --help'"),
         ("unset", "the following arguments are required: NAME; see 'h2c unset --help'"),
     ],
 )

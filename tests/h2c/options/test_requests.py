@@ -103,3 +103,67 @@ def test_an_empty_name_of_a_file_is_a_mistake() -> None:
     for option in ("-o", "--output", "--file", "--cacert"):
         expected = "the name of the file is empty; give a path; see 'h2c post --help'"
         assert mistake("post", option, "", "/path").endswith(expected)
+
+
+def test_data_of_curl_is_a_form_or_a_file() -> None:
+    command = exchange("post", "-d", "a=1", "/")
+
+    form = (b"content-type", b"application/x-www-form-urlencoded")
+    assert (command.content, command.headers) == (Text(b"a=1"), (form,))
+    assert exchange("post", "-d", "@form.txt", "/").content == FromFile("form.txt")
+    assert exchange("post", "-d", "{}", "-H", "Content-Type: a/b", "/").headers == (
+        (b"content-type", b"a/b"),
+    )
+    assert mistake("post", "-d", "a", "--data", "b", "/").startswith("--data, --json and --file")
+
+
+def test_user_and_password_are_basic_credentials() -> None:
+    command = exchange("get", "-u", "Aladdin:open sesame", "/")
+
+    # RFC 7617, 2.
+    assert command.headers == ((b"authorization", b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),)
+    assert mistake("get", "-u", "Aladdin", "/").startswith("-u needs a password; write -u USER:")
+
+
+def test_compression_is_asked_for_unless_you_say_which() -> None:
+    asked = exchange("get", "--compressed", "/")
+    named = exchange("get", "--compressed", "-H", "accept-encoding: gzip", "/")
+
+    assert asked.compressed
+    assert asked.headers == ((b"accept-encoding", b"gzip, deflate"),)
+    assert named.headers == ((b"accept-encoding", b"gzip"),)
+
+
+def test_server_is_reached_and_verified_as_you_say() -> None:
+    options = ["--cert", "c.pem", "--key", "k.pem", "-k", "--resolve", "a.test:443:[::1]"]
+    command = exchange("get", *options, "--resolve", "A.test:80:127.0.0.1", "/")
+
+    addresses = (("a.test", 443, "::1"), ("a.test", 80, "127.0.0.1"))
+    assert command.trust == Trust("", True, "c.pem", "k.pem", addresses)
+    assert command.trust.address_of("a.test", 80) == "127.0.0.1"
+    assert command.trust.address_of("b.test", 80) is None
+
+
+@pytest.mark.parametrize("value", ["a.test", "a.test:443", "a.test:x:::1", "a.test:1:b.test"])
+def test_address_of_a_host_has_three_parts(value: str) -> None:
+    assert "is not HOST:PORT:ADDRESS" in mistake("get", "--resolve", value, "/")
+
+
+def test_key_needs_its_certificate() -> None:
+    assert mistake("get", "--key", "k.pem", "/").startswith("--key goes with --cert")
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["-X", "POST"], "write 'h2c request METHOD PATH'"),
+        (["-XPOST"], "write 'h2c request METHOD PATH'"),
+        (["-I"], "write 'h2c head PATH'"),
+        (["--head"], "write 'h2c head PATH'"),
+        (["-sS"], "leave it out"),
+        (["-x", "http://proxy.test"], "without a proxy"),
+        (["--data-binary", "@x"], "write --data TEXT or --file FILE"),
+    ],
+)
+def test_other_options_of_curl_are_told_what_to_write(typed: list[str], told: str) -> None:
+    assert told in mistake("get", "/", *typed)

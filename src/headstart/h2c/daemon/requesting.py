@@ -26,8 +26,10 @@ from headstart.client.upgrade import FirstRequest
 from headstart.errors import LocalProtocolError
 from headstart.h2c import exits
 from headstart.h2c.daemon.conversation import Conversation, Request
+from headstart.h2c.daemon.decoding import Decoding
 from headstart.h2c.daemon.hinted import StoredResponse
 from headstart.h2c.daemon.progress import Progress
+from headstart.h2c.daemon.redirecting import redirected
 from headstart.h2c.daemon.session import Link, Session
 from headstart.h2c.options.connections import Trust
 from headstart.h2c.options.requests import FromFile, RequestCommand, Text
@@ -48,6 +50,29 @@ async def exchange(
         request: The arguments and the terminal. Headers shown on a terminal contain no control
             characters; progress is shown if standard error is a terminal.
     """
+    opened = False
+    while True:
+        code, after = await _exchange(command, session, conversation, request, opened=opened)
+        if after is None:
+            return code
+        command, opened = after, True
+        if command.verbose:
+            await conversation.say(f"redirected to {command.where}")
+
+
+async def _exchange(
+    command: RequestCommand,
+    session: Session,
+    conversation: Conversation,
+    request: Request,
+    *,
+    opened: bool,
+) -> tuple[int, RequestCommand | None]:
+    """Send one request; return the exit code, and the request that a redirection leads to.
+
+    Args:
+        opened: The file for the response is open.
+    """
     origin, target = split_url(command.where)
     must_be_text = request.stdout_is_terminal and command.output == ""
     fields = fields_of(command, session)
@@ -56,7 +81,7 @@ async def exchange(
     link = None if kept is not None else await asking.link()
     if link is not None and link.trust.insecure:
         await conversation.say(exits.INSECURE.format(link.connection.origin))
-    if command.output not in ("", "-"):
+    if command.output not in ("", "-") and not opened:
         await conversation.open_output(command.output)
     moving = _Moving(command, conversation, request)
     if isinstance(command.content, FromFile):
@@ -64,11 +89,13 @@ async def exchange(
         asking.announce(moving.size)
     if link is None:
         assert kept is not None
-        return await moving.show(kept)
+        return await moving.show(kept), None
+    moving.asked = link.connection.origin, target
     try:
         if command.follow_hints:
-            return await _following(asking, link, moving, conversation)
-        return await asking.ask(link, moving.content(), moving.show)
+            return await _following(asking, link, moving, conversation), moving.redirected
+        code = await asking.ask(link, moving.content(), moving.show)
+        return code, moving.redirected
     except ClientTimeoutError:
         after = failures.after(link.connection.goaway)
         raise ClientTimeoutError(exits.NO_PROGRESS.format(command.timeout, after)) from None
@@ -216,6 +243,10 @@ class _Moving:
         self._to_terminal = request.stdout_is_terminal and command.output in ("", "-")
         self._first = b""
         """The first bytes of the file, read to find out if it is empty."""
+        self.asked: tuple[Origin, str] | None = None
+        """The server and the target of the request."""
+        self.redirected: RequestCommand | None = None
+        """The request that the response leads to."""
         self.size: int | None = None
         """Of the file with the request's content, if that is known."""
 
@@ -263,6 +294,11 @@ class _Moving:
     async def show(self, response: AsyncResponse | StoredResponse) -> int:
         """Write the response as the command wants it; returns the exit code."""
         command, conversation = self._command, self._conversation
+        if self.asked is not None:
+            location = response.headers.get("location", "")
+            self.redirected = redirected(command, *self.asked, response.status_code, location)
+            if self.redirected is not None:
+                return exits.OK
         if command.verbose:
             await conversation.say(_provenance(response))
         if command.include:
@@ -281,7 +317,7 @@ class _Moving:
         """Show the content; return false if it is binary and the user did not ask to show it."""
         progress = self._progress("down", _length(response))
         must_be_text = self._to_terminal and self._command.output == ""
-        async for data in response.aiter_bytes():
+        async for data in self._decoded(response):
             if must_be_text and _BINARY in data:
                 return False
             must_be_text = False  # what begins as text may go on as it likes
@@ -290,6 +326,23 @@ class _Moving:
                 await progress.moved(len(data))
         await progress.end()
         return True
+
+    async def _decoded(self, response: AsyncResponse | StoredResponse) -> AsyncIterator[bytes]:
+        """Yield the content, decoded if the user asked for that.
+
+        Raises:
+            RequestError: The content is not in the coding that its header names.
+        """
+        coding = response.headers.get("content-encoding", "")
+        if not self._command.compressed or not coding:
+            async for data in response.aiter_bytes():
+                yield data
+            return
+        decoding = Decoding(coding)
+        async for data in response.aiter_bytes():
+            for part in decoding.feed(data):
+                yield part
+        decoding.end()
 
     def _progress(self, what: str, total: int | None) -> Progress:
         clock = asyncio.get_running_loop().time

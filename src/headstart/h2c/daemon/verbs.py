@@ -67,8 +67,10 @@ async def perform(
 
 
 def _resolved(trust: Trust, folder: str) -> Trust:
-    """With the path of the roots as the user meant it."""
-    return replace(trust, cafile=os.path.join(folder, trust.cafile)) if trust.cafile else trust
+    """With the paths of its files as the user meant them."""
+    paths = trust.cafile, trust.certfile, trust.keyfile
+    cafile, certfile, keyfile = (os.path.join(folder, path) if path else "" for path in paths)
+    return replace(trust, cafile=cafile, certfile=certfile, keyfile=keyfile)
 
 
 async def _connect(

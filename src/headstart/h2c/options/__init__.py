@@ -113,9 +113,36 @@ def parse(arguments: Sequence[str]) -> Command:
     return command
 
 
+# The options of curl that are not options here, and what to write for them.
+_OF_CURL = {
+    "-X": "write 'h2c request METHOD PATH', or the method itself as in 'h2c put PATH'",
+    "--request": "write 'h2c request METHOD PATH', or the method itself as in 'h2c put PATH'",
+    "-I": "write 'h2c head PATH'",
+    "--head": "write 'h2c head PATH'",
+    "-A": "write -H 'user-agent: TEXT'",
+    "-b": "write -H 'cookie: NAME=VALUE'",
+    "-e": "write -H 'referer: URL'",
+    "-F": "h2c sends no multipart forms; use curl, or httpx with headstart.httpx",
+    "-G": "write the parameters into the path, as in '/path?name=value'",
+    "-O": "write -o FILE",
+    "-T": "write 'h2c put --file FILE PATH'",
+    "-s": "h2c writes nothing but the response; leave it out",
+    "-S": "h2c always writes errors; leave it out",
+    "-m": "write --timeout TIME, which counts while nothing moves",
+    "-x": "h2c connects to servers directly, without a proxy",
+    "--proxy": "h2c connects to servers directly, without a proxy",
+    "--data-binary": "write --data TEXT or --file FILE, which change nothing",
+    "--data-raw": "write --data TEXT, which changes nothing",
+    "--http2": "h2c always speaks HTTP/2; leave it out",
+    "--http2-prior-knowledge": "h2c always speaks HTTP/2; leave it out",
+}
+
+
 def _refusal(command: str, surplus: Sequence[str]) -> str:
     """Return the error for surplus arguments; a word after an unknown option may be its value."""
     name = surplus[0].partition("=")[0]
+    if (advice := _OF_CURL.get(name if name.startswith("--") else name[:2])) is not None:
+        return f"it has no option {name!r}: {advice}"
     if not name.startswith("-"):
         return f"it does not take {' '.join(surplus)!r}"
     meant = _meant(name, _GRAMMAR.names[command]).rstrip()

@@ -6,25 +6,38 @@ Called by the package; `requests` takes the trust from here, since a URL connect
 from __future__ import annotations
 
 import argparse
+import ipaddress
 from dataclasses import dataclass
 
 from headstart.errors import ConfigurationError
 from headstart.h2c.options.grammar import Grammar, Options, count, seconds
+from headstart.hosts import ascii_host
 
 DEFAULT_INTERVAL = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Which certificates are accepted.
+    """How a server is reached and verified, and how it verifies us.
 
     Attributes:
         cafile: Roots to trust instead of the system's, "" for the system's.
         insecure: Accept every certificate.
+        certfile: A client certificate, "" for none.
+        keyfile: Its key, "" if it is in `certfile`.
+        addresses: Where to connect instead of asking the resolver: host, port and address.
     """
 
     cafile: str = ""
     insecure: bool = False
+    certfile: str = ""
+    keyfile: str = ""
+    addresses: tuple[tuple[str, int, str], ...] = ()
+
+    def address_of(self, host: str, port: int) -> str | None:
+        """Return the address that the user named for a host and port, or None."""
+        found = {(name, number): address for name, number, address in self.addresses}
+        return found.get((host, port))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +91,7 @@ h2c connect --upgrade http://localhost:8080   by HTTP/1.1 Upgrade
 """,
     )
     connect.argument("origin", metavar="[https://]HOST[:PORT]")
-    trust_options(connect)
+    server_options(connect)
     connect.timeout()
     connect.flag("-v", "--verbose", help="show the server's SETTINGS")
     connect.flag("--upgrade", help="without TLS: begin with HTTP/1.1 and ask for HTTP/2")
@@ -126,12 +139,50 @@ def trust_options(options: Options) -> None:
     options.value(
         "--cacert", metavar="FILE", default="", help="trust these roots, not the system's"
     )
-    options.flag("--insecure", help="accept any certificate; said each time")
+    options.flag("-k", "--insecure", help="accept any certificate; said each time")
+
+
+def server_options(options: Options) -> None:
+    """`trust_options`, `--cert`, `--key` and `--resolve`."""
+    trust_options(options)
+    options.value(
+        "--cert",
+        metavar="FILE",
+        default="",
+        help="a client certificate (PEM)",
+    )
+    options.value("--key", metavar="FILE", default="", help="its key, if --cert does not have it")
+    options.value(
+        "--resolve",
+        action="append",
+        default=[],
+        type=_resolved,
+        metavar="HOST:PORT:ADDRESS",
+        help="connect to this address for that host; TLS and :authority keep the host",
+    )
 
 
 def trust(given: argparse.Namespace) -> Trust:
-    """Return the trust settings in the options."""
-    return Trust(given.cacert, given.insecure)
+    """Return the settings of `trust_options` or `server_options`."""
+    if "resolve" not in given:
+        return Trust(given.cacert, given.insecure)
+    if given.key and not given.cert:
+        raise ConfigurationError("--key goes with --cert")
+    return Trust(given.cacert, given.insecure, given.cert, given.key, tuple(given.resolve))
+
+
+def _resolved(text: str) -> tuple[str, int, str]:
+    """Parse `HOST:PORT:ADDRESS`; an IPv6 address may be in brackets."""
+    host, _, rest = text.partition(":")
+    port, _, address = rest.partition(":")
+    address = address.removeprefix("[").removesuffix("]")
+    try:
+        found = ipaddress.ip_address(address).compressed
+        return ascii_host(host), int(port), found
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not HOST:PORT:ADDRESS; write example.org:443:127.0.0.1"
+        ) from None
 
 
 def _connect(given: argparse.Namespace) -> Connect:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from headstart.h2c.options.connections import Trust, trust, trust_options
+from headstart.h2c.options.connections import Trust, server_options, trust
 from headstart.h2c.options.fields import header, header_option
 from headstart.h2c.options.grammar import Grammar, count, size
 
@@ -74,7 +74,7 @@ h2c load https://example.org/ --no-hints             as if nobody had sent a 103
         help="stop at so many bytes, such as 500kB (default: 64MB)",
     )
     options.timeout()
-    trust_options(options)
+    server_options(options)
 
 
 def _load(given: argparse.Namespace) -> LoadPage:

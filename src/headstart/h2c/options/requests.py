@@ -6,13 +6,17 @@ Called by the package.
 from __future__ import annotations
 
 import argparse
+import base64
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from headstart.errors import ConfigurationError
-from headstart.h2c.options.connections import Trust, trust, trust_options
+from headstart.h2c.options.connections import Trust, server_options, trust
 from headstart.h2c.options.fields import field_of, header, header_option
 from headstart.h2c.options.grammar import Grammar, Options, octets
+
+# As many as curl follows.
+_MOST_REDIRECTIONS = 50
 
 _METHOD_EXAMPLES = {
     "head": """
@@ -59,6 +63,8 @@ class RequestCommand:
         where: A path on the current connection, or a URL.
         headers: Names in lower case, and values.
         output: Where the response goes; "" and `-` are standard output.
+        redirections: How many may be followed.
+        compressed: Decode the content.
     """
 
     method: str
@@ -74,6 +80,8 @@ class RequestCommand:
     keep_push: bool
     trust: Trust
     follow_hints: bool = False
+    redirections: int = 0
+    compressed: bool = False
 
 
 def declare(grammar: Grammar) -> None:
@@ -115,21 +123,27 @@ h2c request PROPFIND -H 'depth: 1' /folder
 def _exchange_options(options: Options) -> None:
     options.argument("where", metavar="PATH_OR_URL")
     options.value("--data", metavar="TEXT", help="the content, exactly so; of a file: --file")
+    options.value(
+        "-d", metavar="FORM", dest="form", help="as in curl: a form; @FILE is read from a file"
+    )
     options.value("--file", metavar="FILE", help="the content is in this file; - is standard input")
     options.value("--json", metavar="TEXT", help="the content, and its type application/json")
     options.value("--content-type", metavar="TYPE", help="the content's type")
     header_option(options)
+    options.value("-u", "--user", metavar="USER:PASSWORD", help="send them as Basic credentials")
+    options.flag("-L", "--location", help="follow redirections")
+    options.flag("--compressed", help="ask for gzip or deflate, and decode the content")
     options.flag(
         "-i", "--include", help="show status and fields before the content, trailers behind it"
     )
     options.value("-o", "--output", metavar="FILE", default="", help="write to this file")
-    options.flag("--fail", help="a status from 400 on is an error: exit code 1, no content")
+    options.flag("-f", "--fail", help="a status from 400 on is an error: exit code 1, no content")
     options.flag("-v", "--verbose", help="say where the answer came from: pushed, or requested")
     options.flag("--keep", help="leave the pushed response there for the next time")
     options.flag("--no-push-cache", help="send a request even if a pushed response waits")
     options.flag("--follow-hints", help="fetch what a 103 names at once, for the next 'get'")
     options.timeout()
-    trust_options(options)
+    server_options(options)
 
 
 def _method(text: str) -> str:
@@ -162,16 +176,28 @@ def _exchange(given: argparse.Namespace) -> RequestCommand:
         keep_push=given.keep,
         trust=trust(given),
         follow_hints=given.follow_hints,
+        redirections=_MOST_REDIRECTIONS if given.location else 0,
+        compressed=given.compressed,
     )
 
 
 def _content(given: argparse.Namespace) -> Content:
     sources = [text for text in (given.data, given.json) if text is not None]
-    if len(sources) + (given.file is not None) > 1:
-        raise ConfigurationError("--data, --json and --file exclude each other")
+    if len(sources) + (given.file is not None) + (given.form is not None) > 1:
+        raise ConfigurationError("--data, --json and --file exclude each other, and -d")
     if given.file is not None:
         return FromFile(given.file)
+    if given.form is not None:
+        is_file = given.form.startswith("@")
+        return FromFile(given.form[1:]) if is_file else Text(octets(given.form))
     return Text(octets(sources[0])) if sources else None
+
+
+def _credentials(text: str) -> tuple[bytes, bytes]:
+    """Return `USER:PASSWORD` as a header (RFC 7617, 2)."""
+    if ":" not in text:
+        raise ConfigurationError("-u needs a password; write -u USER:PASSWORD")
+    return b"authorization", b"Basic " + base64.b64encode(octets(text))
 
 
 def _headers(given: argparse.Namespace) -> tuple[tuple[bytes, bytes], ...]:
@@ -180,4 +206,10 @@ def _headers(given: argparse.Namespace) -> tuple[tuple[bytes, bytes], ...]:
         headers.append(field_of("content-type", given.content_type))
     elif given.json is not None:
         headers.append((b"content-type", b"application/json"))
+    elif given.form is not None and not any(name == b"content-type" for name, _ in headers):
+        headers.append((b"content-type", b"application/x-www-form-urlencoded"))
+    if given.user is not None:
+        headers.append(_credentials(given.user))
+    if given.compressed and not any(name == b"accept-encoding" for name, _ in headers):
+        headers.append((b"accept-encoding", b"gzip, deflate"))
     return tuple(headers)
