@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
@@ -177,6 +179,19 @@ def test_source_that_was_never_built_can_be_imported(tmp_path: Path) -> None:
     )
 
     assert said == "0.0.0\n"
+
+
+# The extras.
+
+
+def test_extras_are_in_the_docs_and_one_has_them_all() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    [whole] = map(Requirement, extras["all"])
+    listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/start.md").read_text(), re.MULTILINE)
+
+    assert whole.extras == set(extras) - {"all"}
+    assert set(listed) == set(extras)
 
 
 # A minimal installation: the wheel and the packages that it asks for, nothing else.
