@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from headstart.admin.site import rendering
+from headstart.admin.site.charts import history
+from headstart.admin.site.snapshot import (
+    GainShown,
+    PageSnapshot,
+    SavingShown,
+    ServerSnapshot,
+    SiteSnapshot,
+    Snapshot,
+)
+from headstart.middleware.recorded import Figures
 
 
 @pytest.mark.parametrize(
@@ -65,3 +77,75 @@ def test_each_value_is_escaped_in_each_template() -> None:
         assert "autoescape" not in source
         assert "style=" not in source
         assert " onclick=" not in source
+
+
+def overview(gain: GainShown) -> str:
+    """The overview of a site with this gain."""
+    server = ServerSnapshot(1, 0, True, 0, 0, 0, (), ())
+    site = SiteSnapshot("https://a.test", (Figures(0),), (), gain)
+    response = rendering.page(
+        "overview.html",
+        shot=Snapshot(0.0, server, (site,), ()),
+        site=site,
+        origin=site.origin,
+        csrf="",
+        place="/",
+        history=history(site.history),
+        loads=(),
+        refused=(),
+    )
+    assert isinstance(response.body, bytes)
+    return " ".join(re.sub(r"<[^>]+>", " ", response.body.decode()).split())
+
+
+def saving(seconds: float, low: float, high: float) -> SavingShown:
+    return SavingShown("loaded", seconds, low, high, 0.3, 0.3 + seconds, 900.0, 30.0)
+
+
+def test_gain_is_shown_with_its_interval() -> None:
+    shown = overview(GainShown(900.0, 30.0, (saving(0.1, 0.05, 0.15),)))
+
+    assert "100 ms sooner, until the last asset" in shown
+    assert "95 % interval: +50 ms to +150 ms." in shown
+    assert "300 ms with assets sent ahead (900 views), 400 ms without (30 views)" in shown
+
+
+def test_loss_is_said_as_such_with_the_reason_of_the_stop() -> None:
+    loss = saving(-0.1, -0.15, -0.05)
+
+    shown = overview(GainShown(900.0, 30.0, (loss,), "Nothing is sent ahead any more, since <b>."))
+
+    assert "100 ms later, until the last asset" in shown
+    assert "Nothing is sent ahead any more, since &lt;b&gt;." in shown
+
+
+def test_gain_that_is_not_known_says_what_is_missing() -> None:
+    assert "So far the site has 7 and 2." in overview(GainShown(7.0, 2.0))
+    assert "It takes 20 views" in overview(GainShown())
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.05, 0.15), (-0.15, -0.05), (-0.1, 0.3), (0.0, 0.0), (-1e-9, 1e9)]
+)
+def test_interval_is_within_its_picture(low: float, high: float) -> None:
+    server = ServerSnapshot(1, 0, True, 0, 0, 0, (), ())
+    response = rendering.page(
+        "page.html",
+        shot=Snapshot(0.0, server, (), ()),
+        site=None,
+        origin="https://a.test",
+        csrf="",
+        place="/page",
+        path="/",
+        said="",
+        loads=(),
+        page=PageSnapshot(True, (), GainShown(900.0, 30.0, (saving(low, low, high),))),
+    )
+    assert isinstance(response.body, bytes)
+    bars = re.findall(
+        r'class="(?:span|middle)" x="([-\d.]+)" y="\d+" width="([-\d.]+)"', response.body.decode()
+    )
+
+    assert len(bars) == 2
+    for x, width in bars:
+        assert 0 <= float(x) <= float(x) + float(width) <= 1000
