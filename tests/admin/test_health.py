@@ -11,7 +11,8 @@ import pytest
 
 from tests.admin.apps import GO
 from tests.admin.asked import address_in, administered, ask, says
-from tests.server.live import PATIENCE, ServerProcess, until
+from tests.ports import closed_port
+from tests.server.live import PATIENCE, ServerProcess, serving, until
 
 SLOW = "tests.server.slow_app:app"
 
@@ -92,3 +93,17 @@ def test_worker_that_is_killed_is_replaced_and_the_server_stays_ready() -> None:
         until(lambda: server.log.count("Application startup complete") == 3)
         assert says(address, "/readyz", 200, "ready\n")
         assert says(address, "/healthz", 200, "ok\n")
+
+
+def test_store_that_cannot_be_used_is_told_and_the_server_is_ready() -> None:
+    with closed_port() as port:
+        given = ("--admin", "127.0.0.1:0", "--store", f"redis://127.0.0.1:{port}/0")
+        with serving(SLOW, *given) as server:
+            address = address_in(server.log)
+            until(lambda: ask(address, "/readyz").text.startswith("ready\nThe store"), "the news")
+            ready, metrics = ask(address, "/readyz"), ask(address, "/metrics").text
+
+    assert ready.status == 200
+    assert ready.text == "ready\nThe store cannot be used. Learning goes on in memory.\n"
+    assert "headstart_store_up 0.0\n" in metrics
+    assert "headstart_store_failures_total 0.0" not in metrics
