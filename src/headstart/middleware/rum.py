@@ -166,12 +166,12 @@ def _is_same_site(scope: Scope) -> bool:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return the content of a request, or None if it is too long or does not come whole."""
+    """Return the content of a request, empty if it does not come whole; None if it is too long."""
     content = b""
     while len(content) <= _MOST_BYTES:
         message = await receive()
         if message["type"] != "http.request":
-            return None
+            return b""
         content += message.get("body", b"")
         if not message.get("more_body", False):
             return content if len(content) <= _MOST_BYTES else None
