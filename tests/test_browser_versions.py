@@ -14,7 +14,9 @@ from itertools import count, cycle
 
 import pytest
 
+from headstart.learn import LearnOptions
 from tests.clients.chromium import Browser, Load
+from tests.server.apps import Headers
 from tests.server.live import until
 from tests.test_browser_pages import made_world
 from tests.test_browsers import PIXEL, Pages, World
@@ -68,12 +70,18 @@ def serve(world: World, targets: list[str]) -> None:
         world.app.asset(target, kind, cache_control=FRESH)
 
 
-def visit(world: World, page: str, address: str, between: Callable[[], None] | None = None) -> None:
+def visit(
+    world: World,
+    page: str,
+    address: str,
+    between: Callable[[], None] | None = None,
+    headers: Headers | None = None,
+) -> None:
     """Load a page as a browser that follows its hints and then asks for the rest."""
     url = world.url(page).encode()
     with world.site.client(address, push=False) as client:
         client.authority = url.split(b"/")[2]
-        got = load(client, page)
+        got = load(client, page, headers=headers)
         if between is not None:
             between()
         wanted = dict.fromkeys(link.target for link in (*got.hinted, *got.linked))
@@ -198,6 +206,88 @@ def test_a_page_that_nobody_asked_for_since_a_deployment_is_sent_nothing_old(wor
 
     assert set(named(load)) <= set(new)
     assert fetched(world, "/about/") == sorted(new)
+
+
+@pytest.fixture
+def unread(browser: Browser) -> Iterator[World]:
+    """A site whose HTML is not read, so that only its visitors teach it; with control views."""
+    app = Pages()
+    with visited(app, tls=True, learn=LearnOptions(read_pages=False)) as site:
+        yield World(app, site, browser)
+
+
+@pytest.mark.parametrize("afterwards", ["still-there", "catch-all"])
+def test_old_names_go_without_the_html_once_nobody_asks_for_them_together_with_the_new_ones(
+    unread: World, afterwards: str
+) -> None:
+    old, new = RELEASES["plain"]
+    common = "/static/base.css"
+    serve(unread, [common, *old])
+    unread.app.page("/shop/", styles_and_scripts([common, *old]))
+    numbers = count(2)
+
+    def visits_until(names: list[str], most: int) -> None:
+        for _ in range(most):
+            visit(unread, "/shop/", f"127.0.0.{next(numbers)}")
+            unread.site.later()
+            if expected(unread, "/shop/") == sorted(names):
+                break
+        assert expected(unread, "/shop/") == sorted(names)
+
+    for _ in range(9):
+        visit(unread, "/shop/", f"127.0.0.{next(numbers)}")
+        unread.site.later()
+    visits_until([common, *old], 8)
+
+    serve(unread, new)
+    unread.app.page("/shop/", styles_and_scripts([common, *new]))
+    if (answer := AFTERWARDS[afterwards]) is not None:
+        unread.app.found |= dict.fromkeys(old, answer)
+    # Browsers fetch what they are hinted. Two control views of 32 each show the truth.
+    visits_until([common, *new], 64)
+
+    load = unread.load("/shop/")
+    assert set(named(load)) <= {common, *new}
+    assert fetched(unread, "/shop/") == sorted([common, *new])
+
+
+def test_of_two_versions_without_the_html_no_visitor_is_told_of_both(unread: World) -> None:
+    common, versions = ["/ab/base.css"], [["/ab/a.css", "/ab/a.js"], ["/ab/b.css", "/ab/b.js"]]
+    serve(unread, [*common, *versions[0], *versions[1]])
+    pages = cycle(page_of([*common, *version]) for version in versions)
+    unread.app.choices["/ab/"] = lambda _: next(pages)
+    for number in range(12):
+        visit(unread, "/ab/", f"127.0.0.{number + 2}")
+        unread.site.later()
+
+        told = expected(unread, "/ab/")
+        if number >= 4:
+            assert not (set(told) & set(versions[0]) and set(told) & set(versions[1])), told
+
+    load = unread.load("/ab/")
+    assert "/ab/base.css" in fetched(unread, "/ab/")
+    assert not all(set(named(load)) & set(version) for version in versions)
+
+
+def test_phones_and_desktops_without_the_html_are_each_told_of_their_own(unread: World) -> None:
+    common, desk, phone = ["/two/base.css"], ["/two/desk.css"], ["/two/phone.css"]
+    serve(unread, [*common, *desk, *phone])
+
+    def choose(fields: dict[bytes, bytes]) -> Found:
+        return page_of([*common, *(phone if fields[b"sec-ch-ua-mobile"] == b"?1" else desk)])
+
+    unread.app.choices["/two/"] = choose
+    for _ in range(5):
+        for mobile in (False, True):
+            unread.teach("/two/", mobile=mobile)
+
+    for mobile, own in ((False, desk), (True, phone)):
+        load = unread.load("/two/", mobile=mobile)
+
+        assert named(load) == sorted([*common, *own])
+        assert fetched(unread, "/two/") == sorted([*common, *own])
+        assert load.console == []
+        unread.site.later()
 
 
 def page_of(targets: list[str], more: str = "") -> Found:

@@ -27,7 +27,7 @@ def test_cookie_needs_a_name_that_can_stand_in_a_cookie(name: str) -> None:
         DeliverOptions(cookie=name)
 
 
-@pytest.mark.parametrize("share", ["likely", "renders", "worth"])
+@pytest.mark.parametrize("share", ["likely", "min_chance", "worth"])
 @pytest.mark.parametrize("value", [0.0, 1.5, math.nan])
 def test_share_is_above_none_and_up_to_one(share: str, value: float) -> None:
     given: Any = {share: value}

@@ -31,7 +31,7 @@ from tests.visits import load
 APP = "tests.visited_app:app"
 HTML = (b"accept", b"text/html")
 # Nobody is taken for a robot, whatever the tests' visitors leave out.
-ALL_RENDER = ("--learn-renders", "0.0001", "--learn-control-share", "0")
+ALL_RENDER = ("--learn-min-chance", "0.0001", "--learn-control-share", "0")
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def instance_of(address: RedisAddress) -> Iterator[Instance]:
     operator = Operator()
     middleware = HeadstartMiddleware(
         app,
-        learn=LearnOptions(control_share=0, renders=0.0001),
+        learn=LearnOptions(control_share=0, min_chance=0.0001),
         store=redis.RedisStore(address, operator),
     )
     with running(middleware) as live:

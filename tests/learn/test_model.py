@@ -21,6 +21,7 @@ from headstart.learn import (
     Vote,
 )
 from headstart.learn.model import Map
+from headstart.learn.nodes import SEGMENTS_BYTES
 from tests.learn.site import ASSETS, ORIGIN, STYLE, Site
 
 OPTIONS = LearnOptions(control_share=32)
@@ -544,3 +545,117 @@ def test_origins_are_those_of_pages_and_of_pins() -> None:
     site.learner.pin("/everywhere", STYLE)
 
     assert site.learner.origins() == [ORIGIN, "https://other.example"]
+
+
+def two_versions() -> Map:
+    """A page that always has one of two scripts, both likely at clients that had the other one."""
+    known = folded(*(vote(n, "/base.css", "/b.js" if n == 1 else "/a.js") for n in range(1, 4)))
+    for n in range(4, 12):
+        known.fold(vote(n, "/base.css", "/b.js", held=("/a.js",)))
+        known.fold(vote(n + 20, "/base.css", "/a.js", held=("/b.js",)))
+    return known
+
+
+def test_two_versions_of_a_page_are_never_sent_together() -> None:
+    known = two_versions()
+
+    assert sorted(sent(known)) in (["/a.js", "/base.css"], ["/b.js", "/base.css"])
+    assert {row.why for row in known.rows() if row.page == ORIGIN + "/" and not row.sent} == {
+        Standing.VERSION
+    }
+
+
+def test_assets_of_one_view_belong_together_though_others_had_one_of_them() -> None:
+    known = folded(
+        vote(1, "/base.css", "/more.css"),
+        *(vote(n, "/more.css", held=("/base.css",)) for n in range(2, 6)),
+        *(vote(n, "/base.css") for n in range(6, 9)),
+    )
+
+    assert sorted(sent(known)) == ["/base.css", "/more.css"]
+
+
+def test_a_view_that_was_counted_in_two_parts_asks_for_all_of_it_together() -> None:
+    known = folded()
+    for n in range(4):
+        known.fold(vote(n, "/a.css", partial=True))
+        known.fold(vote(n, "/b.css", held=("/a.css",), before=("/a.css",), continues=True))
+        known.fold(vote(n + 10, "/a.css"))
+        known.fold(vote(n + 20, "/b.css"))
+
+    assert sorted(sent(known)) == ["/a.css", "/b.css"]
+
+
+def test_an_old_name_goes_once_two_views_that_were_sent_nothing_did_without_it() -> None:
+    known = folded(*(vote(n, "/old.css", "/base.css") for n in range(30)))
+    # It is still there and hinted, so browsers go on to ask for it.
+    hinted = {"held": ("/old.css", "/base.css"), "fresh": False}
+    for n in range(30, 36):
+        known.fold(vote(n, "/new.css", **hinted))
+    assert sorted(sent(known)) == ["/base.css", "/new.css", "/old.css"]
+
+    for n in range(36, 38):
+        known.fold(vote(n, "/new.css", "/base.css"))
+
+    assert sorted(sent(known)) == ["/base.css", "/new.css"]
+
+
+def test_a_page_that_may_have_alternatives_has_its_first_control_view_at_once() -> None:
+    known = two_versions()
+    assert len(sent(known)) == 2
+
+    controls = [known.is_control(ORIGIN, "/") for _ in range(32)]
+
+    assert controls[0]
+    assert controls.count(True) == 1
+
+
+def test_a_page_that_borrows_from_its_site_is_asked_once_whether_it_needs_that() -> None:
+    known = folded(*(vote(n, "/base.css", path=f"/page{n}") for n in range(9)))
+    hinted = {"held": ("/base.css",), "fresh": False}
+    for n in range(10, 14):
+        known.fold(vote(n, "/own.css", path="/other", **hinted))
+    assert "/base.css" in sent(known, "/other")
+
+    assert known.is_control(ORIGIN, "/other")
+    known.fold(vote(14, "/own.css", path="/other"))
+
+    assert sent(known, "/other") == ["/own.css"]
+
+
+def segment_sent(known: Map, segment: int) -> list[str]:
+    return sorted(candidate.target for candidate in known.candidates(ORIGIN, "/", segment))
+
+
+def test_each_segment_of_a_pages_views_is_sent_what_it_asks_for() -> None:
+    own = {0: "/desk.css", 1: "/phone.css"}
+    known = folded(*(
+        vote(n, "/base.css", own[n % 2], segment=n % 2) for n in range(8)
+    ))  # fmt: skip
+
+    for segment, target in own.items():
+        assert segment_sent(known, segment) == ["/base.css", target]
+
+
+def test_a_segment_without_views_is_sent_what_all_others_ask_for() -> None:
+    known = folded(*(vote(n, "/base.css", segment=n % 2) for n in range(8)))
+
+    assert segment_sent(known, 2) == ["/base.css"]
+
+
+def test_an_asset_that_is_new_in_a_segment_is_doubted_as_at_the_page() -> None:
+    known = folded(*(vote(n, "/base.css", segment=n % 2) for n in range(16)))
+    known.fold(vote(20, "/base.css", "/once.css", segment=1))
+
+    assert segment_sent(known, 1) == ["/base.css"]
+
+
+def test_what_segments_take_is_given_back() -> None:
+    known = folded(*(vote(n, "/base.css", segment=n % 2) for n in range(8)))
+    before = known.size
+
+    known.remove(Removal(ORIGIN, "/base.css"))
+    known.forget("/", 1.0)
+
+    assert before - known.size > SEGMENTS_BYTES
+    assert known.size < before // 2

@@ -78,7 +78,7 @@ _RANGES: dict[type, click.ParamType[Any]] = {
 }
 
 # A share of 1. The dataclass checks it as well, but does not know the option's name.
-_SHARES = frozenset(("likely", "renders", "worth"))
+_SHARES = frozenset(("likely", "min_chance", "worth"))
 
 # Their help says what 0 means.
 _MAY_BE_ZERO = frozenset(("control_share", "max_connections_per_address", "max_unused_connections"))

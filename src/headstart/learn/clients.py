@@ -51,6 +51,15 @@ def _network(address: str) -> str:
     return ":".join(groups[:4])
 
 
+def segment_of(request: Request) -> int:
+    """Return the segment of a page's views: a phone's or not, with a query in the URL or without.
+
+    Pages often name other assets in each of them. There are `SEGMENTS`, from 0.
+    """
+    return request.phone + 2 * ("?" in request.target)
+
+
+SEGMENTS = 4
 _Arrival = Literal["nowhere", "elsewhere", "here"]
 
 

@@ -7,7 +7,13 @@ node. Called by `model` alone. Pure.
 from __future__ import annotations
 
 from headstart.learn.counts import Asset, Association, Naming, Share, Sighting
-from headstart.learn.nodes import ASSOCIATION_BYTES, NAMING_BYTES, Node, Standing
+from headstart.learn.nodes import (
+    ASSOCIATION_BYTES,
+    NAMING_BYTES,
+    SEGMENTS_BYTES,
+    Node,
+    Standing,
+)
 from headstart.learn.options import LearnOptions
 from headstart.learn.records import Vote
 
@@ -86,6 +92,9 @@ class AssetTable:
             asset = self._assets[key] = Asset(key, seen, voter, answered=answered)
         asset.uses += 1
         association = Association(asset, voter, doubt)
+        if node.level is Standing.PAGE:
+            association.bit = ~node.bits & (node.bits + 1)
+            node.bits |= association.bit
         node.assets[asset.seen.target] = association
         self.bytes += ASSOCIATION_BYTES + len(seen.target)
         return association
@@ -93,7 +102,16 @@ class AssetTable:
     def drop(self, node: Node, target: str) -> None:
         """Remove an association; the asset goes with its last one."""
         self.set_naming(node.assets[target], None)
-        asset = node.assets.pop(target).asset
+        association = node.assets.pop(target)
+        asset = association.asset
+        if association.segments is not None:
+            self.bytes -= SEGMENTS_BYTES
+        if kept := ~association.bit & node.bits:
+            for other in node.assets.values():
+                other.mates &= kept
+                other.apart &= kept
+                other.often_apart &= kept
+        node.bits = kept
         self.bytes -= ASSOCIATION_BYTES + len(target)
         asset.uses -= 1
         if not asset.uses:
@@ -103,6 +121,29 @@ class AssetTable:
         """Take how a page's HTML names an asset; None if it does not."""
         self.bytes += _naming_bytes(naming) - _naming_bytes(association.naming)
         association.naming = naming
+
+    def split(self, node: Node, segment: int) -> None:
+        """Take that a page has views of one more segment."""
+        before, node.segments = node.segments, node.segments | 1 << segment
+        if before and not before & (before - 1):
+            for association in node.assets.values():
+                so_far = Share(association.tries, association.hits)
+                self._segments_of(association)[before.bit_length() - 1] = so_far
+
+    def add(self, association: Association, segment: int, hit: float) -> None:
+        """Count a view for its segment."""
+        shares = self._segments_of(association)
+        share = shares.get(segment)
+        if share is None:
+            # As at the page, earlier views did without an asset that nobody had asked for.
+            share = shares[segment] = Share(1.0 if association.hits <= hit else 0.0)
+        share.add(hit, self._options.memory)
+
+    def _segments_of(self, association: Association) -> dict[int, Share]:
+        if association.segments is None:
+            association.segments = {}
+            self.bytes += SEGMENTS_BYTES
+        return association.segments
 
     def draw(self, association: Association, hits: float, tries: float = 1.0) -> None:
         """Take whether views of a page asked for a font, if a stylesheet of the page names it."""
@@ -142,6 +183,8 @@ class VoteCounter:
         backs_off = node.level is not Standing.PAGE
         page = hash(vote.path) if backs_off else 0
         asked = {seen.target for seen in vote.asked}
+        if not (backs_off or node.segments >> vote.segment & 1):
+            self._table.split(node, vote.segment)
         # Known ones first: a vote must not displace what it is about to confirm.
         for seen in sorted(vote.asked, key=lambda seen: seen.target not in node.assets):
             if not (backs_off and vote.personal and self._is_ones_own(node, seen)):
@@ -149,6 +192,8 @@ class VoteCounter:
         memory = self._options.memory
         if not vote.partial:
             self._count_missed(node, asked, vote, page)
+        if not backs_off:
+            self._compare(node, asked, vote)
         for useful, targets in ((True, vote.used), (False, vote.wasted)):
             for target in targets:
                 if known := node.assets.get(target):
@@ -171,20 +216,36 @@ class VoteCounter:
         memory, misses = self._options.memory, self._options.misses
         held = set(vote.held)
         for target, association in node.assets.items():
-            if (naming := association.naming) is not None and (
-                # Browsers ask for any of its candidates, and an older copy did not name it.
-                naming.named.imagesrcset or vote.time < naming.since
-            ):
+            if _is_newer(association, vote):
                 continue
+            if (naming := association.naming) is not None and naming.named.imagesrcset:
+                continue  # browsers ask for any of its candidates
             if target in asked or (page and association.last == page):
                 continue
             if target not in held:
                 if not vote.quiet:
                     association.missed(vote.voter, memory, misses)
+                    if not page and node.segmented:
+                        self._table.add(association, vote.segment, 0.0)
                     self._table.draw(association, 0.0)
                     association.last = page
             elif vote.voter != association.first:
                 association.shown += 1
+
+    def _compare(self, node: Node, asked: set[str], vote: Vote) -> None:
+        """Note which assets of a page its client asked for together, and which it did without."""
+        if not asked:
+            return
+        before, held = set(vote.before), set(vote.held)
+        wanted, together, lacked = [], 0, 0
+        for target, association in node.assets.items():
+            if target in asked or target in before:
+                wanted.append(association)
+                together |= association.bit
+            elif not (vote.partial or target in held or _is_newer(association, vote)):
+                lacked |= association.bit
+        for association in wanted:
+            association.compare(together, lacked)
 
     def _count_wanted(self, node: Node, seen: Sighting, vote: Vote, page: int) -> None:
         association = node.assets.get(seen.target)
@@ -202,6 +263,8 @@ class VoteCounter:
             return
         if association is not None:
             association.wanted(vote.voter, self._options.memory)
+            if not page and node.segmented:
+                self._table.add(association, vote.segment, 1.0)
             self._table.draw(association, 1.0)
             if association.used is not None:
                 # Its client was not sent it and lacked it, so sending it would have been of use.
@@ -243,6 +306,11 @@ def _naming_bytes(naming: Naming | None) -> int:
     return NAMING_BYTES + sum(
         map(len, (named.integrity, named.media, named.imagesrcset, named.imagesizes, named.sheet))
     )
+
+
+def _is_newer(association: Association, vote: Vote) -> bool:
+    """Return true if a view began with a copy of the page that did not name the asset yet."""
+    return association.naming is not None and vote.time < association.naming.since
 
 
 def _strength(association: Association) -> float:

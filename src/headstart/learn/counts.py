@@ -214,16 +214,26 @@ class Association(Share):
         run: Views in a row without it.
         last: The page that it was counted for last, if pages are counted.
         naming: How the page's HTML names it, or None if it does not.
+        bit: Its place among the page's assets, a power of two; 0 where views are not compared.
+        mates: The bits of assets that one view asked for together with it.
+        apart: Those that a view lacked and did not ask for, though it asked for this one.
+        often_apart: Those that two views or more treated so.
+        segments: The share by the segment of the view, once a page has views of several.
     """
 
     __slots__ = (
+        "apart",
         "asset",
+        "bit",
         "confirmed",
         "doubted",
         "first",
         "last",
+        "mates",
         "naming",
+        "often_apart",
         "run",
+        "segments",
         "shown",
         "used",
     )
@@ -239,6 +249,8 @@ class Association(Share):
         self.run = 0
         self.last = 0
         self.naming: Naming | None = None
+        self.bit = self.mates = self.apart = self.often_apart = 0
+        self.segments: dict[int, Share] | None = None
 
     def wanted(self, voter: int, memory: int) -> None:
         """Count a view in which it was requested."""
@@ -246,6 +258,22 @@ class Association(Share):
         self.run = 0
         if voter != self.first:
             self.confirmed = True
+
+    def compare(self, together: int, lacked: int) -> None:
+        """Take which other assets a view that asked for this one asked for, and which it lacked."""
+        self.mates |= together
+        self.often_apart |= self.apart & lacked
+        self.apart |= lacked
+
+    def in_segment(self, segment: int | None, probability: float) -> float:
+        """Return how likely it is in one segment, after how likely it is in all of them."""
+        share = self.segments.get(segment) if self.segments and segment is not None else None
+        return probability if share is None else share.estimate(probability)
+
+    @property
+    def rivals(self) -> int:
+        """Return the bits of assets that views do without which ask for this one: alternatives."""
+        return self.often_apart & ~self.mates
 
     @property
     def unproven(self) -> bool:

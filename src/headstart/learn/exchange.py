@@ -30,6 +30,7 @@ class Request(NamedTuple):
         conditional: An If-* field is there: the client has the page.
         authorized: An Authorization field is there.
         prefetched: Sec-Purpose says that the page is fetched before anybody wants to see it.
+        phone: Sec-CH-UA-Mobile says that the client is a phone.
     """
 
     origin: str
@@ -45,6 +46,7 @@ class Request(NamedTuple):
     conditional: bool = False
     authorized: bool = False
     prefetched: bool = False
+    phone: bool = False
 
 
 class Answer(NamedTuple):

@@ -16,10 +16,12 @@ from headstart.learn.safety import is_static_name, needs_second
 
 SENT = frozenset((Standing.PINNED, Standing.NAMED, Standing.PAGE, Standing.PATTERN, Standing.SITE))
 """The standings of what is sent."""
+# Views of a page from which on it is asked whether it needs what it borrows.
+_BORROWING_VIEWS = 3
 
 
 def standing_of(
-    target: str, chain: Sequence[Node], options: LearnOptions
+    target: str, chain: Sequence[Node], options: LearnOptions, segment: int | None = None
 ) -> tuple[float, Standing]:
     """Return how likely the asset is, and whether it is sent.
 
@@ -27,6 +29,7 @@ def standing_of(
         target: The asset.
         chain: The page and the nodes that it borrows from, the narrowest first.
         options: The thresholds.
+        segment: Of the view, or None for all views.
     """
     likely = options.likely
     why = Standing.UNLIKELY
@@ -49,7 +52,7 @@ def standing_of(
         return 0.0, why
     asset, page = known.asset, chain[0]
     own = page.assets.get(target)
-    if (without := _refused_by(page, own, target, asset)) is not None:
+    if (without := _refused_by(page, own, target, asset, segment)) is not None:
         return 0.0, without
     if own is not None and is_named(own):
         why, probability = Standing.NAMED, named_probability(own)
@@ -58,17 +61,26 @@ def standing_of(
         lonely = not asset.answered and not is_static_name(target, asset.seen.kind)
     else:
         lonely = asset.asker != 0 and needs_second(target, asset.seen.lifetime)
-    if lonely:
+    if own is not None:
+        probability = own.in_segment(segment, probability)
+    if lonely or (unconfirmed and probability < likely):
         return probability, Standing.UNCONFIRMED
-    if probability < likely:
-        return probability, Standing.UNCONFIRMED if unconfirmed else Standing.UNLIKELY
-    if probability * known.usefulness() < likely:
-        return probability, Standing.WASTED
+    return probability, _not_worth_it(known, probability, options) or why
+
+
+def _not_worth_it(
+    association: Association, probability: float, options: LearnOptions
+) -> Standing | None:
+    """Return why an asset that may be sent is not, or None."""
+    if probability < options.likely:
+        return Standing.UNLIKELY
+    if probability * association.usefulness() < options.likely:
+        return Standing.WASTED
     # What a hit saves is a round trip, what a miss costs is the asset's bytes; at `break_even`
     # bytes the two are equal, so odds of one to one will do.
-    if probability * options.break_even < (1.0 - probability) * asset.seen.size:
-        return probability, Standing.TOO_LARGE
-    return probability, why
+    if probability * options.break_even < (1.0 - probability) * association.asset.seen.size:
+        return Standing.TOO_LARGE
+    return None
 
 
 def lent_by(chain: Sequence[Node], likely: float) -> tuple[tuple[str, float], ...]:
@@ -95,13 +107,68 @@ def lent_by(chain: Sequence[Node], likely: float) -> tuple[tuple[str, float], ..
     return tuple(lent)
 
 
+def alternatives_among(page: Node, likely: Sequence[tuple[str, float, Standing]]) -> set[str]:
+    """Return likely assets of a page that views ask for in place of others that are sent.
+
+    Such are the assets of two versions of a page, and old ones beside those of a new deployment.
+    What the page's HTML names is never one of them, for all of it is in one copy.
+
+    Args:
+        page: The page's own node.
+        likely: Each asset, how likely it is, and why it would be sent.
+
+    """
+    known = {
+        target: (association, probability, why)
+        for target, probability, why in likely
+        if (association := page.assets.get(target)) is not None
+        and why in (Standing.NAMED, Standing.PAGE)
+    }
+    if not any(association.rivals for association, _, _ in known.values()):
+        return set()
+
+    def preference(target: str) -> tuple[bool, bool, float]:
+        """Return a key that puts the last view's version first, then that with most assets."""
+        association, _, why = known[target]
+        mates = (each for each in known.values() if each[0].bit & association.mates)
+        needed = sum(probability for _, probability, _ in mates)
+        return why is not Standing.NAMED, association.run > 0, -needed
+
+    refused: set[str] = set()
+    chosen = rivals = 0
+    for target in sorted(known, key=preference):
+        association, _, why = known[target]
+        is_rival = rivals & association.bit or association.rivals & chosen
+        if is_rival and why is Standing.PAGE:
+            refused.add(target)
+        else:
+            chosen |= association.bit
+            rivals |= association.rivals
+    return refused
+
+
+def is_borrowing_untested(page: Node, likely: Sequence[tuple[str, float, Standing]]) -> bool:
+    """Return true if a page goes on to borrow from its site and never did without.
+
+    Browsers follow hints, so that they ask for what they are sent says nothing. Where only some
+    pages of a site are made alike, others would be sent these assets for ever.
+
+    Args:
+        page: The page's own node.
+        likely: Each likely asset, how likely it is, and why it would be sent.
+    """
+    if page.level is not Standing.PAGE or page.views < _BORROWING_VIEWS or page.fresh.tries >= 1.0:
+        return False
+    return any(why is Standing.SITE for _, _, why in likely)
+
+
 def _refused_by(
-    page: Node, association: Association | None, target: str, asset: Asset
+    page: Node, association: Association | None, target: str, asset: Asset, segment: int | None
 ) -> Standing | None:
     """Return why the page's own HTML speaks against an asset, or None."""
     if is_absent(page, association, asset):
         return Standing.ABSENT
-    if is_alternate(association):
+    if is_alternate(association, segment):
         return Standing.VERSION
     if is_named(association):
         return None

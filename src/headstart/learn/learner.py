@@ -269,8 +269,6 @@ class Learner:
             return []
         view.fetching = self._rendering.chance(view)
         view.lacking = self._lacking.chance(view)
-        if view.fetching < self.options.renders:
-            return []
         found = []
         for each in named:
             if hash((view.origin, each.target)) in self._refused:
@@ -278,7 +276,7 @@ class Learner:
             candidate = self._map.first_candidate(
                 view.origin, view.path, each, credentials=credentials
             )
-            if candidate is not None:
+            if candidate is not None and self._is_worth_it(view, candidate):
                 found.append(candidate)
         return found
 
@@ -515,7 +513,7 @@ class Learner:
             self._end(old)
         view.returning = self._lacking.knows(view)
         had = view.viewer.had
-        likely = self._map.candidates(view.origin, view.path)
+        likely = self._map.candidates(view.origin, view.path, view.segment)
         if self._map.is_personal(view.origin, view.path):
             likely = tuple(filter(partial(self._may_know, view), likely))
         view.candidates = tuple(c for c in likely if c.key not in had) if had else likely
@@ -536,6 +534,10 @@ class Learner:
         asset = self._map.asset(view.origin, candidate.target)
         return asset is None or asset.asker in (0, view.viewer.voter)
 
+    def _is_worth_it(self, view: View, candidate: Candidate) -> bool:
+        """Return true if an asset is likely enough for a client that fetches assets so often."""
+        return candidate.probability * view.fetching >= self.options.min_chance
+
     def _silence(self, view: View) -> Silence | None:
         if view.conditional:
             return Silence.CONDITIONAL
@@ -544,13 +546,16 @@ class Learner:
         view.fetching = self._rendering.chance(view)
         view.proven = self._rendering.is_proven(view)
         view.lacking = self._lacking.chance(view)
-        if view.fetching < self.options.renders:
-            return Silence.NOT_RENDERING
+        if view.fetching * self.options.likely < self.options.min_chance:
+            view.candidates = tuple(c for c in view.candidates if self._is_worth_it(view, c))
+            if not view.candidates:
+                return Silence.NOT_RENDERING
         view.judged = view.candidates
         if self._map.is_waste(view.origin, view.path):
             return Silence.MOSTLY_WASTE
-        view.comparable = self.options.measure and self._map.is_comparable(view.origin, view.path)
-        is_chosen = self._map.is_control(view.origin, view.path)
+        page = view.origin, view.path, view.segment
+        view.comparable = self.options.measure and self._map.is_comparable(*page)
+        is_chosen = self._map.is_control(*page)
         if self._map.is_stopped(view.origin, view.path):
             # The sorts change places: few views get something, so that a change for the better
             # shows, and all others are what they are compared with.

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from headstart.learn.counting import AssetTable, VoteCounter
-from headstart.learn.counts import Asset, Association, Sighting
+from headstart.learn.counts import Asset, Sighting
 from headstart.learn.gains import Durations, Gain, Metric, Stop
-from headstart.learn.judging import SENT, standing_of
+from headstart.learn.judging import SENT, alternatives_among, standing_of
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.naming import first_candidate, fold_reading, is_named
 from headstart.learn.nodes import Candidate, Node, Shelf, Standing
@@ -39,6 +39,8 @@ _PLANS_PART = 0.03
 # Paths that are kept as no page's: so many, of so many octets.
 _REMEMBERED = 512
 _REMEMBERED_LENGTH = 128
+# After its first block, a page with likely alternatives has so many control views in a block.
+_QUESTIONS = 4
 _A_DAY = 86_400
 
 
@@ -185,15 +187,24 @@ class Map:
         node = self._patterns.peek(origin, pattern) if pattern else None
         return node or self._sites.peek(origin, "")
 
-    def candidates(self, origin: str, path: str) -> tuple[Candidate, ...]:
-        """Return the assets to send with this page, the likeliest first, for any client."""
+    def candidates(
+        self, origin: str, path: str, segment: int | None = None
+    ) -> tuple[Candidate, ...]:
+        """Return the assets to send with this page, the likeliest first.
+
+        Args:
+            origin, path: The page.
+            segment: Of the view, or None for all views.
+        """
         node = self.narrowest(origin, path)
         pinned = self._pins.get(path) or self._pins.get(origin + path)
         if node is None:
             return self._with_pins((), origin, pinned) if pinned else ()
-        plan = self._plans.known(node)
+        if not node.segmented:
+            segment = None
+        plan = self._plans.known(node, segment)
         if plan is None:
-            plan = self._plans.of(self.chain_of(node, path))
+            plan = self._plans.of(self.chain_of(node, path), segment)
         return self._with_pins(plan, origin, pinned) if pinned else plan
 
     def is_waste(self, origin: str, path: str) -> bool:
@@ -201,21 +212,29 @@ class Map:
         node = self.narrowest(origin, path)
         return node is not None and node.usefulness() < self._options.worth
 
-    def is_comparable(self, origin: str, path: str) -> bool:
+    def is_comparable(self, origin: str, path: str, segment: int = 0) -> bool:
         """Return true if the lot decides whether the view that begins now gets nothing.
 
         Early views of a page would all be delivered; see `is_control`.
         """
         share = self._options.control_share
         node = self.narrowest(origin, path)
-        return node is not None and 0 < share <= node.turn
+        if node is None or node.unsettled or self._begins(node, segment):
+            return False
+        return 0 < share <= node.turn
 
-    def is_control(self, origin: str, path: str) -> bool:
+    def _begins(self, node: Node, segment: int) -> bool:
+        """Return true if a page that is known had no view of this segment so far."""
+        return node.segments > 0 and not node.segments >> segment & 1
+
+    def is_control(self, origin: str, path: str, segment: int = 0) -> bool:
         """Return true if the view that begins now is one of those that get nothing.
 
         One in each block of `control_share` views of a page, at a place that a hash chooses: that
         is as fair as chance, and two hundred views hold at least five of them. A page's first half
-        block has none, so that new assets are used before they are questioned.
+        block has none, so that new assets are used before they are questioned, unless there is
+        something to settle: assets that may be alternatives, or that the page only borrows. A
+        segment of views begins with one, since it may need other assets.
         """
         share = self._options.control_share
         node = self.narrowest(origin, path)
@@ -223,9 +242,16 @@ class Map:
             return False
         block, place = divmod(node.turn, share)
         node.turn += 1
+        if self._begins(node, segment):
+            return True
+        if node.unsettled and (
+            node.turn - node.asked_at > share // _QUESTIONS if block else not node.asked_at
+        ):
+            node.asked_at = node.turn
+            return True
         chosen = crc32(f"{block} {origin}{path}".encode(errors="replace"))
         if not block:
-            return place == share // 2 + chosen % (share - share // 2)
+            return not node.asked_at and place == share // 2 + chosen % (share - share // 2)
         return place == chosen % share
 
     def rows(self) -> Iterator[Row]:
@@ -304,22 +330,22 @@ class Map:
 
     def _rows_of(self, node: Node) -> Iterator[Row]:
         chain = self.chain_of(node)
-        for association in node.assets.values():
-            yield self._row(node, chain, association)
-
-    def _row(self, node: Node, chain: list[Node], association: Association) -> Row:
-        target = association.asset.seen.target
-        probability, why = self._standing(chain, node.origin, target)
-        likely, stopped = why in SENT, self.is_stopped(node.origin, node.path)
-        return Row(
-            page=node.origin + (node.path or "/*"),
-            asset=target,
-            probability=probability,
-            views=association.tries,
-            sent=likely and not stopped and node.usefulness() >= self._options.worth,
-            why=why,
-            slower=likely and stopped,
-        )
+        judged = [(target, *self._standing(chain, node.origin, target)) for target in node.assets]
+        refused = alternatives_among(node, [each for each in judged if each[2] in SENT])
+        worth = node.usefulness() >= self._options.worth
+        stopped = self.is_stopped(node.origin, node.path)
+        for target, probability, why in judged:
+            standing = Standing.VERSION if target in refused else why
+            likely = standing in SENT
+            yield Row(
+                page=node.origin + (node.path or "/*"),
+                asset=target,
+                probability=probability,
+                views=node.assets[target].tries,
+                sent=likely and not stopped and worth,
+                why=standing,
+                slower=likely and stopped,
+            )
 
     def chain_of(self, node: Node, path: str = "") -> list[Node]:
         """Return the node and those it borrows from, the narrowest first."""

@@ -165,8 +165,11 @@ def is_named(association: Association | None) -> bool:
     return naming is not None and naming.live and not naming.namer and not naming.alternates
 
 
-def is_alternate(association: Association | None) -> bool:
+def is_alternate(association: Association | None, segment: int | None = None) -> bool:
     """Return whether an asset belongs to one of several versions of a page, as in an A/B test.
+
+    If the versions are those of segments, it is not in doubt in a segment of which so many views
+    asked for it, and all.
 
     Its votes start anew with each copy of the page that does without it, or names it again. After
     so many views in a row that ask for it, the page has settled on this version, as after a
@@ -174,6 +177,10 @@ def is_alternate(association: Association | None) -> bool:
     """
     if association is None or association.naming is None or not association.naming.alternates:
         return False
+    if association.segments is not None and segment is not None:
+        share = association.segments.get(segment)
+        if share is not None and share.tries >= _SETTLED_VIEWS and share.hits >= share.tries:
+            return False
     return association.tries < _SETTLED_VIEWS or association.hits < association.tries
 
 

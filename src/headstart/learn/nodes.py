@@ -21,6 +21,7 @@ NODE_BYTES = 1600
 ASSOCIATION_BYTES = 610
 NAMING_BYTES = 400
 _STOP_BYTES = 300
+SEGMENTS_BYTES = 700
 _STRING_BYTES = 160
 
 # Of a shelf's places so many are for nodes that more than one voter has confirmed (segmented LRU,
@@ -102,6 +103,11 @@ class Node:
         others: Other origins that a page loads from, each with the voter whose copies alone name
             it, or 0.
         alternatives: Images of which a browser takes one of several, according to the page's HTML.
+        bits: The places of its assets that are taken, as in `Association.bit`.
+        segments: The segments of its views, as bits.
+        unsettled: Likely assets of a page seem to be alternatives, or are borrowed only. A view
+            without any of them is to tell.
+        asked_at: The `turn` of the last such view.
         personal: All clients who got the page had credentials, and no cache may share it.
         durations: How long measured views took, None before the first.
         stop: When the page was stopped last for what it gains, or went on; None if it never was.
@@ -109,7 +115,9 @@ class Node:
 
     __slots__ = (
         "alternatives",
+        "asked_at",
         "assets",
+        "bits",
         "critics",
         "dropped",
         "durations",
@@ -121,8 +129,10 @@ class Node:
         "path",
         "personal",
         "read",
+        "segments",
         "stop",
         "turn",
+        "unsettled",
         "used",
         "version",
         "views",
@@ -146,8 +156,17 @@ class Node:
         self.others: dict[OtherOrigin, int] = {}
         self.alternatives: frozenset[str] = frozenset()
         self.personal = False
+        self.bits = 0
+        self.segments = 0
+        self.unsettled = False
+        self.asked_at = 0
         self.durations: Durations | None = None
         self.stop: Stop | None = None
+
+    @property
+    def segmented(self) -> bool:
+        """Return true if it has views of several segments."""
+        return self.segments & (self.segments - 1) > 0
 
     @property
     def unseen(self) -> bool:

@@ -35,7 +35,10 @@ class LearnOptions:
     break_even: int = option(
         256 * 1024, "Bytes whose waste costs what a hit saves; larger assets need better odds."
     )
-    renders: float = option(0.1, "A client is served if clients like it fetch assets so often.")
+    min_chance: float = option(
+        0.05,
+        "An asset is sent if its probability, times how often such clients fetch, is so large.",
+    )
     worth: float = option(1 / 3, "A page is served while so much of what it sends is used.")
     memory: int = option(32, "Views after which what a page did before has faded to a third.")
     misses: int = option(4, "An asset not asked for in so many views in a row starts anew.")
@@ -50,7 +53,7 @@ class LearnOptions:
     max_had: int = option(10_000, "Assets remembered as had, over all clients.")
 
     def __post_init__(self) -> None:
-        for name in ("likely", "renders", "worth"):
+        for name in ("likely", "min_chance", "worth"):
             if not 0 < getattr(self, name) <= 1:
                 raise ConfigurationError(
                     f"{name} is a share, not {getattr(self, name)}",

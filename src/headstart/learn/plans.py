@@ -13,9 +13,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from headstart.learn.clients import SEGMENTS
 from headstart.learn.counting import AssetTable
 from headstart.learn.counts import Asset
-from headstart.learn.judging import SENT, lent_by, standing_of
+from headstart.learn.judging import (
+    SENT,
+    alternatives_among,
+    is_borrowing_untested,
+    lent_by,
+    standing_of,
+)
 from headstart.learn.named import Named
 from headstart.learn.nodes import Candidate, Node, Standing
 from headstart.learn.options import LearnOptions
@@ -62,7 +69,7 @@ class Plans:
         self._options = options
         self._rules = rules
         self._assets = assets
-        self._plans: dict[Node, _Plan] = {}
+        self._plans: dict[tuple[Node, int | None], _Plan] = {}
         self._lent: dict[Node, tuple[_Basis, tuple[tuple[str, float], ...]]] = {}
         self.bytes = 0
         self._room = options.max_bytes
@@ -75,8 +82,9 @@ class Plans:
     def forget(self, node: Node) -> None:
         """Drop the plans made from a removed node."""
         self._lent.pop(node, None)
-        if (plan := self._plans.pop(node, None)) is not None:
-            self.bytes -= plan.bytes
+        for segment in (None, *range(SEGMENTS)):
+            if (plan := self._plans.pop((node, segment), None)) is not None:
+                self.bytes -= plan.bytes
 
     def clear(self) -> None:
         """Drop all plans: a rule has changed."""
@@ -89,39 +97,48 @@ class Plans:
         while self.bytes > room and self._plans:
             self.bytes -= self._plans.pop(next(iter(self._plans))).bytes
 
-    def known(self, node: Node) -> tuple[Candidate, ...] | None:
+    def known(self, node: Node, segment: int | None) -> tuple[Candidate, ...] | None:
         """Return a page's candidates if nothing at all has changed since they were looked up."""
-        plan = self._plans.get(node)
+        plan = self._plans.get((node, segment))
         return plan.candidates if plan is not None and plan.time == self._time else None
 
-    def of(self, chain: Sequence[Node]) -> tuple[Candidate, ...]:
+    def of(self, chain: Sequence[Node], segment: int | None) -> tuple[Candidate, ...]:
         """Return a page's candidates.
 
         Args:
             chain: The page and the nodes that it borrows from, the narrowest first.
+            segment: Of the view, or None for all views.
         """
         node, wider = chain[0], [node.lent for node in chain[1:]]
         basis = (self._assets.changes, node.version, *wider)
-        plan = self._plans.pop(node, None)
+        key = (node, segment)
+        plan = self._plans.pop(key, None)
         if plan is not None and plan.basis == basis:
             plan.time = self._time
-            self._plans[node] = plan
+            self._plans[key] = plan
             return plan.candidates
         if plan is not None:
             self.bytes -= plan.bytes
-        plan = self._plans[node] = _Plan(self._time, basis, tuple(self._made(chain)))
+        candidates = tuple(self._made(chain, segment))
+        plan = self._plans[key] = _Plan(self._time, basis, candidates)
         self.bytes += plan.bytes
         self.make_room(self._room)
         return plan.candidates
 
-    def _made(self, chain: Sequence[Node]) -> list[Candidate]:
+    def _made(self, chain: Sequence[Node], segment: int | None) -> list[Candidate]:
         page, origin = chain[0], chain[0].origin
         found = []
-        for target in self._targets(chain):
-            if self._rules.is_barred(origin, target):
-                continue
-            probability, why = standing_of(target, chain, self._options)
-            if why in SENT:
+        likely = [
+            (target, probability, why)
+            for target in self._targets(chain)
+            if not self._rules.is_barred(origin, target)
+            for probability, why in (standing_of(target, chain, self._options, segment),)
+            if why in SENT
+        ]
+        refused = alternatives_among(page, likely)
+        page.unsettled = bool(refused) or is_borrowing_untested(page, likely)
+        for target, probability, why in likely:
+            if target not in refused:
                 own = page.assets.get(target)
                 naming = own.naming if own is not None and why is Standing.NAMED else None
                 asset = self._assets.get(origin, target)

@@ -39,8 +39,10 @@ class Vote:
         wasted: Deliveries that were not.
         worth: Share of the sent assets that were of use, or would have been; None if there were
             none.
+        before: Assets that it requested earlier, which a partial vote has counted.
         partial: The view is open: assets that it has not requested yet prove nothing.
         continues: A partial vote of the same view was counted before.
+        segment: That of its client and URL, as in `clients.segment_of`.
         quiet: The client requested no asset at all: it may have them, or be a robot. Assets that it
             was not sent prove nothing.
         personal: The page may be one that this client alone is allowed to read.
@@ -63,6 +65,8 @@ class Vote:
     worth: float | None = None
     partial: bool = False
     continues: bool = False
+    before: tuple[str, ...] = ()
+    segment: int = 0
     quiet: bool = False
     personal: bool = False
     control: bool = False

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, KeysView
 from enum import Enum, StrEnum
 from typing import TypeAlias
 
-from headstart.learn.clients import client_key, groups_of, viewer_key, voter_of
+from headstart.learn.clients import client_key, groups_of, segment_of, viewer_key, voter_of
 from headstart.learn.counts import Sighting
 from headstart.learn.exchange import Request
 from headstart.learn.nodes import Candidate
@@ -74,6 +74,7 @@ class View:
         prefetched: It becomes a view when its first asset is requested.
         personal: The page may be one that its client alone is allowed to read.
         fetching: How likely its client is to fetch assets at all.
+        segment: That of its client and URL, as in `clients.segment_of`.
         proven: Its client, or one like it, was seen to fetch assets.
         returning: Its client was here before.
         lacking: How likely its client lacks the candidates.
@@ -114,6 +115,7 @@ class View:
         "refused",
         "rendered",
         "returning",
+        "segment",
         "silence",
         "viewer",
         "wasted",
@@ -124,6 +126,7 @@ class View:
         self.viewer = viewer
         self.client = client_key(request)
         self.groups = groups_of(request)
+        self.segment = segment_of(request)
         self.origin = request.origin
         self.path = path_of(request.target)
         self.names = {request.origin + request.target}

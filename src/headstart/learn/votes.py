@@ -22,6 +22,7 @@ def partial_vote(view: View) -> Vote:
         voter=view.viewer.voter,
         asked=tuple(view.asked.values()),
         partial=True,
+        segment=view.segment,
         personal=view.personal,
     )
 
@@ -53,6 +54,8 @@ def vote_of(view: View, known: Map, cached: Collection[int]) -> Vote:
         wasted=tuple(unused),
         worth=_worth(view, used, unused),
         continues=view.counted is not None,
+        before=tuple(counted),
+        segment=view.segment,
         quiet=not view.rendered and (view.returning or bool(view.wasted)),
         personal=view.personal,
         control=view.control,
@@ -68,7 +71,7 @@ def weight(record: Record) -> int:
     if not isinstance(record, Vote):
         return 300
     targets = sum(len(seen.target) + 300 for seen in record.asked)
-    return 500 + targets + sum(map(len, record.held))
+    return 500 + targets + sum(map(len, record.held)) + sum(map(len, record.before))
 
 
 def _held(view: View, known: Map, cached: Collection[int]) -> Iterator[str]:
