@@ -589,7 +589,7 @@ def test_a_view_that_was_counted_in_two_parts_asks_for_all_of_it_together() -> N
 def test_an_old_name_goes_once_two_views_that_were_sent_nothing_did_without_it() -> None:
     known = folded(*(vote(n, "/old.css", "/base.css") for n in range(30)))
     # It is still there and hinted, so browsers go on to ask for it.
-    hinted = {"held": ("/old.css", "/base.css"), "fresh": False}
+    hinted: dict[str, Any] = {"held": ("/old.css", "/base.css"), "fresh": False}
     for n in range(30, 36):
         known.fold(vote(n, "/new.css", **hinted))
     assert sorted(sent(known)) == ["/base.css", "/new.css", "/old.css"]
@@ -612,7 +612,7 @@ def test_a_page_that_may_have_alternatives_has_its_first_control_view_at_once() 
 
 def test_a_page_that_borrows_from_its_site_is_asked_once_whether_it_needs_that() -> None:
     known = folded(*(vote(n, "/base.css", path=f"/page{n}") for n in range(9)))
-    hinted = {"held": ("/base.css",), "fresh": False}
+    hinted: dict[str, Any] = {"held": ("/base.css",), "fresh": False}
     for n in range(10, 14):
         known.fold(vote(n, "/own.css", path="/other", **hinted))
     assert "/base.css" in sent(known, "/other")

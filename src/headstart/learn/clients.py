@@ -56,10 +56,11 @@ def segment_of(request: Request) -> int:
 
     Pages often name other assets in each of them. There are `SEGMENTS`, from 0.
     """
-    return request.phone + 2 * ("?" in request.target)
+    return request.phone | ("?" in request.target) * WITH_QUERY
 
 
 SEGMENTS = 4
+WITH_QUERY = 2
 _Arrival = Literal["nowhere", "elsewhere", "here"]
 
 

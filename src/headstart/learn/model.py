@@ -16,6 +16,7 @@ from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from zlib import crc32
 
+from headstart.learn.clients import WITH_QUERY
 from headstart.learn.counting import AssetTable, VoteCounter
 from headstart.learn.counts import Asset, Sighting
 from headstart.learn.gains import Durations, Gain, Metric, Stop
@@ -224,8 +225,13 @@ class Map:
         return 0 < share <= node.turn
 
     def _begins(self, node: Node, segment: int) -> bool:
-        """Return true if a page that is known had no view of this segment so far."""
-        return node.segments > 0 and not node.segments >> segment & 1
+        """Return true if a known page had views of phones only so far, or of others, and now not.
+
+        Its assets may be others, and browsers ask for all that they are hinted. With a query in the
+        URL they mostly are the same.
+        """
+        alike = 1 << segment | 1 << (segment ^ WITH_QUERY)
+        return node.segments > 0 and not node.segments & alike
 
     def is_control(self, origin: str, path: str, segment: int = 0) -> bool:
         """Return true if the view that begins now is one of those that get nothing.
@@ -233,8 +239,8 @@ class Map:
         One in each block of `control_share` views of a page, at a place that a hash chooses: that
         is as fair as chance, and two hundred views hold at least five of them. A page's first half
         block has none, so that new assets are used before they are questioned, unless there is
-        something to settle: assets that may be alternatives, or that the page only borrows. A
-        segment of views begins with one, since it may need other assets.
+        something to settle: assets that may be alternatives, or that the page only borrows. The
+        first view of a phone is one too.
         """
         share = self._options.control_share
         node = self.narrowest(origin, path)
