@@ -16,8 +16,16 @@ Redirects, cookies, authentication and decoding stay httpx's. It needs the extra
 
 from __future__ import annotations
 
+try:
+    import httpx as _httpx
+except ModuleNotFoundError as error:
+    error.add_note("Install it: pip install 'headstart[httpx]'")
+    raise
+
 from headstart.httpx.sync import Transport
 from headstart.httpx.transport import AsyncTransport
+
+del _httpx
 
 __all__ = ["AsyncTransport", "Transport"]
 

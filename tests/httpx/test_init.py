@@ -1,0 +1,17 @@
+"""The package where httpx is not installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def test_missing_httpx_is_told_with_its_remedy() -> None:
+    program = "import sys; sys.modules['httpx'] = None; import headstart.httpx"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.endswith("Install it: pip install 'headstart[httpx]'\n")
