@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,6 +24,7 @@ from tests.server.apps import (
     answer,
     body,
     hasty,
+    lifespan,
     read_all,
     start,
 )
@@ -381,3 +383,43 @@ def test_call_that_somebody_else_cancels_is_a_failure_still() -> None:
         client.sendall(LAST)
 
         assert statuses(rest(client)) == [500]
+
+
+def test_fields_of_each_response_are_checked_unless_they_are_those_of_the_last() -> None:
+    value = bytearray(b"one")
+    length = (b"content-length", b"2")
+    responses = [
+        (200, [length, (b"x-a", b"1")]),
+        (200, [length, (b"x-a", b"1")]),
+        (204, [length, (b"x-a", b"1")]),
+        (200, [length, (b"x-v", value)]),
+        (200, [length, (b"x-v", value)]),
+        (200, [length, (b"x-a", b"1")]),
+        (200, [length, (b"x-a", b"1\r\nx-b: 2")]),
+    ]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+            return
+        number = int(scope["path"][1:])
+        if number == 4:
+            value[:] = b"two"
+        status, fields = responses[number]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": b"ok" if status == 200 else b""})
+
+    found = []
+    with running(app) as server, connected(server) as client:
+        for number in range(len(responses)):
+            client.sendall(b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % number)
+            data = client.recv(65536)
+            while not re.search(rb"\r\n\r\n(ok|Internal)|204(.|\r\n)*\r\n\r\n", data):
+                data += client.recv(65536)
+            found.append(data)
+
+    assert [statuses(data) for data in found] == [[200], [200], [204], [200], [200], [200], [500]]
+    assert b"content-length" not in found[2]
+    assert b"x-v: one" in found[3]
+    assert b"x-v: two" in found[4]
+    assert b"x-b" not in found[6]

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import websockets.exceptions
@@ -24,6 +25,7 @@ from headstart.reasons import Closing
 from headstart.server.counters import Counters
 from headstart.server.memory import used_memory
 from headstart.server.worker import Worker
+from headstart.wire.fields import read_request
 from tests.peers import peer
 from tests.server.apps import (
     Held,
@@ -1003,3 +1005,73 @@ def test_upload_that_stops_behind_its_answer_is_cut_off() -> None:
         server.skip(60)
 
         assert rest(client).endswith(b"too large")
+
+
+# Requests like the one before.
+
+
+def answers_to(client: socket.socket, *requests: bytes) -> list[int]:
+    """The status of each response, one request after the other on one connection."""
+    found: list[int] = []
+    for request in requests:
+        client.sendall(request)
+        data = b""
+        while b"\r\n\r\n" not in data:
+            part = client.recv(65536)
+            if not part:
+                break
+            data += part
+        found += statuses(data)
+    return found
+
+
+def get(target: bytes, *fields: bytes) -> bytes:
+    lines = [b"GET %b HTTP/1.1" % target, b"Host: localhost", *fields, b"", b""]
+    return b"\r\n".join(lines)
+
+
+def test_fields_of_a_request_are_checked_once_as_long_as_they_repeat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked: list[object] = []
+    check = read_request
+
+    def counted(*given: Any) -> Any:
+        checked.append(given)
+        return check(*given)
+
+    monkeypatch.setattr("headstart.server.http1.read_request", counted)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        scope["headers"].append((b"x-mine", b"1"))  # its own list
+        return await answer(send)
+
+    with running(app) as server, connected(server) as client:
+        assert answers_to(client, *[get(b"/page/1"), get(b"/page/2"), get(b"/p")] * 2) == [200] * 6
+        assert len(checked) == 1
+        assert answers_to(client, get(b"/p", b"Accept: */*"), get(b"/p")) == [200, 200]
+        assert len(checked) == 3
+
+
+@pytest.mark.parametrize(
+    ("second", "status"),
+    [
+        (get(b"/a#b"), 400),
+        (get(b"/" + b"a" * 900), 431),
+        (get(b"/ok", b"Transfer-Encoding: gzip, chunked"), 400),
+        (get(b"/ok", b"Host: other"), 400),
+        (b"GET /ok HTTP/1.0\r\nHost: localhost\r\n\r\n", 200),
+        (b"CONNECT /ok HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (get(b"http://exa mple/ok"), 400),
+        (get(b"http://a b/ok"), 400),
+    ],
+)
+def test_request_that_is_like_a_good_one_is_still_checked(second: bytes, status: int) -> None:
+    limits = WireLimits(max_header_size=600)
+    with (
+        running(hello, ServerOptions(limits=limits)) as server,
+        connected(server) as client,
+    ):
+        assert answers_to(client, get(b"/okay"), get(b"/okay"), second) == [200, 200, status]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from headstart.errors import LocalProtocolError
@@ -90,3 +92,14 @@ def test_204_and_304_have_no_content_and_204_no_length() -> None:
 
 def test_first_answer_may_have_no_fields_at_all() -> None:
     assert ResponseHeads().of(200, [], []).fields == [(b":status", b"200")]
+
+
+def test_value_that_its_application_changes_in_place_is_looked_at_again() -> None:
+    heads = ResponseHeads()
+    value = bytearray(b"b")
+    headers: Any = [(b"a", value)]
+    heads.of(200, headers, DEFAULTS)
+
+    value[:] = b"c"
+
+    assert heads.of(200, headers, DEFAULTS).fields[2:] == [(b"a", b"c")]

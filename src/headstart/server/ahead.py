@@ -20,6 +20,7 @@ from headstart.server.refusals import Refusals
 from headstart.server.scope import Scopes, watched_fields
 from headstart.wire.events import Fields, RequestReceived, RequestTemplate
 from headstart.wire.fields import checked_fields
+from headstart.wire.responses import is_unchangeable
 from headstart.wire.server import ServerConnection
 
 # ASGI gives push paths decoded; what may stand in a target stays, a fragment never does.
@@ -50,9 +51,7 @@ class _Common:
             self.fields.append((b"referer", scheme + b"://" + page.authority + page.target))
         headers = ((b"host", page.authority), *self.fields)
         self.template = RequestTemplate(method, page.authority, headers, 0)
-        # A copy, of what nobody can change behind our back.
-        fixed = isinstance(given, list) and all(type(pair) is tuple for pair in given)
-        self._given = given.copy() if fixed else None
+        self._given = given.copy() if is_unchangeable(given) else None
 
     def is_of(self, page: RequestReceived, method: str, given: object) -> bool:
         """Return true if a push with these properties has this common part."""

@@ -21,10 +21,35 @@ from headstart.server.cycle import MOST_IN_VAIN, Application, Message, tells_of_
 from headstart.server.request_counts import RequestCounts
 from headstart.wire.events import Fields
 from headstart.wire.fields import checked_name, checked_value
-from headstart.wire.responses import BODILESS, checked_length
+from headstart.wire.responses import BODILESS, checked_length, is_unchangeable
 
 # Parts of a body that are written one after the other.
 _A_TURN: Final = 100
+
+
+class ResponseFraming:
+    """Checks the fields of one connection's responses; equal ones in a row are checked once."""
+
+    __slots__ = ("_framed", "_given", "_status")
+
+    def __init__(self) -> None:
+        self._status = 0
+        self._given: Fields = []
+        self._framed: tuple[Fields, bool] = [], False
+
+    def of(self, headers: Any, status: int) -> tuple[Fields, bool]:
+        """Return the application's fields without its framing, and whether they give a length.
+
+        Raises:
+            LocalProtocolError: A field could not be sent, or Content-Length is not a number, or
+                there twice.
+        """
+        if status == self._status and headers == self._given:
+            return self._framed
+        framed = _framed_by_us(headers, status)
+        if is_unchangeable(headers):
+            self._status, self._given, self._framed = status, headers.copy(), framed
+        return framed
 
 
 class Call:
@@ -33,6 +58,7 @@ class Call:
     Args:
         application: The application.
         cycle: The request, and the way to its client.
+        framing: The connection's.
         counts: Of requests, if somebody wants them.
 
     Attributes:
@@ -43,9 +69,11 @@ class Call:
         self,
         application: Application,
         cycle: RequestResponseCycle,
+        framing: ResponseFraming,
         counts: RequestCounts | None = None,
     ) -> None:
         self._application = application
+        self._framing = framing
         self._counts = counts
         self._status = 0
         # uvicorn's types are of its narrower messages.
@@ -129,7 +157,7 @@ class Call:
         status, cycle = message["status"], self.cycle
         if not isinstance(status, int) or not 200 <= status <= 599:
             raise LocalProtocolError(f"the status of a response is 200 to 599, not {status!r}")
-        fields, has_length = _framed_by_us(message.get("headers") or (), status)
+        fields, has_length = self._framing.of(message.get("headers") or [], status)
         self._no_body = status in BODILESS or cycle.scope["method"] == "HEAD"
         old = cycle.scope["http_version"] == "1.0"
         if old and not (has_length or self._no_body):

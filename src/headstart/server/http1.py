@@ -32,7 +32,7 @@ from headstart.reasons import Closing
 from headstart.server.abandoned import Abandoned, has_left
 from headstart.server.addresses import local_address, remote_address
 from headstart.server.admission import ConnectionSlot
-from headstart.server.call import Call
+from headstart.server.call import Call, ResponseFraming
 from headstart.server.counters import EXTENSION
 from headstart.server.deadlines import Backlog
 from headstart.server.ending import Ending
@@ -40,8 +40,14 @@ from headstart.server.http1_checks import Answer, Refused, framing_refusal
 from headstart.server.tls import TlsBroken
 from headstart.server.websocket import WebSocketConnection
 from headstart.server.worker import Worker, call_size
-from headstart.wire.events import RequestRefused
-from headstart.wire.fields import read_request, split_absolute, valid_authority
+from headstart.wire.events import Fields, RequestRefused
+from headstart.wire.fields import (
+    REMEMBERED_LENGTH,
+    known_target,
+    read_request,
+    split_absolute,
+    valid_authority,
+)
 
 # What the parser is given at once: it keeps a line that has not ended, however long.
 _SLICE: Final = 64 * 1024
@@ -117,6 +123,11 @@ class Http1Connection(HttpToolsProtocol):
         self._left_at: float | None = None
         """Since when the client has left that nobody reads from."""
         self._abandoned = Abandoned.of(server_state, worker.options, self.loop)
+        self._framing = ResponseFraming()
+        self._passed: tuple[str, bytes, Fields] = "", b"", []
+        """Version, method and fields of the last request that passed all checks..."""
+        self._passed_url = b""
+        """... and its target: one that is not longer is small enough, too."""
         self._call: Call | None = None
         """The request that is being answered; `cycle` is the newest."""
         self._end: Closing | None = None
@@ -285,7 +296,7 @@ class Http1Connection(HttpToolsProtocol):
                 self._latest.keep_alive = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._call = Call(app, cycle, self._worker.request_counts)
+        self._call = Call(app, cycle, self._framing, self._worker.request_counts)
         # A pipelined request's turn comes in the task of the one before, whose context variables
         # are nothing to it. A cast: uvicorn's type is of its narrower messages.
         start = super()._start_asgi_task
@@ -311,10 +322,32 @@ class Http1Connection(HttpToolsProtocol):
 
     def _head_refusal(self) -> Answer | None:
         """Return the reason to refuse the request: a rule of HTTP/2, or its framing."""
-        version, fields = self.parser.get_http_version(), self.headers
+        version, method = self.parser.get_http_version(), self.parser.get_method()
+        if self._is_like_last(version, method):
+            return None
+        refusal = self._whole_refusal(version, method)
+        if refusal is None and not self.parser.should_upgrade():
+            # A copy: the application may change its own.
+            self._passed, self._passed_url = (version, method, self.headers.copy()), self.url
+        return refusal
+
+    def _is_like_last(self, version: str, method: bytes) -> bool:
+        """Return whether it differs from the last one that passed in no more than its target.
+
+        Clients repeat their fields with each request of a connection, and the checks take longer
+        than all that the parser does.
+        """
+        if (version, method, self.headers) != self._passed:
+            return False
+        url, known = self.url, self._passed_url
+        return url == known or (
+            len(url) <= min(len(known), REMEMBERED_LENGTH) and known_target(url)
+        )
+
+    def _whole_refusal(self, version: str, method: bytes) -> Answer | None:
+        fields = self.headers
         if version not in ("1.1", "1.0"):
             return Answer(505, f"HTTP/{version} is not spoken here", Closing.VERSION)
-        method = self.parser.get_method()
         absolute = split_absolute(self.url, method)
         if absolute is not None:
             authority, self.url = absolute

@@ -8,7 +8,7 @@ checked and built again. Reads the applications' fields, keeps the last section.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeGuard
 
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
@@ -60,11 +60,17 @@ class ResponseHeads:
         if status == self._status and headers == self._headers and defaults is self._defaults:
             return self._head
         head = response_head(status, headers, defaults)
-        # A copy, of what nobody can change behind our back.
-        if isinstance(headers, list) and all(type(pair) is tuple for pair in headers):
+        if is_unchangeable(headers):
             self._status, self._headers, self._defaults = status, headers.copy(), defaults
             self._head = head
         return head
+
+
+def is_unchangeable(headers: object) -> TypeGuard[Fields]:
+    """Return true for a list whose copy nobody can change: one of tuples of bytes."""
+    return isinstance(headers, list) and all(
+        type(pair) is tuple and all(type(part) is bytes for part in pair) for pair in headers
+    )
 
 
 def response_head(
