@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions, WireLimits
+from headstart.deliver.asgi import SendChannel
 from headstart.reasons import Closing
 from headstart.server.calls import Calls
 from headstart.server.cycle import Cycle
@@ -123,9 +126,10 @@ async def test_no_call_begins_while_memory_is_short() -> None:
 async def test_application_is_called_without_uvicorns_middleware_where_that_does_nothing() -> None:
     calls, _ = calls_of()
 
-    assert calls.application(forwarded=False) is hello
-    assert calls.application(forwarded=True) is not hello
-    assert calls.application_for_push(forwarded=False) is hello
+    inner = calls.application(forwarded=False)
+    assert isinstance(inner, SendChannel)
+    assert isinstance(calls.application(forwarded=True), ProxyHeadersMiddleware)
+    assert calls.application_for_push(forwarded=False) is inner
     assert calls.application_for_push(forwarded=True) is calls.application(forwarded=True)
 
 
@@ -137,7 +141,7 @@ async def test_limit_of_concurrency_is_503_and_told(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.WARNING, "headstart.server"):
         other = calls.application(forwarded=False)
 
-    assert one is hello
-    assert other is not hello
-    assert calls.application_for_push(forwarded=False) is hello
+    assert isinstance(one, SendChannel)
+    assert other is service_unavailable
+    assert calls.application_for_push(forwarded=False) is one
     assert "Exceeded concurrency limit." in caplog.text
