@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from ngh2 import ErrorCode, Setting
 
 from headstart.config import ServerOptions
-from headstart.server.early import BYTES, BYTES_A_SECOND, SECONDS, EarlyResponses
+from headstart.server.early import BYTES, BYTES_A_SECOND, SECONDS, SILENCE, EarlyResponses
 from tests.peers import peer
 from tests.server.apps import Receive, Recorder, Scope, Send, body, start
 from tests.server.hostile import DATA, END_HEADERS, HEADERS, Hostile, block, frame, number
@@ -119,6 +120,37 @@ def test_httpx_gets_an_answer_without_content(size: int) -> None:
     assert statuses == STATUSES
 
 
+def test_httpx_that_uploads_slowly_gets_an_answer_without_content() -> None:
+    """It reads nothing while it may write, so a reset would cost it the response."""
+    import httpx
+
+    client: Any = httpx.Client(http1=False, http2=True, trust_env=False, timeout=PATIENCE)
+    with running(Recorder(early), skipping=True) as server, client:
+
+        def slowly() -> Iterator[bytes]:
+            for _ in range(12):
+                yield bytes(30_000)
+                server.skip(2.0)
+
+        assert client.post(f"{server.url}/401", content=slowly()).status_code == 401
+
+
+def test_httpx_whose_upload_is_reset_is_told_and_does_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It does not see a reset while it waits for a window, and a client may wait without end."""
+    import httpx
+
+    monkeypatch.setattr("headstart.server.early.BYTES", 100_000)
+    monkeypatch.setattr("headstart.server.early.BYTES_A_SECOND", 1)
+    client: Any = httpx.Client(http1=False, http2=True, trust_env=False, timeout=PATIENCE)
+    with running(Recorder(early)) as server, client:
+        with pytest.raises(httpx.LocalProtocolError):
+            client.post(f"{server.url}/401", content=bytes(1_000_000))
+
+        assert client.post(f"{server.url}/204", content=b"x").status_code == 204
+
+
 @pytest.fixture(scope="module")
 def early_uploads(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The program `tests/clients/early_uploads.go`; Go builds its library too, the first time."""
@@ -168,22 +200,27 @@ def test_go_resets_more_answered_uploads_than_an_attacker_may(early_uploads: str
 # Bounds.
 
 
-def test_reset_comes_behind_the_moment_and_the_response() -> None:
+def test_reset_comes_behind_the_response_and_the_time_for_the_rest() -> None:
     with (
         running(Recorder(early), skipping=True) as server,
         RawClient(server.port) as client,
     ):
         stream_id = client.request(b"/204", method=b"POST", body=bytes(100), end_stream=False)
         assert client.response(stream_id).status == 204
-        client.send_data(stream_id, bytes(100))
-        client.settle()
+        for _ in range(int(SECONDS / 2) - 1):
+            client.send_data(stream_id, bytes(100))
+            client.settle()
+            server.skip(2.0)
         assert client.received("RST_STREAM") == []
 
-        server.skip(SECONDS)
+        client.send_data(stream_id, bytes(100))
+        client.settle()
+        server.skip(2.0)
         client.send_data(stream_id, bytes(100))
         client.until(lambda: client.received("RST_STREAM", stream_id))
 
         assert client.responses[stream_id].reset == ErrorCode.NO_ERROR
+        assert client.received("WINDOW_UPDATE", stream_id) != []
         assert client.get(b"/413").status == 413
 
 
@@ -261,7 +298,20 @@ def test_bytes_are_bounded_for_the_connection_and_come_back_with_time() -> None:
     assert responses.waiting == {3: 1}
 
 
-def test_stream_that_is_forgotten_has_its_moment_anew() -> None:
+def test_upload_is_over_when_nothing_of_it_has_come_for_a_while() -> None:
+    windows: Any = _Windows()
+    responses = EarlyResponses(windows, 0.0)
+    responses.look([1], 0.0)
+    responses.drop_part(1, 1, SILENCE - 1)
+
+    responses.look([1], SILENCE)
+    assert responses.waiting == {}
+
+    responses.look([1], 2 * SILENCE - 1)
+    assert responses.waiting == {1: 0}
+
+
+def test_stream_that_is_forgotten_has_its_time_anew() -> None:
     windows: Any = _Windows()
     responses = EarlyResponses(windows, 0.0)
     responses.drop_part(1, 1, 0.0)
