@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from headstart.learn import LearnOptions, Silence
+from headstart.learn import LearnOptions, Withheld
 from tests.clients.chromium import Browser, Event, Load, Tab
 from tests.server.live import until
 from tests.test_browser_pages import made_world
@@ -82,7 +82,7 @@ def test_pages_that_are_prefetched_and_never_looked_at_silence_nobody(world: Wor
     assert ahead(load) == ["/next.css", "/next.png"]
     assert world.app.asked == ["/next/", "/next.css", "/next.png"]
     # The browser itself is not taken for a program that fetches no assets.
-    assert world.site.middleware.learner.silences[Silence.NOT_RENDERING] == 0
+    assert world.site.middleware.learner.withheld[Withheld.NOT_RENDERING] == 0
     assert load.console == []
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from headstart.learn import Learner, LearnOptions
-from headstart.learn.nodes import Standing
+from headstart.learn.nodes import Judgement
 from headstart.learn.records import Forgotten
 from headstart.middleware import HeadstartMiddleware, keeper
 from headstart.store import RedisAddress, StoreError, offline, parse_place, redis, redis_client
@@ -271,7 +271,7 @@ def test_access_list_of_the_documentation_lets_a_fleet_work_and_read_nothing_els
         said = offline.known(address, warn=Operator())
 
         assert two.knows("/a")
-        assert [row for row in said.rows() if row.why is Standing.PINNED]
+        assert [row for row in said.rows() if row.why is Judgement.PINNED]
         assert one.operator.lines == two.operator.lines == []
         server.client.set("other", "1")
         assert isinstance(address, RedisAddress)

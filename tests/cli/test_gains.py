@@ -132,7 +132,7 @@ def _slower() -> Learner:
     site.learner.on_stop = stops.append
     for _ in range(20):
         view = site.open(address=site.somebody())
-        if view.silence is None or view.control:
+        if view.withheld is None or view.control:
             view.comparable = True
             site.learner.compare(view, by_push=False)
         late = 0.1 if view.control else 0.4

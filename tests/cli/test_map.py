@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from headstart.deliver.rows import all_rows
-from headstart.learn import Cause, Finding, Kind, Row, Sighting, Standing, Tally
+from headstart.learn import Cause, Finding, Judgement, Kind, Level, Row, SeenAsset, Tally
 from headstart.learn.records import PageRecord
 from headstart.store import offline
 from tests.cli.command import assert_one_line, headstart_says, on_a_terminal
@@ -196,10 +196,10 @@ def test_page_that_is_not_known_says_so(tmp_path: Path) -> None:
 
 
 def test_page_of_a_stranger_s_making_moves_no_cursor(store: Path) -> None:
-    asset = Sighting(STYLE, Kind.STYLE)
+    asset = SeenAsset(STYLE, Kind.STYLE)
     tally = Tally(asset, 3.0, 3.0, True, 7, 0, 0.0, 0.0)
     page = "/\x1b[2J\x07"
-    record = PageRecord(Standing.PAGE, ORIGIN, page, 3.0, 3.0, 0.0, 0.0, (7, 8), 1.0, (tally,))
+    record = PageRecord(Level.PAGE, ORIGIN, page, 3.0, 3.0, 0.0, 0.0, (7, 8), 1.0, (tally,))
     offline.tell([record], store, warn=print)
 
     _, shown = on_a_terminal("map", "--store", str(store), NO_COLOR="1")
@@ -278,7 +278,7 @@ def test_asset_is_pinned_before_any_server_ran(tmp_path: Path) -> None:
     said("pin", ORIGIN + "/about", ORIGIN + "/own.js", "--store", new)
 
     rows = known(new)
-    assert rows["/", "/own.css"].why is Standing.PINNED
+    assert rows["/", "/own.css"].why is Judgement.PINNED
     assert rows["/about", "/own.js"].sent
     assert "you pinned it" in said("--store", new)
 
@@ -301,7 +301,7 @@ def test_bar_of_an_asset_that_no_page_has_is_kept_and_says_so(store: Path, asset
 def test_asset_is_barred(store: Path) -> None:
     said("never", STYLE, "--store", store)
 
-    assert known(store)["/about", STYLE].why is Standing.BARRED
+    assert known(store)["/about", STYLE].why is Judgement.BARRED
     assert "you said never" in said("/about", "--store", store)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from headstart.deliver.rows import all_rows, because, is_waste, reasons_of, rows_of, split
-from headstart.learn import Cause, Finding, How, Learner, LearnOptions, Row, Standing
+from headstart.learn import Cause, Finding, How, Judgement, Learner, LearnOptions, Row
 from tests.learn.site import ASSETS, IMAGE, ORIGIN, SCRIPT, STYLE, Site
 
 
-def row(why: Standing, *, sent: bool = False, page: str = ORIGIN + "/") -> Row:
+def row(why: Judgement, *, sent: bool = False, page: str = ORIGIN + "/") -> Row:
     return Row(page, "/a.css", 0.5, 2.0, sent, why)
 
 
@@ -54,7 +54,7 @@ def test_pinned_asset_has_one_row(page: str) -> None:
 
     rows = [one for one in all_rows(learner) if split(one.page)[1] == "/" and one.asset == STYLE]
 
-    assert [one.why for one in rows] == [Standing.PINNED]
+    assert [one.why for one in rows] == [Judgement.PINNED]
 
 
 @pytest.mark.parametrize("page", ["/a", "/a?token=1", ORIGIN + "/a"])
@@ -85,9 +85,9 @@ def test_page_never_seen_shows_what_it_borrows() -> None:
 
     rows = rows_of(learner, "/product/3")
 
-    assert {(one.page, one.why) for one in rows} == {(ORIGIN + "/product/3", Standing.PATTERN)}
+    assert {(one.page, one.why) for one in rows} == {(ORIGIN + "/product/3", Judgement.PATTERN)}
     assert all(one.sent for one in rows)
-    assert {one.why for one in rows_of(learner, "/new")} == {Standing.SITE}
+    assert {one.why for one in rows_of(learner, "/new")} == {Judgement.SITE}
 
 
 def test_page_that_wastes_what_it_is_sent_says_so() -> None:
@@ -133,13 +133,13 @@ def test_page_that_borrows_an_icon_is_not_sent_it() -> None:
 
 def test_each_reason_has_words_of_its_own() -> None:
     words = {
-        because(row(why, sent=why in ("named", "page", "pattern", "site"))) for why in Standing
+        because(row(why, sent=why in ("named", "page", "pattern", "site"))) for why in Judgement
     }
 
-    assert len(words) == len(Standing)
-    assert because(row(Standing.PAGE)) not in words
-    assert is_waste(row(Standing.SITE))
-    assert not is_waste(row(Standing.UNLIKELY))
+    assert len(words) == len(Judgement)
+    assert because(row(Judgement.PAGE)) not in words
+    assert is_waste(row(Judgement.SITE))
+    assert not is_waste(row(Judgement.UNLIKELY))
 
 
 def test_options_of_the_server_decide() -> None:

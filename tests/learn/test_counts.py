@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.learn import Kind, Sighting
+from headstart.learn import Kind, SeenAsset
 from headstart.learn.counts import VOTERS, Asset, Association, Share, Voters
 
 DAY = 86_400.0
@@ -112,7 +112,7 @@ def test_two_regular_clients_both_count() -> None:
 
 
 def test_misses_in_a_row_unmake_a_long_history() -> None:
-    association = Association(Asset(1, Sighting("/a.css", Kind.STYLE)), 1, 0.0)
+    association = Association(Asset(1, SeenAsset("/a.css", Kind.STYLE)), 1, 0.0)
     for voter in range(100):
         association.wanted(voter, 32)
 
@@ -123,7 +123,7 @@ def test_misses_in_a_row_unmake_a_long_history() -> None:
 
 
 def test_as_many_misses_in_a_row_as_are_allowed_and_no_fewer_start_an_asset_anew() -> None:
-    association = Association(Asset(1, Sighting("/a.css", Kind.STYLE)), 1, 0.0)
+    association = Association(Asset(1, SeenAsset("/a.css", Kind.STYLE)), 1, 0.0)
     for _ in range(8):
         association.wanted(1, 32)
     counted = []
@@ -138,7 +138,7 @@ def test_as_many_misses_in_a_row_as_are_allowed_and_no_fewer_start_an_asset_anew
 
 
 def test_first_misses_in_a_row_start_an_asset_anew() -> None:
-    association = Association(Asset(1, Sighting("/a.css", Kind.STYLE)), 1, 0.0)
+    association = Association(Asset(1, SeenAsset("/a.css", Kind.STYLE)), 1, 0.0)
     counted = []
     for _ in range(3):
         association.missed(1, 32, 3)
@@ -148,7 +148,7 @@ def test_first_misses_in_a_row_start_an_asset_anew() -> None:
 
 
 def test_two_good_deliveries_are_taken_for_granted() -> None:
-    association = Association(Asset(1, Sighting("/a.css", Kind.STYLE)), 1, 0.0)
+    association = Association(Asset(1, SeenAsset("/a.css", Kind.STYLE)), 1, 0.0)
     worth = [association.usefulness()]
     for used in (False, False, True):
         association.delivered(used, 32)
@@ -158,7 +158,7 @@ def test_two_good_deliveries_are_taken_for_granted() -> None:
 
 
 def test_only_another_voter_confirms_an_association() -> None:
-    association = Association(Asset(1, Sighting("/a.css", Kind.STYLE)), 1, 0.0)
+    association = Association(Asset(1, SeenAsset("/a.css", Kind.STYLE)), 1, 0.0)
 
     association.wanted(1, 32)
     assert not association.confirmed
@@ -168,27 +168,27 @@ def test_only_another_voter_confirms_an_association() -> None:
 
 
 def test_what_a_log_leaves_open_does_not_unsay_what_was_seen() -> None:
-    asset = Asset(1, Sighting("/a.css", Kind.STYLE, "text/css", False, 10, 60, True))
+    asset = Asset(1, SeenAsset("/a.css", Kind.STYLE, "text/css", False, 10, 60, True))
 
-    asset.see(Sighting("/a.css", Kind.STYLE, size=20))
+    asset.see(SeenAsset("/a.css", Kind.STYLE, size=20))
 
-    assert asset.seen == Sighting("/a.css", Kind.STYLE, "text/css", False, 20, 60, True)
+    assert asset.seen == SeenAsset("/a.css", Kind.STYLE, "text/css", False, 20, 60, True)
 
 
 def test_log_without_a_size_leaves_the_size_that_was_seen() -> None:
-    known = Sighting("/a.css", Kind.STYLE, "text/css", False, 10, 60, True)
+    known = SeenAsset("/a.css", Kind.STYLE, "text/css", False, 10, 60, True)
     asset = Asset(1, known)
 
-    asset.see(Sighting("/a.css", Kind.STYLE))
+    asset.see(SeenAsset("/a.css", Kind.STYLE))
 
     assert asset.seen is known
 
 
 @pytest.mark.parametrize("verified", [True, False])
 def test_what_was_seen_last_holds_with_one_copy_of_its_url(verified: bool) -> None:
-    asset = Asset(1, Sighting("/a.css", Kind.STYLE, "text/css", False, 10, 60, verified))
+    asset = Asset(1, SeenAsset("/a.css", Kind.STYLE, "text/css", False, 10, 60, verified))
     target = asset.seen.target
-    last = Sighting("".join(["/a", ".css"]), Kind.STYLE, "text/css", True, 30, 90, verified)
+    last = SeenAsset("".join(["/a", ".css"]), Kind.STYLE, "text/css", True, 30, 90, verified)
 
     asset.see(last)
 
@@ -197,24 +197,24 @@ def test_what_was_seen_last_holds_with_one_copy_of_its_url(verified: bool) -> No
 
 
 def test_log_is_believed_where_nothing_better_is_known() -> None:
-    asset = Asset(1, Sighting("/a.css", Kind.STYLE))
+    asset = Asset(1, SeenAsset("/a.css", Kind.STYLE))
 
-    asset.see(Sighting("/a.css", Kind.STYLE, "text/css", False, 10, 60, True))
+    asset.see(SeenAsset("/a.css", Kind.STYLE, "text/css", False, 10, 60, True))
 
     assert asset.seen.lifetime == 60
 
 
 def test_new_asset_has_been_judged_by_nobody_and_is_asked_for_by_all() -> None:
-    asset = Asset(1, Sighting("/a.css", Kind.STYLE))
+    asset = Asset(1, SeenAsset("/a.css", Kind.STYLE))
 
     assert (asset.checked, asset.asker, asset.doubter, asset.uses) == (0, 0, 0, 0)
 
 
 def test_two_refused_clients_unmake_what_one_cannot() -> None:
-    asset = Asset(1, Sighting("/a.css", Kind.STYLE))
+    asset = Asset(1, SeenAsset("/a.css", Kind.STYLE))
 
     assert [asset.doubted_by(voter) for voter in (7, 7, 7, 8)] == [False, False, False, True]
 
 
 def test_the_only_client_that_asked_is_believed_when_it_is_refused() -> None:
-    assert Asset(1, Sighting("/a.css", Kind.STYLE), asker=7).doubted_by(7)
+    assert Asset(1, SeenAsset("/a.css", Kind.STYLE), asker=7).doubted_by(7)

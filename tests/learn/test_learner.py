@@ -15,16 +15,16 @@ from headstart.learn import (
     Answer,
     Exchange,
     How,
+    Judgement,
     Kind,
     Learner,
     LearnOptions,
     Request,
-    Silence,
-    Standing,
     Stop,
     Unlearnable,
     View,
     Vote,
+    Withheld,
     from_plain,
     to_plain,
 )
@@ -56,9 +56,9 @@ def test_the_second_client_is_sent_what_the_first_asked_for() -> None:
 
     second = site.open()
 
-    assert first.silence is Silence.NOTHING_KNOWN
+    assert first.withheld is Withheld.NOTHING_KNOWN
     assert _targets(second) == set(ASSETS)
-    assert second.silence is None
+    assert second.withheld is None
 
 
 def test_who_viewed_a_page_is_a_viewer_and_the_page_s_path_is_known() -> None:
@@ -195,7 +195,7 @@ def test_a_conditional_request_is_sent_nothing() -> None:
     view = site.open(conditional=True)
 
     assert not view.candidates
-    assert view.silence is Silence.CONDITIONAL
+    assert view.withheld is Withheld.CONDITIONAL
     site.wait()
     assert site.sent() == set(ASSETS)
 
@@ -234,7 +234,7 @@ def test_a_client_that_never_fetches_assets_is_sent_nothing() -> None:
 
     view = site.open(address="192.0.2.200", user_agent="Feed/1.0")
 
-    assert view.silence is Silence.NOT_RENDERING
+    assert view.withheld is Withheld.NOT_RENDERING
     assert not view.candidates
 
 
@@ -526,7 +526,7 @@ def _load(
     began = site.now
     view = site.learner.begin(request, began)
     assert view is not None
-    if view.silence is None or view.control:
+    if view.withheld is None or view.control:
         site.learner.compare(view, by_push=False)
     for candidate in view.candidates:
         site.learner.delivered(view, candidate.target, How.HINTED)
@@ -703,9 +703,9 @@ def test_a_page_whose_gain_is_surely_negative_stops_and_says_so_once() -> None:
     assert (stop.origin, stop.path, stop.stopped) == (ORIGIN, "/", True)
     assert stop.low <= 0.2 <= stop.high
     assert stop.seconds == pytest.approx(0.2, rel=0.1)
-    assert {view.silence for view in views} == {Silence.SLOWER, None}
+    assert {view.withheld for view in views} == {Withheld.SLOWER, None}
     assert sum(bool(view.candidates) for view in views) == 25
-    assert site.learner.silences[Silence.SLOWER] == 75
+    assert site.learner.withheld[Withheld.SLOWER] == 75
     assert site.learner.stops(ORIGIN, "/?query")
     assert not any(row.sent for row in site.learner.rows() if row.page == ORIGIN + "/")
     gain = site.learner.gain(ORIGIN + "/")
@@ -761,8 +761,8 @@ def test_a_page_with_a_pinned_asset_goes_on_however_slow_that_is() -> None:
     site.learner.pin("/", STYLE)
 
     assert not site.learner.stops(ORIGIN, "/")
-    assert site.open(address=site.somebody()).silence in (None, Silence.CONTROL)
-    assert [row.sent for row in site.learner.rows() if row.why is Standing.PINNED] == [True]
+    assert site.open(address=site.somebody()).withheld in (None, Withheld.CONTROL)
+    assert [row.sent for row in site.learner.rows() if row.why is Judgement.PINNED] == [True]
 
 
 def test_workers_and_restarts_know_that_a_page_is_stopped() -> None:

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from headstart.learn import (
+    Judgement,
     Kind,
     LearnOptions,
+    Level,
     Named,
     PageRecord,
     Reading,
     Removal,
     Rule,
-    Sighting,
-    Standing,
+    SeenAsset,
     Trust,
     Verdict,
     Vote,
@@ -27,8 +28,8 @@ from tests.learn.site import ASSETS, ORIGIN, STYLE, Site
 OPTIONS = LearnOptions(control_share=32)
 
 
-def seen(target: str, size: int = 1000) -> Sighting:
-    return Sighting(target, Kind.STYLE, "text/css", False, size, 3600, True)
+def seen(target: str, size: int = 1000) -> SeenAsset:
+    return SeenAsset(target, Kind.STYLE, "text/css", False, size, 3600, True)
 
 
 def vote(voter: int, *targets: str, path: str = "/", **fields: Any) -> Vote:
@@ -75,7 +76,7 @@ def test_a_page_never_seen_borrows_from_its_pattern() -> None:
 
     assert sent(known, "/product/99") == ["/p.css"]
     assert sent(known, "/blog/99") == ["/blog.css"]
-    assert known.candidates(ORIGIN, "/product/99")[0].why is Standing.PATTERN
+    assert known.candidates(ORIGIN, "/product/99")[0].why is Judgement.PATTERN
 
 
 def test_a_page_of_no_pattern_borrows_from_its_origin_alone() -> None:
@@ -153,7 +154,7 @@ def test_one_client_alone_is_not_believed_once_others_were_here() -> None:
     known.fold(vote(2))
 
     assert sent(known) == []
-    assert [row.why for row in known.rows() if row.page == ORIGIN + "/"] == [Standing.UNCONFIRMED]
+    assert [row.why for row in known.rows() if row.page == ORIGIN + "/"] == [Judgement.UNCONFIRMED]
 
 
 def test_a_view_that_was_sent_an_asset_takes_nothing_from_it() -> None:
@@ -218,7 +219,7 @@ def test_doubts_about_an_asset_outlive_a_restart() -> None:
         other.load(record)
 
     assert sent(other) == []
-    assert {row.why for row in other.rows() if row.page == ORIGIN + "/"} == {Standing.UNCONFIRMED}
+    assert {row.why for row in other.rows() if row.page == ORIGIN + "/"} == {Judgement.UNCONFIRMED}
 
 
 @pytest.mark.cost
@@ -252,9 +253,9 @@ def test_pages_and_assets_are_bounded() -> None:
         known.fold(vote(page, *targets, path=f"/d{page}/p", origin=f"https://{page}.example"))
 
     records = [record for record in known.export() if isinstance(record, PageRecord)]
-    assert sum(record.level is Standing.PAGE for record in records) == 10
-    assert sum(record.level is Standing.PATTERN for record in records) == 3
-    assert sum(record.level is Standing.SITE for record in records) == 2
+    assert sum(record.level is Level.PAGE for record in records) == 10
+    assert sum(record.level is Level.PATTERN for record in records) == 3
+    assert sum(record.level is Level.SITE for record in records) == 2
     assert all(len(record.assets) <= 5 for record in records)
 
 
@@ -287,11 +288,11 @@ def test_an_asset_whose_deliveries_are_not_used_is_lowered() -> None:
         known.fold(vote(n, held=("/a.css", "/b.css"), wasted=("/a.css",), used=("/b.css",)))
 
     assert sent(known) == ["/b.css"]
-    assert {row.why for row in known.rows() if row.asset == "/a.css"} >= {Standing.WASTED}
+    assert {row.why for row in known.rows() if row.asset == "/a.css"} >= {Judgement.WASTED}
 
 
 def test_a_large_asset_needs_better_odds() -> None:
-    big = Sighting("/big.png", Kind.IMAGE, size=4_000_000)
+    big = SeenAsset("/big.png", Kind.IMAGE, size=4_000_000)
     known = folded(vote(1, asked=(big, seen("/a.css"))))
     assert sent(known) == ["/a.css"]
 
@@ -309,7 +310,7 @@ def test_the_operator_s_word_holds_whatever_was_learned() -> None:
 
     assert sent(known) == ["/print.css"]
     assert sent(known, "/empty") == ["/print.css"]
-    assert {row.why for row in known.rows()} == {Standing.PINNED, Standing.BARRED}
+    assert {row.why for row in known.rows()} == {Judgement.PINNED, Judgement.BARRED}
 
 
 def test_never_beats_a_pin_and_the_map_says_so() -> None:
@@ -561,7 +562,7 @@ def test_two_versions_of_a_page_are_never_sent_together() -> None:
 
     assert sorted(sent(known)) in (["/a.js", "/base.css"], ["/b.js", "/base.css"])
     assert {row.why for row in known.rows() if row.page == ORIGIN + "/" and not row.sent} == {
-        Standing.VERSION
+        Judgement.VERSION
     }
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from headstart.learn import (
     Answer,
+    Judgement,
     Kind,
     Learner,
     LearnOptions,
     Named,
     OtherOrigin,
     Reading,
-    Standing,
     Trust,
     from_plain,
     to_plain,
@@ -70,7 +70,7 @@ def sent(learner: Learner, path: str = "/") -> list[str]:
     return sorted(candidate.target for candidate in learner.candidates(ORIGIN, path))
 
 
-def standing(learner: Learner, target: str, path: str = "/") -> Standing:
+def judgement(learner: Learner, target: str, path: str = "/") -> Judgement:
     return next(
         row.why for row in learner.rows() if (row.page, row.asset) == (ORIGIN + path, target)
     )
@@ -83,7 +83,7 @@ def test_the_second_visitor_gets_what_the_page_names_though_the_first_fetched_no
 
     assert view is not None
     assert sorted(candidate.target for candidate in view.candidates) == [SCRIPT, STYLE]
-    assert {candidate.why for candidate in view.candidates} == {Standing.NAMED}
+    assert {candidate.why for candidate in view.candidates} == {Judgement.NAMED}
     assert all(candidate.named is not None for candidate in view.candidates)
     # Nobody saw its header, so it may not stand in a 103.
     assert not any(candidate.asset.verified for candidate in view.candidates)
@@ -108,7 +108,7 @@ def test_after_a_deployment_the_new_name_is_sent_at_once_and_the_old_one_is_gone
     site.learner.read(reading(NEW, now=site.now))
 
     assert sent(site.learner) == [NEW]
-    assert standing(site.learner, OLD) is Standing.ABSENT
+    assert judgement(site.learner, OLD) is Judgement.ABSENT
     # As the old one in the same folder was served, so is the new one.
     [candidate] = site.learner.candidates(ORIGIN, "/")
     assert (candidate.asset.verified, candidate.asset.lifetime) == (True, 3600)
@@ -183,7 +183,7 @@ def test_an_image_that_browsers_choose_among_several_is_left_to_the_page() -> No
         site.visit(assets=(STYLE, "/b.png"))
 
     assert sent(site.learner) == ["/a.png", STYLE]
-    assert standing(site.learner, "/b.png") is Standing.ALTERNATIVE
+    assert judgement(site.learner, "/b.png") is Judgement.ALTERNATIVE
     other = learner_of()
     other.absorb([from_plain(to_plain(record)) for record in site.learner.export()])
     assert sent(other) == ["/a.png", STYLE]
@@ -454,7 +454,7 @@ def test_readings_reach_other_workers_and_a_restart() -> None:
     for learner in (first, second, third):
         [candidate] = learner.candidates(ORIGIN, "/")
         assert candidate.named == each
-        assert standing(learner, SCRIPT) is Standing.ABSENT
+        assert judgement(learner, SCRIPT) is Judgement.ABSENT
         assert learner.others(ORIGIN, "/") == (other,)
         assert learner.is_read(ORIGIN, "/")
 
@@ -612,8 +612,8 @@ def test_of_two_versions_of_a_page_neither_is_sent_until_one_of_them_has_settled
         site.visit("/", [STYLE, version])
         if number >= 3:
             assert sent(site.learner) == [STYLE]
-    standings = {row.asset: row.why for row in site.learner.rows() if row.page == f"{ORIGIN}/"}
-    assert standings[VERSION_A] is standings[VERSION_B] is Standing.VERSION
+    judgements = {row.asset: row.why for row in site.learner.rows() if row.page == f"{ORIGIN}/"}
+    assert judgements[VERSION_A] is judgements[VERSION_B] is Judgement.VERSION
 
     # The test has ended, or a deployment was taken back: B is all that there is.
     for _ in range(4):

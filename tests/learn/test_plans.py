@@ -9,9 +9,9 @@ import pytest
 
 from headstart.learn import Kind, LearnOptions, Named, Reading, Removal, Rule, Trust, Verdict
 from headstart.learn.counting import AssetTable, VoteCounter
-from headstart.learn.judging import SENT, alternatives_among, standing_of
+from headstart.learn.judging import SENT, alternatives_among, judgement_of
 from headstart.learn.model import Map
-from headstart.learn.nodes import Candidate, Node, Standing
+from headstart.learn.nodes import Candidate, Level, Node
 from headstart.learn.plans import Plans
 from headstart.learn.rules import Rules
 from tests.learn.site import ORIGIN
@@ -143,7 +143,7 @@ def test_plans_that_are_kept_say_about_what_the_map_says() -> None:
         assert node is not None
         found = {candidate.target: candidate.probability for candidate in plan(known, path)}
         chain = known.chain_of(node, path)
-        judged = [(target, *standing_of(target, chain, options)) for target in targets]
+        judged = [(target, *judgement_of(target, chain, options)) for target in targets]
         refused = alternatives_among(node, [each for each in judged if each[2] in SENT])
         for target, exact, why in judged:
             if target in refused:
@@ -159,7 +159,7 @@ def plans_of(pages: int, room: int) -> tuple[Plans, list[Node]]:
     assets = AssetTable(options)
     plans = Plans(options, Rules(options.max_url), assets)
     plans.make_room(room)
-    nodes = [Node(ORIGIN, f"/{number}", Standing.PAGE) for number in range(pages)]
+    nodes = [Node(ORIGIN, f"/{number}", Level.PAGE) for number in range(pages)]
     for number, node in enumerate(nodes):
         VoteCounter(options, assets).count(node, vote(number, f"/{number}.css"))
     return plans, nodes

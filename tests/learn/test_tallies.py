@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from headstart.learn import Kind, PageRecord, Sighting, Standing, Tally
+from headstart.learn import Kind, Level, PageRecord, SeenAsset, Tally
 from headstart.learn.counts import Asset, Association
 from headstart.learn.nodes import Node
 from headstart.learn.tallies import record_of, take_record, take_tally
 from tests.learn.site import ORIGIN
 
 MEMORY = 20
-STYLE = Sighting("/a.css", Kind.STYLE, "text/css", False, 1000, 3600, True)
+STYLE = SeenAsset("/a.css", Kind.STYLE, "text/css", False, 1000, 3600, True)
 TALLY = Tally(STYLE, views=4.0, asked=3.0, confirmed=False, first=7, run=1, sent=2.0, useful=1.0)
 RECORD = PageRecord(
-    level=Standing.PAGE,
+    level=Level.PAGE,
     origin=ORIGIN,
     path="/",
     views=4.0,
@@ -33,7 +33,7 @@ def association(first: int = 7) -> Association:
 
 def node() -> Node:
     """A page, as the record has it."""
-    made, asset = Node(ORIGIN, "/", Standing.PAGE), association()
+    made, asset = Node(ORIGIN, "/", Level.PAGE), association()
     take_record(made, RECORD, MEMORY)
     take_tally(asset, TALLY, MEMORY)
     made.assets["/a.css"] = asset
@@ -45,7 +45,7 @@ def test_new_node_that_took_a_record_makes_the_same_record() -> None:
 
 
 def test_asset_that_was_never_sent_has_no_use_counted() -> None:
-    made, asset = Node(ORIGIN, "/", Standing.PAGE), association()
+    made, asset = Node(ORIGIN, "/", Level.PAGE), association()
     take_tally(asset, replace(TALLY, sent=0.0, useful=0.0), MEMORY)
     made.assets["/a.css"] = asset
 

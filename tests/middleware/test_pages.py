@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headstart.config import DeliverOptions
-from headstart.learn import LearnOptions, Standing
+from headstart.learn import Judgement, LearnOptions
 from headstart.middleware import HeadstartMiddleware, keeper
 from tests.counting import calls_of
 from tests.middleware.served import HINT, NAVIGATION, PROGRAM, Served, Wire, ours, scope_of
@@ -62,7 +62,7 @@ async def test_one_response_teaches_whoever_asked_for_it(
     served = await passes(Page(), headers, extensions=extensions)
 
     assert sent(served) == ["/a.css", "/b.js"]
-    assert {row.why for row in served.middleware.learner.rows()} == {Standing.NAMED}
+    assert {row.why for row in served.middleware.learner.rows()} == {Judgement.NAMED}
 
 
 @pytest.mark.parametrize(

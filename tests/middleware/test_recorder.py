@@ -105,7 +105,7 @@ async def test_first_view_shows_what_its_client_asked_for() -> None:
     assert made.figures == Figures(made.figures.start, views=1, asked=2)
     assert (made.figures.recall, made.figures.waste, made.figures.share) == (0.0, None, 0.0)
     assert (made.last.origin, made.last.path, made.last.version) == (SITE, PAGE, "2")
-    assert made.last.silence == "nothing-known"
+    assert made.last.withheld == "nothing-known"
     assert [(one.target, one.way, one.status) for one in made.last.assets] == [
         (target, "", 200) for target in ASSETS
     ]
@@ -181,7 +181,7 @@ async def test_control_views_are_counted() -> None:
     await made.later()
 
     assert (made.figures.views, made.figures.controls) == (2, 1)
-    assert made.last.silence == "control"
+    assert made.last.withheld == "control"
 
 
 async def test_page_that_is_no_page_leaves_no_trace(taught: Recorded) -> None:

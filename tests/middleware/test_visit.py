@@ -8,7 +8,7 @@ import pytest
 
 from headstart.config import DeliverOptions
 from headstart.deliver.decide import Decision, Way
-from headstart.learn import LearnOptions, Silence
+from headstart.learn import LearnOptions, Withheld
 from headstart.middleware.visit import refusal_of
 from headstart.reasons import Refusal
 from tests.middleware.served import (
@@ -310,9 +310,9 @@ async def test_page_of_which_nothing_is_known_has_no_decisions() -> None:
     await made.middleware.stop()
 
 
-@pytest.mark.parametrize("silence", Silence)
-def test_each_silence_has_a_word_for_the_application(silence: Silence) -> None:
-    assert (refusal_of(silence) is Refusal.MOSTLY_WASTE) is (silence is Silence.MOSTLY_WASTE)
+@pytest.mark.parametrize("withheld", Withheld)
+def test_each_silence_has_a_word_for_the_application(withheld: Withheld) -> None:
+    assert (refusal_of(withheld) is Refusal.MOSTLY_WASTE) is (withheld is Withheld.MOSTLY_WASTE)
 
 
 @pytest.mark.parametrize("way", [PUSH, HINT], ids=["push", "103"])

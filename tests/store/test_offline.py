@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import ConfigurationError
-from headstart.learn.nodes import Standing
+from headstart.learn.nodes import Judgement
 from headstart.store import StoreError, offline
 from tests.store.workers import Operator, Start, page, paths, vote
 
@@ -59,8 +59,8 @@ def test_running_worker_obeys_and_so_does_one_that_starts_later(
     for one in (worker, later):
         assert not one.knows("/a")
         rows = {(row.page, row.asset): row.why for row in one.learner.rows()}
-        assert rows["/c", "/c.js"] is Standing.PINNED
-        assert rows["https://site.example/b", "/b.css"] is Standing.BARRED
+        assert rows["/c", "/c.js"] is Judgement.PINNED
+        assert rows["https://site.example/b", "/b.css"] is Judgement.BARRED
 
 
 def test_order_that_no_learner_takes_is_refused_and_not_published(

@@ -13,9 +13,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
-from headstart.learn.counts import Sighting
+from headstart.learn.counts import SeenAsset
 from headstart.learn.learner import Learner
-from headstart.learn.nodes import Standing
+from headstart.learn.nodes import Level
 from headstart.learn.records import PageRecord, Record, Rule, Tally, Vote
 from headstart.learn.safety import Kind
 from headstart.store import Place, RedisAddress, open_store, parse_place
@@ -35,13 +35,13 @@ def vote(path: str, asset: str = "/site.css", *, time: float = 1.0, voter: int =
         path=path,
         voter=voter,
         fresh=True,
-        asked=(Sighting(asset, Kind.STYLE, "text/css", size=100, lifetime=60, verified=True),),
+        asked=(SeenAsset(asset, Kind.STYLE, "text/css", size=100, lifetime=60, verified=True),),
     )
 
 
 def page(path: str, asset: str = "/site.css") -> PageRecord:
-    tally = Tally(Sighting(asset, Kind.STYLE, "text/css"), 3.0, 3.0, True, 7, 0, 0.0, 0.0)
-    return PageRecord(Standing.PAGE, ORIGIN, path, 3.0, 3.0, 0.0, 0.0, (7, 8), 1.0, (tally,))
+    tally = Tally(SeenAsset(asset, Kind.STYLE, "text/css"), 3.0, 3.0, True, 7, 0, 0.0, 0.0)
+    return PageRecord(Level.PAGE, ORIGIN, path, 3.0, 3.0, 0.0, 0.0, (7, 8), 1.0, (tally,))
 
 
 def kept(place: Place) -> list[Record]:

@@ -32,7 +32,7 @@ from headstart.deliver.rows import (
 )
 from headstart.errors import ConfigurationError
 from headstart.export import FORMATS, configuration, plan_of
-from headstart.learn import Learner, LearnOptions, Record, Row, Silence, Standing
+from headstart.learn import Judgement, Learner, LearnOptions, Record, Row, Withheld
 from headstart.learn.records import from_plain, to_plain
 from headstart.store import Place, default_path, offline
 
@@ -166,7 +166,7 @@ def _print_gains(learner: Learner, rows: list[Row] | None) -> None:
 
 
 def _plain(learner: Learner, row: Row) -> dict[str, Any]:
-    why = Silence.MOSTLY_WASTE if is_waste(row) else Silence.SLOWER if row.slower else row.why
+    why = Withheld.MOSTLY_WASTE if is_waste(row) else Withheld.SLOWER if row.slower else row.why
     gain = gain_of(learner, row.page)
     cells = asdict(row)
     del cells["slower"]
@@ -321,7 +321,7 @@ def _is_known(learner: Learner, origin: str, target: str) -> bool:
     return any(
         row.asset == target and origin in ("", split(row.page)[0])
         for row in learner.rows()
-        if row.why not in (Standing.PINNED, Standing.BARRED) or row.views
+        if row.why not in (Judgement.PINNED, Judgement.BARRED) or row.views
     )
 
 

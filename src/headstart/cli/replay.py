@@ -27,7 +27,7 @@ from headstart.cli.terminal import Column, count, printable, say, warn
 from headstart.config import DeliverOptions
 from headstart.errors import ConfigurationError
 from headstart.hosts import ascii_host
-from headstart.learn import LearnOptions, PageRecord, Rule, Standing
+from headstart.learn import LearnOptions, Level, PageRecord, Rule
 from headstart.learn.logs import LogFile, LogFormat, LogLine, Pattern
 from headstart.replay import Assumptions, Mode, Score
 from headstart.store import Place, offline
@@ -272,7 +272,7 @@ def _at(records: list[PageRecord | Rule], origin: str | None) -> list[PageRecord
     host = _bare(origin)
     views: Counter[str] = Counter()
     for record in records:
-        if isinstance(record, PageRecord) and record.level is Standing.SITE:
+        if isinstance(record, PageRecord) and record.level is Level.SITE:
             views[record.origin] = round(record.views)
     same = [found for found in views if _bare(found) == host]
     meant = same or [found for found, _ in views.most_common(1)]
@@ -305,7 +305,7 @@ def _bare(origin: str) -> str:
 def _print_saved(records: list[PageRecord | Rule], save: Place) -> None:
     pages = [record for record in records if isinstance(record, PageRecord)]
     origins = sorted({record.origin for record in pages})
-    known = sum(record.level is Standing.PAGE for record in pages)
+    known = sum(record.level is Level.PAGE for record in pages)
     where = ", ".join(map(printable, origins[:_NAMED])) or "no origin"
     if len(origins) > _NAMED:
         where += f" and {count(len(origins) - _NAMED, 'more origin')}"

@@ -9,27 +9,27 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from headstart.deliver.decide import is_icon
-from headstart.learn import Gain, Learner, Row, Standing, explain, explain_gain
+from headstart.learn import Gain, Judgement, Learner, Row, explain, explain_gain
 from headstart.learn.urls import path_of, pattern_of
 
 # How a row of an origin names the pages that it is about.
 _ANY_PAGE = "/*"
-_LEARNED = frozenset((Standing.NAMED, Standing.PAGE, Standing.PATTERN, Standing.SITE))
+_LEARNED = frozenset((Judgement.NAMED, Judgement.PAGE, Judgement.PATTERN, Judgement.SITE))
 
 _WORDS = {
-    Standing.PINNED: "you pinned it",
-    Standing.NAMED: "the page names it",
-    Standing.ABSENT: "the page does not name it",
-    Standing.ALTERNATIVE: "it is one of several to choose from",
-    Standing.VERSION: "it belongs to one of several versions of the page",
-    Standing.PAGE: "this page's clients ask for it",
-    Standing.PATTERN: "pages like this one need it",
-    Standing.SITE: "pages of this site need it",
-    Standing.UNLIKELY: "too few ask for it",
-    Standing.UNCONFIRMED: "only one client asked for it",
-    Standing.WASTED: "it was sent, and mostly not used",
-    Standing.TOO_LARGE: "too large for how likely it is",
-    Standing.BARRED: "you said never",
+    Judgement.PINNED: "you pinned it",
+    Judgement.NAMED: "the page names it",
+    Judgement.ABSENT: "the page does not name it",
+    Judgement.ALTERNATIVE: "it is one of several to choose from",
+    Judgement.VERSION: "it belongs to one of several versions of the page",
+    Judgement.PAGE: "this page's clients ask for it",
+    Judgement.PATTERN: "pages like this one need it",
+    Judgement.SITE: "pages of this site need it",
+    Judgement.UNLIKELY: "too few ask for it",
+    Judgement.UNCONFIRMED: "only one client asked for it",
+    Judgement.WASTED: "it was sent, and mostly not used",
+    Judgement.TOO_LARGE: "too large for how likely it is",
+    Judgement.BARRED: "you said never",
 }
 
 
@@ -73,7 +73,7 @@ def is_waste(row: Row) -> bool:
 
 def because(row: Row) -> str:
     """Return why it is sent, or is not, in words."""
-    if is_icon(row.asset) and row.why in (*_LEARNED, Standing.PINNED):
+    if is_icon(row.asset) and row.why in (*_LEARNED, Judgement.PINNED):
         return "an icon, which browsers ask for when all else is there"
     if row.slower:
         return "views that are sent it are slower"
@@ -168,8 +168,8 @@ def _origins(learner: Learner, path: str) -> list[str]:
 
 def _without_shadows(rows: list[Row]) -> list[Row]:
     """Leave out the learned rows of assets that are pinned to their page."""
-    pinned = {(row.page, row.asset) for row in rows if row.why is Standing.PINNED}
-    return [row for row in rows if row.why is Standing.PINNED or not _is_pinned(row, pinned)]
+    pinned = {(row.page, row.asset) for row in rows if row.why is Judgement.PINNED}
+    return [row for row in rows if row.why is Judgement.PINNED or not _is_pinned(row, pinned)]
 
 
 def _is_pinned(row: Row, pinned: set[tuple[str, str]]) -> bool:

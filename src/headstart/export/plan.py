@@ -15,7 +15,7 @@ from headstart.deliver.decide import delivery_order, is_icon
 from headstart.deliver.preload import link_value
 from headstart.errors import ConfigurationError
 from headstart.export.paths import is_plain
-from headstart.learn import Candidate, Learner, PageRecord, Rule, Standing, Verdict
+from headstart.learn import Candidate, Judgement, Learner, Level, PageRecord, Rule, Verdict
 from headstart.learn.urls import path_of
 
 # Origins that an error names.
@@ -126,7 +126,7 @@ def plan_of(learner: Learner, origin: str | None = None) -> Plan:
     views = {
         place.path: place.views
         for place in places
-        if place.origin == origin and place.level is Standing.PAGE
+        if place.origin == origin and place.level is Level.PAGE
     }
     for record in records:
         if isinstance(record, Rule) and record.verdict is Verdict.PIN:
@@ -138,7 +138,7 @@ def plan_of(learner: Learner, origin: str | None = None) -> Plan:
     left_out = [
         LeftOut(path, "", Reason.PATTERN)
         for place in places
-        if place.origin == origin and place.level is not Standing.PAGE
+        if place.origin == origin and place.level is not Level.PAGE
         if origin + (path := place.path or "/*") in sent
     ]
     pages = []
@@ -177,7 +177,7 @@ def _page(
         return None, []
     if not is_plain(path):
         return None, [LeftOut(path, "", Reason.BAD_PATH)]
-    if learner.wastes(origin, path) and not any(c.why is Standing.PINNED for c in likely):
+    if learner.wastes(origin, path) and not any(c.why is Judgement.PINNED for c in likely):
         return None, [LeftOut(path, "", Reason.MOSTLY_WASTE)]
     if learner.stops(origin, path):
         return None, [LeftOut(path, "", Reason.SLOWER)]

@@ -4,7 +4,7 @@ Pure: no clock, no sockets, no event loop; times are seconds on any clock that t
 
     learner = Learner(LearnOptions())
     view = learner.begin(request, now)            # a View if it may be a page, else None
-    for candidate in view.candidates: ...         # assets to send; none if view.silence says why
+    for candidate in view.candidates: ...         # assets to send; none if view.withheld says why
     learner.delivered(view, candidate.target, How.HINTED)            # an asset that was sent
     learner.complete(request, answer, view, now)  # always, with a view or None: it learns here
     learner.feedback(view, target)                # a push was reset; or status=404: answered so
@@ -47,7 +47,7 @@ Do not tell the learner of pushed requests that re-enter the server, nor of thei
 from __future__ import annotations
 
 from headstart.learn.clients import voter_of
-from headstart.learn.counts import Sighting
+from headstart.learn.counts import SeenAsset
 from headstart.learn.exchange import Answer, Exchange, Request
 from headstart.learn.explaining import explain_gain, explain_stop
 from headstart.learn.findings import Cause, Finding, explain
@@ -55,7 +55,7 @@ from headstart.learn.gains import Gain, Metric, Saving, Stop
 from headstart.learn.learner import Learner
 from headstart.learn.model import Entry, Row
 from headstart.learn.named import Named, OtherOrigin
-from headstart.learn.nodes import Candidate, Standing
+from headstart.learn.nodes import Candidate, Judgement, Level
 from headstart.learn.options import LearnOptions
 from headstart.learn.records import (
     Forgotten,
@@ -72,7 +72,7 @@ from headstart.learn.records import (
     to_plain,
 )
 from headstart.learn.safety import Kind, Trust, Unlearnable, refusal, trust_in
-from headstart.learn.views import Arrival, How, Silence, View
+from headstart.learn.views import Arrival, How, View, Withheld
 
 __all__ = [
     "Answer",
@@ -85,9 +85,11 @@ __all__ = [
     "Forgotten",
     "Gain",
     "How",
+    "Judgement",
     "Kind",
     "LearnOptions",
     "Learner",
+    "Level",
     "Metric",
     "Named",
     "OtherOrigin",
@@ -100,9 +102,7 @@ __all__ = [
     "Row",
     "Rule",
     "Saving",
-    "Sighting",
-    "Silence",
-    "Standing",
+    "SeenAsset",
     "Stop",
     "Tally",
     "Trust",
@@ -110,6 +110,7 @@ __all__ = [
     "Verdict",
     "View",
     "Vote",
+    "Withheld",
     "explain",
     "explain_gain",
     "explain_stop",

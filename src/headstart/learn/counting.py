@@ -6,13 +6,13 @@ node. Called by `model` alone. Pure.
 
 from __future__ import annotations
 
-from headstart.learn.counts import Asset, Association, Naming, Share, Sighting
+from headstart.learn.counts import Asset, Association, Naming, SeenAsset, Share
 from headstart.learn.nodes import (
     ASSOCIATION_BYTES,
     NAMING_BYTES,
     SEGMENTS_BYTES,
+    Level,
     Node,
-    Standing,
 )
 from headstart.learn.options import LearnOptions
 from headstart.learn.records import Vote
@@ -40,7 +40,7 @@ class AssetTable:
     def __len__(self) -> int:
         return len(self._assets)
 
-    def see(self, asset: Asset, seen: Sighting) -> None:
+    def see(self, asset: Asset, seen: SeenAsset) -> None:
         """Take an asset as it was seen now."""
         if asset.see(seen):
             self.changes += 1
@@ -70,7 +70,7 @@ class AssetTable:
         return self._assets.get(hash((origin, target)))
 
     def associate(
-        self, node: Node, seen: Sighting, voter: int, doubt: float, *, answered: bool = True
+        self, node: Node, seen: SeenAsset, voter: int, doubt: float, *, answered: bool = True
     ) -> Association | None:
         """Add an association to a node.
 
@@ -92,7 +92,7 @@ class AssetTable:
             asset = self._assets[key] = Asset(key, seen, voter, answered=answered)
         asset.uses += 1
         association = Association(asset, voter, doubt)
-        if node.level is Standing.PAGE:
+        if node.level is Level.PAGE:
             association.bit = ~node.bits & (node.bits + 1)
             node.bits |= association.bit
         node.assets[asset.seen.target] = association
@@ -180,7 +180,7 @@ class VoteCounter:
 
     def count(self, node: Node, vote: Vote) -> None:
         """Add the evidence of one view about each asset of a node."""
-        backs_off = node.level is not Standing.PAGE
+        backs_off = node.level is not Level.PAGE
         page = hash(vote.path) if backs_off else 0
         asked = {seen.target for seen in vote.asked}
         if not (backs_off or node.segments >> vote.segment & 1):
@@ -204,7 +204,7 @@ class VoteCounter:
             node.fresh.add(1.0, memory)
         self._replace_old_versions(node, asked)
 
-    def _is_ones_own(self, node: Node, seen: Sighting) -> bool:
+    def _is_ones_own(self, node: Node, seen: SeenAsset) -> bool:
         """Return true if one voter alone ever asked for the asset, perhaps with a page of its own.
 
         Other pages, which others can read, do not borrow such an asset.
@@ -247,7 +247,7 @@ class VoteCounter:
         for association in wanted:
             association.compare(together, lacked)
 
-    def _count_wanted(self, node: Node, seen: Sighting, vote: Vote, page: int) -> None:
+    def _count_wanted(self, node: Node, seen: SeenAsset, vote: Vote, page: int) -> None:
         association = node.assets.get(seen.target)
         if association is None:
             association = self._table.associate(node, seen, vote.voter, _doubt(node, vote))
@@ -327,4 +327,4 @@ def _doubt(node: Node, vote: Vote) -> float:
     first view has nothing before it: none, so its next view gets its assets.
     """
     before = node.views - 1.0 if vote.continues else node.views
-    return 1.0 if before > 0.0 or node.level is not Standing.PAGE else 0.0
+    return 1.0 if before > 0.0 or node.level is not Level.PAGE else 0.0

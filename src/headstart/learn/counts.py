@@ -82,7 +82,7 @@ class Voters:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class SeenAsset:
     """An asset as it was seen.
 
     Attributes:
@@ -137,7 +137,7 @@ class Asset:
         "uses",
     )
 
-    def __init__(self, key: int, seen: Sighting, asker: int = 0, *, answered: bool = True) -> None:
+    def __init__(self, key: int, seen: SeenAsset, asker: int = 0, *, answered: bool = True) -> None:
         self.key = key
         self.seen = seen
         self.stem = stem_of(seen.target)
@@ -159,7 +159,7 @@ class Asset:
         self.doubter = voter
         return enough
 
-    def see(self, seen: Sighting) -> bool:
+    def see(self, seen: SeenAsset) -> bool:
         """Take it as it was seen now, and return whether that changed anything.
 
         A log leaves facts open; that does not erase known ones.

@@ -10,19 +10,24 @@ from collections.abc import Sequence
 
 from headstart.learn.counts import Asset, Association
 from headstart.learn.naming import is_absent, is_alternate, is_named, named_probability
-from headstart.learn.nodes import Node, Standing
+from headstart.learn.nodes import Judgement, Level, Node
 from headstart.learn.options import LearnOptions
 from headstart.learn.safety import is_static_name, needs_second
 
-SENT = frozenset((Standing.PINNED, Standing.NAMED, Standing.PAGE, Standing.PATTERN, Standing.SITE))
-"""The standings of what is sent."""
+_ASKED_AT = {
+    Level.PAGE: Judgement.PAGE,
+    Level.PATTERN: Judgement.PATTERN,
+    Level.SITE: Judgement.SITE,
+}
+SENT = frozenset((Judgement.PINNED, Judgement.NAMED, *_ASKED_AT.values()))
+"""The judgements of what is sent."""
 # Views of a page from which on it is asked whether it needs what it borrows.
 _BORROWING_VIEWS = 3
 
 
-def standing_of(
+def judgement_of(
     target: str, chain: Sequence[Node], options: LearnOptions, segment: int | None = None
-) -> tuple[float, Standing]:
+) -> tuple[float, Judgement]:
     """Return how likely the asset is, and whether it is sent.
 
     Args:
@@ -32,7 +37,7 @@ def standing_of(
         segment: Of the view, or None for all views.
     """
     likely = options.likely
-    why = Standing.UNLIKELY
+    why = Judgement.UNLIKELY
     probability, unconfirmed = 0.0, False
     known = None
     for node in reversed(chain):
@@ -40,7 +45,7 @@ def standing_of(
         if association is None:
             probability /= node.fresh.tries + 1.0
             continue
-        why = node.level
+        why = _ASKED_AT[node.level]
         # Most are confirmed; to ask further costs a third of the time.
         if association.confirmed or association.believed:
             probability = (association.hits + probability) / (association.tries + 1.0)
@@ -55,7 +60,7 @@ def standing_of(
     if (without := _refused_by(page, own, target, asset, segment)) is not None:
         return 0.0, without
     if own is not None and is_named(own):
-        why, probability = Standing.NAMED, named_probability(own)
+        why, probability = Judgement.NAMED, named_probability(own)
         # The page's HTML is as good as a second asker. It needs a first one where the name does
         # not say that to ask changes nothing.
         lonely = not asset.answered and not is_static_name(target, asset.seen.kind)
@@ -64,22 +69,22 @@ def standing_of(
     if own is not None:
         probability = own.in_segment(segment, probability)
     if lonely or (unconfirmed and probability < likely):
-        return probability, Standing.UNCONFIRMED
+        return probability, Judgement.UNCONFIRMED
     return probability, _not_worth_it(known, probability, options) or why
 
 
 def _not_worth_it(
     association: Association, probability: float, options: LearnOptions
-) -> Standing | None:
+) -> Judgement | None:
     """Return why an asset that may be sent is not, or None."""
     if probability < options.likely:
-        return Standing.UNLIKELY
+        return Judgement.UNLIKELY
     if probability * association.usefulness() < options.likely:
-        return Standing.WASTED
+        return Judgement.WASTED
     # What a hit saves is a round trip, what a miss costs is the asset's bytes; at `break_even`
     # bytes the two are equal, so odds of one to one will do.
     if probability * options.break_even < (1.0 - probability) * association.asset.seen.size:
-        return Standing.TOO_LARGE
+        return Judgement.TOO_LARGE
     return None
 
 
@@ -107,7 +112,7 @@ def lent_by(chain: Sequence[Node], likely: float) -> tuple[tuple[str, float], ..
     return tuple(lent)
 
 
-def alternatives_among(page: Node, likely: Sequence[tuple[str, float, Standing]]) -> set[str]:
+def alternatives_among(page: Node, likely: Sequence[tuple[str, float, Judgement]]) -> set[str]:
     """Return likely assets of a page that views ask for in place of others that are sent.
 
     Such are the assets of two versions of a page, and old ones beside those of a new deployment.
@@ -122,7 +127,7 @@ def alternatives_among(page: Node, likely: Sequence[tuple[str, float, Standing]]
         target: (association, probability, why)
         for target, probability, why in likely
         if (association := page.assets.get(target)) is not None
-        and why in (Standing.NAMED, Standing.PAGE)
+        and why in (Judgement.NAMED, Judgement.PAGE)
     }
     if not any(association.rivals for association, _, _ in known.values()):
         return set()
@@ -132,14 +137,14 @@ def alternatives_among(page: Node, likely: Sequence[tuple[str, float, Standing]]
         association, _, why = known[target]
         mates = (each for each in known.values() if each[0].bit & association.mates)
         needed = sum(probability for _, probability, _ in mates)
-        return why is not Standing.NAMED, association.run > 0, -needed
+        return why is not Judgement.NAMED, association.run > 0, -needed
 
     refused: set[str] = set()
     chosen = rivals = 0
     for target in sorted(known, key=preference):
         association, _, why = known[target]
         is_rival = rivals & association.bit or association.rivals & chosen
-        if is_rival and why is Standing.PAGE:
+        if is_rival and why is Judgement.PAGE:
             refused.add(target)
         else:
             chosen |= association.bit
@@ -147,7 +152,7 @@ def alternatives_among(page: Node, likely: Sequence[tuple[str, float, Standing]]
     return refused
 
 
-def is_borrowing_untested(page: Node, likely: Sequence[tuple[str, float, Standing]]) -> bool:
+def is_borrowing_untested(page: Node, likely: Sequence[tuple[str, float, Judgement]]) -> bool:
     """Return true if a page goes on to borrow from its site and never did without.
 
     Browsers follow hints, so that they ask for what they are sent says nothing. Where only some
@@ -157,21 +162,21 @@ def is_borrowing_untested(page: Node, likely: Sequence[tuple[str, float, Standin
         page: The page's own node.
         likely: Each likely asset, how likely it is, and why it would be sent.
     """
-    if page.level is not Standing.PAGE or page.views < _BORROWING_VIEWS or page.fresh.tries >= 1.0:
+    if page.level is not Level.PAGE or page.views < _BORROWING_VIEWS or page.fresh.tries >= 1.0:
         return False
-    return any(why is Standing.SITE for _, _, why in likely)
+    return any(why is Judgement.SITE for _, _, why in likely)
 
 
 def _refused_by(
     page: Node, association: Association | None, target: str, asset: Asset, segment: int | None
-) -> Standing | None:
+) -> Judgement | None:
     """Return why the page's own HTML speaks against an asset, or None."""
     if is_absent(page, association, asset):
-        return Standing.ABSENT
+        return Judgement.ABSENT
     if is_alternate(association, segment):
-        return Standing.VERSION
+        return Judgement.VERSION
     if is_named(association):
         return None
     if target in page.alternatives:
-        return Standing.ALTERNATIVE
-    return None if asset.answered else Standing.UNCONFIRMED
+        return Judgement.ALTERNATIVE
+    return None if asset.answered else Judgement.UNCONFIRMED

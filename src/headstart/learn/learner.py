@@ -21,14 +21,14 @@ from typing import assert_never
 from headstart.errors import ConfigurationError
 from headstart.learn.attribution import Attribution
 from headstart.learn.clients import voter_of
-from headstart.learn.counts import Asset, Sighting
+from headstart.learn.counts import Asset, SeenAsset
 from headstart.learn.exchange import Answer, Exchange, Request
 from headstart.learn.findings import Finding, Findings
 from headstart.learn.gains import Gain, Stop
 from headstart.learn.lacking import Lacking
 from headstart.learn.model import Entry, Map, MapSize, Row
 from headstart.learn.named import Named, OtherOrigin
-from headstart.learn.nodes import Candidate, Standing
+from headstart.learn.nodes import Candidate, Judgement
 from headstart.learn.options import LearnOptions
 from headstart.learn.records import (
     Forgotten,
@@ -50,9 +50,9 @@ from headstart.learn.safety import (
     kind_of_path,
     refusal,
 )
-from headstart.learn.sightings import hash_of, sighting_of, unsays
+from headstart.learn.sightings import hash_of, seen_asset_of, unsays
 from headstart.learn.urls import origin_and_path, path_of
-from headstart.learn.views import Arrival, How, Silence, View, Viewer, Views
+from headstart.learn.views import Arrival, How, View, Viewer, Views, Withheld
 from headstart.learn.votes import partial_vote, vote_of, weight
 
 # Sec-Fetch-Dest of what opens a view (Fetch, 2.2.7); a fetch() that answers HTML is not a page.
@@ -82,7 +82,7 @@ class Learner:
     def __init__(self, options: LearnOptions | None = None) -> None:
         self.options = options or LearnOptions()
         self.refusals: dict[Unlearnable, int] = dict.fromkeys(Unlearnable, 0)
-        self.silences: dict[Silence, int] = dict.fromkeys(Silence, 0)
+        self.withheld: dict[Withheld, int] = dict.fromkeys(Withheld, 0)
         self._map = Map(self.options)
         self._views = Views(self.options)
         self._attribution = Attribution(self._map, self.options)
@@ -517,9 +517,9 @@ class Learner:
         if self._map.is_personal(view.origin, view.path):
             likely = tuple(filter(partial(self._may_know, view), likely))
         view.candidates = tuple(c for c in likely if c.key not in had) if had else likely
-        view.silence = self._silence(view)
-        if view.silence is not None:
-            self.silences[view.silence] += 1
+        view.withheld = self._withheld(view)
+        if view.withheld is not None:
+            self.withheld[view.withheld] += 1
             view.candidates = ()
         return view
 
@@ -529,7 +529,7 @@ class Learner:
         The page may be one that a single user is allowed to read. Whoever asks for its URL must not
         be told of assets that this user alone has seen.
         """
-        if candidate.why is Standing.PINNED:
+        if candidate.why is Judgement.PINNED:
             return True
         asset = self._map.asset(view.origin, candidate.target)
         return asset is None or asset.asker in (0, view.viewer.voter)
@@ -538,29 +538,29 @@ class Learner:
         """Return true if an asset is likely enough for a client that fetches assets so often."""
         return candidate.probability * view.fetching >= self.options.min_chance
 
-    def _silence(self, view: View) -> Silence | None:
+    def _withheld(self, view: View) -> Withheld | None:
         if view.conditional:
-            return Silence.CONDITIONAL
+            return Withheld.CONDITIONAL
         if not view.candidates:
-            return Silence.NOTHING_KNOWN
+            return Withheld.NOTHING_KNOWN
         view.fetching = self._rendering.chance(view)
         view.proven = self._rendering.is_proven(view)
         view.lacking = self._lacking.chance(view)
         if view.fetching * self.options.likely < self.options.min_chance:
             view.candidates = tuple(c for c in view.candidates if self._is_worth_it(view, c))
             if not view.candidates:
-                return Silence.NOT_RENDERING
+                return Withheld.NOT_RENDERING
         view.judged = view.candidates
         if self._map.is_waste(view.origin, view.path):
-            return Silence.MOSTLY_WASTE
+            return Withheld.MOSTLY_WASTE
         page = view.origin, view.path, view.segment
         view.comparable = self.options.measure and self._map.is_comparable(*page)
         is_chosen = self._map.is_control(*page)
         if self._map.is_stopped(view.origin, view.path):
             # The sorts change places: few views get something, so that a change for the better
             # shows, and all others are what they are compared with.
-            return None if is_chosen and view.comparable else Silence.SLOWER
-        return Silence.CONTROL if is_chosen else None
+            return None if is_chosen and view.comparable else Withheld.SLOWER
+        return Withheld.CONTROL if is_chosen else None
 
     # Assets
 
@@ -585,7 +585,7 @@ class Learner:
                 self.on_asset(request, view)
         elif known is not None:
             if not known.answered:
-                self._sighting(request, answer, known)
+                self._seen_asset(request, answer, known)
             if sent := viewer.view_sent(request.target, now):
                 sent.fetched.add(request.target)
                 if sent.measured:
@@ -596,7 +596,7 @@ class Learner:
         self, view: View, request: Request, answer: Answer, known: Asset | None, now: float
     ) -> None:
         """Take an asset of a view: the client lacks it (200), or had it (304)."""
-        seen = self._sighting(request, answer, known)
+        seen = self._seen_asset(request, answer, known)
         kind = seen.kind if seen is not None else kind_of_path(request.target)
         if kind is None:
             return
@@ -621,7 +621,9 @@ class Learner:
         if hinted and not request.conditional and self.on_fetch is not None:
             self.on_fetch(request, again)
 
-    def _sighting(self, request: Request, answer: Answer, known: Asset | None) -> Sighting | None:
+    def _seen_asset(
+        self, request: Request, answer: Answer, known: Asset | None
+    ) -> SeenAsset | None:
         """Return the asset as it was seen now, or None if it may not be learned."""
         if answer.status != 200:
             return None
@@ -640,7 +642,7 @@ class Learner:
                     self._remove(Removal(request.origin, request.target))
             return None
         self._refused.pop(hash((request.origin, request.target)), None)
-        seen = sighting_of(request, answer)
+        seen = seen_asset_of(request, answer)
         if known is not None:
             known.checked = checked
             self._map.see(known, seen)

@@ -18,12 +18,12 @@ from zlib import crc32
 
 from headstart.learn.clients import WITH_QUERY
 from headstart.learn.counting import AssetTable, VoteCounter
-from headstart.learn.counts import Asset, Sighting
+from headstart.learn.counts import Asset, SeenAsset
 from headstart.learn.gains import Durations, Gain, Metric, Stop
-from headstart.learn.judging import SENT, alternatives_among, standing_of
+from headstart.learn.judging import SENT, alternatives_among, judgement_of
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.naming import first_candidate, fold_reading, is_named
-from headstart.learn.nodes import Candidate, Node, Shelf, Standing
+from headstart.learn.nodes import Candidate, Judgement, Level, Node, NodeCache
 from headstart.learn.options import LearnOptions
 from headstart.learn.plans import Plans, candidate_of
 from headstart.learn.records import PageRecord, Reading, Removal, Report, Rule, Tally, Vote
@@ -64,7 +64,7 @@ class Row:
     probability: float
     views: float
     sent: bool
-    why: Standing
+    why: Judgement
     slower: bool = False
 
 
@@ -107,9 +107,9 @@ class Map:
 
     def __init__(self, options: LearnOptions) -> None:
         self._options = options
-        self._pages = Shelf(Standing.PAGE, options.max_pages)
-        self._patterns = Shelf(Standing.PATTERN, options.max_patterns)
-        self._sites = Shelf(Standing.SITE, options.max_sites)
+        self._pages = NodeCache(Level.PAGE, options.max_pages)
+        self._patterns = NodeCache(Level.PATTERN, options.max_patterns)
+        self._sites = NodeCache(Level.SITE, options.max_sites)
         self._assets = AssetTable(options)
         self._counter = VoteCounter(options, self._assets)
         self._rules = Rules(options.max_url)
@@ -174,7 +174,7 @@ class Map:
         """Return the asset at a URL, or None."""
         return self._assets.get(origin, target)
 
-    def see(self, asset: Asset, seen: Sighting) -> None:
+    def see(self, asset: Asset, seen: SeenAsset) -> None:
         """Take an asset as it was seen now."""
         self._assets.see(asset, seen)
         self._plans.changed()
@@ -316,7 +316,7 @@ class Map:
             for node in self._nodes()
             if node.origin == origin and wanted in (node.path or "/*").casefold()
         ]
-        nodes.sort(key=lambda node: (node.level is Standing.SITE, -node.views, node.path))
+        nodes.sort(key=lambda node: (node.level is Level.SITE, -node.views, node.path))
         pins: dict[str, int] = {}
         for page, assets in self._pins.items():
             path = path_alone(page)
@@ -336,45 +336,45 @@ class Map:
 
     def _rows_of(self, node: Node) -> Iterator[Row]:
         chain = self.chain_of(node)
-        judged = [(target, *self._standing(chain, node.origin, target)) for target in node.assets]
+        judged = [(target, *self._judgement(chain, node.origin, target)) for target in node.assets]
         refused = alternatives_among(node, [each for each in judged if each[2] in SENT])
         worth = node.usefulness() >= self._options.worth
         stopped = self.is_stopped(node.origin, node.path)
         for target, probability, why in judged:
-            standing = Standing.VERSION if target in refused else why
-            likely = standing in SENT
+            judgement = Judgement.VERSION if target in refused else why
+            likely = judgement in SENT
             yield Row(
                 page=node.origin + (node.path or "/*"),
                 asset=target,
                 probability=probability,
                 views=node.assets[target].tries,
                 sent=likely and not stopped and worth,
-                why=standing,
+                why=judgement,
                 slower=likely and stopped,
             )
 
     def chain_of(self, node: Node, path: str = "") -> list[Node]:
         """Return the node and those it borrows from, the narrowest first."""
         chain = [node]
-        if node.level is Standing.PAGE and (pattern := pattern_of(path or node.path)):
+        if node.level is Level.PAGE and (pattern := pattern_of(path or node.path)):
             wider = self._patterns.peek(node.origin, pattern)
             chain += [wider] if wider else []
-        if node.level is not Standing.SITE:
+        if node.level is not Level.SITE:
             site = self._sites.peek(node.origin, "")
             chain += [site] if site else []
         return chain
 
-    def _standing(self, chain: list[Node], origin: str, target: str) -> tuple[float, Standing]:
+    def _judgement(self, chain: list[Node], origin: str, target: str) -> tuple[float, Judgement]:
         """How likely the asset is, and whether it is sent, judged from these nodes."""
         if self._rules.is_barred(origin, target):
-            return 0.0, Standing.BARRED
-        return standing_of(target, chain, self._options)
+            return 0.0, Judgement.BARRED
+        return judgement_of(target, chain, self._options)
 
     def _with_pins(
         self, plan: tuple[Candidate, ...], origin: str, pinned: dict[str, None]
     ) -> tuple[Candidate, ...]:
         found = [
-            candidate_of(self.asset(origin, target) or _unseen(target), 1.0, Standing.PINNED)
+            candidate_of(self.asset(origin, target) or _unseen(target), 1.0, Judgement.PINNED)
             for target in pinned
             if not self._rules.is_barred(origin, target)
         ]
@@ -399,12 +399,12 @@ class Map:
         counted = False
         if vote.rendered:
             for node in self._nodes_for(vote):
-                if node.level is Standing.PAGE:
+                if node.level is Level.PAGE:
                     node.personal = vote.personal and (node.personal or node.unseen)
                 if _admits(node, vote):
                     counted = True
                     self._counter.count(node, vote)
-                self._shelf(node.level).touch(node)
+                self._cache_of(node.level).touch(node)
         if vote.worth is not None:
             counted |= self._judge(vote, vote.worth)
         self._make_room()
@@ -514,7 +514,7 @@ class Map:
         if node is None:
             if not reading.named and not reading.others:
                 return
-            node = self._new_node(origin, path, Standing.PAGE)
+            node = self._new_node(origin, path, Level.PAGE)
         self._node_bytes -= node.bytes
         fold_reading(
             reading, node, self._sites.peek(origin, ""), self._assets, self._options.max_url
@@ -570,10 +570,10 @@ class Map:
         if pattern := pattern_of(vote.path):
             wanted.insert(1, (self._patterns, pattern))
         nodes = []
-        for shelf, path in wanted:
-            node = shelf.peek(vote.origin, path)
+        for cache, path in wanted:
+            node = cache.peek(vote.origin, path)
             if node is None and vote.asked:
-                node = self._new_node(vote.origin, path, shelf.level)
+                node = self._new_node(vote.origin, path, cache.level)
             if node is not None:
                 nodes.append(node)
         return nodes
@@ -582,14 +582,14 @@ class Map:
         """Judge the page itself only: waste with one page may be right with the next."""
         node = self._pages.peek(vote.origin, vote.path)
         if node is None:
-            node = self._new_node(vote.origin, vote.path, Standing.PAGE)
+            node = self._new_node(vote.origin, vote.path, Level.PAGE)
         self._pages.touch(node)
         if not node.critics.admit(vote.voter, vote.time):
             return False
         node.used.add(worth, self._options.memory)
         return True
 
-    def _new_node(self, origin: str, path: str, level: Standing) -> Node:
+    def _new_node(self, origin: str, path: str, level: Level) -> Node:
         node = Node(origin, path, level)
         self._node_bytes += node.bytes
         self._forget_paths()
@@ -603,9 +603,9 @@ class Map:
     # Forgetting
 
     def _make_room(self) -> None:
-        for shelf in (self._pages, self._patterns, self._sites):
-            while shelf.full:
-                self._forget(shelf, shelf.oldest())
+        for cache in (self._pages, self._patterns, self._sites):
+            while cache.full:
+                self._forget(cache, cache.oldest())
         while self.size > self._budget and len(self._pages) > 1:
             self._forget(self._pages, self._pages.oldest())
         while self.size > self._budget and len(self._patterns):
@@ -613,11 +613,11 @@ class Map:
         free = max(self._budget - self.size, 0)
         self._plans.make_room(free + self._least_for_plans)
 
-    def _forget(self, shelf: Shelf, node: Node) -> None:
+    def _forget(self, cache: NodeCache, node: Node) -> None:
         for target in list(node.assets):
             self._assets.drop(node, target)
         self._node_bytes -= node.bytes
-        shelf.remove(node)
+        cache.remove(node)
         self._plans.forget(node)
         self._forget_paths()
 
@@ -659,16 +659,16 @@ class Map:
 
     def load(self, record: PageRecord) -> None:
         """Add a record's counts to a page. Assets that may not be learned are left out."""
-        shelf = self._shelf(record.level)
-        node = shelf.peek(record.origin, record.path)
+        cache = self._cache_of(record.level)
+        node = cache.peek(record.origin, record.path)
         if node is None:
-            node = self._new_node(record.origin, record.path, shelf.level)
+            node = self._new_node(record.origin, record.path, cache.level)
         self._node_bytes -= node.bytes
         take_record(node, record, self._options.memory)
         self._node_bytes += node.bytes
         for tally in record.assets:
             self._load_tally(node, tally)
-        shelf.touch(node)
+        cache.touch(node)
         node.changed()
         self._assets.changes += 1
         self._plans.changed()
@@ -692,10 +692,10 @@ class Map:
     def _nodes(self) -> list[Node]:
         return [*self._pages, *self._patterns, *self._sites]
 
-    def _shelf(self, level: Standing) -> Shelf:
-        if level is Standing.PATTERN:
+    def _cache_of(self, level: Level) -> NodeCache:
+        if level is Level.PATTERN:
             return self._patterns
-        return self._sites if level is Standing.SITE else self._pages
+        return self._sites if level is Level.SITE else self._pages
 
 
 def _entry(node: Node) -> Entry:
@@ -705,8 +705,8 @@ def _entry(node: Node) -> Entry:
 
 def _pinned_row(page: str, asset: str, *, barred: bool) -> Row:
     if barred:
-        return Row(page, asset, 0.0, 0.0, False, Standing.BARRED)
-    return Row(page, asset, 1.0, 0.0, True, Standing.PINNED)
+        return Row(page, asset, 0.0, 0.0, False, Judgement.BARRED)
+    return Row(page, asset, 1.0, 0.0, True, Judgement.PINNED)
 
 
 def _gain_of(node: Node) -> Gain | None:
@@ -719,7 +719,7 @@ def _unseen(target: str) -> Asset:
     """Return a pinned asset that nobody asked for yet; the operator vouches for it in a 103."""
     kind = kind_of_path(target)
     assert kind is not None, "pin() takes only what has a kind"
-    return Asset(0, Sighting(target, kind, lifetime=_A_DAY, verified=True))
+    return Asset(0, SeenAsset(target, kind, lifetime=_A_DAY, verified=True))
 
 
 def _admits(node: Node, vote: Vote) -> bool:

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from headstart.learn.counting import AssetTable
-from headstart.learn.counts import Asset, Association, Naming, Sighting
+from headstart.learn.counts import Asset, Association, Naming, SeenAsset
 from headstart.learn.named import Named
-from headstart.learn.nodes import Candidate, Node, Standing
+from headstart.learn.nodes import Candidate, Judgement, Node
 from headstart.learn.records import Reading
 from headstart.learn.safety import Kind, Trust, bad_target, is_static_name
 from headstart.learn.urls import extension
@@ -51,7 +51,7 @@ def fold_reading(
     for each in named.values():
         association = node.assets.get(each.target)
         if association is None:
-            seen = _likely_sighting(each, node, site)
+            seen = _likely_seen_asset(each, node, site)
             association = table.associate(node, seen, reading.voter, 0.0, answered=False)
         if association is not None:
             before = association.naming
@@ -140,12 +140,12 @@ def first_candidate(
     if named.imagesrcset or named.media:
         return None
     if known is not None and known.answered:
-        return Candidate(known.seen, _PRIOR[named.kind], Standing.NAMED, known.key, named)
+        return Candidate(known.seen, _PRIOR[named.kind], Judgement.NAMED, known.key, named)
     if credentials or not is_static_name(named.target, named.kind):
         return None
-    seen = Sighting(named.target, named.kind, cors=bool(named.crossorigin))
+    seen = SeenAsset(named.target, named.kind, cors=bool(named.crossorigin))
     key = hash((origin, named.target))
-    return Candidate(seen, _PRIOR[named.kind], Standing.NAMED, key, named)
+    return Candidate(seen, _PRIOR[named.kind], Judgement.NAMED, key, named)
 
 
 def named_probability(association: Association) -> float:
@@ -227,7 +227,7 @@ def _missed(naming: Naming, reading: Reading) -> Naming | None:
     return replace(naming, misser=reading.voter)
 
 
-def _likely_sighting(named: Named, node: Node, site: Node | None) -> Sighting:
+def _likely_seen_asset(named: Named, node: Node, site: Node | None) -> SeenAsset:
     """Return the likely response to an asset that nobody asked for yet.
 
     It is that of another asset of its kind in its folder: a deployment gives new names to files
@@ -237,7 +237,7 @@ def _likely_sighting(named: Named, node: Node, site: Node | None) -> Sighting:
     folder = _folder(named.target)
     if not folder:
         # All kinds of things lie at the root of a site.
-        return Sighting(target=named.target, kind=named.kind, cors=bool(named.crossorigin))
+        return SeenAsset(target=named.target, kind=named.kind, cors=bool(named.crossorigin))
     for relative in (*node.assets.values(), *(site.assets.values() if site else ())):
         seen = relative.asset.seen
         if (
@@ -248,7 +248,7 @@ def _likely_sighting(named: Named, node: Node, site: Node | None) -> Sighting:
             and _folder(seen.target) == folder
             and "?" not in seen.target
         ):
-            return Sighting(
+            return SeenAsset(
                 target=named.target,
                 kind=named.kind,
                 media_type=seen.media_type if named.kind is not Kind.IMAGE else "",
@@ -256,7 +256,7 @@ def _likely_sighting(named: Named, node: Node, site: Node | None) -> Sighting:
                 lifetime=seen.lifetime,
                 verified=True,
             )
-    return Sighting(target=named.target, kind=named.kind, cors=bool(named.crossorigin))
+    return SeenAsset(target=named.target, kind=named.kind, cors=bool(named.crossorigin))
 
 
 def _folder(target: str) -> str:

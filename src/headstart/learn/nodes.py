@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 
-from headstart.learn.counts import Association, Share, Sighting, Voters
+from headstart.learn.counts import Association, SeenAsset, Share, Voters
 from headstart.learn.gains import Durations, Stop
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.safety import Kind
@@ -24,13 +24,24 @@ _STOP_BYTES = 300
 SEGMENTS_BYTES = 700
 _STRING_BYTES = 160
 
-# Of a shelf's places so many are for nodes that more than one voter has confirmed (segmented LRU,
+# Of a cache's places so many are for nodes that more than one voter has confirmed (segmented LRU,
 # Karedy 1994): one client with a million URLs pushes out only what nobody else has asked for.
 _SETTLED = 0.8
 _VERSIONS = count(1)
 
 
-class Standing(StrEnum):
+class Level(StrEnum):
+    """The pages that a node stands for. The value is the word in records."""
+
+    PAGE = "page"
+    """One page."""
+    PATTERN = "pattern"
+    """Pages whose paths are alike."""
+    SITE = "site"
+    """All pages of an origin."""
+
+
+class Judgement(StrEnum):
     """Why an asset is sent with a page, or is not. The value is the word shown to the operator."""
 
     PINNED = "pinned"
@@ -75,9 +86,9 @@ class Candidate:
         named: As the page's own HTML names it, or None if it does not.
     """
 
-    asset: Sighting
+    asset: SeenAsset
     probability: float
-    why: Standing
+    why: Judgement
     key: int
     named: Named | None = None
 
@@ -139,7 +150,7 @@ class Node:
         "voters",
     )
 
-    def __init__(self, origin: str, path: str, level: Standing) -> None:
+    def __init__(self, origin: str, path: str, level: Level) -> None:
         self.origin = origin
         self.path = path
         self.level = level
@@ -199,10 +210,10 @@ class Node:
         return self.used.estimate(1.0, 2.0)
 
 
-class Shelf:
+class NodeCache:
     """Nodes of one level by origin and path: so many, least recently used out first."""
 
-    def __init__(self, level: Standing, places: int) -> None:
+    def __init__(self, level: Level, places: int) -> None:
         self.level = level
         self._places = places
         self._settled_places = int(places * _SETTLED)

@@ -20,11 +20,11 @@ from headstart.learn.judging import (
     SENT,
     alternatives_among,
     is_borrowing_untested,
+    judgement_of,
     lent_by,
-    standing_of,
 )
 from headstart.learn.named import Named
-from headstart.learn.nodes import Candidate, Node, Standing
+from headstart.learn.nodes import Candidate, Judgement, Node
 from headstart.learn.options import LearnOptions
 from headstart.learn.rules import Rules
 
@@ -132,7 +132,7 @@ class Plans:
             (target, probability, why)
             for target in self._targets(chain)
             if not self._rules.is_barred(origin, target)
-            for probability, why in (standing_of(target, chain, self._options, segment),)
+            for probability, why in (judgement_of(target, chain, self._options, segment),)
             if why in SENT
         ]
         refused = alternatives_among(page, likely)
@@ -140,7 +140,7 @@ class Plans:
         for target, probability, why in likely:
             if target not in refused:
                 own = page.assets.get(target)
-                naming = own.naming if own is not None and why is Standing.NAMED else None
+                naming = own.naming if own is not None and why is Judgement.NAMED else None
                 asset = self._assets.get(origin, target)
                 assert asset is not None, "associations hold it"
                 named = naming.named if naming is not None else None
@@ -167,7 +167,7 @@ class Plans:
 
 
 def candidate_of(
-    asset: Asset, probability: float, why: Standing, named: Named | None = None
+    asset: Asset, probability: float, why: Judgement, named: Named | None = None
 ) -> Candidate:
     """Return an asset as a candidate."""
     return Candidate(asset.seen, probability, why, asset.key, named)

@@ -14,11 +14,11 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from headstart.errors import ConfigurationError
-from headstart.learn.counts import Sighting
+from headstart.learn.counts import SeenAsset
 from headstart.learn.findings import Finding
 from headstart.learn.gains import Measure, Stop
 from headstart.learn.named import Named, OtherOrigin
-from headstart.learn.nodes import Standing
+from headstart.learn.nodes import Level
 from headstart.learn.plain import Reader, reader_of
 from headstart.learn.safety import Trust
 
@@ -58,7 +58,7 @@ class Vote:
     voter: int
     rendered: bool = True
     fresh: bool = False
-    asked: tuple[Sighting, ...] = ()
+    asked: tuple[SeenAsset, ...] = ()
     held: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
     wasted: tuple[str, ...] = ()
@@ -137,7 +137,7 @@ class Report:
 class Tally:
     """One association's counts. See `counts.Association` and `counts.Naming`."""
 
-    asset: Sighting
+    asset: SeenAsset
     views: float
     asked: float
     confirmed: bool
@@ -157,7 +157,7 @@ class Tally:
 class PageRecord:
     """A page, a pattern or an origin (`path` is "") with its associations; see `nodes.Node`."""
 
-    level: Standing
+    level: Level
     origin: str
     path: str
     views: float

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from sys import intern
 
-from headstart.learn.counts import Sighting
+from headstart.learn.counts import SeenAsset
 from headstart.learn.exchange import Answer, Request
 from headstart.learn.safety import Unlearnable, essence, kind_of, kind_of_type, lifetime_of
 
 
-def sighting_of(request: Request, answer: Answer) -> Sighting:
+def seen_asset_of(request: Request, answer: Answer) -> SeenAsset:
     """Return an asset as it was seen; it has to be one that may be learned."""
     kind = kind_of(request, answer)
     assert kind is not None, "refused otherwise"
     # What is chosen by Accept has another type for the next client, who is to fetch it as well.
     chosen = "accept" in {name.strip().lower() for name in answer.vary.split(",")}
-    return Sighting(
+    return SeenAsset(
         target=request.target,
         kind=kind,
         media_type="" if chosen else intern(essence(answer.content_type)),

@@ -11,7 +11,7 @@ from enum import Enum, StrEnum
 from typing import TypeAlias
 
 from headstart.learn.clients import client_key, groups_of, segment_of, viewer_key, voter_of
-from headstart.learn.counts import Sighting
+from headstart.learn.counts import SeenAsset
 from headstart.learn.exchange import Request
 from headstart.learn.nodes import Candidate
 from headstart.learn.options import LearnOptions
@@ -36,7 +36,7 @@ _PREFETCHED_SECONDS = 300.0
 # What a browser waits for before it shows a page, or its text. A tuple, since members of an enum
 # are hashed by Python.
 _BLOCKING = (Kind.STYLE, Kind.SCRIPT, Kind.FONT)
-_SIGHTING_BYTES = 300
+_SEEN_ASSET_BYTES = 300
 
 
 class How(Enum):
@@ -46,7 +46,7 @@ class How(Enum):
     HINTED = "hinted"
 
 
-class Silence(StrEnum):
+class Withheld(StrEnum):
     """Why nothing is sent with a page. The value is the word shown in logs and counters."""
 
     NOTHING_KNOWN = "nothing-known"
@@ -68,8 +68,8 @@ class View:
 
     Attributes:
         origin, path: The page.
-        candidates: Assets to send now, likeliest first; empty if `silence` says why.
-        silence: Why nothing is to be sent, or None.
+        candidates: Assets to send now, likeliest first; empty if `withheld` says why.
+        withheld: Why nothing is to be sent, or None.
         control: It gets nothing so that it can be compared.
         prefetched: It becomes a view when its first asset is requested.
         personal: The page may be one that its client alone is allowed to read.
@@ -116,10 +116,10 @@ class View:
         "rendered",
         "returning",
         "segment",
-        "silence",
         "viewer",
         "wasted",
         "weight",
+        "withheld",
     )
 
     def __init__(self, request: Request, viewer: Viewer, now: float, options: LearnOptions) -> None:
@@ -134,11 +134,11 @@ class View:
         self.fresh = not viewer.had and not request.conditional
         self.candidates: tuple[Candidate, ...] = ()
         self.judged: tuple[Candidate, ...] = ()
-        self.silence: Silence | None = None
+        self.withheld: Withheld | None = None
         self.delivered: dict[str, How] = {}
         self.wasted: set[str] = set()
         self.fetched: set[str] = set()
-        self.asked: dict[str, Sighting] = {}
+        self.asked: dict[str, SeenAsset] = {}
         self.counted: set[str] | None = None
         self.refused = False
         self.weight = _VIEW_BYTES + 3 * len(request.target)
@@ -158,7 +158,7 @@ class View:
     @property
     def control(self) -> bool:
         """Return true if it gets nothing, so that it can be compared with views that do."""
-        return self.silence is Silence.CONTROL or self.silence is Silence.SLOWER
+        return self.withheld is Withheld.CONTROL or self.withheld is Withheld.SLOWER
 
     def answered(self, now: float) -> None:
         """Take that the page's response begins."""
@@ -297,12 +297,12 @@ class Views:
     def _too_heavy(self) -> bool:
         return self._weight > self._options.max_bytes * _PART
 
-    def ask(self, view: View, seen: Sighting) -> list[View]:
+    def ask(self, view: View, seen: SeenAsset) -> list[View]:
         """Add a requested asset to a view; return the views that must end for lack of room."""
         if seen.target in view.asked or len(view.asked) >= _ASSETS_OF_A_VIEW:
             return []
         view.asked[seen.target] = seen
-        weight = _SIGHTING_BYTES + 2 * len(seen.target)
+        weight = _SEEN_ASSET_BYTES + 2 * len(seen.target)
         view.weight += weight
         self._weight += weight
         return [next(iter(self._live))] if self._too_heavy else []

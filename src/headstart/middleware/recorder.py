@@ -16,7 +16,7 @@ from itertools import islice
 
 from headstart.deliver.asgi import Message, Scope, Send
 from headstart.deliver.decide import Decision, Way
-from headstart.learn import How, Learner, Request, Silence, View
+from headstart.learn import How, Learner, Request, View, Withheld
 from headstart.learn.clients import viewer_key
 from headstart.learn.votes import judged_deliveries
 from headstart.middleware.recorded import (
@@ -85,7 +85,7 @@ class _Load:
 
     def end(self, view: View) -> None:
         """Let go of the view and of all that it holds; its deliveries are known now."""
-        self.view = _Ended(view.silence, self._ways(view))
+        self.view = _Ended(view.withheld, self._ways(view))
         self.decisions = ()
 
     def _ways(self, view: View) -> dict[str, str]:
@@ -118,7 +118,7 @@ class _Load:
             page.target,
             self.time,
             self.version,
-            "" if view.silence is None else str(view.silence),
+            "" if view.withheld is None else str(view.withheld),
             _after(self.hinted, page.start),
             _after(page.responded, page.start),
             _after(page.end, page.start),
@@ -132,7 +132,7 @@ class _Load:
 class _Ended:
     """The little that a record keeps of a view that has ended."""
 
-    silence: Silence | None
+    withheld: Withheld | None
     ways: dict[str, str]
     confirmed: bool = True
 

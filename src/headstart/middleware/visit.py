@@ -33,7 +33,7 @@ from headstart.deliver.own_links import OwnLink, links_of, own_links
 from headstart.deliver.policy import read_policy
 from headstart.deliver.preload import preconnect_value
 from headstart.deliver.seen import Seen, grown, may_carry_cookie, set_cookie
-from headstart.learn import Answer, Candidate, How, Request, Silence, View
+from headstart.learn import Answer, Candidate, How, Request, View, Withheld
 from headstart.middleware.own_assets import OwnAssets
 from headstart.middleware.server_timing import server_timing
 from headstart.middleware.shared import Shared, has_cookies
@@ -119,12 +119,12 @@ class Visit:
 
     async def begin(self) -> None:
         """Send assets ahead, or record why this view gets nothing."""
-        if self._view.silence is None:
+        if self._view.withheld is None:
             await self._send_ahead()
         else:
             if self._view.control and not self._is_other:
                 self._control = self._compare(self._decide(self._view.judged))
-            self._say_nothing(self._view.silence)
+            self._say_nothing(self._view.withheld)
 
     async def _send_ahead(self) -> None:
         """Decide for this client; send promises and the 103 before the application runs."""
@@ -176,11 +176,11 @@ class Visit:
             self._shared.learner.compare(self._view, by_push=Way.PUSH in ways)
         return bool(ways)
 
-    def _say_nothing(self, silence: Silence) -> None:
+    def _say_nothing(self, withheld: Withheld) -> None:
         """Leave decisions that say why this view gets nothing, for each likely asset."""
         view = self._view
         likely = self._shared.learner.candidates(view.origin, view.path)
-        self._refuse_all(likely, refusal_of(silence))
+        self._refuse_all(likely, refusal_of(withheld))
 
     def _refuse_all(self, likely: Sequence[Candidate], refusal: Refusal) -> None:
         if likely:
@@ -336,8 +336,8 @@ class Visit:
 
     async def _push_as_told(self, said: list[OwnLink]) -> None:
         """Push the assets in the application's own Link headers to a client that accepts pushes."""
-        page, silence = self._page, self._view.silence
-        if page.push_refusal is not None or silence not in (None, Silence.NOTHING_KNOWN):
+        page, withheld = self._page, self._view.withheld
+        if page.push_refusal is not None or withheld not in (None, Withheld.NOTHING_KNOWN):
             return
         if not said or view_refusal(page, NOTHING_EXPECTED) is not None:
             return
@@ -353,8 +353,8 @@ class Visit:
 
     def _read_opening(self, answer: Answer, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Read the page's HTML as it goes out, if its client accepts pushes."""
-        page, silence = self._page, self._view.silence
-        if page.push_refusal is not None or silence not in (None, Silence.NOTHING_KNOWN):
+        page, withheld = self._page, self._view.withheld
+        if page.push_refusal is not None or withheld not in (None, Withheld.NOTHING_KNOWN):
             return
         if answer.status != 200 or view_refusal(page, NOTHING_EXPECTED) is not None:
             return
@@ -427,20 +427,20 @@ class Visit:
         return more
 
 
-def refusal_of(silence: Silence) -> Refusal:
+def refusal_of(withheld: Withheld) -> Refusal:
     """Return the word that the application and the counters are told."""
-    match silence:
-        case Silence.NOTHING_KNOWN:  # of what is missing at this client
+    match withheld:
+        case Withheld.NOTHING_KNOWN:  # of what is missing at this client
             return Refusal.ALREADY_SENT
-        case Silence.CONDITIONAL:
+        case Withheld.CONDITIONAL:
             return Refusal.CONDITIONAL
-        case Silence.CONTROL:
+        case Withheld.CONTROL:
             return Refusal.CONTROL_VIEW
-        case Silence.NOT_RENDERING:
+        case Withheld.NOT_RENDERING:
             return Refusal.NO_SUBRESOURCES
-        case Silence.MOSTLY_WASTE:
+        case Withheld.MOSTLY_WASTE:
             return Refusal.MOSTLY_WASTE
-        case Silence.SLOWER:
+        case Withheld.SLOWER:
             return Refusal.SLOWER
         case _:
-            assert_never(silence)
+            assert_never(withheld)

@@ -11,7 +11,7 @@ import pytest
 
 from headstart.admin.site import answers
 from headstart.admin.sources import Sources
-from headstart.learn import LearnOptions, Sighting, Standing
+from headstart.learn import LearnOptions, Level, SeenAsset
 from headstart.learn.records import PageRecord, Tally
 from headstart.learn.safety import Kind
 from headstart.middleware import HeadstartMiddleware
@@ -163,10 +163,11 @@ def large(pages: int) -> HeadstartMiddleware:
     for number in range(pages):
         assets = (STYLE, SCRIPT, f"/own-{number}.css")
         tallies = tuple(
-            Tally(Sighting(target, Kind.STYLE), 5.0, 5.0, True, 1, 0, 0.0, 0.0) for target in assets
+            Tally(SeenAsset(target, Kind.STYLE), 5.0, 5.0, True, 1, 0, 0.0, 0.0)
+            for target in assets
         )
         record = PageRecord(
-            Standing.PAGE, ORIGIN, f"/page{number:05}x", 5.0, 5.0, 0.0, 0.0, (1, 2), 0.0, tallies
+            Level.PAGE, ORIGIN, f"/page{number:05}x", 5.0, 5.0, 0.0, 0.0, (1, 2), 0.0, tallies
         )
         middleware.learner.absorb([record])
     return middleware

@@ -18,7 +18,7 @@ from headstart.config import ClientLimits, WireLimits
 from headstart.deliver.preload import link_value
 from headstart.deliver.push import PushBuilder
 from headstart.errors import LocalProtocolError, StreamGoneError
-from headstart.learn import Sighting
+from headstart.learn import SeenAsset
 from headstart.learn.safety import bad_target
 from headstart.pages.codings import KNOWN, undo
 from headstart.pages.markup import read_markup
@@ -305,7 +305,7 @@ def page(data: bytes) -> None:
     for target in targets:
         assert bad_target(target, 2048) is None
     for each in markup.named:
-        link = link_value(Sighting(each.target, each.kind), each)
+        link = link_value(SeenAsset(each.target, each.kind), each)
         assert link.isascii()
         assert link.decode().isprintable()
 

@@ -15,7 +15,7 @@ from headstart.admin.site.snapshot import AssetLine, PageLine
 from headstart.admin.sources import Sources
 from headstart.deliver.rows import because, rows_of, sent_by, split
 from headstart.errors import ConfigurationError
-from headstart.learn import Learner, Row, Standing, explain
+from headstart.learn import Judgement, Learner, Row, explain
 from headstart.learn.explaining import explain_stop
 from headstart.middleware import HeadstartMiddleware
 from headstart.middleware.recorded import as_plain
@@ -184,6 +184,6 @@ def _asset(learner: Learner, row: Row) -> AssetLine:
         sent=row.sent,
         why=because(row),
         how=sent_by(learner, row) if row.sent else "",
-        pinned=row.why is Standing.PINNED,
-        barred=row.why is Standing.BARRED,
+        pinned=row.why is Judgement.PINNED,
+        barred=row.why is Judgement.BARRED,
     )

@@ -71,7 +71,7 @@ def _environment() -> Environment:
         "query": query,
         "plain": plain,
         "refusal": words.refusal,
-        "silence": words.silence,
+        "withheld": words.withheld,
         "metric": words.metric,
     }
     # Macros that are imported see no values of the page, and these are no values of it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from headstart.learn import Silence
+from headstart.learn import Withheld
 from headstart.learn.explaining import UNTIL
 from headstart.reasons import Closing, Refusal
 
@@ -86,13 +86,13 @@ _CLOSINGS: Final = {
     Closing.ADDRESS_RATE: "the address made connections and asked for nothing",
     Closing.MEMORY: "the process used as much memory as it may",
 }
-_SILENCES: Final = {
-    Silence.NOTHING_KNOWN: "nothing was known of the page, or the client had it all",
-    Silence.CONDITIONAL: "nothing was sent: the client has the page",
-    Silence.CONTROL: "nothing was sent: a control view, for comparison",
-    Silence.NOT_RENDERING: "nothing was sent: such clients load no assets",
-    Silence.SLOWER: "nothing was sent: it made this page slower",
-    Silence.MOSTLY_WASTE: "nothing was sent: it was mostly wasted with this page",
+_WITHHELD: Final = {
+    Withheld.NOTHING_KNOWN: "nothing was known of the page, or the client had it all",
+    Withheld.CONDITIONAL: "nothing was sent: the client has the page",
+    Withheld.CONTROL: "nothing was sent: a control view, for comparison",
+    Withheld.NOT_RENDERING: "nothing was sent: such clients load no assets",
+    Withheld.SLOWER: "nothing was sent: it made this page slower",
+    Withheld.MOSTLY_WASTE: "nothing was sent: it was mostly wasted with this page",
 }
 
 
@@ -106,9 +106,9 @@ def closing(reason: str) -> str:
     return _by_word(_CLOSINGS).get(reason, reason)
 
 
-def silence(reason: str) -> str:
+def withheld(reason: str) -> str:
     """Return why nothing was sent with a view, in words."""
-    return _by_word(_SILENCES).get(reason, reason)
+    return _by_word(_WITHHELD).get(reason, reason)
 
 
 def metric(name: str) -> str:
