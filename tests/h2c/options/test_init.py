@@ -59,6 +59,25 @@ def test_an_option_before_the_command_is_told_where_options_are() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["-k", "https://a/"], "; write it behind the command, as in 'h2c get -k URL'"),
+        (["-X", "POST", "https://a/"], ": write 'h2c request METHOD PATH'"),
+        (["-XPOST", "https://a/"], ": write 'h2c request METHOD PATH'"),
+        (["--http2", "https://a/"], ": h2c always speaks HTTP/2; leave it out"),
+    ],
+)
+def test_a_command_line_of_curl_is_told_how_to_go_on(arguments: list[str], advice: str) -> None:
+    expected = f"there is no option {arguments[0]!r} before the command{advice}"
+    assert mistake(*arguments).startswith(expected)
+
+
+def test_a_url_without_a_command_is_told_the_command() -> None:
+    expected = "a URL needs a command before it; write 'h2c get https://a.test/'"
+    assert mistake("https://a.test/") == expected
+
+
+@pytest.mark.parametrize(
     ("arguments", "session", "others"),
     [
         (["get", "/"], None, ["get", "/"]),

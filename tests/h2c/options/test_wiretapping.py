@@ -42,6 +42,11 @@ def test_port_0_is_any_that_is_free(local: str) -> None:
     assert wiretap(local, "localhost:8443").local.port == 0
 
 
+@pytest.mark.parametrize("local", ["7000", "0"])
+def test_number_alone_is_a_port_of_this_machine(local: str) -> None:
+    assert wiretap(local, "localhost:8443").local == Origin("https", "localhost", int(local))
+
+
 @pytest.mark.parametrize("local", ["0.0.0.0:7000", "example.org:7000", "[::]:7000"])
 def test_others_can_reach_it_only_if_that_is_said(local: str) -> None:
     assert "--listen-anywhere lets them" in mistake("wiretap", local, "localhost:8443")

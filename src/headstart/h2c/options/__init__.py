@@ -63,15 +63,15 @@ Command: TypeAlias = (
 )
 
 _INTRODUCTION = """\
-An HTTP/2 client whose background process keeps connections open, so that what a server pushes
-waits for the next 'get'. The first command starts the background process.
+An HTTP/2 client whose background process keeps connections open, so that a pushed response
+waits for your next 'get'. The first command starts the background process.
 
-  h2c connect localhost:8443              one line says what was agreed on
-  h2c post --data 'hello world' /data     the answer is written to standard output
-  h2c push-list                           what the server pushed meanwhile
-  h2c get /data                           served from the push, nothing is sent
-  h2c get https://example.org/            a full URL connects by itself
-  h2c load https://example.org/           a page with all that it needs, as a waterfall
+  h2c connect localhost:8443              prints one line: address, ALPN, TLS version
+  h2c post --data 'hello world' /data     writes the response to standard output
+  h2c push-list                           lists the responses that the server has pushed
+  h2c get /data                           takes the pushed response, sends nothing
+  h2c get https://example.org/            connects by itself, as for every full URL
+  h2c load https://example.org/           fetches a page and its assets, draws a waterfall
 
 To see the frames, run the background process in a terminal of its own:
 
@@ -79,10 +79,10 @@ To see the frames, run the background process in a terminal of its own:
 """
 
 _LAST_WORDS = """\
-'h2c COMMAND --help' tells the options of a command. 'h2c --session NAME COMMAND' uses a background
+'h2c COMMAND --help' lists the options of a command. 'h2c --session NAME COMMAND' uses a background
 process of its own; --session may follow the command, too.
 
-exit codes: 0 ok, 1 request failed, 2 usage, 3 not connected or no background process, 4 time-out,
+exit codes: 0 ok, 1 request failed, 2 usage, 3 not connected or no background process, 4 timeout,
 5 TLS. A response with status 404 or 500 is a response: 0, unless --fail is given.
 """
 
@@ -99,7 +99,9 @@ def parse(arguments: Sequence[str]) -> Command:
     arguments = _plain(arguments)
     first = arguments[0]
     if first.startswith("-") and first not in ("-h", "--help"):
-        raise UsageError(f"there is no option {first!r} before the command; see 'h2c --help'")
+        raise UsageError(f"{_without_command(first)}; see 'h2c --help'")
+    if first.startswith(("http://", "https://")):
+        raise UsageError(f"a URL needs a command before it; write 'h2c get {first}'")
     if first not in _GRAMMAR.with_value and not first.startswith("-"):
         meant = _meant(first, _GRAMMAR.with_value)
         raise UsageError(f"there is no command {first!r}; {meant}'h2c --help' lists them")
@@ -138,10 +140,25 @@ _OF_CURL = {
 }
 
 
+def _without_command(option: str) -> str:
+    """Return the error for a command line that begins with an option, as one of curl may."""
+    message = f"there is no option {option!r} before the command"
+    if (advice := _advice(option)) is not None:
+        return f"{message}: {advice}"
+    if any(option in names for names in _GRAMMAR.names.values()):
+        return f"{message}; write it behind the command, as in 'h2c get {option} URL'"
+    return message
+
+
+def _advice(option: str) -> str | None:
+    """Return what to write for an option of curl that is not an option here."""
+    return _OF_CURL.get(option if option.startswith("--") else option[:2])
+
+
 def _refusal(command: str, surplus: Sequence[str]) -> str:
     """Return the error for surplus arguments; a word after an unknown option may be its value."""
     name = surplus[0].partition("=")[0]
-    if (advice := _OF_CURL.get(name if name.startswith("--") else name[:2])) is not None:
+    if (advice := _advice(name)) is not None:
         return f"it has no option {name!r}: {advice}"
     if not name.startswith("-"):
         return f"it does not take {' '.join(surplus)!r}"

@@ -91,5 +91,7 @@ def _wiretap(given: argparse.Namespace) -> Wiretap:
 
 
 def _local(text: str) -> Origin:
+    if text.isdecimal():  # a port, as for `headstart serve --admin`
+        text = f"localhost:{text}"
     origin = Origin.parse(_ANY_PORT.sub("1", text))
     return replace(origin, port=0) if _ANY_PORT.search(text) else origin
