@@ -76,6 +76,13 @@ def test_what_cannot_be_done_is_said(arguments: list[str], words: str) -> None:
     assert words in result.output
 
 
+def test_examples_of_the_help_have_a_line_each() -> None:
+    lines = CliRunner().invoke(main, ["cache", "--help"]).output.splitlines()
+
+    assert "  headstart cache list" in lines
+    assert "  headstart cache purge '/css/*'" in lines
+
+
 @pytest.mark.parametrize("size", ["many", "-1", "1.5MiB", "1 TiB"])
 def test_size_that_is_none_is_refused(size: str) -> None:
     result = CliRunner().invoke(main, ["serve", APP, f"--cache={size}"])

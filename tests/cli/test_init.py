@@ -116,7 +116,7 @@ print("loaded:", *sorted(sys.modules))
 def test_help_names_each_command_as_it_names_itself() -> None:
     text = said_in_process("--help")
 
-    for name in ("serve", "map", "replay", "demo"):
+    for name in ("serve", "proxy", "map", "cache", "replay", "demo"):
         command = cli.main.get_command(click.Context(cli.main), name)
         assert command is not None
         assert f"{name:<6}  {command.get_short_help_str(100)}" in text

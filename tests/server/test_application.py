@@ -119,6 +119,23 @@ def test_what_it_cannot_call_is_named_and_has_a_way_out(
     assert hint in caught.value.hint
 
 
+def test_package_that_is_missing_is_named_with_a_way_out() -> None:
+    with pytest.raises(ConfigurationError, match=r'module "mysit\.wsgi"') as caught:
+        check_application(Config("mysit.wsgi:application", log_config=None))
+
+    assert "--app-dir" in caught.value.hint
+
+
+def test_package_that_the_application_lacks_keeps_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lacking_app.py").write_text("import nowhere.at_all")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        check_application(Config("lacking_app:app", log_config=None))
+
+
 def test_factory_is_called_without_arguments() -> None:
     check_application(Config(f"{__name__}:factory", factory=True, log_config=None))
 

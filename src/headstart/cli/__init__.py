@@ -33,11 +33,11 @@ from headstart.errors import HeadstartError
 _INTERRUPTED = 130
 # What each does, as the help of the whole says it; its module holds it as `command`.
 _COMMANDS = {
-    "serve": "Serve an ASGI application.",
-    "proxy": "Serve a site that another server makes.",
-    "map": "Show what was learned, and correct it.",
+    "serve": "Serve a Python application (ASGI or WSGI).",
+    "proxy": "Serve the site of another server in its place.",
+    "map": "Show the assets learned for each page, and correct them.",
     "cache": "List or purge what a running server has cached.",
-    "replay": "See what would have been sent for a log.",
+    "replay": "Play an access log, and show the requests saved.",
     "demo": "Serve the push echo and a small site that learns.",
 }
 
@@ -104,14 +104,14 @@ class _OnDemand(OneLineErrors):
 _HELP = """Send a page's assets before the client asks for them.
 
 \b
-headstart serve main:app      serve an ASGI application over HTTP/2 and HTTP/1.1
+headstart serve main:app      serve a Python application over HTTP/2 and HTTP/1.1
 headstart proxy http://127.0.0.1:8080
-                              the same for a site that another server makes
-headstart map                 what was learned, and what is sent with which page
-headstart replay access.log   what would have been sent, and how much of it was right
+                              serve the site of another server in its place
+headstart map                 show each page with the assets that are sent ahead
+headstart replay access.log   play an access log, and show the requests saved
 headstart demo                serve the push echo on https://localhost:8443
 
-Every option can also be given in the environment: HEADSTART_SERVE_PORT=8080.
+You can also set every option in the environment: HEADSTART_SERVE_PORT=8080.
 """
 
 

@@ -40,15 +40,19 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [row["url"], *numbers, f"{row['hits']:,}", ", ".join(row["vary"])]
 
 
-@click.group(short_help="List or purge what a running server has cached.")
-def command() -> None:
-    r"""List or purge the responses that running servers have cached.
+# Beside the function: a docstring with a backslash has to be raw, and click wants the character.
+_HELP = """List or purge the responses that running servers have cached.
 
-    \b
-    headstart cache list
-    headstart cache purge https://example.com/style.css
-    headstart cache purge '/css/*'
-    """
+\b
+headstart cache list
+headstart cache purge https://example.com/style.css
+headstart cache purge '/css/*'
+"""
+
+
+@click.group(short_help="List or purge what a running server has cached.", help=_HELP)
+def command() -> None:
+    """List or purge the responses that running servers have cached."""
 
 
 @command.command("list")
@@ -93,7 +97,7 @@ def _asked(folder: str | None, question: dict[str, Any]) -> list[dict[str, Any]]
     answers = list(ask(place, question))
     if not answers:
         raise ConfigurationError(
-            f"No running server has a cache, as far as {place} tells",
+            f"No running server has a cache with its control folder at {place}",
             hint="Start one with --cache 64MiB, and name its folder with --cache-control.",
         )
     return answers

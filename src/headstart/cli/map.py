@@ -246,7 +246,7 @@ command = _PageOrCommand(
     callback=click.pass_context(_begin),
     invoke_without_command=True,
     subcommand_metavar="[PAGE | COMMAND ...]",
-    short_help="Show what was learned, and correct it.",
+    short_help="Show the assets learned for each page, and correct them.",
     help="""Show what was learned: pages, their assets, what is sent, and why.
 
     PAGE is a path such as /about, or a whole URL; without it all pages are shown, and what is known

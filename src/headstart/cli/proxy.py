@@ -96,5 +96,5 @@ command = GroupedCommand(
     "headstart proxy http://127.0.0.1:8080 --port 443 \\\n"
     "    --ssl-certfile cert.pem --ssl-keyfile key.pem\n"
     "headstart proxy unix:/run/site.sock http://10.0.0.2:8080",
-    short_help="Serve a site that another server makes.",
+    short_help="Serve the site of another server in its place.",
 )

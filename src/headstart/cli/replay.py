@@ -318,7 +318,7 @@ def _print_saved(records: list[PageRecord | Rule], save: Place) -> None:
 command = click.Command(
     "replay",
     callback=_replay,
-    short_help="See what would have been sent for a log.",
+    short_help="Play an access log, and show the requests saved.",
     help=f"""Play logs through the server, view by view, and say what it would have sent with each
     page, and how much of that was right. Each client is taken for a browser that follows hints and
     has a cache, and each view is foreseen before anything is learned from it. Below that: what the

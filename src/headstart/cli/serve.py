@@ -187,7 +187,7 @@ def _serve_command() -> click.Command:
         "\b\n"
         "headstart serve main:app\n"
         "headstart serve main:app --ssl-certfile cert.pem --ssl-keyfile key.pem --port 443",
-        short_help="Serve an ASGI application.",
+        short_help="Serve a Python application (ASGI or WSGI).",
     )
 
 

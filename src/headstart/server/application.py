@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _ASGI3: Final = "scope, receive and send"
 _FACTORY: Final = "if it makes the application, add --factory"
+_MODULE_AND_ATTRIBUTE: Final = (
+    "name the application as module:attribute, for instance main:app, "
+    "from the folder that holds main.py (or give --app-dir)."
+)
 
 
 def check_application(config: Config) -> None:
@@ -47,10 +51,13 @@ def check_application(config: Config) -> None:
     try:
         found = import_from_string(app)
     except ImportFromStringError as error:
+        raise ConfigurationError(str(error).rstrip("."), hint=_MODULE_AND_ATTRIBUTE) from error
+    except ModuleNotFoundError as error:
+        # uvicorn tells of `mysite.wsgi` alone, and not of a missing `mysite`.
+        if error.name is None or not module.startswith(f"{error.name}."):
+            raise
         raise ConfigurationError(
-            str(error).rstrip("."),
-            hint="name the application as module:attribute, for instance main:app, "
-            "from the folder that holds main.py (or give --app-dir).",
+            f'Could not import module "{module}"', hint=_MODULE_AND_ATTRIBUTE
         ) from error
     if config.factory:
         _check_factory(found, app)
