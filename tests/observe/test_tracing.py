@@ -208,3 +208,15 @@ def test_promises_that_never_come_are_bounded(monkeypatch: pytest.MonkeyPatch) -
 
     assert len(vars(made)["_promised"]) == 2
     made.end(exchange, span, 200)
+
+
+@pytest.mark.parametrize("flag", ["--http1.1", "--http2-prior-knowledge"])
+def test_port_that_is_no_number_of_a_port_is_a_part_of_the_name(flag: str) -> None:
+    host = "shop.example:" + "9" * 5000
+    with running(echo, TRACED) as server:
+        passed_on = curl(server.port, "/", flag, "-H", f"Host: {host}")
+        request = spans(2)[-1]
+
+    assert passed_on.startswith("00-")
+    assert attributes(request)["server.address"] == host
+    assert attributes(request)["server.port"] == 80

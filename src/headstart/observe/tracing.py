@@ -35,6 +35,7 @@ _METHODS: Final = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_PORT_DIGITS: Final = 5
 
 
 def check_tracing() -> None:
@@ -179,7 +180,8 @@ def _attributes(exchange: Exchange, method: str) -> dict[str, Any]:
         found["url.query"] = query
     if (host := exchange.header(b"host")) is not None:
         name, colon, port = host.decode("latin-1").rpartition(":")
-        known = colon and port.isdecimal()
+        # Host may have a port of thousands of digits, which int() refuses.
+        known = colon and port.isdecimal() and len(port) <= _PORT_DIGITS
         found["server.address"] = name if known else host.decode("latin-1")
         found["server.port"] = int(port) if known else _DEFAULT_PORTS.get(scope["scheme"], 80)
     if (agent := exchange.header(b"user-agent")) is not None:
