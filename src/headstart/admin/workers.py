@@ -106,13 +106,19 @@ class Workers:
     ) -> list[Answer]:
         """Ask all processes at once; return an answer for each, the longest known first.
 
+        Those that end meanwhile are left out: their last words are known, so an answer of before
+        would count twice.
+
         Args:
             question: A key of `questions.QUESTIONS`.
             arguments: Named arguments of the question, as JSON takes them.
             seconds: How long to wait for each.
         """
-        asked = [link.ask(question, arguments or {}, seconds) for link in self._links.values()]
-        return await asyncio.gather(*asked)
+        asked = dict(self._links)
+        answers = await asyncio.gather(
+            *(link.ask(question, arguments or {}, seconds) for link in asked.values())
+        )
+        return [answer for task, answer in zip(asked, answers, strict=True) if task in self._links]
 
     def __len__(self) -> int:
         return len(self._links)
