@@ -216,6 +216,11 @@ class Recorder:
         """Return the figures of all views since the start."""
         return self._total.frozen()
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Return the sites that are recorded."""
+        return tuple(self._sites)
+
     def report(self, most: int = _MOST_LOADS, origin: str = "", path: str = "") -> Report:
         """Return the past as it stands.
 

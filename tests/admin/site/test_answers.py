@@ -156,6 +156,23 @@ def test_server_that_does_not_learn_says_so() -> None:
         assert asked(live, answers.order, "pin", ORIGIN + "/", STYLE, 0.0) is None
 
 
+def test_sites_that_are_shown_are_few_and_the_one_that_is_asked_for_is_among_them() -> None:
+    middleware = HeadstartMiddleware(hello, learn=LearnOptions(control_share=0))
+    tally = Tally(SeenAsset(STYLE, Kind.STYLE), 5.0, 5.0, True, 1, 0, 0.0, 0.0)
+    origins = [f"http://{number:03}.example" for number in range(3 * answers.SITES_SHOWN)]
+    middleware.learner.absorb(
+        [
+            PageRecord(Level.PAGE, origin, "/", 5.0, 5.0, 0.0, 0.0, (1, 2), 0.0, (tally,))
+            for origin in origins
+        ]
+    )
+    with running(middleware) as live:
+        said = asked(live, answers.report, 0, origins[-1])
+
+    assert len(said["known"]) == answers.SITES_SHOWN
+    assert said["known"][0]["origin"] == origins[-1]
+
+
 def large(pages: int) -> HeadstartMiddleware:
     """A middleware that knows so many pages, each with two assets of all and one of its own."""
     options = LearnOptions(control_share=0, max_pages=20_000, max_bytes=256 * 1024 * 1024)

@@ -10,6 +10,7 @@ import pytest
 from tests.admin.asked import administered, ask
 from tests.admin.site.shop import Visitors
 from tests.server.live import PATIENCE, until
+from tests.server.raw import RawClient, Response
 
 APP = "tests.admin.site.shop:app"
 MOST = 8
@@ -77,14 +78,33 @@ def test_streams_are_bounded_and_one_that_ends_makes_room() -> None:
         assert ask(address, "/readyz").status == 200
 
 
-def test_streams_end_with_the_server() -> None:
-    with administered(APP) as (server, address), Stream(address) as stream:
-        stream.until(b"retry: 3000")
+def test_streams_that_are_asked_for_at_once_are_bounded() -> None:
+    with administered(APP) as (_, address), RawClient(int(address.split(":")[1])) as client:
+        asked = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/events")]
+        for _ in range(3 * MOST):
+            stream = client.engine.send_request([*asked, (b":authority", b"localhost")])
+            client.responses[stream] = Response()
+        client.flush()
+        streams = client.responses.values()
+        while not all(stream.parts for stream in streams):
+            assert client.read()
+
+    said = [stream.body.split(b"\n")[0] for stream in streams]
+    assert said.count(b"retry: 3000") == MOST
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_streams_end_with_the_server(workers: str) -> None:
+    with administered(APP, "--workers", workers) as (server, address), ExitStack() as open_streams:
+        streams = [open_streams.enter_context(Stream(address)) for _ in range(3)]
+        for stream in streams:
+            stream.until(b"retry: 3000")
 
         server.terminate()
 
-        while stream.read():
-            pass
+        for stream in streams:
+            while stream.read():
+                pass
         server.wait()
 
     assert "Traceback" not in server.log

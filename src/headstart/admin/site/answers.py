@@ -9,6 +9,7 @@ assets of a few.
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import islice
 from typing import Any, Final
 
 from headstart.admin.site.snapshot import AssetLine, PageLine
@@ -24,6 +25,7 @@ from headstart.server.http2 import Http2ServerConnection
 # Each costs a judgement on all of its assets, up to 64.
 PAGES_AT_ONCE: Final = 25
 _FINDINGS: Final = 20
+SITES_SHOWN: Final = 50
 
 
 def report(sources: Sources, most: int = 0, origin: str = "", path: str = "") -> dict[str, Any]:
@@ -42,7 +44,7 @@ def report(sources: Sources, most: int = 0, origin: str = "", path: str = "") ->
         "counters": sources.worker.counters.snapshot(),
         "streams": _streams(sources),
         "learning": middleware is not None,
-        "known": [] if middleware is None else _known(middleware),
+        "known": [] if middleware is None else _known(middleware, origin),
     }
 
 
@@ -137,8 +139,17 @@ def _streams(sources: Sources) -> int:
     return sum(c.streams for c in connections if isinstance(c, Http2ServerConnection))
 
 
-def _known(middleware: HeadstartMiddleware) -> list[dict[str, Any]]:
+def _known(middleware: HeadstartMiddleware, wanted: str) -> list[dict[str, Any]]:
+    """Return the gain and the conditions of sites: of that one, of those with views, of others.
+
+    Clients choose the names of sites, so a map may have a thousand; a page with all of them would
+    take the processor from the site.
+    """
     learner, now = middleware.learner, middleware.shared.clock()
+    recorder = middleware.shared.recorder
+    origins = dict.fromkeys(learner.origins())
+    first = [wanted, *(() if recorder is None else recorder.origins)]
+    shown = dict.fromkeys([*(origin for origin in first if origin in origins), *origins])
     return [
         {
             "origin": origin,
@@ -147,7 +158,7 @@ def _known(middleware: HeadstartMiddleware) -> list[dict[str, Any]]:
                 explain(finding) for finding in learner.findings.of(origin, now)[:_FINDINGS]
             ],
         }
-        for origin in learner.origins()
+        for origin in islice(shown, SITES_SHOWN)
     ]
 
 

@@ -38,6 +38,10 @@ class Listeners:
         return Response(body=self._stream(workers), content_type="text/event-stream")
 
     async def _stream(self, workers: Workers) -> AsyncIterator[bytes]:
+        # Many may have asked at once, before the first of them began.
+        if self.open >= _MOST:
+            yield b"retry: 60000\n\n"
+            return
         self.open += 1
         try:
             yield b"retry: 3000\n\n"
