@@ -329,6 +329,14 @@ class AdminOptions:
         "reach it. HEADSTART_ADMIN_TOKEN in the environment does the same.",
     )
 
+    def __post_init__(self) -> None:
+        for name in ("admin_host", "admin_token_file"):
+            if getattr(self, name) and not self.admin:
+                raise ConfigurationError(
+                    f"--{name.replace('_', '-')} is given without --admin, and there is no port",
+                    hint="give --admin HOST:PORT too, for instance 127.0.0.1:9001.",
+                )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyOptions:

@@ -118,3 +118,21 @@ def test_taken_port_is_told() -> None:
 
 def test_authority_of_ipv6_has_brackets() -> None:
     assert Access.of(AdminOptions(admin="[::1]:9001")).authority(9001) == "[::1]:9001"
+
+
+def test_unknown_host_is_told_also_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+
+    with pytest.raises(ConfigurationError, match=r"'nowhere\.invalid' is unknown"):
+        Access.of(AdminOptions(admin="nowhere.invalid:9001"))
+
+
+def test_name_without_an_address_to_listen_on_is_told_in_words() -> None:
+    with pytest.raises(ConfigurationError, match="the name has no IPv4 address"):
+        Access("nowhere.invalid", 0, frozenset(), TOKEN).listen()
+
+
+@pytest.mark.parametrize("given", ["http://ops.lan", "ops.lan:9001", "*.lan", "a b", "a,b@c"])
+def test_name_that_no_request_could_have_is_told(given: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not a host name"):
+        Access.of(AdminOptions(admin="9001", admin_host=given))

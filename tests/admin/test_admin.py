@@ -6,6 +6,7 @@ import http.client
 import os
 import signal
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,26 @@ def test_server_whose_admin_port_has_no_descriptors_left_serves_its_site() -> No
         finally:
             for one in held:
                 one.close()
+
+
+def test_one_address_leaves_connections_for_others() -> None:
+    """Else whoever reaches the port could make an orchestrator restart the site."""
+    with administered(APP) as (_, address), ExitStack() as held:
+        host, port = address.split(":")
+        taken = [
+            held.enter_context(
+                socket.create_connection((host, int(port)), PATIENCE, ("127.0.0.2", 0))
+            )
+            for _ in range(150)
+        ]
+
+        assert taken[-1].recv(1) == b""
+        assert ask(address, "/healthz").text == "ok\n"
+
+
+def test_options_without_the_port_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    for name, value in (("--admin-token-file", str(file)), ("--admin-host", "ops.lan")):
+        said = headstart_says("serve", APP, "--port", "0", name, value)
+
+        assert_one_line(said, f"{name} is given without --admin")

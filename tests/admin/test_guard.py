@@ -99,6 +99,7 @@ def test_form_of_another_origin_is_refused() -> None:
     assert status(OPEN, "POST", origin="http://localhost:9001") == 0
     assert status(OPEN, "POST", origin="http://evil.example") == 403
     assert status(OPEN, "POST", origin="null") == 403
+    assert status(OPEN, "POST", origin="http://[") == 403
     assert status(OPEN, "POST") == 0
 
 

@@ -7,7 +7,9 @@ each fault is one line.
 from __future__ import annotations
 
 import os
+import re
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,6 +23,7 @@ TOKEN_VARIABLE: Final = "HEADSTART_ADMIN_TOKEN"
 # Characters; fewer can be guessed over the network.
 _SHORTEST_TOKEN: Final = 16
 _LOOPBACK: Final = "127.0.0.1"
+_NAME: Final = re.compile(r"[a-z0-9_.-]+")
 _HINT: Final = "give --admin HOST:PORT, for instance 127.0.0.1:9001."
 
 
@@ -50,13 +53,13 @@ class Access:
         """
         host, port = parse_address(options.admin)
         token = read_token(options.admin_token_file)
-        if not token and not is_loopback(host):
+        local = is_loopback(host)
+        if not token and not local:
             raise ConfigurationError(
                 f"--admin {options.admin} can be reached from other machines and has no token",
                 hint="give --admin-token-file FILE, or listen on 127.0.0.1.",
             )
-        named = [ascii_host(name.strip()) for name in options.admin_host.split(",")]
-        names = frozenset(name.lower() for name in ("localhost", host, *named) if name)
+        names = frozenset({"localhost", host.lower(), *read_names(options.admin_host)})
         return cls(host, port, names, token)
 
     def listen(self) -> socket.socket:
@@ -69,9 +72,11 @@ class Access:
         try:
             return socket.create_server((self.host, self.port), family=family)
         except OSError as error:
+            number = error.errno or 0
+            # Numbers of the resolver are below 0.
+            why = os.strerror(number) if number >= 0 else "the name has no IPv4 address"
             raise ConfigurationError(
-                f"--admin cannot listen on {self.authority(self.port)}: "
-                f"{os.strerror(error.errno or 0)}",
+                f"--admin cannot listen on {self.authority(self.port)}: {why}",
                 hint="choose another address.",
             ) from error
 
@@ -99,6 +104,22 @@ def is_loopback(host: str) -> bool:
     except OSError as error:
         raise ConfigurationError(f"--admin: the host {host!r} is unknown", hint=_HINT) from error
     return all(ip_address(str(entry[4][0])).is_loopback for entry in found)
+
+
+def read_names(text: str) -> Iterator[str]:
+    """Yield the names of `--admin-host` in lower case, as the Host of a request has them.
+
+    Raises:
+        ConfigurationError: One could never be the name of a request.
+    """
+    for given in filter(None, map(str.strip, text.split(","))):
+        name = ascii_host(given).lower()
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"--admin-host: {given!r} is not a host name",
+                hint="give names without scheme, port or wildcard, such as metrics.internal.",
+            )
+        yield name
 
 
 def read_token(file: str) -> str:

@@ -32,9 +32,13 @@ class AdminApp:
         guard: Checks each request.
         routes: By method and path.
         workers: The processes that handlers ask.
+
+    Attributes:
+        closing: The port closes, and calls are cancelled.
     """
 
     def __init__(self, guard: Guard, routes: Sequence[Route], workers: Workers) -> None:
+        self.closing = False
         self._guard = guard
         self._workers = workers
         self._routes = {(route.method, route.path): route for route in routes}
@@ -45,6 +49,14 @@ class AdminApp:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close"})
             return
+        try:
+            await self._serve(scope, receive, send)
+        except asyncio.CancelledError:
+            # The server would log it as an error of ours.
+            if not self.closing:
+                raise
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             response = await self._response(scope, receive)
         except Exception:

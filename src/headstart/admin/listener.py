@@ -24,8 +24,10 @@ from headstart.server.run import Config
 
 logger = logging.getLogger("headstart.admin")
 
-# Streams and scrapers; nobody else should be here.
-_CONNECTIONS: Final = 64
+# Streams and scrapers. One address leaves room for others: without an answer from /healthz, an
+# orchestrator restarts the site.
+_CONNECTIONS: Final = 128
+_ADDRESS_CONNECTIONS: Final = 64
 # Bytes, more than any machine has: metrics are wanted most when the site's memory is short.
 _NO_BOUND: Final = 1 << 62
 # Seconds that open requests have when the server ends.
@@ -72,7 +74,11 @@ class Listener:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        options = ServerOptions(max_connections=_CONNECTIONS, max_memory=_NO_BOUND)
+        options = ServerOptions(
+            max_connections=_CONNECTIONS,
+            max_connections_per_address=_ADDRESS_CONNECTIONS,
+            max_memory=_NO_BOUND,
+        )
         config = Config(
             self._app, options, log_config=None, lifespan="off", proxy_headers=False, ws="none"
         )
@@ -88,6 +94,7 @@ class Listener:
         self._opened.set()
         await self._stop.wait()
         server.close()
+        self._app.closing = True
         for connection in list(state.connections):
             connection.shutdown()
         await self._connections_end(state)
