@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from contextvars import ContextVar
 
 import pytest
 from websockets.sync.client import connect
 
-from tests.server.apps import STYLE, Receive, Recorder, Scope, Send, answer
-from tests.server.live import LiveServer, running
+from headstart.middleware import HeadstartMiddleware
+from tests.server.apps import STYLE, Receive, Recorder, Scope, Send, answer, lifespan
+from tests.server.live import LiveServer, running, until
 from tests.server.raw import RawClient
 from tests.server.test_http1 import GOOD, LAST, told
 
@@ -78,3 +81,40 @@ def test_variables_of_the_server_reach_a_request_unless_they_are_reset(
         ask_all(server)
 
     assert app.seen == dict.fromkeys(PATHS, expected)
+
+
+class Mark:
+    """A thing whose end shows that of its request."""
+
+
+class Marking:
+    """An application that waits, and marks each scope."""
+
+    def __init__(self) -> None:
+        self.marks: list[weakref.ref[Mark]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+            return
+        mark = scope["mark"] = Mark()
+        self.marks.append(weakref.ref(mark))
+        await asyncio.sleep(0)
+        await answer(send, b"ok")
+
+
+@pytest.mark.parametrize("learns", [False, True])
+def test_request_is_freed_without_the_garbage_collector(learns: bool) -> None:
+    app = Marking()
+    gc.disable()
+    try:
+        with running(HeadstartMiddleware(app) if learns else app) as server:
+            told(server, GOOD + LAST)
+            with RawClient(server.port) as client:
+                client.get(b"/page")
+                client.get(b"/other")
+
+            until(lambda: not any(mark() for mark in app.marks), "that nothing refers to them")
+    finally:
+        gc.enable()
+    assert len(app.marks) == 4

@@ -103,6 +103,9 @@ class Call:
                 return None
             raise
         finally:
+            # The task has a context, which has our `send`: the garbage collector should not have
+            # to find that.
+            self._task = None
             if self._counts is not None:
                 version, left = scope["http_version"], self.cycle.disconnected
                 self._counts.ended(version, False, self._status, left, began)

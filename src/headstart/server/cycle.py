@@ -20,6 +20,7 @@ from uvicorn.protocols.utils import (
     get_path_with_query_string,
 )
 
+from headstart.deliver.asgi import current_send
 from headstart.errors import LocalProtocolError, StreamGoneError
 from headstart.wire.connection import ErrorCode
 from headstart.wire.events import Fields, RequestReceived
@@ -122,6 +123,9 @@ class Cycle:
                 pushed = self.request.stream_id % 2 == 0
                 counts.ended("2", pushed, status, self.disconnected, began)
             self._connection.finished(self)
+            if self.task is not None:
+                # Its context has our `send`: the garbage collector should not have to find that.
+                current_send.set(None)
 
     def data_received(self, data: bytes, end_stream: bool) -> None:
         """Take a part of the request's body."""
