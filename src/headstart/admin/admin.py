@@ -52,7 +52,9 @@ class Admin:
             ConfigurationError: The port is the site's own, or taken.
         """
         access = self._access
-        sites = {config.port, config.headstart.redirect_http} if config.uds is None else set()
+        # A socket that is inherited or of Unix has no port of the options.
+        has_port = config.uds is None and config.fd is None
+        sites = {config.port, config.headstart.redirect_http} if has_port else set()
         if access.port and access.port in sites:
             raise ConfigurationError(
                 f"--admin {access.authority(access.port)} has the port of the site",

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -32,6 +33,8 @@ _ADDRESS_CONNECTIONS: Final = 64
 _NO_BOUND: Final = 1 << 62
 # Seconds that open requests have when the server ends.
 _GRACE: Final = 1.0
+# Seconds that the server's end waits for the thread.
+_PATIENCE: Final = 3.0
 
 
 class Listener:
@@ -58,10 +61,14 @@ class Listener:
         self._opened.wait()
 
     def close(self) -> None:
-        """End the connections, close the socket and wait for the thread."""
-        if self._loop is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+        """End the connections, close the socket and wait for the thread, but not for ever."""
+        if self._loop is not None:
+            # The thread may have ended by an error, and its loop with it.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(_PATIENCE)
+        if self._thread.is_alive():
+            logger.error("The admin port hangs, and is left behind")
 
     def _run(self) -> None:
         try:
@@ -70,6 +77,7 @@ class Listener:
             logger.exception("The admin port has ended; the site goes on")
         finally:
             self._listener.close()
+            self._workers.shut()
             self._opened.set()
 
     async def _serve(self) -> None:

@@ -128,6 +128,10 @@ class Workers:
         self._door.setblocking(False)
         asyncio.get_running_loop().add_reader(self._door, self._arrived)
 
+    def shut(self) -> None:
+        """Close the door: processes that come are told at once that nobody is there."""
+        self._door.close()
+
     async def close(self) -> None:
         """Let go of all processes."""
         asyncio.get_running_loop().remove_reader(self._door)
