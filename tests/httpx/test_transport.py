@@ -271,6 +271,15 @@ async def test_other_scheme_is_refused() -> None:
             await asking.get("ftp://localhost/")
 
 
+@pytest.mark.parametrize("url", ["/page", "http//localhost/"])
+async def test_url_without_a_scheme_is_refused_with_advice(url: str) -> None:
+    async with httpx.AsyncClient(transport=AsyncTransport()) as asking:
+        with pytest.raises(httpx.UnsupportedProtocol, match="does not begin with") as caught:
+            await asking.get(url)
+
+    assert "base_url" in caught.value.__notes__[0]
+
+
 @pytest.mark.parametrize("tls", [True, False])
 async def test_server_without_http2_is_asked_over_http1(tls: bool) -> None:
     with plain_site(tls=tls) as own:

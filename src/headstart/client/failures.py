@@ -138,13 +138,13 @@ def _untrusted(error: ssl.SSLCertVerificationError, origin: Origin) -> TlsError:
         hint = "Connect to a name that the certificate was made for."
     elif code in _UNKNOWN_ISSUER and is_loopback(origin.host):
         hint = (
-            "Name its CA with --cacert FILE (cafile= in Python); "
+            "Name its CA with --cacert FILE (cafile= in Python, verify= with httpx); "
             "`headstart demo` makes one that is trusted here."
         )
     elif code in _UNKNOWN_ISSUER:
-        hint = "Name its CA with --cacert FILE (cafile= in Python)."
+        hint = "Name its CA with --cacert FILE (cafile= in Python, verify= with httpx)."
     else:
-        hint = "Name the right CA with --cacert FILE (cafile= in Python)."
+        hint = "Name the right CA with --cacert FILE (cafile= in Python, verify= with httpx)."
     return TlsError(
         f"the certificate of {origin} is not trusted: {error.verify_message.rstrip('.')}",
         hint=hint,

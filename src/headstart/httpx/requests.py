@@ -14,6 +14,7 @@ import httpx
 from headstart.client.contents import Content
 from headstart.client.origin import Origin, split_url
 from headstart.client.prepared import PreparedRequest
+from headstart.errors import ConfigurationError
 
 # RFC 9113, 8.2.2: HTTP/2 has no such headers, and httpx sets some of them in every request.
 _OF_HTTP1 = frozenset(
@@ -25,7 +26,7 @@ def prepared(request: httpx.Request) -> PreparedRequest:
     """Return a request of httpx as the client sends it.
 
     Raises:
-        ConfigurationError: The URL is not of http or https.
+        ConfigurationError: The URL is not of http or https, or has no scheme.
     """
     url = request.url
     timeouts = request.extensions.get("timeout", {})
@@ -54,7 +55,11 @@ def prepared(request: httpx.Request) -> PreparedRequest:
 def _origin(scheme: str, host: str, port: int | None) -> Origin:
     bracketed = f"[{host}]" if ":" in host else host
     origin, _ = split_url(f"{scheme}://{bracketed}" + (f":{port}" if port else ""))
-    assert origin is not None
+    if origin is None:
+        raise ConfigurationError(
+            "the request's URL does not begin with https:// or http://",
+            hint="Give a full URL, or give base_url to the client.",
+        )
     return origin
 
 
