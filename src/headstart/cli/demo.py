@@ -54,7 +54,9 @@ def command(
         click.echo(f"  {h2c} post --data 'hello world' /data")
         click.echo(f"  {h2c} get /data")
         if ca is not None:
-            click.echo("For Chromium or Chrome, trust its certificate first (README.md, Try it):")
+            click.echo(
+                "For Chromium or Chrome, trust its certificate first (docs/start.md, In a browser):"
+            )
             click.echo(f"  {trust_command(ca)}")
 
     run_server(

@@ -250,7 +250,7 @@ command = _PageOrCommand(
     help="""Show what was learned: pages, their assets, what is sent, and why.
 
     PAGE is a path such as /about, or a whole URL; without it all pages are shown, and what is known
-    of pages alike (/product/*) and of the whole site (/*). All of it works while servers run; they
+    of similar pages (/product/*) and of the whole site (/*). All of it works while servers run; they
     obey within two seconds.
 
     What is sent depends on the server's options. Those of learning (--learn-likely and so on) can

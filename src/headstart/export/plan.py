@@ -25,7 +25,7 @@ _NAMED: Final = 5
 class Reason(StrEnum):
     """Why a page, or an asset of a page, is not in the configuration. The value is for people."""
 
-    PATTERN = "it stands for pages alike, and would send the links with everything below it"
+    PATTERN = "it stands for similar pages, so the links would go out with everything below it"
     MOSTLY_WASTE = "the page wastes what it is sent"
     SLOWER = "views of the page that are sent its assets are slower"
     BAD_PATH = "servers refuse such a path, or change it before they compare it"

@@ -50,7 +50,7 @@ class Row:
     """One line of the map as an operator sees it.
 
     Attributes:
-        page: Its whole URL; `/product/*` stands for pages alike, `/*` for the whole site.
+        page: Its whole URL; `/product/*` stands for similar pages, `/*` for the whole site.
         asset: Its path and query.
         probability: That a client which lacks it asks for it.
         views: Those that count.
@@ -70,10 +70,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A page, or pages alike, in the list of a site's pages.
+    """A page, or similar pages, in the list of a site's pages.
 
     Attributes:
-        page: Its whole URL; `/product/*` stands for pages alike, `/*` for the whole site. A path
+        page: Its whole URL; `/product/*` stands for similar pages, `/*` for the whole site. A path
             if only a pin for every origin names it.
         views: Its counted views, faded as `--learn-memory` says.
         assets: The number of assets that are known with it.
@@ -268,11 +268,11 @@ class Map:
             yield _pinned_row(page, asset, barred=barred)
 
     def rows_at(self, origin: str, path: str) -> Iterator[Row]:
-        """Return the lines of one page of an origin, or of pages alike, and its pins.
+        """Return the lines of one page of an origin, or of similar pages, and its pins.
 
         Args:
             origin: The origin, with which a pin for every origin is meant as well.
-            path: Of the page; `/product/*` stands for pages alike, `/*` for the whole site.
+            path: Of the page; `/product/*` stands for similar pages, `/*` for the whole site.
         """
         node = self._node_at(origin, path)
         if node is not None:
@@ -282,7 +282,7 @@ class Map:
                 yield _pinned_row(page, asset, barred=barred)
 
     def knows_exactly(self, origin: str, path: str) -> bool:
-        """Return true if rows or pins are kept of this page, or of these pages alike."""
+        """Return true if rows or pins are kept of this page, or of these similar pages."""
         if self._node_at(origin, path) is not None:
             return True
         return path in self._pins or origin + path in self._pins

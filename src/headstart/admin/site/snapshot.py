@@ -141,7 +141,7 @@ class PageLine:
     """A page in the list of a site's pages.
 
     Attributes:
-        path: The page; `/product/*` stands for pages alike, `/*` for the whole site.
+        path: The page; `/product/*` stands for similar pages, `/*` for the whole site.
         views: Counted views, of which old ones have faded.
         assets, sent: How many assets are known, and how many of them are sent.
         judged, useful: Judged views with deliveries, and those that were of use.
@@ -192,7 +192,7 @@ class PageSnapshot:
     """One page with its assets.
 
     Attributes:
-        known: Something is kept of this very page; else it borrows all from pages alike.
+        known: Something is kept of this very page; else it borrows all from similar pages.
         assets: Those that are sent come first.
         gain: Of the page.
     """
