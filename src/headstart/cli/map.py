@@ -249,12 +249,12 @@ command = _PageOrCommand(
     short_help="Show the assets learned for each page, and correct them.",
     help="""Show what was learned: pages, their assets, what is sent, and why.
 
-    PAGE is a path such as /about, or a whole URL; without it all pages are shown, and what is known
-    of similar pages (/product/*) and of the whole site (/*). All of it works while servers run; they
-    obey within two seconds.
+    PAGE is a path such as /about, or a whole URL. Without it you see all pages, and the entries of
+    similar pages (/product/*) and of the whole site (/*). You can use it while servers run. They
+    follow your orders within two seconds.
 
-    What is sent depends on the server's options. Those of learning (--learn-likely and so on) can
-    be given here too, before PAGE, where the server was given others than the default.
+    The decisions depend on the server's options. If you changed those of learning (--learn-likely
+    and so on) for the server, give them here too, before PAGE.
     """,
     params=[
         click.Option(
