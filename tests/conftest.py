@@ -15,6 +15,7 @@ import pwd
 import resource
 import signal
 from collections.abc import Iterator
+from logging import getLogger
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from tests import peers
 from tests.peers import SKIP_PREFIX
 
 _OPEN_FILES = 4096
+_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "headstart")
 _TESTS = Path(__file__).parent
 # What `--quick` leaves out by its place: benchmarks, real servers, random peers. Tests that call
 # `tests.peers.peer` leave themselves out, and so do those that are marked slow.
@@ -47,6 +49,19 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_DATA", str(tmp_path_factory.mktemp("headstart-data")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_before() -> Iterator[None]:
+    """Undo a test's log settings, which a server in the test's own process makes for good."""
+    before = [
+        (logger, logger.level, logger.handlers[:], logger.propagate)
+        for logger in map(getLogger, _LOGGERS)
+    ]
+    yield
+    for logger, level, handlers, propagate in before:
+        logger.setLevel(level)
+        logger.handlers, logger.propagate = handlers, propagate
 
 
 @pytest.fixture
