@@ -8,7 +8,8 @@ import pytest
 
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
-from headstart.wire.responses import ResponseHeads
+from headstart.wire.responses import ResponseHeads, is_unchangeable
+from tests.counting import calls_of
 
 DEFAULTS: Fields = [(b"server", b"headstart")]
 
@@ -103,3 +104,10 @@ def test_value_that_its_application_changes_in_place_is_looked_at_again() -> Non
     value[:] = b"c"
 
     assert heads.of(200, headers, DEFAULTS).fields[2:] == [(b"a", b"c")]
+
+
+def test_looking_for_what_may_change_calls_nothing_for_a_field() -> None:
+    few, many = ([(b"x-field", b"%d" % number) for number in range(size)] for size in (1, 40))
+
+    assert is_unchangeable(many)
+    assert calls_of(lambda: is_unchangeable(many)) == calls_of(lambda: is_unchangeable(few))

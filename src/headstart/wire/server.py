@@ -254,18 +254,14 @@ class ServerConnection(Connection):
         if self._is_new:
             return self._brought_about_at_first(now)
         events = self._engine.events()
-        plain = not (self._accounted or self._leaks)
+        if self._accounted or self._leaks:
+            return self._brought_about(events, now)
         streams, pushed = self._streams, self._pushed
         for event in events:
             # Streams that ended as they should, which is nearly all of it, are noted here; in
             # general and one by one they would cost half a microsecond. What is noted twice then
             # is noted the same.
-            if (
-                not plain
-                or type(event) is not StreamClosed
-                or event.error_code
-                or event.local_error is not None
-            ):
+            if type(event) is not StreamClosed or event.error_code or event.local_error is not None:
                 return self._brought_about(events, now)
             stream_id = event.stream_id
             if stream_id % 2:
