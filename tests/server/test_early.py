@@ -138,7 +138,10 @@ def test_httpx_that_uploads_slowly_gets_an_answer_without_content() -> None:
 def test_httpx_whose_upload_is_reset_is_told_and_does_not_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It does not see a reset while it waits for a window, and a client may wait without end."""
+    """It does not see a reset while it waits for a window, and a client may wait without end.
+
+    The upload is larger than the connection's window, or it may end before the reset.
+    """
     import httpx
 
     monkeypatch.setattr("headstart.server.early.BYTES", 100_000)
@@ -146,7 +149,7 @@ def test_httpx_whose_upload_is_reset_is_told_and_does_not_wait(
     client: Any = httpx.Client(http1=False, http2=True, trust_env=False, timeout=PATIENCE)
     with running(Recorder(early)) as server, client:
         with pytest.raises(httpx.LocalProtocolError):
-            client.post(f"{server.url}/401", content=bytes(1_000_000))
+            client.post(f"{server.url}/401", content=bytes(10_000_000))
 
         assert client.post(f"{server.url}/204", content=b"x").status_code == 204
 
