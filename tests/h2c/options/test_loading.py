@@ -36,6 +36,13 @@ def test_without_options_there_are_bounds() -> None:
     assert (command.max_resources, command.max_bytes) == (DEFAULT_RESOURCES, DEFAULT_BYTES)
 
 
+@pytest.mark.parametrize("file", ["page.png", "page.PDF"])
+def test_a_waterfall_has_no_other_format(file: str) -> None:
+    said = mistake("load", "/", "--waterfall", file)
+
+    assert said.startswith("the waterfall is an SVG picture; write --waterfall page.svg")
+
+
 @pytest.mark.parametrize("size", ["0", "-1", "1TB", "", "kB", "1.5MB"])
 def test_a_bound_is_a_size_above_zero(size: str) -> None:
     assert mistake("load", "/", "--max-bytes", size).startswith("argument --max-bytes: ")

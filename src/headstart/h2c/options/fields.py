@@ -33,7 +33,7 @@ def declare(grammar: Grammar) -> None:
     fields = grammar.command(
         "set",
         _set,
-        "send a field with every request from now on",
+        "send a header with every request from now on",
         """
 h2c set user-agent mine/1.0
 h2c set accept ''              with an empty value
@@ -45,7 +45,7 @@ h2c set                        list what is set
     unset = grammar.command(
         "unset",
         lambda given: UnsetField(given.name, given.value),
-        "take such a field out again",
+        "remove such a header again",
         """
 h2c unset user-agent           all of that name
 h2c unset cookie a=1           only the one with this value

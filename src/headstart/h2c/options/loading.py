@@ -8,12 +8,15 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
+from headstart.errors import ConfigurationError
 from headstart.h2c.options.connections import Trust, server_options, trust
 from headstart.h2c.options.fields import header, header_option
 from headstart.h2c.options.grammar import Grammar, count, size
 
 DEFAULT_RESOURCES = 200
 DEFAULT_BYTES = 64_000_000
+# A program that opens the file by its extension would call it broken.
+_OTHER_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def declare(grammar: Grammar) -> None:
     options = grammar.command(
         "load",
         _load,
-        "fetch a page and what it needs, and show how it came",
+        "fetch a page with its assets, and show how each arrived",
         """
 h2c load https://example.org/                        a waterfall on the terminal
 h2c load https://example.org/ --waterfall page.svg   and as a picture
@@ -54,7 +57,7 @@ h2c load https://example.org/ --no-hints             as if nobody had sent a 103
     )
     options.argument("where", metavar="PATH_OR_URL")
     options.value("--waterfall", metavar="FILE", default="", help="draw it to this SVG file")
-    options.flag("--json", help="print all that is known as JSON")
+    options.flag("--json", help="print all details as JSON")
     header_option(options)
     options.flag("--no-hints", help="do not fetch what a 103 or a Link field names")
     options.flag("--no-push-cache", help="send requests even where pushed responses wait")
@@ -78,6 +81,11 @@ h2c load https://example.org/ --no-hints             as if nobody had sent a 103
 
 
 def _load(given: argparse.Namespace) -> LoadPage:
+    if given.waterfall.lower().endswith(_OTHER_PICTURES):
+        name, _, _ = given.waterfall.rpartition(".")
+        raise ConfigurationError(
+            f"the waterfall is an SVG picture; write --waterfall {name or 'waterfall'}.svg"
+        )
     return LoadPage(
         where=given.where,
         headers=tuple(header(text) for text in given.header),
