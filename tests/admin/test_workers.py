@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from headstart.admin import health
 from headstart.admin.frames import packed, receive
+from headstart.admin.routes import Request
 from headstart.admin.workers import Workers
 
 SOON = 20.0
@@ -138,4 +140,25 @@ async def test_answer_of_a_process_that_has_ended_meanwhile_is_left_out() -> Non
 
         assert [(answer.pid, answer.value) for answer in await asked] == [(2, 7)]
         assert ended == [(1, None)]
+    await asyncio.gather(*tasks)
+
+
+async def test_process_that_hangs_does_not_hold_up_the_health_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A probe waits for a second, and would make an orchestrator restart all of them."""
+    monkeypatch.setattr(health, "PATIENCE", 100 * SOON)
+    request = Request(method="GET", path="/", query={}, form={}, headers={}, csrf="")
+    async with door([]) as (workers, outside):
+        well = {"answer": {"started": True, "draining": False, "store": True}}
+        processes = [Process(outside, 1, None), Process(outside, 2, well)]
+        tasks = [asyncio.create_task(process.serve()) for process in processes]
+        await arrived(workers, 2)
+
+        async with asyncio.timeout(SOON):
+            alive = await health.healthz(request, workers)
+            ready = await health.readyz(request, workers)
+
+        assert (alive.status, alive.body) == (200, b"ok\n")
+        assert (ready.status, ready.body) == (200, b"ready\n")
     await asyncio.gather(*tasks)
