@@ -326,6 +326,7 @@ def test_fonts_that_the_html_names_itself_are_not_the_stylesheets() -> None:
     assert reading.named == (*NAMED, own, FONTS[0])
 
 
+@pytest.mark.timeout(900)
 def test_stylesheets_and_pages_are_remembered_as_long_as_there_is_room() -> None:
     passing = Passing()
     faces = b"".join(b"@font-face { src: url(%d.woff2) }" % at for at in range(40))
