@@ -25,7 +25,7 @@ from tests import peers
 from tests.peers import SKIP_PREFIX
 
 _OPEN_FILES = 4096
-_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "headstart")
+_LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "headstart")
 _TESTS = Path(__file__).parent
 # What `--quick` leaves out by its place: benchmarks, real servers, random peers. Tests that call
 # `tests.peers.peer` leave themselves out, and so do those that are marked slow.
@@ -51,9 +51,9 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _loggers_as_before() -> Iterator[None]:
-    """Undo a test's log settings, which a server in the test's own process makes for good."""
+    """Undo log settings, which a server or a framework in the tests' process makes for good."""
     before = [
         (logger, logger.level, logger.handlers[:], logger.propagate)
         for logger in map(getLogger, _LOGGERS)

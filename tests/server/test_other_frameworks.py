@@ -56,7 +56,8 @@ def quart_app() -> quart.Quart:
 
 
 def litestar_app() -> litestar.Litestar:
-    return litestar.Litestar([litestar_hint, litestar_push, litestar_style], openapi_config=None)
+    handlers = [litestar_hint, litestar_push, litestar_style]
+    return litestar.Litestar(handlers, openapi_config=None, logging_config=None)
 
 
 @pytest.fixture(scope="module", params=[litestar_app, quart_app])
