@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import pytest
 
 from headstart.learn import LearnOptions, Withheld
-from tests.clients.chromium import Browser, Event, Load, Tab
+from tests.clients.chromium import Browser, Event, Tab
 from tests.server.live import until
 from tests.test_browser_pages import made_world
-from tests.test_browser_versions import visit
+from tests.test_browser_versions import expected, named, visit
 from tests.test_browsers import PIXEL, Pages, World
 from tests.visits import HTML, NAVIGATION, Found, visited
 
@@ -35,15 +35,6 @@ def world(browser: Browser) -> Iterator[World]:
     app = Pages()
     with visited(app, tls=True) as site:
         yield World(app, site, browser)
-
-
-def ahead(load: Load) -> list[str]:
-    return sorted(link.target for link in (*load.hinted, *load.linked))
-
-
-def expected(world: World, page: str) -> list[str]:
-    candidates = world.site.middleware.learner.candidates(world.url(""), page)
-    return sorted(candidate.target for candidate in candidates)
 
 
 @contextmanager
@@ -79,7 +70,7 @@ def test_pages_that_are_prefetched_and_never_looked_at_silence_nobody(world: Wor
             world.site.later(301.0)
     load = world.load("/next/")
 
-    assert ahead(load) == ["/next.css", "/next.png"]
+    assert named(load) == ["/next.css", "/next.png"]
     assert world.app.asked == ["/next/", "/next.css", "/next.png"]
     # The browser itself is not taken for a program that fetches no assets.
     assert world.site.middleware.learner.withheld[Withheld.NOT_RENDERING] == 0
@@ -152,8 +143,8 @@ def test_a_member_and_a_stranger_at_one_url_are_told_only_of_what_each_needs(
         asked_by_stranger = sorted(app.asked)
         again = member.load(world.url("/home/"))
 
-    assert "/both.css" in ahead(stranger)
-    assert "/members.css" not in ahead(stranger)
+    assert "/both.css" in named(stranger)
+    assert "/members.css" not in named(stranger)
     assert asked_by_stranger == ["/both.css", "/home/", "/public.css"]
-    assert "/public.css" not in ahead(again)
+    assert "/public.css" not in named(again)
     assert stranger.console == again.console == []
