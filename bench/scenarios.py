@@ -33,7 +33,7 @@ class Part(StrEnum):
     UNPINNED = "unpinned"
     """Servers that may use all cores, as the load may."""
     WORKERS = "workers"
-    """The same, with two workers each."""
+    """Return the same servers, with two workers each."""
     CLIENTS = "clients"
     """headstart.AsyncClient, `h2c` and the clients beside them (`clients`)."""
 

@@ -189,7 +189,7 @@ def _uvicorn_http1(site: Site, port: int) -> list[str]:
 
 
 HTTP1_PEERS: Final = (PEERS[0], Peer("uvicorn", ("uvicorn",), _uvicorn_http1))
-"""Who is compared over HTTP/1.1: headstart, which puts checks around uvicorn's protocol, and it."""
+"""The servers compared over HTTP/1.1: uvicorn, and headstart, which adds checks to its protocol."""
 
 
 def with_workers(peer: Peer, count: int) -> Peer:

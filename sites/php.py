@@ -46,7 +46,7 @@ pm.max_children = 2
 def php(folder: Path) -> Iterator[str]:
     """Start nginx and PHP with the documented configuration; the URL of nginx.
 
-    Its page says how PHP was asked; every other path that is no file is its page, too.
+    Its page says how PHP was asked; it answers every path without a file of its own.
     """
     nginx, docs = peer("nginx"), (_ROOT / "docs" / "deploy.md").read_text()
     fpm = next(iter(sorted(Path("/usr/sbin").glob("php-fpm*"))), None)
