@@ -10,17 +10,15 @@ import base64
 import hashlib
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from headstart.deliver.decide import Way
 from headstart.learn import Cause
-from tests.clients.chromium import Load, Tab, chromium
+from tests.browsing import World, new_world
+from tests.clients.chromium import Browser, Load, Tab, chromium
 from tests.peers import peer
 from tests.server.live import until
-from tests.test_browsers import Pages, World
-from tests.visits import visited
 
 SCRIPT = "document.title += 'x'"
 HASH = "sha256-" + base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
@@ -31,21 +29,17 @@ NO_FONT = ("Failed to decode downloaded font", "OTS parsing error")
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    """One server and one browser for all tests."""
-    with made_world() as world:
+def browser() -> Iterator[Browser]:
+    """One browser for all tests."""
+    with chromium(peer("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def world(browser: Browser) -> Iterator[World]:
+    """A site that nobody has visited, for one test."""
+    with new_world(browser) as world:
         yield world
-
-
-@contextmanager
-def made_world() -> Iterator[World]:
-    """A site that nobody has visited, and a browser."""
-    app = Pages()
-    with (
-        visited(app, tls=True) as site,
-        chromium(peer("chromium"), peer("openssl"), site.live.port) as browser,
-    ):
-        yield World(app, site, browser)
 
 
 def robot(world: World, page: str) -> None:
@@ -157,15 +151,7 @@ def test_a_deployment_is_known_after_one_response_though_the_old_files_are_still
     assert load.console == []
 
 
-@pytest.fixture
-def untouched() -> Iterator[World]:
-    """A site for one test: how many requests bring a Referer is a habit of the whole site."""
-    with made_world() as world:
-        yield world
-
-
-def test_a_site_without_referers_is_learned(untouched: World) -> None:
-    world = untouched
+def test_a_site_without_referers_is_learned(world: World) -> None:
     world.app.page(
         "/quiet/", "<link rel=stylesheet href=/q/a.css>", (b"referrer-policy", b"no-referrer")
     )
@@ -196,9 +182,8 @@ def test_a_page_that_one_visitor_alone_may_see_teaches_nobody(world: World) -> N
 
 
 def test_fonts_of_a_stylesheet_go_with_each_page_that_has_it_if_clients_ask_for_them(
-    untouched: World,
+    world: World,
 ) -> None:
-    world = untouched
     html = "<link rel=stylesheet href=/typed/site.css><p>text"
     world.app.page("/typed/", html)
     world.app.page("/typed/other", html)
@@ -227,21 +212,17 @@ def test_fonts_of_a_stylesheet_go_with_each_page_that_has_it_if_clients_ask_for_
 
 
 def test_browsers_that_do_not_trust_the_certificate_are_told_to_the_operator() -> None:
-    app = Pages()
     assets = [f"/untrusted/{number}.css" for number in range(3)]
-    app.page("/untrusted/", "".join(f"<link rel=stylesheet href={asset}>" for asset in assets))
-    for asset in assets:
-        app.asset(asset, "text/css")
-    with (
-        visited(app, tls=True) as site,
-        chromium(peer("chromium"), peer("openssl"), site.live.port, trusting=False) as browser,
-    ):
-        world = World(app, site, browser)
+    with chromium(peer("chromium"), trusting=False) as browser, new_world(browser) as world:
+        app = world.app
+        app.page("/untrusted/", "".join(f"<link rel=stylesheet href={asset}>" for asset in assets))
+        for asset in assets:
+            app.asset(asset, "text/css")
         world.teach("/untrusted/")
 
         load = world.load("/untrusted/")
 
         assert sorted(link.target for link in load.hinted) == assets
         assert sorted(app.asked) == sorted([*assets, *assets, "/untrusted/"])
-        [found] = site.middleware.learner.findings
+        [found] = world.site.middleware.learner.findings
         assert found.cause is Cause.FETCHED_TWICE

@@ -107,7 +107,7 @@ def world() -> Iterator[_World]:
     with (
         visited(_app, tls=True, learn=LearnOptions(control_share=2), store=store, rum=True) as site,
         _distant(site.live.port) as port,
-        chromium(peer("chromium"), peer("openssl"), port) as browser,
+        chromium(peer("chromium")) as browser,
     ):
         yield _World(site, store, browser, port)
 

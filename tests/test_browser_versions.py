@@ -15,12 +15,13 @@ from itertools import count, cycle
 import pytest
 
 from headstart.learn import LearnOptions
-from tests.clients.chromium import Browser, Load
+from tests.browsing import World, new_world
+from tests.clients.chromium import Browser, Load, chromium
+from tests.peers import peer
 from tests.server.apps import Headers
 from tests.server.live import until
-from tests.test_browser_pages import made_world
-from tests.test_browsers import PIXEL, Pages, World
-from tests.visits import HTML, Found, load, visited
+from tests.test_browsers import PIXEL
+from tests.visits import HTML, Found, load
 
 NAMES = re.compile(rb"(?:href|src)=(/[^ >]+)")
 FRESH = "max-age=31536000, immutable"
@@ -28,17 +29,16 @@ FRESH = "max-age=31536000, immutable"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests; their servers have one certificate."""
-    with made_world() as world:
-        yield world.browser
+    """One browser for all tests."""
+    with chromium(peer("chromium")) as browser:
+        yield browser
 
 
 @pytest.fixture
 def world(browser: Browser) -> Iterator[World]:
     """A site that nobody has visited, for one test."""
-    app = Pages()
-    with visited(app, tls=True) as site:
-        yield World(app, site, browser)
+    with new_world(browser) as world:
+        yield world
 
 
 def named(load: Load) -> list[str]:
@@ -211,9 +211,8 @@ def test_a_page_that_nobody_asked_for_since_a_deployment_is_sent_nothing_old(wor
 @pytest.fixture
 def unread(browser: Browser) -> Iterator[World]:
     """A site whose HTML is not read, so that only its visitors teach it; with control views."""
-    app = Pages()
-    with visited(app, tls=True, learn=LearnOptions(read_pages=False)) as site:
-        yield World(app, site, browser)
+    with new_world(browser, learn=LearnOptions(read_pages=False)) as world:
+        yield world
 
 
 @pytest.mark.parametrize("afterwards", ["still-there", "catch-all"])

@@ -12,29 +12,29 @@ from contextlib import contextmanager
 import pytest
 
 from headstart.learn import LearnOptions, Withheld
-from tests.clients.chromium import Browser, Event, Tab
+from tests.browsing import World, new_world
+from tests.clients.chromium import Browser, Event, Tab, chromium
+from tests.peers import peer
 from tests.server.live import until
-from tests.test_browser_pages import made_world
 from tests.test_browser_versions import expected, named, visit
-from tests.test_browsers import PIXEL, Pages, World
-from tests.visits import HTML, NAVIGATION, Found, visited
+from tests.test_browsers import PIXEL
+from tests.visits import HTML, NAVIGATION, Found
 
 COOKIE = b"session=4f1e"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests; their servers have one certificate."""
-    with made_world() as world:
-        yield world.browser
+    """One browser for all tests."""
+    with chromium(peer("chromium")) as browser:
+        yield browser
 
 
 @pytest.fixture
 def world(browser: Browser) -> Iterator[World]:
     """A site that nobody has visited, for one test."""
-    app = Pages()
-    with visited(app, tls=True) as site:
-        yield World(app, site, browser)
+    with new_world(browser) as world:
+        yield world
 
 
 @contextmanager
@@ -126,21 +126,19 @@ def log_in(world: World) -> Tab:
 def test_a_member_and_a_stranger_at_one_url_are_told_only_of_what_each_needs(
     browser: Browser,
 ) -> None:
-    app = Pages()
-    with visited(app, tls=True, learn=LearnOptions()) as site:
-        world = World(app, site, browser)
+    with new_world(browser, learn=LearnOptions()) as world:
         members_area(world)
         for number in range(64):
             cookie = [(b"cookie", COOKIE)] if number % 2 else []
             visit(world, "/home/", f"127.0.0.{number + 2}", headers=[*NAVIGATION, *cookie])
-            site.later()
+            world.site.later()
             told = expected(world, "/home/")
             if number > 8 and "/members.css" not in told and "/both.css" in told:
                 break
         member = log_in(world)
-        site.later()
+        world.site.later()
         stranger = world.load("/home/")
-        asked_by_stranger = sorted(app.asked)
+        asked_by_stranger = sorted(world.app.asked)
         again = member.load(world.url("/home/"))
 
     assert "/both.css" in named(stranger)

@@ -1,26 +1,31 @@
 """One headless Chromium for many loads, driven by the DevTools protocol.
 
 Each load has a profile of its own unless it is told to go on in one, so its cache is empty and its
-connection new. How often an asset was fetched the server knows best; this tells the 103s, the
-console and the document. Needs chromium and openssl.
+connection new. A profile lives on after its load, and may ask for more; `Tab.leave` and
+`Browser.forget` end it. How often an asset was fetched the server knows best; this tells the 103s,
+the console and the document. Needs chromium.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
-import re
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_pem_x509_certificate
 from websockets.sync.client import ClientConnection, connect
 
 from headstart.wire.links import ParsedLink, parse
-from tests.clients.earlyhints_check import key_hash
+from tests.server.live import certificate, until
 
 _FLAGS = (
     "--headless",
@@ -34,8 +39,7 @@ _FLAGS = (
     "--no-proxy-server",
     "--remote-debugging-port=0",
 )
-_LISTENING = re.compile(r"DevTools listening on (ws://\S+)")
-_PATIENCE = 45.0
+_PATIENCE = 90.0
 _PHONE = (
     "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/124.0.0.0 Mobile Safari/537.36"
@@ -66,7 +70,9 @@ class Tab:
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
-        context = browser.call("Target.createBrowserContext")["browserContextId"]
+        self._context: str = browser.call("Target.createBrowserContext")["browserContextId"]
+        browser.contexts.add(self._context)
+        context = self._context
         target = browser.call("Target.createTarget", url="about:blank", browserContextId=context)[
             "targetId"
         ]
@@ -78,6 +84,10 @@ class Tab:
     def call(self, method: str, **params: Any) -> Event:
         """Call a method of the protocol in this tab."""
         return self._browser.call(method, self._session, **params)
+
+    def leave(self) -> None:
+        """End the profile, and with it all that it does late, such as a service worker's update."""
+        self._browser.dispose(self._context)
 
     def until(self, condition: Callable[[], object]) -> None:
         """Take what the browser says until `condition` holds."""
@@ -163,9 +173,14 @@ class Paints:
 
 
 class Browser:
-    """A running Chromium."""
+    """A running Chromium.
+
+    Attributes:
+        contexts: The profiles of its tabs.
+    """
 
     def __init__(self, socket: ClientConnection) -> None:
+        self.contexts: set[str] = set()
         self._socket = socket
         self._last_id = 0
         self._answers: dict[int, Event] = {}
@@ -174,6 +189,17 @@ class Browser:
     def load(self, url: str, *, user_agent: str = "", mobile: bool = False) -> Load:
         """Load a page as somebody who has never been there."""
         return Tab(self).load(url, user_agent=user_agent, mobile=mobile)
+
+    def forget(self) -> None:
+        """End the profiles of all tabs."""
+        for context in list(self.contexts):
+            self.dispose(context)
+        self._events.clear()
+
+    def dispose(self, context: str) -> None:
+        """End a profile."""
+        self.contexts.remove(context)
+        self.call("Target.disposeBrowserContext", browserContextId=context)
 
     def call(self, method: str, session: str = "", **params: Any) -> Event:
         """Call a method of the protocol, and return its result."""
@@ -204,14 +230,13 @@ class Browser:
 
 
 @contextmanager
-def chromium(program: str, openssl: str, port: int, *, trusting: bool = True) -> Iterator[Browser]:
-    """Start Chromium, which trusts the server on `port` of localhost as it would any other.
+def chromium(program: str, *, trusting: bool = True) -> Iterator[Browser]:
+    """Start Chromium, which trusts the development certificate as it would any other.
 
     If it is not `trusting`, it goes on as after a click on the warning of the certificate.
     """
-    trusted = key_hash("localhost", port, openssl)
     trust = (
-        f"--ignore-certificate-errors-spki-list={trusted}"
+        f"--ignore-certificate-errors-spki-list={_key_hash()}"
         if trusting
         else "--ignore-certificate-errors"
     )
@@ -226,28 +251,47 @@ def cleartext_chromium(program: str) -> Iterator[Browser]:
         yield browser
 
 
+def _key_hash() -> str:
+    """Return the hash by which Chromium is told to trust the development certificate's key.
+
+    Not --ignore-certificate-errors: with it nothing is cached, so hinted assets are fetched twice.
+    """
+    key = load_pem_x509_certificate(certificate().certfile.read_bytes()).public_key()
+    encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(encoded).digest()).decode()
+
+
 @contextmanager
 def _started(program: str, *flags: str) -> Iterator[Browser]:
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as folder:
         command = [program, *_FLAGS, *flags, f"--user-data-dir={folder}"]
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
+        # Its messages are many, and a pipe that nobody reads would stop it.
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             # A test may look elsewhere for longer than a ping may take.
-            with connect(_address(process), max_size=None, ping_interval=None) as socket:
+            with connect(
+                _address(process, Path(folder)),
+                max_size=None,
+                ping_interval=None,
+                open_timeout=_PATIENCE,
+            ) as socket:
                 yield Browser(socket)
         finally:
             process.kill()
             process.communicate()
 
 
-def _address(process: subprocess.Popen[str]) -> str:
-    assert process.stderr is not None
-    for line in process.stderr:
-        if found := _LISTENING.search(line):
-            return found[1]
-    raise AssertionError("Chromium does not start")
+def _address(process: subprocess.Popen[bytes], folder: Path) -> str:
+    """Return where it listens for its driver, once it says so."""
+    told = folder / "DevToolsActivePort"
+
+    def says() -> list[str]:
+        assert process.poll() is None, "Chromium does not start"
+        return told.read_text().split() if told.exists() else []
+
+    until(lambda: len(says()) == 2, "the start of Chromium")
+    port, path = says()
+    return f"ws://127.0.0.1:{port}{path}"
 
 
 def _load(events: list[Event]) -> Load:

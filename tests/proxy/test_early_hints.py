@@ -100,7 +100,7 @@ def test_chromium_gets_one_103_with_the_upstreams_link_and_what_was_learned(
 ) -> None:
     with (
         proxied(site, tmp_path) as proxy,
-        chromium(peer("chromium"), peer("openssl"), proxy.port) as browser,
+        chromium(peer("chromium")) as browser,
     ):
         asked(site)
         for _ in range(_VISITS):
