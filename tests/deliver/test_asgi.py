@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from headstart.deliver.asgi import Receive, Scope, Send, SendChannel, header, offers, send_channel
+from headstart.deliver import asgi
+from headstart.deliver.asgi import (
+    Receive,
+    Scope,
+    Send,
+    SendChannel,
+    current_send,
+    header,
+    leave_send,
+    offers,
+    send_channel,
+)
 from headstart.errors import LocalProtocolError
 from tests.deliver.pages import Request, Server, scope_of
 
@@ -52,6 +63,23 @@ async def test_request_without_a_send_of_its_own_finds_that_of_its_context() -> 
     await SendChannel(app)(scope_of(), server.receive, server.send)
 
     assert found == [server.send]
+
+
+@pytest.mark.parametrize("framework", ["quart", "django"])
+async def test_send_is_left_in_the_context_as_soon_as_a_framework_is_loaded_that_needs_it(
+    monkeypatch: pytest.MonkeyPatch, framework: str
+) -> None:
+    loaded: dict[str, object] = {"starlette": None}
+    monkeypatch.setattr(asgi, "modules", loaded)
+    server = Server()
+
+    leave_send(server.send)
+    before = current_send.get()
+    loaded[framework] = None
+    leave_send(server.send)
+
+    assert before is None
+    assert send_channel(Bare()) == server.send
 
 
 async def test_context_of_the_lifespan_has_no_send() -> None:

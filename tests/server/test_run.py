@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import pytest
 import uvicorn
 
 from headstart.config import ServerOptions
+from headstart.deliver.asgi import Receive, Scope, Send, current_send, send_channel
 from headstart.errors import ConfigurationError
 from headstart.server.application import check_application
 from headstart.server.protocol import HeadstartProtocol
 from headstart.server.run import Config, Learning, allow_open_files, serve
+from tests.deliver.pages import Server, scope_of
 from tests.server.apps import hello
 from tests.server.live import ServerProcess, serving, until
 from tests.server.raw import RawClient
@@ -55,6 +58,25 @@ def test_server_field_can_be_another_or_none(
 
 
 # Checks before the start.
+
+
+async def test_frameworks_without_a_send_of_their_own_find_the_one_that_is_watched() -> None:
+    found: list[Send] = []
+
+    @dataclass
+    class Request:
+        scope: Scope
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found.extend([send_channel(Request(scope)), send])
+
+    config = Config(app, ServerOptions(log_format="json"), log_config=None)
+    config.load()
+    server = Server()
+    current_send.set(server.send)
+    await config.loaded_app(scope_of(), server.receive, server.send)
+
+    assert found[0] is found[1] is not server.send
 
 
 @pytest.mark.parametrize(

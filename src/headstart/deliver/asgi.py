@@ -1,13 +1,14 @@
 """ASGI types for pushes and hints, and the extensions that a request offers.
 
-Read by `push`, `hint` and `request`, and by the middleware. `SendChannel` stands around an
-application and changes the context that each of its requests runs in.
+Read by `push`, `hint` and `request`, and by the middleware. `leave_send`, which the server calls,
+and `SendChannel`, which stands around an application, change the context that a request runs in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextvars import ContextVar
+from sys import modules
 from typing import Any, Protocol, TypeAlias
 
 from headstart.errors import LocalProtocolError
@@ -22,9 +23,18 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
 current_send: ContextVar[Send | None] = ContextVar("headstart.send", default=None)
 """The `send` of the request that is being answered, for frameworks that keep theirs to themselves.
 
-Django and Quart do. Set by `SendChannel`, and by the middleware; copied into the threads of views
-by asgiref, as every context variable is.
+Django and Quart do. Set by `leave_send`, by `SendChannel`, and by the middleware; copied into the
+threads of views by asgiref, as every context variable is.
 """
+
+
+def leave_send(send: Send) -> None:
+    """Leave `send` in the context if a framework is loaded that keeps its own to itself.
+
+    For all others that would be a hundredth of what a request costs.
+    """
+    if "quart" in modules or "django" in modules:
+        current_send.set(send)
 
 
 class RequestLike(Protocol):
@@ -36,7 +46,11 @@ class RequestLike(Protocol):
 
 
 class SendChannel:
-    """An ASGI application whose requests know their `send` through `current_send`."""
+    """An ASGI application whose requests know their `send` through `current_send`.
+
+    For an application inside another one that has a `send` of its own; what the server calls itself
+    has it by `leave_send`.
+    """
 
     def __init__(self, app: Application) -> None:
         self.app = app

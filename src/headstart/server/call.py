@@ -15,6 +15,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 
+from headstart.deliver.asgi import leave_send
 from headstart.errors import LocalProtocolError
 from headstart.server.abandoned import Abandoned
 from headstart.server.cycle import MOST_IN_VAIN, Application, Message, tells_of_disconnect
@@ -91,6 +92,7 @@ class Call:
         """Call it; `send` is the cycle's own."""
         self._task = asyncio.current_task()
         began = 0.0 if self._counts is None else time.perf_counter()
+        leave_send(self._send)
         try:
             # uvicorn looks at what it returns.
             return await self._application(scope, receive, self._send)

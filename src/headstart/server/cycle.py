@@ -20,7 +20,7 @@ from uvicorn.protocols.utils import (
     get_path_with_query_string,
 )
 
-from headstart.deliver.asgi import current_send
+from headstart.deliver.asgi import current_send, leave_send
 from headstart.errors import LocalProtocolError, StreamGoneError
 from headstart.wire.connection import ErrorCode
 from headstart.wire.events import Fields, RequestReceived
@@ -102,8 +102,10 @@ class Cycle:
         """Call the application; the stream ends in any case."""
         counts = self._connection.counts
         began = 0.0 if counts is None else time.perf_counter()
+        send = self.send
+        leave_send(send)
         try:
-            result = await application(self.scope, self.receive, self.send)
+            result = await application(self.scope, self.receive, send)
         except asyncio.CancelledError:
             self._fail("ASGI application was cancelled")
         except BaseException as error:

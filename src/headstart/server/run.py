@@ -157,8 +157,6 @@ class Config(uvicorn.Config):
             self.cache = None if isinstance(outer, MessageLoggerMiddleware) else inner
         if self.learning is not None:
             inner = self._around(inner)
-        elif not self.wsgi:
-            inner = SendChannel(inner)
         inner = self._observed(inner)
         if outer is None:
             self.loaded_app = inner
@@ -170,6 +168,7 @@ class Config(uvicorn.Config):
         access, traced = self._logs_access_as_json, self.headstart.tracing
         if access or traced:
             self.cache = None  # a push that is answered without a call would be missing
+            app = SendChannel(app)
             return Observer(app, access=access, tracing=Tracing() if traced else None)
         return app
 
