@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +22,8 @@ from headstart.learn import (
     Trust,
     Verdict,
     Vote,
+    from_plain,
+    to_plain,
 )
 from headstart.learn.model import Map
 from headstart.learn.nodes import SEGMENTS_BYTES
@@ -395,6 +399,23 @@ def test_what_is_exported_says_the_same_elsewhere() -> None:
         assert ours == theirs
 
 
+def elsewhere(known: Map, into: Map | None = None, *, older: bool = False) -> Map:
+    """A map that has taken this one's records, through JSON; older ones lack what is kept since."""
+    other = Map(OPTIONS) if into is None else into
+    for record in known.export():
+        plain = json.loads(json.dumps(to_plain(record)))
+        if older:
+            for name in ("dropped", "segments"):
+                del plain[name]
+            for tally in plain["assets"]:
+                for name in ("dropped", "segments", "together"):
+                    del tally[name]
+        read = from_plain(plain)
+        assert isinstance(read, PageRecord)
+        other.load(read)
+    return other
+
+
 def test_two_maps_of_the_same_page_add_up() -> None:
     known = folded(*(vote(n, "/a.css") for n in range(3)))
     other = folded(*(vote(n, "/a.css", "/b.css") for n in range(10, 13)))
@@ -642,6 +663,104 @@ def test_a_segment_without_views_is_sent_what_all_others_ask_for() -> None:
     known = folded(*(vote(n, "/base.css", segment=n % 2) for n in range(8)))
 
     assert segment_sent(known, 2) == ["/base.css"]
+
+
+def phones_and_desktops() -> Map:
+    own = {0: "/desk.css", 1: "/phone.css"}
+    return folded(*(vote(n, "/base.css", own[n % 2], segment=n % 2) for n in range(8)))
+
+
+def test_segments_are_known_elsewhere_as_they_are_here() -> None:
+    known = phones_and_desktops()
+
+    other = elsewhere(known)
+
+    assert segment_sent(other, 0) == ["/base.css", "/desk.css"]
+    assert segment_sent(other, 1) == ["/base.css", "/phone.css"]
+    assert list(other.export()) == list(known.export())
+
+
+def test_a_map_of_phones_and_one_of_desktops_make_one_of_both() -> None:
+    desktops = folded(*(vote(n, "/base.css", "/desk.css", segment=0) for n in range(4)))
+    phones = folded(*(vote(n, "/base.css", "/phone.css", segment=1) for n in range(4, 8)))
+
+    both = elsewhere(phones, into=desktops)
+
+    (page,) = (r for r in both.export() if isinstance(r, PageRecord) and r.path == "/")
+    shares = {t.asset.target: [(s.segment, s.asked) for s in t.segments] for t in page.assets}
+    assert shares == {"/base.css": [(0, 4), (1, 4)], "/desk.css": [(0, 4)], "/phone.css": [(1, 4)]}
+    for segment, target in ((0, "/desk.css"), (1, "/phone.css")) * 2:
+        both.fold(vote(20 + segment, "/base.css", target, segment=segment))
+
+    assert segment_sent(both, 0) == ["/base.css", "/desk.css"]
+    assert segment_sent(both, 1) == ["/base.css", "/phone.css"]
+
+
+def test_the_first_phone_of_a_page_still_gets_nothing_after_a_restart() -> None:
+    known = elsewhere(folded(*(vote(n, "/desk.css", segment=0) for n in range(4))))
+
+    assert known.is_control(ORIGIN, "/", 1)
+    assert not known.is_control(ORIGIN, "/", 0)
+
+
+def test_two_versions_are_never_sent_together_after_a_restart() -> None:
+    known = two_versions()
+
+    other = elsewhere(known)
+
+    assert sent(other) == sent(known)
+    assert list(other.export()) == list(known.export())
+
+
+def test_versions_of_one_map_are_known_in_another_with_other_assets() -> None:
+    # The same assets have other places there, and one place is another asset's.
+    other = folded(*(vote(n, "/z.css", "/a.js") for n in range(30, 32)))
+
+    elsewhere(two_versions(), into=other)
+
+    assert len({"/a.js", "/b.js"}.intersection(sent(other))) == 1
+
+
+def test_one_view_that_two_maps_know_of_makes_no_alternatives() -> None:
+    seen_by_all = [vote(1, "/base.css", "/a.js"), vote(2, "/base.css", "/b.js", held=())]
+    known, other = folded(*seen_by_all), folded(*seen_by_all)
+
+    elsewhere(known, into=other)
+
+    (page,) = (r for r in other.export() if isinstance(r, PageRecord) and r.path == "/")
+    assert [t.together.often_apart for t in page.assets if t.together] == [0, 0, 0]
+    assert any(t.together.apart for t in page.assets if t.together)
+
+
+def test_a_map_that_was_written_before_segments_were_kept_is_read() -> None:
+    known = elsewhere(phones_and_desktops(), older=True)
+
+    assert segment_sent(known, 0) == segment_sent(known, 1)
+    assert "/base.css" in segment_sent(known, 0)
+    for n in range(20, 30):
+        known.fold(vote(n, "/base.css", "/desk.css", segment=0))
+    assert "/desk.css" in segment_sent(known, 0)
+
+
+def test_an_asset_that_two_clients_asked_for_on_two_pages_is_so_after_a_restart() -> None:
+    query = "/site.css?id=7"
+    asset = replace(seen(query), lifetime=None)
+    votes = [
+        Vote(0.0, ORIGIN, f"/{n}", n, fresh=True, asked=(asset,), personal=True) for n in (1, 2)
+    ]
+    known = folded(*votes)
+    assert sent(known, "/1") == [query]
+
+    assert sent(elsewhere(known), "/1") == [query]
+    assert sent(elsewhere(known, older=True), "/1") == [query]
+    assert sent(elsewhere(folded(votes[1]), into=folded(votes[0])), "/1") == [query]
+    assert sent(elsewhere(folded(votes[0])), "/1") == []
+
+
+def test_what_segments_of_a_record_take_is_counted() -> None:
+    known = phones_and_desktops()
+
+    assert elsewhere(known).size == known.size
 
 
 def test_an_asset_that_is_new_in_a_segment_is_doubted_as_at_the_page() -> None:

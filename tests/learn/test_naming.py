@@ -153,6 +153,21 @@ def test_other_pages_do_not_get_the_old_name_until_they_are_read_again() -> None
     assert OLD in sent(site.learner, "/about")
 
 
+def test_a_deployment_is_not_forgotten_at_a_restart() -> None:
+    site = Site()
+    for path in ("/", "/about"):
+        site.learner.read(reading(OLD, path=path, now=site.now))
+    for path in ("/", "/about", "/terms", "/") * 3:
+        site.visit(path, assets=(OLD,))
+    site.learner.read(reading(NEW, now=site.now))
+
+    restarted = Learner(LearnOptions())
+    restarted.absorb([from_plain(to_plain(record)) for record in site.learner.export()])
+
+    assert [OLD in sent(restarted, path) for path in ("/about", "/unseen")] == [False, False]
+    assert not restarted.is_read(ORIGIN, "/about")
+
+
 def test_a_page_is_not_sent_what_only_other_pages_html_names() -> None:
     site = Site()
     site.learner.read(reading(STYLE, HERO))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headstart.errors import ConfigurationError
-from headstart.learn import How, Learner, PageRecord, Record, from_plain, to_plain
+from headstart.learn import How, Learner, PageRecord, Record, Vote, from_plain, to_plain
 from tests.learn.site import ASSETS, STYLE, Site
 
 
@@ -20,6 +20,8 @@ def _records() -> list[Record]:
         site.fetch(view, target)
     votes = site.learner.sync(site.now + 60)
     site.visit(deliver=How.PUSHED)
+    site.visit("/news", phone=True)
+    site.visit("/news", assets=ASSETS[1:])
     site.learner.pin("/", "/print.css")
     site.learner.never("/secret.css")
     site.learner.forget("/nowhere", site.now)
@@ -101,6 +103,69 @@ def test_page_whose_counts_cannot_be_is_refused(changes: dict[str, float]) -> No
 
     with pytest.raises(ConfigurationError):
         from_plain({**to_plain(page), **changes})
+
+
+def _page_of_segments() -> dict[str, Any]:
+    site = Site()
+    for number in range(4):
+        site.visit(phone=number % 2 == 0, assets=ASSETS[number % 2 :])
+    page = next(r for r in site.learner.export() if isinstance(r, PageRecord) and r.path == "/")
+    assert page.segments == 0b11
+    plain: dict[str, Any] = json.loads(json.dumps(to_plain(page)))
+    return plain
+
+
+@pytest.mark.parametrize("segments", [-1, 16, 1 << 62])
+def test_page_with_segments_that_do_not_exist_is_refused(segments: int) -> None:
+    plain = _page_of_segments()
+
+    assert isinstance(from_plain(plain), PageRecord)
+    with pytest.raises(ConfigurationError, match="segment"):
+        from_plain({**plain, "segments": segments})
+
+
+@pytest.mark.parametrize(
+    "segment", [{"segment": 4}, {"segment": -1}, {"segment": 1 << 40}, {"asked": 9.0}]
+)
+def test_asset_with_an_impossible_share_of_a_segment_is_refused(segment: dict[str, Any]) -> None:
+    plain = _page_of_segments()
+    tally = plain["assets"][0]
+    tally["segments"] = [{**tally["segments"][0], **segment}]
+
+    with pytest.raises(ConfigurationError):
+        from_plain(plain)
+
+
+@pytest.mark.parametrize("segment", [-1, 4, 1 << 40])
+def test_vote_of_a_segment_that_does_not_exist_is_refused(segment: int) -> None:
+    plain = to_plain(next(record for record in _records() if isinstance(record, Vote)))
+
+    with pytest.raises(ConfigurationError, match="segment"):
+        from_plain({**plain, "segment": segment})
+
+
+@pytest.mark.parametrize("places", [-1, 1 << 5000, 1.5, True, "7"])
+def test_asset_with_places_that_are_no_set_is_refused(places: Any) -> None:
+    plain = _page_of_segments()
+    plain["assets"][0]["together"]["mates"] = places
+
+    with pytest.raises(ConfigurationError):
+        from_plain(plain)
+
+
+def test_places_of_no_asset_are_left_out() -> None:
+    plain = _page_of_segments()
+    for tally in plain["assets"]:
+        tally["together"].update(bit=1 << 900, mates=(1 << 4000) - 1, apart=0, often_apart=6)
+    learner = Learner()
+
+    learner.absorb([from_plain(plain)])
+
+    (page,) = (record for record in learner.export() if isinstance(record, PageRecord))
+    for tally in page.assets:
+        assert tally.together is not None
+        assert tally.together.mates < 1 << len(page.assets)
+        assert tally.together.often_apart == 0
 
 
 def test_asset_that_was_asked_for_more_often_than_viewed_is_refused() -> None:

@@ -15,7 +15,7 @@ from headstart.store import RedisAddress, pending, redis_client
 from headstart.store.redis import RedisStore
 from tests.redis_server import RedisServer, redis_cluster, redis_server
 from tests.server.live import until
-from tests.store.workers import Start, Worker, address_of, kept, page, paths, vote
+from tests.store.workers import Start, Worker, address_of, kept, page, paths, versions, vote
 
 JOURNAL, SNAPSHOT = "{headstart}:journal", "{headstart}:snapshot"
 ORDERS, CLAIM = "{headstart}:orders", "{headstart}:claim"
@@ -80,6 +80,23 @@ def test_worker_that_starts_takes_the_map_at_once(address: RedisAddress, start: 
 
     assert start(address).knows("/in-snapshot")
     assert start(address).knows("/in-journal")
+
+
+def test_versions_of_a_page_are_known_to_all_workers_and_after_a_restart(
+    server: RedisServer, address: RedisAddress, start: Start
+) -> None:
+    one, two = start(address), start(address)
+    one.says(*versions())
+    two.says()
+    writes_snapshot(one)
+    server.client.xtrim(JOURNAL, maxlen=0)
+    three = start(address)
+
+    for worker in (one, two, three):
+        on_desktop, on_phone = worker.sent_to(phone=False), worker.sent_to(phone=True)
+        assert [name for name in on_desktop if name.endswith(".css")] == ["/desk.css"]
+        assert [name for name in on_phone if name.endswith(".css")] == ["/phone.css"]
+        assert sum(name in on_desktop for name in ("/a.js", "/b.js")) == 1
 
 
 def test_snapshot_counts_nothing_twice_and_loses_nothing(

@@ -31,6 +31,7 @@ from tests.store.workers import (
     size,
     unprivileged,
     unprivileged_folder,
+    versions,
     vote,
 )
 
@@ -103,6 +104,23 @@ def test_restarted_worker_knows_what_was_learned(path: Path, start: Start) -> No
 
     assert sorted(second.learner.rows(), key=str) == before
     assert first.operator.lines == second.operator.lines == []
+
+
+def test_versions_of_a_page_are_known_to_all_workers_and_after_a_restart(
+    path: Path, start: Start
+) -> None:
+    one, two = start(path), start(path)
+    one.says(*versions())
+    two.says()
+    one.writes_snapshot()
+    assert all(isinstance(record, PageRecord) for record in kept(path))
+    three = start(path)
+
+    for worker in (one, two, three):
+        on_desktop, on_phone = worker.sent_to(phone=False), worker.sent_to(phone=True)
+        assert [name for name in on_desktop if name.endswith(".css")] == ["/desk.css"]
+        assert [name for name in on_phone if name.endswith(".css")] == ["/phone.css"]
+        assert sum(name in on_desktop for name in ("/a.js", "/b.js")) == 1
 
 
 def test_snapshot_counts_nothing_twice_and_loses_nothing(path: Path, start: Start) -> None:

@@ -8,11 +8,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
+from headstart.learn import Request
 from headstart.learn.counts import SeenAsset
 from headstart.learn.learner import Learner
 from headstart.learn.nodes import Level
@@ -42,6 +43,17 @@ def vote(path: str, asset: str = "/site.css", *, time: float = 1.0, voter: int =
 def page(path: str, asset: str = "/site.css") -> PageRecord:
     tally = Tally(SeenAsset(asset, Kind.STYLE, "text/css"), 3.0, 3.0, True, 7, 0, 0.0, 0.0)
     return PageRecord(Level.PAGE, ORIGIN, path, 3.0, 3.0, 0.0, 0.0, (7, 8), 1.0, (tally,))
+
+
+def versions() -> Iterator[Vote]:
+    """Yield views of phones and desktops, and of two versions of a script, at one page."""
+    for number in range(12):
+        own = "/phone.css" if number % 2 else "/desk.css"
+        script = f"/{'ab'[number // 2 % 2]}.js"
+        both = vote("/versions", own, voter=number + 1)
+        asked = (*both.asked, SeenAsset(script, Kind.SCRIPT, "text/javascript", verified=True))
+        held = ("/b.js" if script == "/a.js" else "/a.js",) if number > 7 else ()
+        yield replace(both, asked=asked, held=held, segment=number % 2)
 
 
 def kept(place: Place) -> list[Record]:
@@ -115,6 +127,13 @@ class Worker:
 
     def knows(self, path: str) -> bool:
         return any(row.page == ORIGIN + path for row in self.learner.rows())
+
+    def sent_to(self, *, phone: bool) -> list[str]:
+        """What somebody with a phone, or without one, is sent with the page of `versions`."""
+        request = Request(ORIGIN, "/versions", "192.0.2.1", destination="document", phone=phone)
+        view = self.learner.begin(request, self.clock.now)
+        assert view is not None
+        return sorted(candidate.target for candidate in view.judged)
 
 
 def size(path: Path) -> int:

@@ -122,13 +122,17 @@ class AssetTable:
         self.bytes += _naming_bytes(naming) - _naming_bytes(association.naming)
         association.naming = naming
 
-    def split(self, node: Node, segment: int) -> None:
-        """Take that a page has views of one more segment."""
-        before, node.segments = node.segments, node.segments | 1 << segment
-        if before and not before & (before - 1):
+    def split(self, node: Node, segments: int) -> None:
+        """Take that a page has views of these segments, too; each is one bit."""
+        before, node.segments = node.segments, node.segments | segments
+        if before and not before & (before - 1) and node.segmented:
             for association in node.assets.values():
                 so_far = Share(association.tries, association.hits)
                 self._segments_of(association)[before.bit_length() - 1] = so_far
+
+    def share(self, association: Association, segment: int) -> Share:
+        """Return the share of an asset in the views of a segment, a new one if it has none."""
+        return self._segments_of(association).setdefault(segment, Share())
 
     def add(self, association: Association, segment: int, hit: float) -> None:
         """Count a view for its segment."""
@@ -184,7 +188,7 @@ class VoteCounter:
         page = hash(vote.path) if backs_off else 0
         asked = {seen.target for seen in vote.asked}
         if not (backs_off or node.segments >> vote.segment & 1):
-            self._table.split(node, vote.segment)
+            self._table.split(node, 1 << vote.segment)
         # Known ones first: a vote must not displace what it is about to confirm.
         for seen in sorted(vote.asked, key=lambda seen: seen.target not in node.assets):
             if not (backs_off and vote.personal and self._is_ones_own(node, seen)):

@@ -29,7 +29,15 @@ from headstart.learn.plans import Plans, candidate_of
 from headstart.learn.records import PageRecord, Reading, Removal, Report, Rule, Tally, Vote
 from headstart.learn.rules import Rules, path_alone
 from headstart.learn.safety import bad_target, kind_of_path
-from headstart.learn.tallies import naming_of, record_of, take_record, take_tally
+from headstart.learn.tallies import (
+    merge,
+    naming_of,
+    record_of,
+    segments_of,
+    take_cooccurrence,
+    take_record,
+    take_tally,
+)
 from headstart.learn.urls import path_of, pattern_of
 
 # The map's part of the bytes that the learner may take; the rest is for clients and live views, for
@@ -666,28 +674,39 @@ class Map:
         self._node_bytes -= node.bytes
         take_record(node, record, self._options.memory)
         self._node_bytes += node.bytes
+        self._assets.split(node, record.segments)
         for tally in record.assets:
-            self._load_tally(node, tally)
+            self._load_tally(node, tally, record.segments)
+        if node.level is Level.PAGE:
+            take_cooccurrence(node, record)
         cache.touch(node)
         node.changed()
         self._assets.changes += 1
         self._plans.changed()
         self._make_room()
 
-    def _load_tally(self, node: Node, tally: Tally) -> None:
-        target = tally.asset.target
+    def _load_tally(self, node: Node, tally: Tally, segments: int) -> None:
+        target, memory = tally.asset.target, self._options.memory
         if bad_target(target, self._options.max_url):
             return
+        is_new = self.asset(node.origin, target) is None
         association = node.assets.get(target) or self._assets.associate(
             node, tally.asset, tally.first, 0.0, answered=tally.answered
         )
-        if association is not None:
-            take_tally(association, tally, self._options.memory)
-            naming = naming_of(tally)
-            if naming is not None and association.naming is None:
-                self._assets.set_naming(association, naming)
-                self._assets.draw(association, association.hits, association.tries)
-                association.asset.named |= not naming.namer
+        if association is None:
+            return
+        take_tally(association, tally, memory)
+        if is_new:
+            association.asset.dropped = tally.dropped
+        if node.segmented:
+            for each in segments_of(tally, segments):
+                share = self._assets.share(association, each.segment)
+                merge(share, each.views, each.asked, memory)
+        naming = naming_of(tally)
+        if naming is not None and association.naming is None:
+            self._assets.set_naming(association, naming)
+            self._assets.draw(association, association.hits, association.tries)
+            association.asset.named |= not naming.namer
 
     def _nodes(self) -> list[Node]:
         return [*self._pages, *self._patterns, *self._sites]

@@ -11,13 +11,18 @@ import dataclasses
 from collections.abc import Callable
 from enum import StrEnum
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NewType, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 Reader: TypeAlias = Callable[[Any], Any]
 """Returns the value; raises ValueError, TypeError or KeyError for one of another type."""
 
+Bits = NewType("Bits", int)
+"""A set of small numbers, each as one bit."""
+
 # Counts and times are never negative, and far below this.
 _MOST = 1e12
+# The greatest number in a set, above that of any asset of a page.
+_MOST_BITS = 4096
 
 
 def reader_of(hint: Any) -> Reader:
@@ -92,6 +97,14 @@ def _int(value: Any) -> int:
     return value
 
 
+def _bits(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("not an integer")
+    if value < 0 or value.bit_length() > _MOST_BITS:
+        raise ValueError("not a set of small numbers")
+    return value
+
+
 def _float(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError("not a number")
@@ -101,4 +114,4 @@ def _float(value: Any) -> float:
     return float(value)
 
 
-_PLAIN: dict[Any, Reader] = {str: _str, bool: _bool, int: _int, float: _float}
+_PLAIN: dict[Any, Reader] = {str: _str, bool: _bool, int: _int, float: _float, Bits: _bits}

@@ -14,12 +14,13 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from headstart.errors import ConfigurationError
+from headstart.learn.clients import SEGMENTS
 from headstart.learn.counts import SeenAsset
 from headstart.learn.findings import Finding
 from headstart.learn.gains import Measure, Stop
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Level
-from headstart.learn.plain import Reader, reader_of
+from headstart.learn.plain import Bits, Reader, reader_of
 from headstart.learn.safety import Trust
 
 
@@ -134,8 +135,37 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentTally:
+    """The share of an asset in the views of one segment, as in `clients.segment_of`."""
+
+    segment: int
+    views: float
+    asked: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cooccurrence:
+    """The assets that views of a page ask for together with one, and those that they do without.
+
+    Each asset of the page has a bit, which stands for it in the sets of the others. See
+    `counts.Association`.
+    """
+
+    bit: Bits
+    mates: Bits
+    apart: Bits
+    often_apart: Bits
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
-    """One association's counts. See `counts.Association` and `counts.Naming`."""
+    """One association's counts. See `counts.Association`, `counts.Asset` and `counts.Naming`.
+
+    Attributes:
+        dropped: When pages were seen to name the asset no more, or 0.0.
+        segments: Its shares in segments, if its page has views of several.
+        together: The other assets of its page in the same views; None for patterns and origins.
+    """
 
     asset: SeenAsset
     views: float
@@ -151,6 +181,9 @@ class Tally:
     live: bool = True
     alternates: bool = False
     doubted: bool = False
+    dropped: float = 0.0
+    segments: tuple[SegmentTally, ...] = ()
+    together: Cooccurrence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +206,8 @@ class PageRecord:
     personal: bool = False
     measures: tuple[Measure, ...] = ()
     stop: Stop | None = None
+    dropped: float = 0.0
+    segments: int = 0
 
 
 class Verdict(StrEnum):
@@ -244,19 +279,30 @@ def from_plain(plain: Any) -> Record:
         ) from error
     if not _is_plausible(record):
         raise ConfigurationError(
-            "not a record of the learner: a share is above 1",
+            "not a record of the learner: a share is above 1, or a segment does not exist",
             hint="Was the file written by `export`?",
         )
     return record
 
 
 def _is_plausible(record: Record) -> bool:
-    """Return whether shares are shares. Sums of many floats may be a little off."""
+    """Return whether shares are shares, and segments segments.
+
+    Sums of many floats may be a little off.
+    """
     if isinstance(record, Vote):
-        return record.worth is None or record.worth <= 1.0
+        return (record.worth is None or record.worth <= 1.0) and _is_segment(record.segment)
     if not isinstance(record, PageRecord):
         return True
     shares = [(record.sent, record.useful)]
     for tally in record.assets:
         shares += (tally.views, tally.asked), (tally.sent, tally.useful)
-    return all(hits <= tries + _ROUNDING for tries, hits in shares)
+        shares += ((each.views, each.asked) for each in tally.segments)
+        if not all(_is_segment(each.segment) for each in tally.segments):
+            return False
+    are_segments = 0 <= record.segments < 1 << SEGMENTS
+    return are_segments and all(hits <= tries + _ROUNDING for tries, hits in shares)
+
+
+def _is_segment(number: int) -> bool:
+    return 0 <= number < SEGMENTS
