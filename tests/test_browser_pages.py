@@ -45,7 +45,7 @@ def world(browser: Browser) -> Iterator[World]:
 def robot(world: World, page: str) -> None:
     """Somebody who asks for the page alone."""
     command = [peer("curl"), "--silent", "--fail", "--insecure", "--http2", world.url(page)]
-    subprocess.run(command, stdout=subprocess.DEVNULL, timeout=30, check=True)
+    subprocess.run(command, stdout=subprocess.DEVNULL, timeout=90, check=True)
     world.site.later()
 
 

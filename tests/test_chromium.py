@@ -71,7 +71,7 @@ def test_page_says_nothing_of_the_sort_where_the_user_trusts_the_ca(tmp_path: Pa
     path = f"{Path(certutil).parent}:/usr/bin:/bin"
     command = devca.trust_command(devca.ensure().ca_certfile)
     subprocess.run(
-        ["sh", "-c", command], env={"HOME": str(tmp_path), "PATH": path}, timeout=60, check=True
+        ["sh", "-c", command], env={"HOME": str(tmp_path), "PATH": path}, timeout=90, check=True
     )
 
     with small_site() as site:

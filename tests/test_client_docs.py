@@ -46,7 +46,7 @@ def test_example_prints_what_the_document_shows(
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
 

@@ -74,10 +74,10 @@ def https_server(made: DevCertificate) -> Iterator[int]:
             )
 
     with create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
-        listener.settimeout(30)
+        listener.settimeout(90)
         answered = pool.submit(answer_once)
         yield listener.getsockname()[1]
-        answered.result(30)
+        answered.result(90)
 
 
 @pytest.mark.parametrize("host", devca.LOOPBACK_HOSTS)
@@ -199,7 +199,7 @@ def test_processes_that_start_at_once_agree_on_one_ca(home: Path) -> None:
         )
         for _ in range(3)
     ]
-    seen = {process.communicate(timeout=30)[0].strip() for process in running}
+    seen = {process.communicate(timeout=90)[0].strip() for process in running}
 
     assert seen == {(home / "ca.pem").read_text().strip()}
     assert not list(home.glob("*.new"))
@@ -330,7 +330,7 @@ def test_asking_for_the_ca_certificate_does_not_load_cryptography(home: Path) ->
         check=True,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         env=environment,
     ).stdout
 
@@ -361,7 +361,7 @@ def test_curl_accepts_the_certificate(home: Path) -> None:
         answer = subprocess.run(
             [curl, "-sS", "--noproxy", "*", "--resolve", f"localhost:{port}:127.0.0.1",
              "--cacert", made.ca_certfile, f"https://localhost:{port}/"],
-            capture_output=True, text=True, timeout=30, check=False,
+            capture_output=True, text=True, timeout=90, check=False,
         )  # fmt: skip
 
     assert (answer.stdout, answer.stderr) == ("trusted", "")
@@ -378,7 +378,7 @@ def test_node_accepts_the_certificate(home: Path) -> None:
     with https_server(made) as port:
         answer = subprocess.run(
             [node, "-e", script, str(port), made.ca_certfile],
-            capture_output=True, text=True, timeout=30, check=False,
+            capture_output=True, text=True, timeout=90, check=False,
         )  # fmt: skip
 
     assert (answer.stdout, answer.stderr) == ("trusted", "")
@@ -434,7 +434,7 @@ def test_command_adds_the_ca_to_the_database_that_browsers_read(home: Path, tmp_
         subprocess.run(
             ["sh", "-c", trust_command(made.ca_certfile)],
             stdin=subprocess.DEVNULL,
-            timeout=60,
+            timeout=90,
             check=True,
             env=own,
         )
@@ -442,7 +442,7 @@ def test_command_adds_the_ca_to_the_database_that_browsers_read(home: Path, tmp_
     listed = subprocess.run(
         [certutil, "-d", f"sql:{tmp_path}/.pki/nssdb", "-L", "-n", "headstart", "-a"],
         capture_output=True,
-        timeout=60,
+        timeout=90,
         check=True,
     )
     assert x509.load_pem_x509_certificate(listed.stdout) == x509.load_pem_x509_certificate(

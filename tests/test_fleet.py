@@ -61,11 +61,10 @@ def wait_for_push(server: ServerProcess, page: str) -> list[str]:
 
     def is_pushed() -> list[str]:
         # Each view that lacks the asset and does not ask for it speaks against it.
-        time.sleep(0.1)
         found[:] = pushed(server, page)
         return found
 
-    until(is_pushed, page)
+    until(is_pushed, page, seldom=True)
     return found
 
 

@@ -48,7 +48,7 @@ def test_names_are_those_of_a_browser() -> None:
         [peer("node"), "-e", script, json.dumps(list(_NAMES))],
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=90,
     )
 
     assert said.stdout.decode().split() == list(_NAMES.values())

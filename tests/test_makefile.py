@@ -22,7 +22,7 @@ def called_by(*arguments: str) -> list[list[str]]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=90,
         check=True,
         env={name: value for name, value in os.environ.items() if name not in inherited},
     )
@@ -37,7 +37,7 @@ def test_path_of_one_test_file_runs_that_file_alone() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=90,
         check=True,
     )
 

@@ -38,7 +38,7 @@ def demo(port: int) -> Iterator[None]:
             yield
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(90)
 
 
 def _answers(port: int) -> bool:
@@ -69,7 +69,7 @@ def test_scenario_prints_what_the_docs_say(tmp_path: Path) -> None:
                 assert printed.strip() == said
         again = terminal.ok("get", "/data")
         terminal.ok("stop")
-        frames = dump.communicate(timeout=20)[0].decode()
+        frames = dump.communicate(timeout=90)[0].decode()
 
     assert again == "I received the following data: hello world"
     wanted = r"^(-> (?:HEADERS|DATA)\(\d+\)|<- PUSH_PROMISE\(\d+\))"
@@ -147,7 +147,7 @@ def headstart(folder: Path, *arguments: str) -> str:
         env=environment(),
         stdout=subprocess.PIPE,
         text=True,
-        timeout=30,
+        timeout=90,
         check=True,
     )
     return done.stdout
@@ -195,7 +195,7 @@ def test_client_example_takes_the_push(tmp_path: Path) -> None:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=90,
             check=True,
         )
 

@@ -37,7 +37,7 @@ def value(values: Values, name: str, **labels: str) -> float:
 
 def load(server: ServerProcess, path: str, *more: str) -> str:
     """Ask once, on a connection of its own; gives the content."""
-    command = [peer("curl"), "-s", "-m", "20", *more, f"http://127.0.0.1:{server.port}{path}"]
+    command = [peer("curl"), "-s", "-m", "90", *more, f"http://127.0.0.1:{server.port}{path}"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 

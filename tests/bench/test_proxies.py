@@ -44,7 +44,7 @@ def test_only_the_column_for_it_has_the_cache(tmp_path: Path) -> None:
 def ask(port: int, path: str) -> str:
     """The content, the version of HTTP, and what the cache says; one connection for each."""
     command = [
-        *(peer("curl"), "-s", "-m", "20", "--http2-prior-knowledge"),
+        *(peer("curl"), "-s", "-m", "90", "--http2-prior-knowledge"),
         *("-w", "%{http_version} %header{cache-status}", f"http://127.0.0.1:{port}{path}"),
     ]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout

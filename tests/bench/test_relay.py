@@ -7,7 +7,7 @@ import asyncio
 from bench.relay import DelayingRelay
 
 DELAY = 0.05
-PATIENCE = 20.0
+PATIENCE = 90.0
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -205,7 +205,7 @@ def test_worker_that_does_not_answer_is_told_once_the_others_were_asked(
     with pytest.raises(ConfigurationError, match=why) as caught:
         answers.extend(ask(tmp_path, {"list": True}))
     for thread in threads:
-        thread.join(10)
+        thread.join(90)
 
     assert answers == [{}]
     assert "1.sock" in str(caught.value)

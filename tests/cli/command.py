@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from headstart import cli
 from tests.server.live import environment
 
-PATIENCE = 30
+PATIENCE = 90.0
 
 
 def headstart_says(*arguments: str, **variables: str) -> tuple[int, str, str]:

@@ -216,7 +216,7 @@ def test_reader_that_leaves_is_no_error(store: Path) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        process.wait(20)
+        process.wait(90)
         assert process.stderr.read() == b""
 
 
@@ -365,7 +365,7 @@ def test_import_reads_standard_input(store: Path, tmp_path: Path) -> None:
         [sys.executable, "-m", "headstart.cli", "map", "import", "-", "--store", str(copy)],
         input=said("export", "--store", store),
         text=True,
-        timeout=30,
+        timeout=90,
         check=True,
         stdout=subprocess.DEVNULL,
         env=environment(),
@@ -485,10 +485,10 @@ def promised(client: RawClient, agent: bytes = b"browser") -> set[bytes]:
     return {dict(headers)[b":path"] for headers in client.promises.values()}
 
 
-def visit(port: int) -> None:
+def visit(port: int, address: str) -> None:
     """Load the demo's page and two of its assets as a browser would."""
     # With pushes it would be sent what the page names.
-    with RawClient(port, NO_PUSH, address="127.0.0.2") as client:
+    with RawClient(port, NO_PUSH, address=address) as client:
         assert promised(client) == set()
         for target, kind in ((b"/site/style.css", b"style"), (b"/site/timing.js", b"script")):
             referer = b"http://localhost/site/"
@@ -500,9 +500,16 @@ def test_running_server_is_shown_and_obeys(tmp_path: Path) -> None:
     store = tmp_path / "learned.sqlite3"
     page = "http://localhost/site/"
     with serving("headstart.demo.app:app", "--store", str(store)) as server:
-        visit(server.port)
-        until(lambda: store.exists() and known(store))
-        until(lambda: "/site/timing.js" in said("--store", store), "the view in the file")
+        addresses = count(2)
+
+        def is_seen() -> bool:
+            # On a busy machine an asset may come too late to count with its page.
+            visit(server.port, f"127.0.1.{next(addresses)}")
+            if not (store.exists() and known(store)):
+                return False
+            return "/site/timing.js" in said("--store", store)
+
+        until(is_seen, "the view in the file", seldom=True)
 
         said("never", "/site/timing.js", "--store", store)
         said("pin", page, "/site/paper.svg", "--store", store)
@@ -511,14 +518,13 @@ def test_running_server_is_shown_and_obeys(tmp_path: Path) -> None:
         def obeys() -> bool:
             # Each is of a kind of its own: a kind that comes for pages alone is one of robots.
             number = next(numbers)
-            time.sleep(0.3)
             with RawClient(server.port, address=f"127.0.0.{number}") as client:
                 found = promised(client, b"browser %d" % number)
             # Once the server has read the page, all that it names is sent with it.
             ordered = {b"/site/style.css", b"/site/paper.svg"} <= found
             return ordered and b"/site/timing.js" not in found
 
-        until(obeys, "what was ordered")
+        until(obeys, "what was ordered", seldom=True)
         # The views of these visits go on, and end as the server does.
         said("forget", page, "--store", store)
     assert page not in {row["page"] for row in json.loads(said("--json", "--store", store))}

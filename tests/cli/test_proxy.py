@@ -33,7 +33,7 @@ SITE = Starlette(routes=[Route("/", page), Route("/style.css", style)])
 
 def curl(*arguments: str) -> str:
     return subprocess.run(
-        [peer("curl"), "-s", "-m", "20", *arguments], capture_output=True, text=True, check=True
+        [peer("curl"), "-s", "-m", "90", *arguments], capture_output=True, text=True, check=True
     ).stdout
 
 

@@ -81,7 +81,7 @@ async def nghttpd(folder: Path, *, tls: bool = False) -> AsyncIterator[Nghttpd]:
 
 
 async def _listens(port: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -73,4 +73,4 @@ async def test_connection_that_was_never_made_has_no_ends() -> None:
     connection = Http2ClientConnection(Origin("http", "a.test", 80))
 
     assert (connection.peername, connection.alpn) == (("", 0), None)
-    await asyncio.wait_for(connection.aclose(), 1)
+    await asyncio.wait_for(connection.aclose(), 90)

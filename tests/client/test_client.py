@@ -275,7 +275,7 @@ async def test_request_has_a_timeout_of_its_own() -> None:
     async with (
         serving(act) as (url, _),
         AsyncClient(url, timeout=None) as client,
-        asyncio.timeout(30),
+        asyncio.timeout(90),
     ):
         with pytest.raises(ClientTimeoutError):
             await client.get("/", timeout=0.05)
@@ -650,7 +650,7 @@ async def test_closing_fails_what_is_under_way_and_makes_no_connection_for_it() 
     async with serving(lambda server, request: None) as (url, connections):
         client = AsyncClient(url)
         waiting = asyncio.create_task(client.get("/"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while not (connections and connections[0].requests):
                 await asyncio.sleep(0.01)
 
@@ -680,7 +680,7 @@ async def test_connection_that_is_made_while_the_client_closes_is_closed_too() -
     async with server:
         with pytest.raises(LocalProtocolError, match="closed"):
             await client.get("/")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             await closed.wait()
 
 

@@ -34,8 +34,8 @@ from tests.ports import closed_port
 async def test_cleartext_server_answers_and_pushes(server: Nghttpd) -> None:
     connection = await connect(Origin("http", "localhost", server.port))
 
-    page = await connection.request("GET", "/page.html", timeout=30)
-    pushed = await connection.request("GET", "/style.css", timeout=30)
+    page = await connection.request("GET", "/page.html", timeout=90)
+    pushed = await connection.request("GET", "/style.css", timeout=90)
 
     assert await page.aread() == b"<html>"
     assert (pushed.from_push, await pushed.aread()) == (True, b"css")
@@ -50,7 +50,7 @@ async def test_tls_server_answers(tls_server: Nghttpd) -> None:
     origin = Origin("https", "localhost", tls_server.port)
     connection = await connect(origin, cafile=tls_server.cafile)
 
-    response = await connection.request("GET", "/page.html", timeout=30)
+    response = await connection.request("GET", "/page.html", timeout=90)
 
     assert await response.aread() == b"<html>"
     assert connection.alpn == "h2"
@@ -62,8 +62,8 @@ async def test_tls_server_answers(tls_server: Nghttpd) -> None:
 async def test_large_bodies_go_both_ways(server: Nghttpd) -> None:
     connection = await connect(Origin("http", "localhost", server.port), push=False)
 
-    sent = await connection.request("POST", "/big", content=b"x" * 3_000_000, timeout=30)
-    body = await (await connection.request("GET", "/big", timeout=30)).aread()
+    sent = await connection.request("POST", "/big", content=b"x" * 3_000_000, timeout=90)
+    body = await (await connection.request("GET", "/big", timeout=90)).aread()
 
     assert sent.status_code == 200
     assert body == server.big
@@ -238,7 +238,7 @@ async def test_server_that_says_nothing_times_out() -> None:
 async def test_server_that_is_killed_fails_its_requests_at_once(tmp_path: Path) -> None:
     async with nghttpd(tmp_path) as server:
         connection = await connect(Origin("http", "localhost", server.port))
-        reading = await connection.request("GET", "/big", timeout=30)
+        reading = await connection.request("GET", "/big", timeout=90)
         server.kill()
 
         with pytest.raises(RequestError):

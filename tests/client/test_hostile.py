@@ -42,7 +42,7 @@ from tests.client.hostile import (
 )
 from tests.h2c.frame_server import frame_server
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 PROTOCOL, FLOW, CLOSED, SIZE, CALM, COMPRESSION = (
     ErrorCode.PROTOCOL_ERROR,

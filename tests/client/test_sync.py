@@ -197,7 +197,7 @@ def test_client_that_was_not_closed_is_told_and_leaves_nothing() -> None:
         with pytest.warns(ResourceWarning, match="a Client was not closed"):
             clients.clear()
 
-        thread.join(30)
+        thread.join(90)
         assert not thread.is_alive()
 
 
@@ -236,13 +236,13 @@ def test_closing_fails_the_requests_of_other_threads() -> None:
         client = Client(server.origin, timeout=None)
         waiting = [pool.submit(client.get, "/") for _ in range(2)]
         for _ in waiting:
-            assert asked.acquire(timeout=10)
+            assert asked.acquire(timeout=90)
 
         client.close()
 
         for one in waiting:
             with pytest.raises(RequestError):
-                one.result(10)
+                one.result(90)
     assert len(server.connections) == 1
 
 
@@ -264,7 +264,7 @@ def test_closing_ends_what_waits_for_a_connection() -> None:
             client.close()
 
             with pytest.raises(RequestError, match="was closed"):
-                waiting.result(10)
+                waiting.result(90)
 
 
 def test_client_does_not_wait_for_itself() -> None:
@@ -306,7 +306,7 @@ client.close()
             [sys.executable, "-W", "ignore", "-c", program],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=90,
             check=True,
         )
 

@@ -29,9 +29,9 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-proxy-server",
-    "--timeout=15000",
+    "--timeout=80000",
 )
-_PATIENCE = 45
+_PATIENCE = 90.0
 
 
 @dataclass
@@ -59,7 +59,7 @@ def key_hash(host: str, port: int, openssl: str) -> str:
 
     Not --ignore-certificate-errors: with it nothing is cached, so hinted assets are fetched twice.
     """
-    pem = ssl.get_server_certificate((host, port), timeout=5)
+    pem = ssl.get_server_certificate((host, port), timeout=_PATIENCE)
     key = _piped([openssl, "x509", "-pubkey", "-noout"], pem.encode())
     der = _piped([openssl, "pkey", "-pubin", "-outform", "der"], key)
     return base64.b64encode(hashlib.sha256(der).digest()).decode()

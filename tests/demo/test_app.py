@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import websockets.sync.client
 from websockets.exceptions import InvalidStatus
 
 from headstart.demo.app import app
 from tests.server.live import LiveServer, running
 from tests.server.raw import RawClient
+from tests.server.websockets import library_client
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,6 @@ def test_echo_echoes_beside_the_site(server: LiveServer) -> None:
 def test_websockets_are_refused(server: LiveServer) -> None:
     with (
         pytest.raises(InvalidStatus),
-        websockets.sync.client.connect(f"ws://127.0.0.1:{server.port}/site/", proxy=None),
+        library_client(f"ws://127.0.0.1:{server.port}/site/"),
     ):
         pass

@@ -79,7 +79,7 @@ def test_two_clients_that_post_at_the_same_time_get_each_their_own(server: LiveS
         with RawClient(server.port) as client:
             for number in range(rounds):
                 message = name + b" %d" % number
-                together.wait(20)
+                together.wait(90)
                 pushed = post(client, message)[1].body
                 if pushed != ANSWER + message:
                     failures.append((message, pushed))
@@ -88,7 +88,7 @@ def test_two_clients_that_post_at_the_same_time_get_each_their_own(server: LiveS
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(50)
+        thread.join(90)
 
     assert not any(thread.is_alive() for thread in threads)
     assert failures == []

@@ -15,7 +15,7 @@ from headstart.export import AssetLink, Configuration, LinkedPage, Plan, Reason,
 from tests.peers import peer
 from tests.servers.running import Folder, folder
 
-PATIENCE = 40
+PATIENCE = 90.0
 PLAIN = ("/", "/about", "/About", "/caf%C3%A9", "/p/" + "long-" * 100)
 HOSTILE = (
     *('/a"b', "/a'b", "/a\\b", "/a\\", "/a`b", "/$x", "/${HOME}", "/{$HOME}", "/{path}", "/a{b}"),

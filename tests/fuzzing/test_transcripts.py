@@ -108,7 +108,7 @@ class ServerLoop(ClockLoop):
 
 
 async def _asked(push: bool) -> list[bytes | HeadstartError]:
-    async with AsyncClient(f"http://{AUTHORITY}", push=push, timeout=10) as client:
+    async with AsyncClient(f"http://{AUTHORITY}", push=push, timeout=90) as client:
         outcomes = await tell(client)
     await asyncio.sleep(_LONG)
     return outcomes

@@ -295,14 +295,14 @@ def push_server(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> I
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     starting = loop.create_server(lambda: _Peer(server, opened), host, 0, ssl=tls)
-    listening = asyncio.run_coroutine_threadsafe(starting, loop).result(10)
+    listening = asyncio.run_coroutine_threadsafe(starting, loop).result(90)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
     finally:
-        asyncio.run_coroutine_threadsafe(_close(listening, opened), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_close(listening, opened), loop).result(90)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(90)
         loop.close()
 
 

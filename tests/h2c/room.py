@@ -24,7 +24,7 @@ COMMAND = (
     if _INSTALLED.exists()
     else [sys.executable, "-P", "-c", "from headstart.h2c.command import main; exit(main())"]
 )
-PATIENCE = 40.0
+PATIENCE = 90.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def served() -> Iterator[Site]:
 
 def client(place: Site, *, push: bool = False) -> httpx.Client:
     transport = Transport(verify=trusting(), push=push)
-    return httpx.Client(transport=transport, base_url=place.url, timeout=30)
+    return httpx.Client(transport=transport, base_url=place.url, timeout=90)
 
 
 def parts() -> Iterator[bytes]:

@@ -27,7 +27,7 @@ def served() -> Iterator[Site]:
 
 def client(place: Site, **options: Any) -> httpx.AsyncClient:
     transport = AsyncTransport(verify=trusting(), **options)
-    return httpx.AsyncClient(transport=transport, base_url=place.url, timeout=30)
+    return httpx.AsyncClient(transport=transport, base_url=place.url, timeout=90)
 
 
 async def test_response_says_that_it_came_over_http2(served: Site) -> None:
@@ -223,7 +223,7 @@ async def test_stream_that_is_not_free_is_a_pool_timeout() -> None:
 async def test_connection_that_is_not_free_is_a_pool_timeout() -> None:
     with site() as own, site() as other:
         transport = AsyncTransport(verify=trusting(), limits=httpx.Limits(max_connections=1))
-        async with httpx.AsyncClient(transport=transport, timeout=20) as asking:
+        async with httpx.AsyncClient(transport=transport, timeout=90) as asking:
             first = asyncio.create_task(asking.get(f"{own.url}/silent"))
             await asyncio.to_thread(until, lambda: own.app.state.waiting)
             with pytest.raises(httpx.PoolTimeout):

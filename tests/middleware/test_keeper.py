@@ -21,7 +21,7 @@ async def test_keeper_counts_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     store = NotingStore()
     middleware = HeadstartMiddleware(hello, store=store)
     await middleware.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while store.calls.count("exchange") < 3:
             await asyncio.sleep(0.001)
     await middleware.stop()
@@ -44,7 +44,7 @@ async def test_fault_in_one_turn_is_logged_and_the_keeper_goes_on(
     middleware = HeadstartMiddleware(hello, store=store)
     with caplog.at_level(logging.ERROR, "headstart"):
         await middleware.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while store.calls.count("exchange") < 3:
                 await asyncio.sleep(0.001)
     await middleware.stop()

@@ -36,7 +36,7 @@ def access(server: ServerProcess) -> list[dict[str, Any]]:
 
 
 def curl(server: ServerProcess, path: str, *more: str) -> str:
-    command = [peer("curl"), "-s", "-m", "20", *more, f"http://127.0.0.1:{server.port}{path}"]
+    command = [peer("curl"), "-s", "-m", "90", *more, f"http://127.0.0.1:{server.port}{path}"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

@@ -69,7 +69,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def curl(port: int, path: str, *more: str) -> str:
-    command = [peer("curl"), "-s", "-m", "20", *more, f"http://127.0.0.1:{port}{path}"]
+    command = [peer("curl"), "-s", "-m", "90", *more, f"http://127.0.0.1:{port}{path}"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

@@ -88,7 +88,7 @@ async def test_upstream_never_takes_half_an_upload_for_the_whole() -> None:
 
     async with raw_upstream(script) as upstream, closing(Proxy(upstream.url)) as proxy:
         answered = await ask(proxy, scope_of("POST"), b"half", ends=False)
-        await asyncio.wait_for(ended.wait(), 20)
+        await asyncio.wait_for(ended.wait(), 90)
 
     assert answered.messages == []
     assert b"0\r\n\r\n" not in rest[0]
@@ -272,7 +272,7 @@ async def test_late_bytes_on_an_idle_connection_close_it() -> None:
         closing(Proxy(upstream.url)) as proxy,
     ):
         first = await ask(proxy)
-        await asyncio.wait_for(spoken.wait(), 20)
+        await asyncio.wait_for(spoken.wait(), 90)
         second = await ask(proxy)
 
     assert (first.status, second.status, upstream.connections) == (200, 200, 2)
@@ -345,8 +345,8 @@ async def test_client_that_leaves_while_nothing_comes_ends_the_upstreams_work() 
 
     async with raw_upstream(script) as upstream, closing(Proxy(upstream.url)) as proxy:
         scope = scope_of("GET", "/", http_version="1.1")
-        answered = await asyncio.wait_for(ask(proxy, scope, ends=False), 20)
-        await asyncio.wait_for(left.wait(), 20)
+        answered = await asyncio.wait_for(ask(proxy, scope, ends=False), 90)
+        await asyncio.wait_for(left.wait(), 90)
 
     assert answered.messages == []
     assert not proxy.failures

@@ -227,7 +227,7 @@ async def test_silent_upstream_is_504_and_a_client_that_leaves_ends_its_stream()
         async with closing(Proxy(url, options=options)) as hasty, closing(Proxy(url)) as patient:
             late = await ask(hasty)
             await ask(patient, scope_of("GET", "/left", http_version="1.1"), ends=False)
-            await asyncio.wait_for(gate.passed(), 20)
+            await asyncio.wait_for(gate.passed(), 90)
 
     assert (late.status, hasty.failures) == (504, {Gateway.RESPONSE_TIMEOUT: 1})
     assert left
@@ -265,7 +265,7 @@ async def test_connection_that_is_old_is_followed_by_another_one_and_answers_wha
         await ask(proxy)
         connections = len(upstream.server.server_state.connections)
         gate.open()
-        answered = await asyncio.wait_for(waiting, 20)
+        answered = await asyncio.wait_for(waiting, 90)
 
     assert connections == 2
     assert (answered.body, answered.whole) == (b"over 2", True)

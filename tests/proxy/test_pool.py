@@ -67,7 +67,7 @@ async def test_new_connection_takes_the_place_of_the_oldest_idle_one() -> None:
         await served(idle)
         pool.release(idle)
 
-        fresh = await asyncio.wait_for(pool.acquire(fresh=True), 20)
+        fresh = await asyncio.wait_for(pool.acquire(fresh=True), 90)
 
         assert fresh is not idle
         assert idle.closed
@@ -193,7 +193,7 @@ async def test_request_waits_no_longer_than_for_a_response() -> None:
         held = await pool.acquire()
 
         with pytest.raises(UpstreamError, match="no connection became free") as failed:
-            await asyncio.wait_for(pool.acquire(), 20)
+            await asyncio.wait_for(pool.acquire(), 90)
 
         assert failed.value.reason is Gateway.BUSY
         held.close()

@@ -13,7 +13,6 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
-from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from headstart.config import ProxyOptions, ServerOptions, WireLimits
@@ -23,6 +22,7 @@ from tests.server.live import Gate, LiveServer, certificate, running, until
 from tests.server.raw import RawClient
 from tests.server.test_websocket import websockets
 from tests.server.websockets import connect as ask_for_websocket
+from tests.server.websockets import library_client
 
 
 class Site:
@@ -92,7 +92,7 @@ def site() -> Site:
 
 @contextmanager
 def proxied(
-    site: Site, kind: str, options: ServerOptions | None = None, timeout: float = 10.0
+    site: Site, kind: str, options: ServerOptions | None = None, timeout: float = 90.0
 ) -> Iterator[tuple[LiveServer, LiveServer]]:
     """The upstream, and a proxy that asks it by a URL of this kind."""
     given = ProxyOptions(
@@ -113,7 +113,7 @@ def test_upstream_is_asked_over_its_own_version(kind: str, site: Site) -> None:
     message = bytes(range(256)) * 4000
     with (
         proxied(site, kind) as (_, proxy),
-        connect(url_of(proxy, "/echo?a=1"), subprotocols=[Subprotocol("chat")]) as client,
+        library_client(url_of(proxy, "/echo?a=1"), subprotocols=[Subprotocol("chat")]) as client,
     ):
         told = client.recv()
         client.send("text")
@@ -158,7 +158,7 @@ def test_upstream_without_websockets_over_http2_is_asked_over_http1(
     with proxied(site, "https") as (_, proxy):
         told = []
         for _ in range(2):
-            with connect(url_of(proxy, "/echo")) as client:
+            with library_client(url_of(proxy, "/echo")) as client:
                 told.append(str(client.recv()).split()[0])
 
     assert told == ["1.1", "1.1"]
@@ -171,7 +171,7 @@ def test_upstream_without_websockets_by_prior_knowledge_is_502(
         monkeypatch.setattr(http2, "offers_websockets", lambda config: False)
         for _ in range(2):
             with pytest.raises(InvalidStatus) as raised:
-                connect(url_of(proxy, "/echo"))
+                library_client(url_of(proxy, "/echo"))
             assert raised.value.response.status_code == 502
 
     assert "does not offer WebSockets over HTTP/2" in caplog.text
@@ -181,7 +181,7 @@ def test_upstream_without_websockets_by_prior_knowledge_is_502(
 def test_handshake_that_the_upstream_does_not_answer_in_time_is_502(kind: str, site: Site) -> None:
     with proxied(site, kind, timeout=0.3) as (upstream, proxy):
         with pytest.raises(InvalidStatus) as raised:
-            connect(url_of(proxy, "/hang"))
+            library_client(url_of(proxy, "/hang"))
         until(lambda: not websockets(upstream), "the end of the handshake at the upstream")
 
     assert raised.value.response.status_code == 502
@@ -189,7 +189,10 @@ def test_handshake_that_the_upstream_does_not_answer_in_time_is_502(kind: str, s
 
 def test_client_that_leaves_is_told_to_the_upstream_and_its_connection_closed(site: Site) -> None:
     with proxied(site, "h2c") as (upstream, proxy):
-        with connect(url_of(proxy, "/echo")) as client, connect(url_of(proxy, "/echo")) as other:
+        with (
+            library_client(url_of(proxy, "/echo")) as client,
+            library_client(url_of(proxy, "/echo")) as other,
+        ):
             client.recv()
             other.recv()
             open_ = len(upstream.server.server_state.connections)
@@ -229,7 +232,10 @@ def test_upstream_that_does_not_read_holds_the_client_back(site: Site) -> None:
 
 
 def test_upstream_that_is_lost_ends_the_websocket(site: Site) -> None:
-    with proxied(site, "h2c") as (upstream, proxy), connect(url_of(proxy, "/echo")) as client:
+    with (
+        proxied(site, "h2c") as (upstream, proxy),
+        library_client(url_of(proxy, "/echo")) as client,
+    ):
         client.recv()
 
         def cut() -> None:

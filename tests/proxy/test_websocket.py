@@ -8,14 +8,13 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
-from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from headstart.proxy import Proxy
 from tests.proxy.asked import answering, raw_upstream
 from tests.server.live import running
 from tests.server.raw import RawClient
-from tests.server.websockets import BINARY, CLOSE, TEXT, Http2Client, frame
+from tests.server.websockets import BINARY, CLOSE, TEXT, Http2Client, frame, library_client
 from tests.server.websockets import connect as ask_for_websocket
 
 
@@ -48,7 +47,7 @@ def test_messages_pass_both_ways_as_they_are() -> None:
     with (
         running(SITE) as site,
         running(Proxy(f"http://127.0.0.1:{site.port}")) as proxy,
-        connect(
+        library_client(
             f"ws://127.0.0.1:{proxy.port}/echo?a=1", subprotocols=[Subprotocol("chat")]
         ) as client,
     ):
@@ -64,7 +63,7 @@ def test_code_of_the_upstreams_end_reaches_the_client() -> None:
     with (
         running(SITE) as site,
         running(Proxy(f"http://127.0.0.1:{site.port}")) as proxy,
-        connect(f"ws://127.0.0.1:{proxy.port}/echo") as client,
+        library_client(f"ws://127.0.0.1:{proxy.port}/echo") as client,
     ):
         client.recv()
         client.send("end")
@@ -81,7 +80,7 @@ def test_handshake_that_the_upstream_refuses_is_refused() -> None:
         running(Proxy(f"http://127.0.0.1:{site.port}")) as proxy,
         pytest.raises(InvalidStatus) as raised,
     ):
-        connect(f"ws://127.0.0.1:{proxy.port}/refuse")
+        library_client(f"ws://127.0.0.1:{proxy.port}/refuse")
 
     assert raised.value.response.status_code == 403
 
@@ -90,7 +89,7 @@ async def test_handshake_that_no_upstream_answers_is_refused() -> None:
     async with raw_upstream(answering(b"")) as gone:
         url = gone.url
     with running(Proxy(url)) as proxy, pytest.raises(InvalidStatus) as raised:
-        connect(f"ws://127.0.0.1:{proxy.port}/echo")
+        library_client(f"ws://127.0.0.1:{proxy.port}/echo")
 
     assert raised.value.response.status_code == 502
 
@@ -106,7 +105,7 @@ def test_refusal_of_the_upstream_reaches_the_client_as_it_is(
         running(Proxy(f"http://127.0.0.1:{site.port}")) as proxy,
         pytest.raises(InvalidStatus) as raised,
     ):
-        connect(f"ws://127.0.0.1:{proxy.port}/")
+        library_client(f"ws://127.0.0.1:{proxy.port}/")
 
     response = raised.value.response
     assert (response.status_code, bytes(response.body)) == (401, b"log in first")
@@ -119,7 +118,7 @@ async def test_upstream_that_is_gone_rests_and_the_next_one_is_asked() -> None:
     with (
         running(SITE) as site,
         running(Proxy(url, f"http://127.0.0.1:{site.port}")) as proxy,
-        connect(f"ws://127.0.0.1:{proxy.port}/echo") as client,
+        library_client(f"ws://127.0.0.1:{proxy.port}/echo") as client,
     ):
         assert client.recv() == "127.0.0.1"
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from websockets.sync.client import connect
 
 from headstart.config import ServerOptions
 from headstart.server.addresses import unmapped, unmapped_trust
@@ -20,6 +19,7 @@ from tests.server.raw import RawClient
 from tests.server.test_admission import connect as connect_from
 from tests.server.test_admission import is_refused
 from tests.server.test_http1 import statuses, told
+from tests.server.websockets import library_client
 
 FORWARDED = {"x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https"}
 
@@ -47,7 +47,7 @@ def over_http2(server: LiveServer, fields: dict[str, str]) -> None:
 
 def over_websocket(server: LiveServer, fields: dict[str, str]) -> None:
     url = f"ws://127.0.0.1:{server.port}/"
-    with connect(url, additional_headers=fields, proxy=None):
+    with library_client(url, additional_headers=fields):
         pass
 
 

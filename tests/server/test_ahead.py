@@ -302,7 +302,7 @@ def test_push_that_the_client_resets_is_seen_and_the_page_goes_on() -> None:
         stream_id = client.request()
         client.until(lambda: client.promises)
         client.reset(2)
-        assert gone.wait(20)
+        assert gone.wait(90)
         gate.open()
 
         assert client.response(stream_id).body == b"first second"

@@ -8,13 +8,13 @@ import weakref
 from contextvars import ContextVar
 
 import pytest
-from websockets.sync.client import connect
 
 from headstart.middleware import HeadstartMiddleware
 from tests.server.apps import STYLE, Receive, Recorder, Scope, Send, answer, lifespan
 from tests.server.live import LiveServer, running, until
 from tests.server.raw import RawClient
 from tests.server.test_http1 import GOOD, LAST, told
+from tests.server.websockets import library_client
 
 VARIABLE: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -47,7 +47,7 @@ def ask_all(server: LiveServer) -> None:
         for stream_id in client.promises:
             client.response(stream_id)
     told(server, GOOD + LAST)
-    with connect(f"ws://127.0.0.1:{server.port}/websocket", proxy=None):
+    with library_client(f"ws://127.0.0.1:{server.port}/websocket"):
         pass
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict, cast
 
 import pytest
-import websockets.sync.client
 from a2wsgi import WSGIMiddleware
 from fastapi import FastAPI, UploadFile, WebSocket
 from ngh2 import Setting
@@ -35,6 +34,7 @@ from tests.server.apps import Message, Receive, Scope, Send
 from tests.server.live import PATIENCE, LiveServer, running, serving, until
 from tests.server.raw import RawClient
 from tests.server.upload_app import DOWNLOAD
+from tests.server.websockets import library_client
 
 MEBIBYTE = 1024 * 1024
 FILE = bytes(range(256)) * 4000
@@ -270,7 +270,7 @@ def test_unknown_path_is_404_and_a_wrong_method_405(client: RawClient) -> None:
 
 def test_websocket_shares_the_port(server: LiveServer) -> None:
     url = f"ws://127.0.0.1:{server.port}/ws"
-    with websockets.sync.client.connect(url, proxy=None) as websocket:
+    with library_client(url) as websocket:
         websocket.send("over HTTP/1.1")
 
         assert websocket.recv(timeout=PATIENCE) == "over HTTP/1.1"
@@ -318,7 +318,7 @@ def test_fastapi_pushes_takes_forms_and_speaks_websocket(tmp_path: Path) -> None
         )
         assert form.stdout == b'{"size":300000}'
         url = f"ws://127.0.0.1:{server.port}/ws"
-        with websockets.sync.client.connect(url, proxy=None) as websocket:
+        with library_client(url) as websocket:
             websocket.send("abc")
             assert websocket.recv(timeout=PATIENCE) == "cba"
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 import websockets.exceptions
-import websockets.sync.client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +42,7 @@ from tests.server.apps import (
 )
 from tests.server.live import PATIENCE, LiveServer, certificate, running, until
 from tests.server.raw import tls_socket
+from tests.server.websockets import library_client
 
 GOOD = b"GET /ok HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -591,20 +591,18 @@ _WEBSOCKET = (
 def test_websocket_goes_through_the_same_checks() -> None:
     with running(echo) as server:
         url = f"ws://127.0.0.1:{server.port}/"
-        with websockets.sync.client.connect(url, proxy=None) as client:
+        with library_client(url) as client:
             client.send("hello")
             assert client.recv(PATIENCE) == "hello"
         with pytest.raises(websockets.exceptions.InvalidStatus) as caught:
-            websockets.sync.client.connect(
-                url, proxy=None, additional_headers={"Host": "elsewhere"}
-            )
+            library_client(url, additional_headers={"Host": "elsewhere"})
     assert caught.value.response.status_code == 400
 
 
 def test_websocket_keeps_its_seat_until_it_ends() -> None:
     with running(echo, ServerOptions(header_timeout=0.2)) as server:
         url = f"ws://127.0.0.1:{server.port}/"
-        with websockets.sync.client.connect(url, proxy=None) as client:
+        with library_client(url) as client:
             client.send("hello")
             client.recv(PATIENCE)
             assert counters(server).open >= 1
@@ -966,7 +964,7 @@ def test_h2load_over_http_1_1_loses_nothing() -> None:
             [peer("h2load"), "--h1", "-n", "2000", "-c", "10", "-m", "4", url],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=90,
             check=True,
         )
 

@@ -480,7 +480,7 @@ def test_stop_pushes_nothing_new() -> None:
         RawClient(server.port) as client,
     ):
         stream_id = client.request()
-        assert waiting.wait(20)
+        assert waiting.wait(90)
         server.begin_to_stop()
         client.until(lambda: client.goaways)
         gate.open()

@@ -14,7 +14,6 @@ from contextlib import suppress
 import ngh2
 import pytest
 import uvicorn
-import websockets.sync.client
 
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
@@ -26,6 +25,7 @@ from tests.peers import peer
 from tests.server.apps import Receive, Scope, Send, hello, lifespan
 from tests.server.live import PATIENCE, LiveServer, certificate, running, serving, until
 from tests.server.raw import RawClient, tls_socket
+from tests.server.websockets import library_client
 from tests.wire.test_hello import hello as client_hello
 
 REQUEST = b"GET /1.1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -80,7 +80,7 @@ def test_websocket_works_on_the_port_of_http2() -> None:
 
     with (
         running(echo) as server,
-        websockets.sync.client.connect(f"ws://127.0.0.1:{server.port}/", proxy=None) as client,
+        library_client(f"ws://127.0.0.1:{server.port}/") as client,
     ):
         client.send("twice ")
 

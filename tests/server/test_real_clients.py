@@ -16,7 +16,7 @@ from tests.server.apps import PUSHED_BODY, crowded, hasty, pushing
 from tests.server.live import LiveServer, certificate, running
 
 CLIENTS = Path(__file__).parents[1] / "clients"
-PATIENCE = 40
+PATIENCE = 90.0
 PAGE = "main /page 200 4"
 STYLE = f"push /style.css 200 {len(PUSHED_BODY)}"
 

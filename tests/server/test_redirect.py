@@ -50,7 +50,7 @@ def answers(port: int) -> bool:
 
 
 def curl(*arguments: str) -> str:
-    command = [peer("curl"), "-sk", "-m", "20", *arguments]
+    command = [peer("curl"), "-sk", "-m", "90", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

@@ -179,7 +179,7 @@ def test_unix_socket_serves_and_is_removed_at_the_end(tmp_path: Path) -> None:
         until(lambda: "running on unix socket" in server.log, "the start")
         assert stat.S_ISSOCK(path.stat().st_mode)
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(20)
+            client.settimeout(90)
             client.connect(str(path))
             client.sendall(b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
             assert client.recv(65536).startswith(b"HTTP/1.1 200")

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from ngh2 import ErrorCode, Setting
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from headstart.config import ServerOptions
 from headstart.middleware import HeadstartMiddleware
@@ -33,6 +32,7 @@ from tests.server.apps import (
 from tests.server.live import LiveServer, running
 from tests.server.raw import RawClient
 from tests.server.test_http1 import LAST, counters, told
+from tests.server.websockets import library_client
 
 NAVIGATION = [(b"sec-fetch-mode", b"navigate")]
 
@@ -132,7 +132,7 @@ def test_extensions_are_plain_data_over_each_protocol() -> None:
                 client.response(stream_id)
         told(server, LAST)
         with (
-            connect(f"ws://127.0.0.1:{server.port}/", proxy=None) as websocket,
+            library_client(f"ws://127.0.0.1:{server.port}/") as websocket,
             pytest.raises(ConnectionClosed),
         ):
             websocket.recv()

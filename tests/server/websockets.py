@@ -6,13 +6,24 @@ import socket
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
+
+from websockets.sync.client import ClientConnection
+from websockets.sync.client import connect as open_websocket
 
 from tests.server.live import PATIENCE, LiveServer
 from tests.server.raw import AUTHORITY, RawClient
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 CONNECT_PROTOCOL = "ENABLE_CONNECT_PROTOCOL"
+
+
+def library_client(url: str, **more: Any) -> ClientConnection:
+    """Open a WebSocket as users of the `websockets` library do, with time for a busy machine."""
+    client: ClientConnection = open_websocket(
+        url, proxy=None, open_timeout=PATIENCE, ping_timeout=PATIENCE, **more
+    )
+    return client
 
 
 def frame(kind: int, payload: bytes = b"", *, end: bool = True, packed: bool = False) -> bytes:

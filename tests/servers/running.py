@@ -21,7 +21,7 @@ import trustme
 from tests.peers import peer
 from tests.servers import site
 
-PATIENCE = 40.0
+PATIENCE = 90.0
 NOBODY = 65534
 
 

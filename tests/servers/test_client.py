@@ -115,7 +115,7 @@ async def test_small_windows_slow_a_large_file_down_and_harm_nothing(
 ) -> None:
     limits = ClientLimits(stream_window=5_000, connection_window=70_000)
     async with tapped(servers(name), limits=limits) as (connection, tap):
-        response = await connection.request("GET", "/large.bin", timeout=10)
+        response = await connection.request("GET", "/large.bin", timeout=90)
         body = await response.aread()
 
         assert body == FILES["/large.bin"]
@@ -129,7 +129,7 @@ async def test_more_requests_than_the_server_takes_at_a_time_are_all_answered(
     async with tapped(servers(name)) as (connection, tap):
 
         async def ask() -> bytes:
-            response = await connection.request("GET", "/octets.bin", timeout=10)
+            response = await connection.request("GET", "/octets.bin", timeout=90)
             return await response.aread()
 
         bodies = await asyncio.gather(*(ask() for _ in range(MANY)))
@@ -144,8 +144,8 @@ async def test_a_body_that_nobody_reads_does_not_hold_up_the_others(
     name: str, servers: Servers
 ) -> None:
     async with tapped(servers(name)) as (connection, _):
-        unread = await connection.request("GET", "/large.bin", timeout=10)
-        read = await connection.request("GET", "/octets.bin", timeout=10)
+        unread = await connection.request("GET", "/large.bin", timeout=90)
+        read = await connection.request("GET", "/octets.bin", timeout=90)
 
         assert await read.aread() == FILES["/octets.bin"]
         assert await unread.aread() == FILES["/large.bin"]
@@ -157,11 +157,11 @@ async def test_a_download_that_is_given_up_leaves_the_connection_healthy(
 ) -> None:
     async with tapped(servers(name)) as (connection, tap):
         for _ in range(3):
-            async with await connection.request("GET", "/large.bin", timeout=10) as response:
+            async with await connection.request("GET", "/large.bin", timeout=90) as response:
                 await anext(aiter(response.aiter_bytes()))
             # Apache 2.4.68 takes a RST_STREAM and a HEADERS that come together for an error.
             await connection.ping()
-        after = await connection.request("GET", "/large.bin", timeout=10)
+        after = await connection.request("GET", "/large.bin", timeout=90)
 
         assert await after.aread() == FILES["/large.bin"]
         assert len(tap.streams(Direction.SENT, "RST_STREAM")) == 3
@@ -201,10 +201,10 @@ async def test_a_refused_upload_has_its_answer(servers: Servers) -> None:
 
 async def test_a_stream_that_is_reset_fails_alone(servers: Servers) -> None:
     async with tapped(servers("node")) as (connection, _):
-        response = await connection.request("GET", "/reset", timeout=10)
+        response = await connection.request("GET", "/reset", timeout=90)
         with pytest.raises(RequestError, match="INTERNAL_ERROR"):
             await response.aread()
-        after = await connection.request("GET", "/small.txt", timeout=10)
+        after = await connection.request("GET", "/small.txt", timeout=90)
 
         assert await after.aread() == FILES["/small.txt"]
 
@@ -236,9 +236,9 @@ async def test_pushes_come_with_the_page_and_answer_requests(
 @pytest.mark.parametrize("name", [name for name in ALL if name != "apache"])
 async def test_a_push_is_taken_or_rejected(name: str, pushing: Servers) -> None:
     async with tapped(pushing(name)) as (connection, tap):
-        page = await connection.request("GET", PAGE, timeout=10)
+        page = await connection.request("GET", PAGE, timeout=90)
         bodies = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             async for push in page.pushes:
                 if push.request.target == STYLE:
                     bodies.append(await (await push.response()).aread())
@@ -246,7 +246,7 @@ async def test_a_push_is_taken_or_rejected(name: str, pushing: Servers) -> None:
                     push.reject()
                 if push.request.target == SCRIPT:
                     break
-        requested = await connection.request("GET", SCRIPT, timeout=10)
+        requested = await connection.request("GET", SCRIPT, timeout=90)
 
         assert await page.aread() == FILES[PAGE]
         assert bodies == [FILES[STYLE]]
@@ -258,9 +258,9 @@ async def test_a_push_is_taken_or_rejected(name: str, pushing: Servers) -> None:
 @of_all
 async def test_no_server_pushes_to_who_wants_none(name: str, servers: Servers) -> None:
     async with tapped(servers(name), push=False) as (connection, tap):
-        page = await connection.request("GET", PAGE, timeout=10)
+        page = await connection.request("GET", PAGE, timeout=90)
         assert await page.aread() == FILES[PAGE]
-        style = await connection.request("GET", STYLE, timeout=10)
+        style = await connection.request("GET", STYLE, timeout=90)
 
         assert await style.aread() == FILES[STYLE]
         assert [push async for push in page.pushes] == []
@@ -295,10 +295,10 @@ async def test_more_pushes_than_are_kept_are_refused_and_the_page_is_whole(
 ) -> None:
     limits = ClientLimits(max_pushes=10)
     async with tapped(servers("node"), limits=limits) as (connection, tap):
-        page = await connection.request("GET", "/pushes?200", timeout=10)
+        page = await connection.request("GET", "/pushes?200", timeout=90)
         assert await page.aread() == b""
         assert page.status_code == 200
-        last = await connection.request("GET", "/small.txt", timeout=10)
+        last = await connection.request("GET", "/small.txt", timeout=90)
         assert await last.aread() == FILES["/small.txt"]
 
         assert 0 < len(connection.pushes) <= 10

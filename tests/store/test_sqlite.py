@@ -60,10 +60,10 @@ def process(
     assert started.pid
     try:
         yield ours, started.pid
-        started.join(20)
+        started.join(90)
     finally:
         started.kill()
-        started.join(20)
+        started.join(90)
         ours.close()
 
 
@@ -182,7 +182,7 @@ def test_processes_that_compact_at_once_lose_nothing(path: Path, start: Start) -
     for one in started:
         one.start()
     for one in started:
-        one.join(20)
+        one.join(90)
 
     assert [one.exitcode for one in started] == [0, 0, 0]
     worker = start(path)

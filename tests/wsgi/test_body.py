@@ -83,7 +83,7 @@ def test_body_that_nobody_reads_stops_at_the_window() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         environ["wsgi.input"].read(1)
         entered.set()
-        leave.wait(40)
+        leave.wait(90)
         start_response("200 OK", [])
         return [b"done"]
 
@@ -91,7 +91,7 @@ def test_body_that_nobody_reads_stops_at_the_window() -> None:
         length = [(b"content-length", b"501000")]
         stream_id = client.request(method=b"POST", headers=length, end_stream=False)
         client.send_data(stream_id, bytes(1000))
-        assert entered.wait(40)
+        assert entered.wait(90)
         client.send_data(stream_id, bytes(500_000))
         client.settle()
         sent = sum(frame.length for frame in client.frames if frame.kind == "DATA")
@@ -126,12 +126,12 @@ def test_client_that_leaves_in_its_upload_is_an_error_and_not_the_end(version: s
                 length = [(b"content-length", b"50")]
                 stream_id = client.request(method=b"POST", headers=length, end_stream=False)
                 client.send_data(stream_id, b"hello")
-                assert read.wait(40)
+                assert read.wait(90)
         else:
             with socket.create_connection(("127.0.0.1", server.port)) as plain:
                 plain.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\nhello")
-                assert read.wait(40)
-        assert done.wait(40)
+                assert read.wait(90)
+        assert done.wait(90)
 
     assert seen == [b"hello", ClientLeft]
 

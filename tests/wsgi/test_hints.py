@@ -54,7 +54,7 @@ def slow(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         GO.set()
     else:
         hint(environ, "/style.css")
-        assert GO.wait(40)
+        assert GO.wait(90)
     start_response("200 OK", [])
     return [b"page"]
 

@@ -33,7 +33,7 @@ def converse(tmp_path: Path) -> Callable[[Script], int]:
         try:
             return Conversation(ours, PLACE).run(b"request")
         finally:
-            other.join(10)
+            other.join(90)
             theirs.close()
 
     return run
@@ -134,7 +134,7 @@ def test_an_answer_that_comes_before_the_input_was_taken_is_not_lost(
 
     def read_until_the_other_side_has_gone(descriptor: int, size: int) -> bytes:
         reading.set()
-        assert gone.wait(10)
+        assert gone.wait(90)
         return b"too late"
 
     def script(connection: socket.socket) -> None:
@@ -142,7 +142,7 @@ def test_an_answer_that_comes_before_the_input_was_taken_is_not_lost(
         connection.sendall(framing.frame(framing.OPEN_INPUT, b"/dev/zero"))
         connection.recv(5)
         connection.sendall(framing.frame(framing.WANT, (3).to_bytes(4, "big")))
-        assert reading.wait(10)
+        assert reading.wait(90)
         connection.sendall(framing.frame(framing.OUTPUT, b"answer") + exit_with(0))
         connection.close()
         gone.set()
@@ -314,7 +314,7 @@ def test_a_pipe_that_somebody_made_non_blocking_is_written_and_read_whole() -> N
     received = b""
     while piece := conversation.read_some(reader, 50_000):
         received += piece
-    writing.join(10)
+    writing.join(90)
     os.close(reader)
 
     assert received == sent

@@ -47,7 +47,7 @@ async def serve(
     serving = asyncio.ensure_future(running.serve(claim.claim(place), ready.set))
     await ready.wait()
     await loop.run_in_executor(None, during)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         await serving
 
 

@@ -47,7 +47,7 @@ class Visitor(threading.Thread):
         monkeypatch.setattr(streams, "say", self.said.append)
 
     def run(self) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 90
         while not self.said and time.monotonic() < end:
             time.sleep(0.005)
         found = re.search(r"http://localhost:(\d+)", self.said[0])
@@ -80,7 +80,7 @@ def test_ctrl_c_ends_it_with_a_line_of_how_much_it_was(
     code = wiretap.run(
         command(f"--dump={file}", "--dump-format=json", "http://localhost:0", server.origin)
     )
-    visitor.join(20)
+    visitor.join(90)
 
     assert code == exits.OK
     assert visitor.answer[3] == 4  # the server's SETTINGS
@@ -107,7 +107,7 @@ def test_a_dump_that_cannot_be_written_ends_it(
 
     with pytest.raises(Failed, match="disk full"):
         wiretap.run(command("http://localhost:0", server.origin))
-    visitor.join(20)
+    visitor.join(90)
 
     assert visitor.said[1].startswith("connections: 1, ")
 

@@ -52,7 +52,7 @@ async def tapped(*, half_closes: bool = True, start: bool = True) -> AsyncIterat
         await made.connect_client()
         made.relay.start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             yield made
     finally:
         made.relay.abort()

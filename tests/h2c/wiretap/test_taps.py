@@ -79,7 +79,7 @@ async def tapping(folder: Path, local: str, remote: str) -> AsyncIterator[Tapped
     taps = Taps(command, Tls(command), Dump(command.dump, named=True))
     serving = asyncio.ensure_future(taps.serve(listeners))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             yield Tapped(taps, listeners[0].getsockname()[1], file)
     finally:
         taps.stop()

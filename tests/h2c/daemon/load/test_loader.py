@@ -401,7 +401,7 @@ async def test_other_work_goes_on_while_content_is_read_for_links(
         def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
             turn = threading.Event()
             loop.call_soon_threadsafe(turn.set)
-            turned.append(turn.wait(10))
+            turned.append(turn.wait(90))
             return super().feed(data, final=final)
 
     monkeypatch.setattr(content, "Document", Waiting)
