@@ -16,6 +16,7 @@ from headstart.client.errors import (
 )
 from headstart.config import ClientLimits
 from tests.client.peer import Peer
+from tests.clock import timeless
 
 
 async def test_pushed_response_answers_one_request_without_a_frame() -> None:
@@ -150,6 +151,7 @@ async def test_some_requests_are_always_sent(more: dict[str, Any]) -> None:
     assert len(peer.connection.pushes) == 1
 
 
+@timeless
 async def test_time_out_while_waiting_for_a_push_leaves_the_push() -> None:
     peer = await Peer.connected()
     _page, stream_id = await peer.asked()

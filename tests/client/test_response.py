@@ -14,6 +14,7 @@ from headstart.client.stalls import StallTimeouts
 from headstart.config import ClientLimits
 from headstart.errors import LocalProtocolError
 from tests.client.peer import Peer
+from tests.clock import timeless
 
 
 class Owner:
@@ -250,6 +251,7 @@ async def test_push_that_the_server_resets_fails() -> None:
         await push.response()
 
 
+@timeless
 async def test_waiting_for_a_promise_times_out() -> None:
     peer = await Peer.connected()
     task, stream_id = await peer.asked(timeout=0.02)

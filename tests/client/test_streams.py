@@ -13,6 +13,7 @@ from headstart.config import ClientLimits, WireLimits
 from headstart.wire.events import Fields
 from tests.client import hostile
 from tests.client.peer import Peer
+from tests.clock import timeless
 
 
 async def test_error_of_whoever_is_told_fails_the_request_alone() -> None:
@@ -211,6 +212,7 @@ async def test_connection_that_takes_no_requests_says_what_the_server_said() -> 
         await peer.connection.request("GET", "/late")
 
 
+@timeless
 async def test_time_out_after_a_goaway_says_what_the_server_said() -> None:
     peer = await Peer.connected()
     task, _ = await peer.asked(timeout=0.01)

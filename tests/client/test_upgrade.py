@@ -50,7 +50,7 @@ async def test_first_request_is_answered_on_stream_1(servers: Servers) -> None:
         origin = Origin.parse(servers(name).clear)
         connection = await connect(origin, upgrade=True, first=SMALL)
 
-        response = await connection.request(SMALL.method, SMALL.target, SMALL.headers, timeout=5)
+        response = await connection.request(SMALL.method, SMALL.target, SMALL.headers, timeout=90)
 
         assert (response.stream_id, response.status_code) == (1, 200)
         assert await response.aread() == FILES["/small.txt"]
@@ -63,7 +63,7 @@ async def test_response_that_nobody_wants_leaves_the_connection_to_others(
     connection = await connect(Origin.parse(servers("h2o").clear), upgrade=True)
 
     for stream_id in (3, 5):
-        response = await connection.request("GET", "/large.bin", timeout=5)
+        response = await connection.request("GET", "/large.bin", timeout=90)
         assert response.stream_id == stream_id
         assert await response.aread() == FILES["/large.bin"]
 
@@ -73,9 +73,9 @@ async def test_response_that_nobody_wants_leaves_the_connection_to_others(
 async def test_other_request_than_the_first_is_sent(servers: Servers) -> None:
     connection = await connect(Origin.parse(servers("h2o").clear), upgrade=True, first=SMALL)
 
-    other = await connection.request("GET", "/octets.bin", timeout=5)
-    small = await connection.request(SMALL.method, SMALL.target, SMALL.headers, timeout=5)
-    again = await connection.request(SMALL.method, SMALL.target, SMALL.headers, timeout=5)
+    other = await connection.request("GET", "/octets.bin", timeout=90)
+    small = await connection.request(SMALL.method, SMALL.target, SMALL.headers, timeout=90)
+    again = await connection.request(SMALL.method, SMALL.target, SMALL.headers, timeout=90)
 
     assert [await one.aread() for one in (other, small, again)] == [
         FILES["/octets.bin"],
@@ -91,7 +91,7 @@ async def test_pushes_come_with_an_upgraded_request(servers: Servers) -> None:
         Origin.parse(servers("apache").clear), upgrade=True, first=FirstRequest("GET", PAGE, [])
     )
 
-    page = await connection.request("GET", PAGE, timeout=5)
+    page = await connection.request("GET", PAGE, timeout=90)
     await page.aread()
     pushed = {push.request.target: await push.response() async for push in page.pushes}
 

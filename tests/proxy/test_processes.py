@@ -21,9 +21,10 @@ from tests.server.live import PATIENCE, ServerProcess, serving, until
 from tests.server.test_frameworks import resident
 
 MEBIBYTE = 1024 * 1024
-# What passes through must not be held: MEMORY is all that the process ever had.
+# What passes through must not be held: MEMORY is the most that the process takes for it.
+# Of an upload over HTTP/2 up to 4 MiB wait, its window, and are copied once.
 SIZE = int(os.environ.get("PROXY_MEBIBYTES", "200"))
-MEMORY = 60 * MEBIBYTE
+MEMORY = 20 * MEBIBYTE
 
 
 @contextmanager
@@ -64,12 +65,13 @@ def test_large_content_passes_both_ways_in_little_memory(
     with large.open("wb") as file:
         file.truncate(SIZE * MEBIBYTE)
 
+    before = resident(proxy.process.pid)
     down = curl(version, "-o", os.devnull, "-w", "%{size_download}", f"{url}/down/{SIZE}")
     up = curl(version, "-T", str(large), "-X", "POST", "-H", "Expect:", f"{url}/up")
 
     assert int(down) == int(up) == SIZE * MEBIBYTE
     most = resident(proxy.process.pid, "VmHWM")
-    assert most < MEMORY
+    assert most - before < MEMORY
 
 
 def test_client_that_reads_slowly_holds_little_and_nobody_else_up(proxy: ServerProcess) -> None:
@@ -106,6 +108,7 @@ def test_a_thousand_idle_clients_take_no_upstream_connections(site: ServerProces
         ExitStack() as idle,
         httpx.Client(timeout=PATIENCE) as other,
     ):  # fmt: skip
+        before = resident(proxy.process.pid)
         for _ in range(1000):
             client = idle.enter_context(
                 socket.create_connection(("127.0.0.1", proxy.port), PATIENCE)
@@ -115,7 +118,7 @@ def test_a_thousand_idle_clients_take_no_upstream_connections(site: ServerProces
 
         assert other.get(f"http://127.0.0.1:{proxy.port}/").text == "page"
         assert len(established(proxy.process.pid, remote=site.port)) < 5
-        assert resident(proxy.process.pid) < MEMORY + 1000 * 40 * 1024
+        assert resident(proxy.process.pid) - before < MEMORY + 1000 * 40 * 1024
 
 
 def test_requests_go_on_when_one_of_two_upstreams_is_killed() -> None:

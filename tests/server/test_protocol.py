@@ -152,7 +152,7 @@ def test_handshake_that_takes_too_long_is_given_up(said: bytes) -> None:
     options = ServerOptions(handshake_timeout=0.3)
     with running(hello, options, tls=True) as server, connected(server) as client:
         client.sendall(said)
-        until(lambda: counters(server).open == 1, "the slot")
+        until(lambda: counters(server).accepted == 1, "the connection")
         with suppress(ConnectionResetError):
             assert read_all(client) == b""
 
