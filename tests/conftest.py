@@ -1,7 +1,7 @@
 """What every test gets: its own data folder, Ctrl-C, a count of what was skipped for want of peers.
 
-Also which tests `make test` leaves to `make test-all` (`--quick`), and the order in which files go
-to the processes that run tests side by side.
+Also which tests `make test` leaves to `make test-all` (`--quick`), and how files go to the
+processes that run tests side by side.
 
 Changes the environment of the whole run: HEADSTART_DATA points into a temporary folder, so that no
 test reads or writes the user's development CA. A shell starts what runs in the background with
@@ -14,9 +14,11 @@ import os
 import pwd
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from functools import cache
 from logging import getLogger
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -88,6 +90,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> Generator[None, Any, Any]:
+    """Give all files that start Chromium to the same process.
+
+    A Chromium is a dozen processes, which want more cores than there are; with two or three of them
+    at once, everybody is late.
+    """
+    scheduler = yield
+    if config.getoption("dist") == "loadfile":
+        scheduler._split_scope = _share_of
+    return scheduler
+
+
+def _share_of(nodeid: str) -> str:
+    """Return the name of what one process runs: a file, or all that start Chromium."""
+    file = nodeid.partition("::")[0]
+    return "Chromium" if _starts_chromium(_TESTS.parent / file) else file
+
+
+@cache
+def _starts_chromium(file: Path) -> bool:
+    return 'peer("chromium")' in file.read_text(encoding="utf-8")
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes run tests with `-n auto`: one more than cores, since tests wait."""
     return (os.cpu_count() or 1) + 1
@@ -135,7 +161,10 @@ def _is_left_to_all(item: pytest.Item) -> bool:
 
 def _rank(path: Path) -> int:
     name = path.relative_to(_TESTS).as_posix()
-    return _LONGEST.index(name) if name in _LONGEST else len(_LONGEST)
+    if name in _LONGEST:
+        return _LONGEST.index(name)
+    # All of these are one task.
+    return 0 if _starts_chromium(path) else len(_LONGEST)
 
 
 def _missing_peer(report: pytest.TestReport) -> str | None:
