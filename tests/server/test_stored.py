@@ -311,7 +311,7 @@ def test_large_stored_response_ends_with_its_reset(serving: Any) -> None:
 
             client.settle()
             assert site.connection._wire.queued() == 0
-            assert not site.connection._cycles
+            assert not site.connection.streams.open
 
 
 def test_connection_that_is_lost_ends_its_stored_responses(serving: Any) -> None:

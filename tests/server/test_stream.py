@@ -8,8 +8,8 @@ from typing import Any, cast
 from ngh2 import ErrorCode
 
 from headstart.errors import StreamGoneError
-from headstart.server.http2 import Http2ServerConnection
 from headstart.server.stream import StreamTransport
+from headstart.server.stream_connection import StreamConnection
 from headstart.wire.events import Fields, WebSocketRequested
 
 KIB = 1024
@@ -97,7 +97,7 @@ def opened(*, responded: bool = True) -> tuple[Connection, StreamTransport, Hear
     """A stream whose handshake is over."""
     connection, heard = Connection(), Heard()
     request = WebSocketRequested(1, b"/", b"a.test", [])
-    stream = StreamTransport(cast(Http2ServerConnection, connection), request)
+    stream = StreamTransport(cast(StreamConnection, connection), request)
     stream.set_protocol(heard)
     if responded:
         stream.respond(200, [], b"")

@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from headstart.config import ServerOptions
 from headstart.server.http2 import Http2ServerConnection
 from headstart.server.run import Config
-from headstart.server.turns import MOST_WAITING, Turns
+from headstart.server.turns import MOST_WAITING, PendingWrite, Turns
 from tests.clock import ClockLoop
 from tests.fuzzing.memory import Socket
 from tests.server.apps import Receive, Scope, Send, answer, read_all
@@ -122,6 +122,57 @@ def test_what_waits_is_bounded(
     ]
     turns.arrived(one, bytes(MOST_WAITING))  # and counting begins anew
     assert len(told) == 4
+
+
+def test_pending_write_is_one_for_all_that_happens_in_a_turn(
+    loop: asyncio.AbstractEventLoop, told: list[tuple[str, str, bytes]]
+) -> None:
+    turns = Turns(loop)
+    one = Connection("one", turns, told)
+    write = PendingWrite(turns, one)
+    for data in (b"1", b"2"):
+        one.held.append(data)
+        write.soon()
+    assert told == []
+
+    turn(loop)
+
+    assert told == [("write", "one", b"12")]
+
+
+def test_pending_write_comes_at_the_end_of_a_block_that_fails_too(
+    loop: asyncio.AbstractEventLoop, told: list[tuple[str, str, bytes]]
+) -> None:
+    turns = Turns(loop)
+    one = Connection("one", turns, told)
+    write = PendingWrite(turns, one)
+
+    def fail() -> None:
+        with write.once():
+            one.held.append(b"1")
+            write.soon()
+            raise ValueError("in the block")
+
+    with pytest.raises(ValueError, match="in the block"):
+        fail()
+
+    turn(loop)
+
+    assert told == [("write", "one", b"1")]
+
+
+def test_lost_connection_writes_no_more(
+    loop: asyncio.AbstractEventLoop, told: list[tuple[str, str, bytes]]
+) -> None:
+    turns = Turns(loop)
+    write = PendingWrite(turns, Connection("one", turns, told))
+    write.detach()
+    write.soon()
+    write.now()
+
+    turn(loop)
+
+    assert told == []
 
 
 @pytest.mark.parametrize("when", ["fails", "fails_late"], ids=["acting", "writing"])

@@ -2,7 +2,9 @@
 
     protocol.py  accepts connections and finds the protocol of each: ALPN or preface
     http1.py     one HTTP/1.1 connection: uvicorn's, checked and timed
-    http2.py     one HTTP/2 connection on an asyncio transport
+    http2.py     one HTTP/2 connection on an asyncio transport: bytes in, events, bytes out
+    http2_streams.py   its streams: which are admitted, and what handles each
+    http2_lifetime.py  its timeouts and its end
     scope.py     ASGI scopes: the extensions that each request gets
     ahead.py     pushes and hints of one connection
     cycle.py     one request <-> one call of the application
@@ -15,7 +17,7 @@
     checks.py    faults that keep the server from starting
     logs.py      the log without --log-config
 
-The way of a request: transport -> `Http2ServerConnection` -> `wire.server` -> `Cycle` ->
-    application, and
-back the same way. A pushed request re-enters at `Cycle` as a request of its own.
+The way of a request: transport -> `Http2ServerConnection` -> `wire.server` -> `Http2Streams` ->
+`Cycle` -> application, and back the same way. A pushed request re-enters at
+`Cycle` as a request of its own.
 """

@@ -1,7 +1,7 @@
 """Pushes and hints of one HTTP/2 connection.
 
 Reads the applications' pushes and hints; asks the gate of `wire.server`; keeps the result of each
-push and the links that wait for the next write. Owned by `http2.Http2ServerConnection`, which calls
+push and the links that wait for the next write. Owned by `http2_streams.Http2Streams`, which calls
 the application for a promised request and reports closed streams.
 """
 

@@ -2,7 +2,7 @@
 
 The engine counts streams, but not the calls that reset streams left behind: a call whose client has
 left goes on until it ends or is cancelled. So no new call begins while too many of those go on, or
-while memory is short. Owned by `http2.Http2ServerConnection`; changes its own notes and uvicorn's
+while memory is short. Owned by `http2_streams.Http2Streams`; changes its own notes and uvicorn's
 set of tasks.
 """
 

@@ -1,6 +1,6 @@
 """One request <-> one call of the application.
 
-A `Cycle` is made by `http2.Http2ServerConnection` for each request, a pushed one included. It gives
+A `Cycle` is made by `http2_streams.Http2Streams` for each request, a pushed one included. It gives
 the application `receive` and `send`, keeps the order of ASGI's messages, and waits in both
 directions: `send` while the client is slow, and, by not giving the window back, the client while
 the application is slow. It changes only its own stream.
@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from uvicorn.protocols.utils import (
     ClientDisconnected,
@@ -22,13 +22,11 @@ from uvicorn.protocols.utils import (
 
 from headstart.deliver.asgi import current_send, leave_send
 from headstart.errors import LocalProtocolError, StreamGoneError
+from headstart.server.stream_connection import StreamConnection
 from headstart.wire.connection import ErrorCode
 from headstart.wire.events import Fields, RequestReceived
 from headstart.wire.fields import checked_fields
 from headstart.wire.responses import ResponseHead, response_head
-
-if TYPE_CHECKING:
-    from headstart.server.http2 import Http2ServerConnection
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -46,6 +44,23 @@ _FILE_CHUNK: Final = 64 * 1024
 _SMALL: Final = 1024
 MOST_IN_VAIN: Final = 1000
 """Parts of a body that an application may send where nobody waits for one."""
+
+
+class CycleConnection(StreamConnection, Protocol):
+    """The connection of a request."""
+
+    def push(self, cycle: Cycle, message: Message) -> None:
+        """Promise the application's push."""
+
+    def hint(self, cycle: Cycle, message: Message, started: bool) -> None:
+        """Send the links in a 103 at the end of this turn of the loop.
+
+        Raises:
+            LocalProtocolError: A link has a character that HTTP forbids.
+        """
+
+    def finished(self, cycle: Cycle) -> None:
+        """Handle that the application returned."""
 
 
 class Cycle:
@@ -69,9 +84,7 @@ class Cycle:
     _noted: ResponseHead | None = None
     """The head of the response that was sent, if somebody counts."""
 
-    def __init__(
-        self, connection: Http2ServerConnection, request: RequestReceived, scope: Scope
-    ) -> None:
+    def __init__(self, connection: CycleConnection, request: RequestReceived, scope: Scope) -> None:
         self._connection = connection
         self.request = request
         self.scope = scope

@@ -3,7 +3,7 @@
 Checked a few times per timeout rather than timed: no request and no frame pays for a timer, and a
 timeout may be late by a quarter. A `Deadlines` reads the wire and the cycles, changes only its own
 notes, and returns a reason to close the connection, or streams to reset. Called by
-`http2.Http2ServerConnection`.
+`http2_lifetime.Http2Lifetime`.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 First a GOAWAY that refuses nothing yet, and a PING, whose answer proves that the client saw the
 notice: the streams that it opened before are known then. Then a GOAWAY with the last of them, and
-the end once those are answered. Reads and changes the wire; owned by `http2.Http2ServerConnection`,
-which keeps the time: it has the timers, and a loop of references would keep a lost connection in
-memory.
+the end once those are answered. Reads and changes the wire; owned by
+`http2_lifetime.Http2Lifetime`, which keeps the time: it has the timers, and a loop of references
+would keep a lost connection in memory.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ RFC 9113, 8.1 lets a server reset such a stream after its complete response. A r
 harm: a client that is writing may notice the reset before it reads the response, and httpx reads
 nothing as long as it may write. So the rest of the upload is dropped for a while, as `http1` does
 before it closes a connection. The while is bounded in seconds for each stream and in bytes for the
-connection. `http2.Http2ServerConnection` owns one
+connection. `http2_streams.Http2Streams` owns one
 `EarlyResponses` and tells it of each part that follows a complete response, and every few seconds
 of the streams on which nothing may come any more.
 """

@@ -3,27 +3,26 @@
 The handshake is an extended CONNECT without key, Connection and Upgrade, and a 200 in place of a
 101. `websockets` and uvicorn know only that of HTTP/1.1. So they are given the request in the form
 of HTTP/1.1, and their response is sent in that of HTTP/2. Frames, limits, PINGs and the
-application's side are those of HTTP/1.1. Made by `http2.Http2ServerConnection`.
+application's side are those of HTTP/1.1. Made by `http2_streams.Http2Streams`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from headstart.reasons import Closing
+from headstart.server.calls import Calls
 from headstart.server.stream import StreamTransport
 from headstart.server.websocket import WebSocketConnection
-
-if TYPE_CHECKING:
-    from headstart.server.http2 import Http2ServerConnection
 
 # What HTTP/1.1 wants of a handshake and HTTP/2 has not (RFC 8441, 5). The key serves to keep caches
 # and other protocols' servers out, and HTTP/2 needs none; so it is the same for all.
@@ -67,21 +66,25 @@ class StreamWebSocket(WebSocketConnection):
     """A WebSocket on one stream.
 
     Args:
-        connection: The client's.
         stream: The stream, on which the CONNECT has come.
+        calls: The connection's.
         config: uvicorn's.
+        server_state: uvicorn's.
         app_state: The lifespan's.
+        loop: The event loop.
     """
 
     def __init__(
         self,
-        connection: Http2ServerConnection,
         stream: StreamTransport,
+        calls: Calls,
         config: Config,
+        server_state: ServerState,
         app_state: dict[str, Any],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(config, connection.server_state, app_state, connection.loop)
-        self._calls = connection.calls
+        super().__init__(config, server_state, app_state, loop)
+        self._calls = calls
         self._stream = stream
         self._is_called = False
         self.conn = _Handshake(

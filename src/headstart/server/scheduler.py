@@ -2,7 +2,7 @@
 
 The engine keeps queued bytes until the client's windows allow them to be sent, so each stream may
 queue a limited amount. A stream that finds no room waits here. Reads the wire's queues, changes
-only its own notes; owned by `http2.Http2ServerConnection`.
+only its own notes; owned by `http2_streams.Http2Streams`.
 """
 
 from __future__ import annotations

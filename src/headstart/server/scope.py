@@ -1,6 +1,6 @@
 """ASGI scopes for the requests of one HTTP/2 connection.
 
-Reads a request and the client's settings; changes nothing. `http2.Http2ServerConnection` makes one
+Reads a request and the client's settings; changes nothing. `http2_streams.Http2Streams` makes one
 `Scopes` for its connection; `ahead` asks it why a request takes no 103.
 """
 

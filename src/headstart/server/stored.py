@@ -4,26 +4,27 @@ A promised request has no condition, no range and no content, so a fresh stored 
 as it is. Anything else goes the way of a call (`cache.CacheMiddleware`), and so does the first push
 of each stored response, for the middleware around the cache to see it.
 
-`http2.Http2ServerConnection` owns one `StoredPushes` and sends what it finds. Reads the cache, and
+`http2_streams.Http2Streams` owns one `StoredPushes` and says when to send. Reads the cache, and
 keeps the header section of a stored response beside it.
 """
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from headstart.cache import CacheMiddleware
 from headstart.cache.memory import Entry
 from headstart.cache.requests import CachedRequest
 from headstart.cache.serve import told_fields
 from headstart.errors import StreamGoneError
+from headstart.server.cycle import log_access
 from headstart.server.scope import FORWARDED, Scopes
+from headstart.server.stream_connection import StreamConnection
 from headstart.wire.events import Fields, RequestReceived, RequestTemplate
 from headstart.wire.responses import response_head
-
-if TYPE_CHECKING:
-    from headstart.server.http2 import Http2ServerConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +44,75 @@ class StoredHead:
 
 
 class StoredPushes:
-    """Finds the stored responses to the promised requests of one connection.
+    """Answers the promised requests of one connection with stored responses.
 
     Args:
         cache: The cache around the application.
         scopes: The connection's.
+
+    Attributes:
+        due: Promised requests, and the header sections and bodies that go out with the next write.
     """
 
-    __slots__ = ("_asks", "_cache", "_front", "_host", "_root", "_scheme", "_template")
+    __slots__ = (
+        "_asks",
+        "_cache",
+        "_front",
+        "_host",
+        "_root",
+        "_scheme",
+        "_scopes",
+        "_template",
+        "due",
+    )
 
     def __init__(self, cache: CacheMiddleware, scopes: Scopes) -> None:
         self._cache = cache
+        self._scopes = scopes
         self._scheme = scopes.scheme
         self._root: Final = scopes.raw_root
         self._template: RequestTemplate | None = None
         self._asks: CachedRequest | None = None
         """A request with the last template; None if such a request needs a call."""
         self._host = self._front = b""
+        self.due: list[tuple[RequestReceived, Fields, bytes]] = []
+
+    def take(self, request: RequestReceived, defaults: Fields) -> bool:
+        """Answer a promised request with the next write, if a stored response does.
+
+        Args:
+            request: The promised request.
+            defaults: Date and Server; the same object as long as its content is the same.
+        """
+        found = self.find(request, defaults)
+        if found is None:
+            return False
+        self.due.append((request, *found))
+        return True
+
+    def send(self, connection: StreamConnection) -> list[StoredResponse]:
+        """Queue what is due, behind what the pages have sent by now.
+
+        Returns:
+            Those that are too large to be queued at once, and are on their way.
+        """
+        due, self.due = self.due, []
+        rest = []
+        for request, fields, body in due:
+            connection.server_state.total_requests += 1
+            if connection.access_log:
+                log_access(request, self._scopes.of_pushed(request)[0], fields)
+            if connection.counts is not None:
+                status = int(fields[0][1])
+                connection.counts.ended("2", True, status, False, time.perf_counter())
+            stream_id = request.stream_id
+            with suppress(StreamGoneError):  # reset with its page, or the whole connection closed
+                if len(body) <= connection.scheduler.own_room:
+                    connection.respond(stream_id, fields, True, body)
+                else:
+                    connection.respond(stream_id, fields, False, b"")
+                    rest.append(StoredResponse(connection, request, body))
+        return rest
 
     def find(self, request: RequestReceived, defaults: Fields) -> tuple[Fields, bytes] | None:
         """Return the header section and the body that answer a promised request.
@@ -129,9 +182,7 @@ class StoredResponse:
     awaits_body = answered_early = False
     received = 0
 
-    def __init__(
-        self, connection: Http2ServerConnection, request: RequestReceived, body: bytes
-    ) -> None:
+    def __init__(self, connection: StreamConnection, request: RequestReceived, body: bytes) -> None:
         self.request = request
         self.stream_id = request.stream_id
         self.complete = False

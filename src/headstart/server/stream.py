@@ -6,22 +6,20 @@ RST_STREAM with CANCEL its reset, and the flow-control windows are its back-pres
 that the protocol does not read are not given back to the client's window; bytes that the client
 does not read wait here, within the room that `scheduler` gives each stream.
 
-Made by `http2.Http2ServerConnection`, which treats it like the `Cycle` of a request.
+Made by `http2_streams.Http2Streams`, which treats it like the `Cycle` of a request.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from headstart.errors import StreamGoneError
+from headstart.server.stream_connection import StreamConnection
 from headstart.wire.connection import ErrorCode
 from headstart.wire.events import Fields, WebSocketRequested
 from headstart.wire.responses import response_head
-
-if TYPE_CHECKING:
-    from headstart.server.http2 import Http2ServerConnection
 
 # asyncio's own for TCP.
 _HIGH_WATER: Final = 64 * 1024
@@ -44,7 +42,7 @@ class StreamTransport(asyncio.Transport):
 
     awaits_body = False
 
-    def __init__(self, connection: Http2ServerConnection, request: WebSocketRequested) -> None:
+    def __init__(self, connection: StreamConnection, request: WebSocketRequested) -> None:
         super().__init__()
         self.request = request
         self.stream_id = request.stream_id

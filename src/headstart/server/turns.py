@@ -6,14 +6,15 @@ interpreter. So received bytes are noted while the loop reads; then all of them 
 connection after the other, and then each connection writes.
 
 A lone request waits for nothing: the loop comes here as soon as it has read all there is. The
-    waiting
-bytes are bounded; beyond the bound they are acted on at once. Each `worker.Worker` has one `Turns`;
-`http2.Http2ServerConnection` and `tls.TlsTransport` use it.
+waiting bytes are bounded; beyond the bound they are acted on at once. Each `worker.Worker` has one
+`Turns`; `http2.Http2ServerConnection` and `tls.TlsTransport` use it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 # Bytes of all connections together that may wait while the loop reads.
@@ -108,3 +109,46 @@ class Turns:
             {"message": message, "exception": error, "protocol": connection}
         )
         connection.abort()
+
+
+class PendingWrite:
+    """The next write of one connection: one for all that happens in a turn of the loop.
+
+    Args:
+        turns: The worker's.
+        writer: The connection.
+
+    Attributes:
+        is_due: It will be done without another word. The connection sets this back when it writes.
+    """
+
+    __slots__ = ("_turns", "_writer", "is_due")
+
+    def __init__(self, turns: Turns, writer: Writer) -> None:
+        self._turns = turns
+        self._writer: Writer | None = writer
+        self.is_due = False
+
+    def soon(self) -> None:
+        """Write at the end of this turn."""
+        if not self.is_due and self._writer is not None:
+            self.is_due = True
+            self._turns.write_soon(self._writer)
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """Write at the end of a block, once for all that happens in it."""
+        self.is_due = True
+        try:
+            yield
+        finally:
+            self.now()
+
+    def now(self) -> None:
+        """Write at once."""
+        if self._writer is not None:
+            self._writer.write_out()
+
+    def detach(self) -> None:
+        """Forget the writer, which was lost: nothing is written any more."""
+        self._writer = None

@@ -6,7 +6,7 @@ then holds the upload up, not the link or the application. QUIC's and gRPC's ser
 stream has a bound, a connection has one, and the growth of all connections of one worker is bounded
 together (`Budget`), since a window is memory that a client may fill.
 
-`http2.Http2ServerConnection` owns one `UploadWindows` and reports the bytes that applications have
+`http2_streams.Http2Streams` owns one `UploadWindows` and reports the bytes that applications have
 read.
 """
 

@@ -2,7 +2,7 @@
 
 Applications respond with equal fields again and again. A section equal to the previous one is not
 checked and built again. Reads the applications' fields, keeps the last section. Each
-`server.http2.Http2ServerConnection` owns one `ResponseHeads`.
+`server.http2_streams.Http2Streams` owns one `ResponseHeads`.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def _obey(learner: Learner, verb: str, page: str, asset: str, now: float) -> Non
 
 def _streams(sources: Sources) -> int:
     connections = sources.worker.sheddable
-    return sum(c.streams for c in connections if isinstance(c, Http2ServerConnection))
+    return sum(len(c.streams) for c in connections if isinstance(c, Http2ServerConnection))
 
 
 def _known(middleware: HeadstartMiddleware, wanted: str) -> list[dict[str, Any]]:
