@@ -24,6 +24,7 @@ TARGET = Path(__file__).parents[1] / "src/headstart/demo/blocks.woff2"
 
 
 def glyph(rows: list[str]) -> object:
+    """Return the outline of a glyph that is drawn as rows of blocks."""
     pen = TTGlyphPen(None)
     for down, row in enumerate(rows):
         for across, cell in enumerate(row):
@@ -37,6 +38,7 @@ def glyph(rows: list[str]) -> object:
 
 
 def main() -> None:
+    """Write the font."""
     font = FontBuilder(8 * BLOCK, isTTF=True)
     names = [".notdef", "space", *LETTERS]
     font.setupGlyphOrder(names)

@@ -54,7 +54,7 @@ def found(site: Path) -> Iterator[str]:
 def main() -> int:
     """Build the site; return 1 if something is wrong with it."""
     # With --quiet, --strict would not count the warnings.
-    command = [Path(sys.executable).parent / "mkdocs", "build", "--strict", "--clean"]
+    command = [str(Path(sys.executable).parent / "mkdocs"), "build", "--strict", "--clean"]
     # Else it recommends its successor at each build.
     variables = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(

@@ -209,7 +209,7 @@ def measure(
     """Return which tests fail, how many seconds each takes, and which reach each line of src/."""
     watch = coverage.Coverage(data_file=None, config_file=False, source=["src"])
     took: dict[str, float] = {}
-    failed = []
+    failed: list[str] = []
     watch.start()
     for item in session.items:
         watch.switch_context(item.nodeid)
@@ -249,9 +249,9 @@ def changed(source: list[str], original: Function, mutant: Function) -> range:
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     line = original.lineno + 1 + same
     statements = [each for each in ast.walk(original) if isinstance(each, ast.stmt)]
-    around = [each for each in statements if each.lineno <= line <= each.end_lineno]
-    smallest = min(around, key=lambda each: each.end_lineno - each.lineno, default=original)
-    return range(smallest.lineno, smallest.end_lineno + 1)
+    spans = [range(each.lineno, (each.end_lineno or each.lineno) + 1) for each in statements]
+    # The first is that of the function.
+    return min((span for span in spans if line in span), key=len, default=spans[0])
 
 
 def prepare() -> dict[str, SourceFileMutationData]:
