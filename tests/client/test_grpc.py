@@ -1,19 +1,22 @@
-"""The client against a gRPC server that others wrote: many calls, and PINGs with their messages."""
+"""The client against gRPC servers that others wrote: many calls, and PINGs with their messages."""
 
 from __future__ import annotations
 
 import asyncio
 import struct
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import pytest
 
 from headstart import AsyncClient
+from tests.clients import built
 
 CALLS = 2000
-AT_ONCE = 20
 HEADERS = [(b"content-type", b"application/grpc"), (b"te", b"trailers")]
 
 
@@ -30,8 +33,8 @@ class _Echo(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(_echo)
 
 
-@pytest.fixture
-def port() -> Iterator[int]:
+@contextmanager
+def _grpcio() -> Iterator[int]:
     """A server of grpcio's, which asks by PING how fast the link is while messages come (BDP)."""
     server = grpc.server(ThreadPoolExecutor(4))
     server.add_generic_rpc_handlers((_Echo(),))
@@ -41,17 +44,38 @@ def port() -> Iterator[int]:
     server.stop(None).wait()
 
 
+@contextmanager
+def _grpc_go(folder: Path) -> Iterator[int]:
+    """A server of grpc-go's, which asks so, too."""
+    command = [built.grpc_go(folder), "serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield int(server.stdout.readline())
+        finally:
+            server.kill()
+
+
+@pytest.fixture(params=["grpcio", "grpc-go"])
+def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
+    """The port of each server."""
+    with _grpcio() if request.param == "grpcio" else _grpc_go(tmp_path) as port:
+        yield port
+
+
 def message(content: bytes) -> bytes:
     """A message as gRPC frames it: not compressed, its length, the content."""
     return struct.pack(">BL", 0, len(content)) + content
 
 
+@pytest.mark.parametrize("at_once", [1, 20])
 @pytest.mark.parametrize("size", [50, 20_000])
 async def test_calls_as_fast_as_the_client_makes_them_are_all_answered(
-    port: int, size: int
+    port: int, size: int, at_once: int
 ) -> None:
+    """One at once brings the most PINGs: there may be one on its way at a time."""
     sent = message(bytes(size))
-    places = asyncio.Semaphore(AT_ONCE)
+    places = asyncio.Semaphore(at_once)
     statuses: set[tuple[int, str | None, bool]] = set()
 
     async with AsyncClient(f"http://127.0.0.1:{port}") as client:

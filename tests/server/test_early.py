@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +11,13 @@ from ngh2 import ErrorCode, Setting
 
 from headstart.config import ServerOptions
 from headstart.server.early import BYTES, BYTES_A_SECOND, SECONDS, SILENCE, EarlyResponses
+from tests.clients import built
 from tests.peers import peer
 from tests.server.apps import Receive, Recorder, Scope, Send, body, start
 from tests.server.hostile import DATA, END_HEADERS, HEADERS, Hostile, block, frame, number
 from tests.server.live import PATIENCE, LiveServer, certificate, running
 from tests.server.raw import RawClient
 
-CLIENTS = Path(__file__).parents[1] / "clients"
 STATUSES = [401, 303, 204, 304, 413]
 SIZES = [10, 16_384, 16_500, 60_000, 65_536, 300_000, 3_000_000]
 POST = frame(HEADERS, END_HEADERS, 1, block(b"/", b"POST"))
@@ -156,15 +154,8 @@ def test_httpx_whose_upload_is_reset_is_told_and_does_not_wait(
 
 @pytest.fixture(scope="module")
 def early_uploads(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The program `tests/clients/early_uploads.go`; Go builds its library too, the first time."""
-    program = str(tmp_path_factory.mktemp("go") / "early_uploads")
-    subprocess.run(
-        [peer("go"), "build", "-o", program, "early_uploads.go"],
-        cwd=CLIENTS,
-        env={"GOTOOLCHAIN": "local", "GOFLAGS": "", **os.environ},
-        check=True,
-    )
-    return program
+    """The program `tests/clients/early_uploads.go`."""
+    return built.early_uploads(tmp_path_factory.mktemp("go"))
 
 
 def go_uploads(program: str, server: LiveServer, status: int, count: int) -> str:

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from tests.clients import built
 from tests.peers import peer
 from tests.server.apps import Receive, Recorder, Scope, Send, answer, read_all
 from tests.server.live import PATIENCE, ServerProcess, running, serving, until
@@ -97,6 +98,41 @@ def test_grpc_streams_of_small_messages_go_both_ways(streams: int, channel: grpc
     for call in calls:
         assert list(call) == messages
         assert call.code() is grpc.StatusCode.OK
+
+
+@pytest.fixture(scope="module")
+def grpc_go(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The program `tests/clients/grpc_go.go`, with the gRPC library of Go."""
+    return built.grpc_go(tmp_path_factory.mktemp("go"))
+
+
+def printed(program: str, server: ServerProcess, kind: str, *numbers: int) -> str:
+    """What the Go program printed; it makes calls of a kind."""
+    done = subprocess.run(
+        [program, kind, f"127.0.0.1:{server.port}", *map(str, numbers)],
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize("size", [50, 20_000])
+def test_grpc_of_go_makes_two_thousand_calls_a_second(
+    size: int, grpc_go: str, server: ServerProcess
+) -> None:
+    assert printed(grpc_go, server, "unary", 6000, 20, 2000, size) == "6000\n"
+
+
+@pytest.mark.parametrize("streams", [1, 10])
+def test_grpc_of_go_streams_small_messages_both_ways(
+    streams: int, grpc_go: str, server: ServerProcess
+) -> None:
+    sent = printed(grpc_go, server, "streams", streams, 5000, 50)
+
+    assert sent == f"{5000 * streams}\n"
 
 
 # Uploads in small parts.
