@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing as closed
+from http.client import HTTPConnection, HTTPSConnection
 from typing import Any
 
 import pytest
 from ngh2 import ErrorCode, Setting
 
 from headstart.config import ServerOptions
-from headstart.server.early import BYTES, BYTES_A_SECOND, SECONDS, SILENCE, EarlyResponses
+from headstart.server.early import (
+    BYTES,
+    BYTES_A_SECOND,
+    SECONDS,
+    SILENCE,
+    EarlyResponses,
+    Lingering,
+)
 from tests.clients import built
 from tests.peers import peer
 from tests.server.apps import Receive, Recorder, Scope, Send, body, start
@@ -27,6 +37,13 @@ async def early(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the status that the path names, without content, and reads nothing."""
     await send(start(int(scope["path"].strip("/")), [(b"x-early", b"1")]))
     await send(body())
+
+
+async def closing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the status that the path names, reads nothing, and ends the connection."""
+    length = [(b"connection", b"close"), (b"content-length", b"9")]
+    await send(start(int(scope["path"].strip("/")), length))
+    await send(body(b"too large"))
 
 
 def answered(length: int) -> Recorder:
@@ -131,6 +148,36 @@ def test_httpx_that_uploads_slowly_gets_an_answer_without_content() -> None:
                 server.skip(2.0)
 
         assert client.post(f"{server.url}/401", content=slowly()).status_code == 401
+
+
+def python(server: LiveServer, tls: bool) -> HTTPConnection:
+    """The client of the standard library."""
+    if not tls:
+        return HTTPConnection("localhost", server.port, timeout=PATIENCE)
+    context = ssl.create_default_context(cafile=str(certificate().ca_certfile))
+    return HTTPSConnection("localhost", server.port, timeout=PATIENCE, context=context)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("pause", [1.0, SILENCE - 1])
+def test_python_that_uploads_slowly_over_http_1_1_gets_an_answer_that_closes(
+    pause: float, tls: bool
+) -> None:
+    """It reads nothing before all is written, and a reset meanwhile is a BrokenPipeError."""
+    with (
+        running(Recorder(closing), skipping=True, tls=tls) as server,
+        closed(python(server, tls)) as client,
+    ):
+
+        def slowly() -> Iterator[bytes]:
+            for _ in range(int(SECONDS / pause) - 1):
+                yield bytes(30_000)
+                server.skip(pause)
+
+        client.request("POST", "/413", body=slowly())
+        answer = client.getresponse()
+
+        assert (answer.status, answer.read()) == (413, b"too large")
 
 
 def test_httpx_whose_upload_is_reset_is_told_and_does_not_wait(
@@ -318,3 +365,24 @@ def test_stream_that_is_forgotten_has_its_time_anew() -> None:
     assert not responses.closed(1)
     responses.drop_part(1, 2, SECONDS)
     assert windows.acknowledged == [(1, 1), (1, 150), (1, 2)]
+
+
+def test_connection_lingers_while_its_client_sends_and_no_longer_than_a_stream() -> None:
+    silent, slow = Lingering(0.0), Lingering(0.0)
+    now = 0.0
+    while not slow.is_over(now):
+        assert slow.drop(1, now)
+        now += 1
+
+    assert now == SECONDS
+    assert not silent.is_over(SILENCE - 0.1)
+    assert silent.is_over(SILENCE)
+
+
+def test_connection_lingers_for_so_many_bytes() -> None:
+    lingering = Lingering(0.0)
+
+    assert lingering.drop(BYTES, 0.0)
+    assert not lingering.drop(1, 0.0)
+    assert lingering.drop(BYTES_A_SECOND, 1.0)
+    assert not lingering.drop(1, 1.0)

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from headstart.config import ServerOptions, WireLimits
 from headstart.reasons import Closing
 from headstart.server.counters import Counters
+from headstart.server.early import BYTES, BYTES_A_SECOND, SECONDS, SILENCE
 from headstart.server.memory import used_memory
 from headstart.server.worker import Worker
 from headstart.wire.fields import read_request
@@ -456,15 +457,42 @@ def test_client_reads_an_answer_that_came_before_the_end_of_its_upload() -> None
 
 
 def test_client_that_never_stops_sending_is_cut_off() -> None:
-    with running(hello, ServerOptions(header_timeout=0.4)) as server, connected(server) as client:
+    with running(hello, skipping=True) as server, connected(server) as client:
         client.sendall(MALFORMED["no Host"])
+        assert statuses(rest(client)) == [400]
+        for _ in range(int(SECONDS) - 1):
+            assert is_open(client)
+            server.skip(1.0)
 
+        server.skip(2.0)
         until(lambda: not is_open(client), "the end of the connection")
 
 
-def is_open(client: socket.socket) -> bool:
+def test_client_that_sends_too_much_behind_its_answer_is_cut_off() -> None:
+    with running(hello) as server, connected(server) as client:
+        client.sendall(MALFORMED["no Host"])
+        assert statuses(rest(client)) == [400]
+        sent = 0
+        while is_open(client, BYTES_A_SECOND):
+            sent += BYTES_A_SECOND
+
+        assert sent < BYTES + PATIENCE * BYTES_A_SECOND
+
+
+def test_client_that_stops_to_send_once_it_is_answered_is_closed() -> None:
+    with running(hello, skipping=True) as server, connected(server) as client:
+        client.sendall(MALFORMED["no Host"])
+        assert statuses(rest(client)) == [400]
+        server.skip(SILENCE - 1)
+        assert server.server.server_state.connections
+
+        server.skip(2.0)
+        until(lambda: not server.server.server_state.connections, "the end of the connection")
+
+
+def is_open(client: socket.socket, size: int = 1000) -> bool:
     try:
-        client.sendall(b"x" * 1000)
+        client.sendall(bytes(size))
     except (BrokenPipeError, ConnectionResetError):
         return False
     return True

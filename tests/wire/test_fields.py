@@ -20,6 +20,7 @@ from headstart.wire.fields import (
     read_request,
     response_fields,
     split_absolute,
+    valid_authority,
     valid_target,
 )
 
@@ -54,10 +55,38 @@ def reason(answer: RequestReceived | RequestRefused) -> tuple[int, str]:
         ({"authority": b"user@a.test"}, "malformed or missing authority"),
         ({"authority": b"a.test/x"}, "malformed or missing authority"),
         ({"authority": b""}, "malformed or missing authority"),
+        ({"authority": b"["}, "malformed or missing authority"),
+        ({"authority": b"[]"}, "malformed or missing authority"),
+        ({"authority": b"[::1"}, "malformed or missing authority"),
+        ({"authority": b"::1]"}, "malformed or missing authority"),
+        ({"authority": b"::1"}, "malformed or missing authority"),
+        ({"authority": b"[a.test]"}, "malformed or missing authority"),
+        ({"authority": b"[::1]a"}, "malformed or missing authority"),
+        ({"authority": b"a[::1]"}, "malformed or missing authority"),
+        ({"authority": b"[::1]:80:80"}, "malformed or missing authority"),
+        ({"authority": b"a.test:80:80"}, "malformed or missing authority"),
+        ({"authority": b"a.test:http"}, "malformed or missing authority"),
+        ({"authority": b":80"}, "malformed or missing authority"),
     ],
 )
 def test_malformed_request_is_answered_400(pseudo: dict[str, bytes], why: str) -> None:
     assert reason(read(**pseudo)) == (400, why)
+
+
+@pytest.mark.parametrize(
+    "authority",
+    [
+        *(b"a.test", b"a.test.", b"a.test:", b"a.test:8443", b"a_b-c~1", b"xn--strae-oqa.test"),
+        *(b"127.0.0.1:80", b"[::1]", b"[::1]:8443", b"[2001:DB8::192.0.2.1]"),
+        *(b"[fe80::1%25eth0]:80", b"a%20b", b"a!$&'()*+;=b"),
+    ],
+)
+def test_host_with_or_without_a_port_is_an_authority(authority: bytes) -> None:
+    answer = read(authority=authority)
+
+    assert isinstance(answer, RequestReceived)
+    assert answer.authority == authority
+    assert valid_authority(authority)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from headstart.server.admission import ConnectionSlot
 from headstart.server.call import Call, ResponseFraming
 from headstart.server.counters import EXTENSION
 from headstart.server.deadlines import Backlog
+from headstart.server.early import Lingering
 from headstart.server.ending import Ending
 from headstart.server.http1_checks import Answer, Refused, framing_refusal
 from headstart.server.tls import TlsBroken
@@ -63,9 +64,6 @@ _FORBIDDEN_TRAILERS: Final = frozenset({b"host", b"content-length", b"transfer-e
 _UPGRADE_FIELDS: Final = frozenset({b"upgrade", b"http2-settings"})
 # How long what was asked for just when the server stopped may be under way.
 DRAIN_GRACE: Final = 0.5
-# How long a client that was refused may go on sending: closing at once would reset the connection
-# and so take the answer from it (RFC 9112, 9.6).
-_LINGER: Final = 2.0
 
 
 class _Part(Enum):
@@ -116,7 +114,7 @@ class Http1Connection(HttpToolsProtocol):
         self._answer: Answer | None = None
         """What the client is still to be told."""
         self._told = False
-        self._lingering: float | None = None
+        self._lingering: Lingering | None = None
         self._draining = False
         self._drain_timer: asyncio.TimerHandle | None = None
         self._backlog = Backlog()
@@ -147,6 +145,7 @@ class Http1Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse, in parts small enough that nothing grows large before it is looked at."""
         if self._over:
+            self._drop(data)
             return
         self._worker.counters.bytes_received += len(data)
         self._unset_keepalive_if_required()
@@ -453,6 +452,8 @@ class Http1Connection(HttpToolsProtocol):
         """Handle the end of a response: begin the next request or the refusal."""
         last = not self.pipeline
         super().on_response_complete()
+        if self._lingering is not None:
+            self._unset_keepalive_if_required()
         if last:
             self._write_answer()
 
@@ -484,8 +485,12 @@ class Http1Connection(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.flow.resume_reading()
-            self._lingering = self._worker.now
+            self._lingering = Lingering(self._worker.now)
         else:
+            self.transport.close()
+
+    def _drop(self, data: bytes) -> None:
+        if self._lingering is not None and not self._lingering.drop(len(data), self._worker.now):
             self.transport.close()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -540,7 +545,7 @@ class Http1Connection(HttpToolsProtocol):
             self._tell(Closing.STALLED)
             self.transport.abort()
         elif self._lingering is not None:
-            if now - self._lingering >= _LINGER:
+            if self._lingering.is_over(now):
                 self.transport.close()
         elif self.flow.read_paused or self._over:
             self._since, self._body_before = now, self._body

@@ -22,8 +22,10 @@ from headstart.wire.events import Fields, RequestReceived, RequestRefused
 # needs a tunnel (RFC 9113, 8.5); for the one that there is, see `wire.requests`.
 _METHOD = re.compile(r"(?!CONNECT\Z)[A-Z][A-Z0-9_-]*")
 # RFC 9113, 8.3.1: no userinfo, hence no "@"; RFC 3986, 3.2 allows a comma in a reg-name, but
-# proxies read it as two hosts.
-_AUTHORITY = re.compile(rb"[A-Za-z0-9._~%!$&'()*+;=:\[\]-]+")
+# proxies read it as two hosts. Brackets hold an IPv6 address, with a zone (RFC 6874) or without.
+_AUTHORITY = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~%-]+)?\]|[A-Za-z0-9._~%!$&'()*+;=-]+)(?::[0-9]*)?"
+)
 # RFC 9112, 3.2.1 and 3.2.4: absolute path and query without fragment, or "*" for OPTIONS.
 _TARGET = re.compile(rb"/[!-\"$-~]*")
 # RFC 9112, 3.2.2: scheme, authority, then path and query.
