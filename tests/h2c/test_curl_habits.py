@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.live import certificates
+from tests.h2c.push_server import Page, push_server
 from tests.h2c.room import Room
 from tests.httpx.served import Site, site
 from tests.server.live import certificate
@@ -29,6 +30,14 @@ def test_redirections_are_followed(room: Room, served: Site) -> None:
     assert result.code == 0
     assert f"redirected to {served.url}/echo" in result.err
     assert '"method":"GET"' in (room.folder / "found").read_text()
+
+
+def test_redirection_to_a_path_in_utf_8_is_followed(room: Room) -> None:
+    with push_server() as server:
+        location = ((b"location", b"/caf\xc3\xa9"),)
+        server.pages = {"/": Page(status=302, fields=location), "/caf%C3%A9": Page(b"here")}
+
+        assert room.ok("get", "-L", f"{server.origin}/") == "here"
 
 
 def test_compressed_content_is_decoded(room: Room, served: Site) -> None:

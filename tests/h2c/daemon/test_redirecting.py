@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.client.origin import Origin
+from headstart.client.origin import Origin, split_url
 from headstart.errors import ConfigurationError, LocalProtocolError
-from headstart.h2c.daemon.redirecting import redirected
+from headstart.h2c.daemon.redirecting import location_of, redirected
 from headstart.h2c.options.requests import RequestCommand, Text
 from tests.h2c.options.typed import exchange
 
@@ -78,6 +78,26 @@ def test_file_cannot_be_sent_twice() -> None:
         after(exchange("post", "-L", "--file", "x", "/"), 307, "/other")
 
 
-def test_location_of_another_scheme_is_an_error() -> None:
+@pytest.mark.parametrize("location", ["ftp://b.test/", "http://[", "http://[::1"])
+def test_location_that_is_no_url_of_http_is_an_error(location: str) -> None:
     with pytest.raises(ConfigurationError):
-        after(exchange("get", "-L", "/"), 302, "ftp://b.test/")
+        after(exchange("get", "-L", "/"), 302, location)
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        (b"/caf\xc3\xa9?x=\xc3\xbc", "/caf%C3%A9?x=%C3%BC"),
+        (b"/caf\xe9", "/caf%E9"),
+        (b"/a%20b|c d", "/a%20b|c%20d"),
+    ],
+)
+def test_location_is_read_as_browsers_do(location: bytes, target: str) -> None:
+    found = location_of([(b"x", b"/other"), (b"location", location), (b"location", b"/second")])
+
+    where = after(exchange("get", "-L", "/"), 302, found).where
+    assert split_url(where)[1] == target
+
+
+def test_response_may_have_no_location() -> None:
+    assert location_of([(b"x", b"/other")]) == ""

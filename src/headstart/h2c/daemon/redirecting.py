@@ -1,10 +1,11 @@
 """The request that a redirection leads to, for `-L` (RFC 9110, 15.4).
 
-Pure; called by `requesting`.
+Pure; called by `requesting`, and for Location by `load`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from urllib.parse import urldefrag, urljoin
 
@@ -19,6 +20,15 @@ _OF_CONTENT = frozenset({b"content-type", b"content-length", b"content-encoding"
 _OF_ORIGIN = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"host"})
 
 
+def location_of(fields: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the value of Location, "" if there is none.
+
+    Browsers and curl decode non-ASCII bytes as UTF-8. Other bytes are percent-encoded.
+    """
+    values = (value for name, value in fields if name == b"location")
+    return next(values, b"").decode("utf-8", "surrogateescape")
+
+
 def redirected(
     command: RequestCommand, origin: Origin, target: str, status: int, location: str
 ) -> RequestCommand | None:
@@ -30,7 +40,10 @@ def redirected(
     """
     if not command.redirections or status not in _REDIRECTS or not location:
         return None
-    where = urldefrag(urljoin(f"{origin}{target}", location)).url
+    try:
+        where = urldefrag(urljoin(f"{origin}{target}", location)).url
+    except ValueError:  # brackets without an address between them
+        where = location
     method, content, headers = command.method, command.content, command.headers
     if status not in _SAME_METHOD and method not in ("GET", "HEAD"):
         # RFC 9110, 15.4.4 for 303; 301 and 302 are followed as curl and browsers follow them.

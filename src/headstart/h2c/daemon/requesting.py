@@ -29,7 +29,7 @@ from headstart.h2c.daemon.conversation import Conversation, Request
 from headstart.h2c.daemon.decoding import Decoding
 from headstart.h2c.daemon.hinted import StoredResponse
 from headstart.h2c.daemon.progress import Progress
-from headstart.h2c.daemon.redirecting import redirected
+from headstart.h2c.daemon.redirecting import location_of, redirected
 from headstart.h2c.daemon.session import Link, Session
 from headstart.h2c.options.connections import Trust
 from headstart.h2c.options.requests import FromFile, RequestCommand, Text
@@ -295,7 +295,7 @@ class _Moving:
         """Write the response as the command wants it; returns the exit code."""
         command, conversation = self._command, self._conversation
         if self.asked is not None:
-            location = response.headers.get("location", "")
+            location = location_of(response.headers.raw)
             self.redirected = redirected(command, *self.asked, response.status_code, location)
             if self.redirected is not None:
                 return exits.OK

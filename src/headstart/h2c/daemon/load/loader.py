@@ -31,6 +31,7 @@ from headstart.h2c.daemon.load.resource import (
     Way,
     resolve,
 )
+from headstart.h2c.daemon.redirecting import location_of
 from headstart.h2c.daemon.session import Session
 from headstart.h2c.options.connections import Trust
 from headstart.wire.events import Fields
@@ -271,7 +272,7 @@ class Loader:
 
     def _follow_response(self, wanted: Want, response: AsyncResponse) -> None:
         """Return the resources that a response's headers lead to."""
-        if response.status_code in _REDIRECTS and (location := _location(response)):
+        if response.status_code in _REDIRECTS and (location := location_of(response.headers.raw)):
             target = resolve(wanted.url, location)
             if target is not None:
                 self._redirect(wanted, target)
@@ -369,15 +370,6 @@ class Loader:
                 resource.media_type, resource.used = content.essence(pushed.content_type), False
                 if promised >= 0:
                     self.result.resources.append(resource)
-
-
-def _location(response: AsyncResponse) -> str:
-    """Return the value of Location.
-
-    Browsers and curl decode non-ASCII bytes as UTF-8. Other bytes are percent-encoded.
-    """
-    values = [value for name, value in response.headers.raw if name == b"location"]
-    return values[0].decode("utf-8", "surrogateescape") if values else ""
 
 
 def _metadata(wanted: Want) -> Fields:
