@@ -205,7 +205,7 @@ async def test_content_that_nobody_takes_is_a_write_timeout() -> None:
     with site() as own:
         async with client(own) as asking:
             with pytest.raises(httpx.WriteTimeout):
-                await asking.post("/deaf", content=parts(), timeout=httpx.Timeout(0.1, pool=9))
+                await asking.post("/deaf", content=parts(), timeout=httpx.Timeout(20, write=0.1))
 
 
 async def test_stream_that_is_not_free_is_a_pool_timeout() -> None:
