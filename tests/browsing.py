@@ -25,7 +25,7 @@ from tests.server.live import until
 from tests.visits import HTML, Found, Visited, visited
 
 # Longer than Chromium needs to follow a 103, where it does.
-_PATIENCE = 3.0
+_PATIENCE = 5.0
 # It now and then ignores a 103 that comes within two milliseconds of the request.
 _TRIES = 8
 _CONDITIONS = (b"if-none-match", b"if-modified-since")

@@ -604,8 +604,8 @@ def test_a_server_that_says_nothing_more_is_given_up_on(
 
 def test_a_person_who_types_slowly_is_waited_for(room: Room, server: PushServer) -> None:
     room.ok("connect", server.origin)
-    process = room.begin("post", "--timeout", "2", "--file", "-", "/x", stdin=subprocess.PIPE)
-    time.sleep(2.5)
+    process = room.begin("post", "--timeout", "6", "--file", "-", "/x", stdin=subprocess.PIPE)
+    time.sleep(6.5)
 
     assert process.communicate(b"typed", PATIENCE) == (b"POST /x: typed", b"")
 
