@@ -132,3 +132,12 @@ class Pair:
             and all(getattr(event, name) == value for name, value in attributes.items())
             for event in self.server_events
         )
+
+
+def assert_page_unharmed(pair: Pair, page: int, promises: int = 0) -> None:
+    """Answer a page, and check that its client got it and nobody ended the connection."""
+    pair.answer(page)
+    assert pair.status(page) == b"200"
+    assert pair.body(page) == b"page"
+    assert len(pair.sent("PUSH_PROMISE")) == promises
+    assert pair.server.ended is None

@@ -2,7 +2,7 @@
 
 A page pushes several assets with equal fields, each for another path. A section equal to the
 previous one is not checked and built again. Reads the applications' fields, keeps the last section.
-Each `wire.server.ServerConnection` owns one `PromiseHeads`.
+Each `wire.push_gate.PushGate` owns one `PromiseHeads`.
 """
 
 from __future__ import annotations

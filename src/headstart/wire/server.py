@@ -1,7 +1,7 @@
-"""The server's side of an HTTP/2 connection, with the push gate.
+"""The server's side of an HTTP/2 connection.
 
-Reads bytes from the client and calls from `server.protocol`; answers with events and bytes. The
-push gate (`promise`) is a list of early refusals, each with its reason, as in h2o.
+Reads bytes from the client and calls from `server.http2` and `server.http2_streams`; answers with
+events and bytes. Owns the push gate (`wire.push_gate`).
 """
 
 from __future__ import annotations
@@ -39,37 +39,23 @@ from headstart.wire.events import (
     StreamRefused,
     TrailersReceived,
 )
-from headstart.wire.fields import (
-    LARGEST_SECTION,
-    informational_fields,
-    response_fields,
-)
+from headstart.wire.fields import informational_fields, response_fields
 from headstart.wire.frame_checks import LOOKED_AT, WINDOW_UPDATE_SIZE, ClientFrameChecker, Violation
 from headstart.wire.guard import FREE_WINDOW_UPDATES, RequestGuard
-from headstart.wire.promises import PromiseHeads, promisable_target
+from headstart.wire.push_gate import PushGate
 from headstart.wire.requests import RequestReader
+from headstart.wire.server_settings import (
+    LARGEST_WINDOW,
+    is_grpc_pass,
+    server_configuration,
+    server_settings,
+)
 
 _EngineRequest = ngh2.RequestReceived
-# Far above the soft limits, which are answered 431: the engine counts each crumb of a cookie as a
-# field, and it gives up without a word. While a section of so many comes, it takes 0.6 MB.
-_HARD_HEADER_COUNT = 4096
-_HARD_HEADER_SIZE = 192 * 1024
 _TOO_LARGE = 431
-# RFC 9218, 4.1: 3 is the default, 7 the lowest.
-_LOWEST_URGENCY = 7
 # An application is told of so many requests that the client has given up within one segment.
 _FEW = 8
 _OVER_LIMIT = StreamRefused(Closing.TOO_MANY_STREAMS, "REFUSED_STREAM")
-# RFC 9113, 6.9.1.
-_LARGEST_WINDOW = 2**31 - 1
-# The SETTINGS of nginx's grpc_pass, by which its requests for pages are known: they say nothing of
-# gRPC, and up to nginx 1.28 its client gets a 502 where a 103 comes.
-_GRPC_PASS = {
-    Setting.HEADER_TABLE_SIZE: 0,
-    Setting.ENABLE_PUSH: 0,
-    Setting.INITIAL_WINDOW_SIZE: _LARGEST_WINDOW,
-}
-_PRIORITIES = tuple(ngh2.Priority(urgency) for urgency in range(_LOWEST_URGENCY + 1))
 
 
 class ServerConnection(Connection):
@@ -84,18 +70,15 @@ class ServerConnection(Connection):
     __slots__ = (
         "_accounted",
         "_answered",
-        "_behind",
         "_checker",
         "_finished",
+        "_gate",
         "_guard",
         "_is_new",
         "_known",
         "_limits",
         "_made",
-        "_most_pushed",
-        "_page",
         "_promised",
-        "_promises",
         "_pushed",
         "_reader",
         "_sends",
@@ -112,13 +95,12 @@ class ServerConnection(Connection):
     def __init__(self, limits: WireLimits, now: float, *, websockets: bool = False) -> None:
         super().__init__(
             ngh2.Role.SERVER,
-            _configuration(limits),
-            _settings(limits, websockets),
+            server_configuration(limits),
+            server_settings(limits, websockets),
             limits.connection_window,
         )
         self._limits = limits
         self._reader = RequestReader(limits)
-        self._promises = PromiseHeads()
         self._streams: dict[int, bytes] = {}
         """Streams that the client opened -> authority, b"" once our response has ended."""
         self._checker = ClientFrameChecker(self._streams, FREE_WINDOW_UPDATES)
@@ -131,12 +113,9 @@ class ServerConnection(Connection):
         """Streams that had been opened then."""
         self._sends = 0
         """Parts of bodies that were sent, beside the last one of each."""
-        self._promised: dict[int, set[bytes]] = {}
-        """Such a stream -> the targets promised on it."""
-        self._pushed: set[int] = set()
-        """Promised streams that have not closed."""
-        self._page = self._behind = 0
-        """The page that was last asked for its urgency, and the highest one behind it."""
+        self._gate = PushGate(self._engine, self._streams, limits)
+        # The gate's own: each closed stream is taken out.
+        self._promised, self._pushed = self._gate.targets, self._gate.pushed
         self._accounted: set[int] = set()
         """Streams reset, by either side, whose closing is still to come."""
         self._finished: set[int] = set()
@@ -145,9 +124,6 @@ class ServerConnection(Connection):
         """The client had not acknowledged our SETTINGS when we last wrote."""
         self._known = 0
         """Streams, while it is new, of which the engine told or we did."""
-        # RFC 9113, 6.5.2: no limit until the client says one.
-        self._most_pushed = limits.max_concurrent_streams
-        """Promised streams that may be open at once."""
         self.answered = 0
         """PING and SETTINGS frames that came; the engine answers each."""
         self.greeted = False
@@ -192,7 +168,7 @@ class ServerConnection(Connection):
             events += self._feed(data[begin:end])
             begin = end
             windows = self.windows(widening.stream)
-            if windows is not None and windows[0] + widening.increment > _LARGEST_WINDOW:
+            if windows is not None and windows[0] + widening.increment > LARGEST_WINDOW:
                 begin += WINDOW_UPDATE_SIZE
                 super().reset(widening.stream, ErrorCode.FLOW_CONTROL_ERROR)
         return events + self._feed(data[begin:])
@@ -204,7 +180,7 @@ class ServerConnection(Connection):
     def receive(self, data: bytes | memoryview, now: float) -> list[ServerEvent]:
         """Take bytes from the client; never raises on them."""
         events: list[ServerEvent] = []
-        self._page = 0
+        self._gate.page = 0
         checker = self._checker
         offence = checker.walk(data)
         if offence is not None or checker.due or self._used_up is not None:
@@ -393,11 +369,10 @@ class ServerConnection(Connection):
         if Setting.ENABLE_PUSH in settings:
             self.push_enabled = settings[Setting.ENABLE_PUSH] == 1
         if Setting.MAX_CONCURRENT_STREAMS in settings:
-            most = settings[Setting.MAX_CONCURRENT_STREAMS]
-            self._most_pushed = min(most, self._limits.max_concurrent_streams)
-        if settings.get(Setting.INITIAL_WINDOW_SIZE, 0) > _LARGEST_WINDOW // 2:
+            self._gate.limit(settings[Setting.MAX_CONCURRENT_STREAMS])
+        if settings.get(Setting.INITIAL_WINDOW_SIZE, 0) > LARGEST_WINDOW // 2:
             self._checker.wide = 1
-        if settings == _GRPC_PASS:
+        if is_grpc_pass(settings):
             self.takes_hints = False
 
     def _engine_closed(self, event: ConnectionClosed) -> ConnectionEnded:
@@ -576,57 +551,12 @@ class ServerConnection(Connection):
         Raises:
             LocalProtocolError: A field could not be sent at all.
         """
-        given = headers if isinstance(headers, list) else [(name, value) for name, value in headers]
-        unfit = self._promises.refusal(method, scheme, authority, given, credentials)
-        own = self._streams.get(parent_id)
-        if not own or self.goaway or self.ended is not None or not self.push_enabled:
-            return self._parent_refusal(parent_id)
-        if unfit is not None:
-            return unfit
-        if authority != own:
-            return Refusal.FOREIGN_AUTHORITY
-        if not promisable_target(target) or len(target) > self._limits.max_target_size:
-            return Refusal.BAD_PATH
-        targets = self._promised.get(parent_id) or set()
-        if target in targets:
-            return Refusal.ALREADY_PUSHED
-        # Reserved streams do not count against MAX_CONCURRENT_STREAMS (RFC 9113, 5.1.2), so a
-        # server could promise without end; counting them as open bounds that too.
-        if (
-            len(targets) >= self._limits.max_pushes_per_request
-            or len(self._pushed) >= self._most_pushed
-        ):
-            return Refusal.TOO_MANY
-        try:
-            promised_id = self._engine.send_push_promise(parent_id, self._promises.section(target))
-        except ngh2.NGH2Error:
-            return Refusal.PARENT_CLOSED
-        if not targets:
-            self._promised[parent_id] = targets
-        targets.add(target)
-        self._pushed.add(promised_id)
-        # The pushed response waits behind the page's own (RFC 9218, 10).
-        behind = self._behind if parent_id == self._page else self._urgency_behind(parent_id)
-        urgency = min(max(urgency, behind), _LOWEST_URGENCY)
-        self._engine.set_stream_priority(promised_id, _PRIORITIES[urgency])
-        return promised_id
-
-    def _parent_refusal(self, parent_id: int) -> Refusal:
-        """Return why nothing can be promised on the stream."""
+        unfit = self._gate.unfit(method, scheme, authority, headers, credentials)
         if self.goaway or self.ended is not None:
             return Refusal.CONNECTION_CLOSING
         if not self.push_enabled:
             return Refusal.PUSH_DISABLED
-        return Refusal.PARENT_CLOSED if parent_id % 2 else Refusal.PUSHED_PARENT
-
-    def _urgency_behind(self, parent_id: int) -> int:
-        """Return the highest urgency below the page's own; noted until the client sends another
-        one.
-        """
-        page = self._engine.get_stream_priority(parent_id)
-        self._page = parent_id
-        self._behind = _LOWEST_URGENCY if page is None else min(page.urgency + 1, _LOWEST_URGENCY)
-        return self._behind
+        return self._gate.promise(parent_id, authority, target, urgency, unfit)
 
     def shutdown_notice(self) -> None:
         """First step of a graceful end: GOAWAY with the largest id (RFC 9113, 6.8)."""
@@ -637,28 +567,3 @@ class ServerConnection(Connection):
         """Second step: GOAWAY with the last stream that is served; open streams finish."""
         self.goaway = True
         self._call(self._engine.send_goaway)
-
-
-def _configuration(limits: WireLimits) -> ngh2.Configuration:
-    return ngh2.Configuration(
-        auto_window_update=False,
-        max_inbound_header_list_size=max(_HARD_HEADER_SIZE, 2 * limits.max_header_size),
-        max_send_header_block_length=LARGEST_SECTION + 1024,  # the engine's estimate is coarse
-        max_inbound_header_count=max(_HARD_HEADER_COUNT, 2 * limits.max_header_count),
-        # A second line behind our guard, far behind: it counts cancelled pushes too, and says
-        # INTERNAL_ERROR where the guard says ENHANCE_YOUR_CALM.
-        stream_reset_rate_limit=(50 * limits.max_resets, 50 * limits.max_resets),
-    )
-
-
-def _settings(limits: WireLimits, websockets: bool) -> dict[int, int]:
-    settings: dict[int, int] = {
-        Setting.MAX_CONCURRENT_STREAMS: limits.max_concurrent_streams,
-        Setting.INITIAL_WINDOW_SIZE: limits.stream_window,
-        Setting.MAX_HEADER_LIST_SIZE: limits.max_header_size,
-        # RFC 9218, 2.1; the engine takes our own urgencies only with it.
-        Setting.NO_RFC7540_PRIORITIES: 1,
-    }
-    if websockets:
-        settings[Setting.ENABLE_CONNECT_PROTOCOL] = 1
-    return settings
