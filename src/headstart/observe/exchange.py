@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
+from random import getrandbits
 from typing import Any, Final
 
-from headstart.deliver.asgi import Message, Scope
+from headstart.deliver.asgi import Message, Scope, header
 
 # An id that a proxy in front gave; anything else could be a part of another field.
 _GIVEN_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -77,11 +77,12 @@ class Exchange:
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of a request header."""
-        return next((value for found, value in self.scope["headers"] if found == name), None)
+        return header(self.scope, name)
 
-    def make_id(self) -> str:
-        """Return the id that a proxy in front gave (X-Request-ID), or a new one."""
-        given = self.header(b"x-request-id")
-        if given is not None and _GIVEN_ID.fullmatch(given):
-            return given.decode("ascii")
-        return secrets.token_hex(8)
+
+def make_id(scope: Scope) -> str:
+    """Return the id that a proxy in front gave (X-Request-ID), or a new one."""
+    for name, given in scope["headers"]:
+        if name == b"x-request-id" and _GIVEN_ID.fullmatch(given):
+            return str(given, "ascii")
+    return f"{getrandbits(64):016x}"

@@ -11,7 +11,9 @@ import contextvars
 import json
 import logging
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+
+_encode: Final = json.JSONEncoder(default=repr).encode
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("headstart.request_id", default="")
 
@@ -28,11 +30,12 @@ class JsonFormatter(logging.Formatter):
 
     def __init__(self, use_colors: bool | None = None) -> None:
         super().__init__()
+        self._second = -1, ""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
         line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": self._time(record.created),
             "level": record.levelname,
             "logger": record.name,
             "message": _message(record),
@@ -46,7 +49,18 @@ class JsonFormatter(logging.Formatter):
             line["traceback"] = record.exc_text
         if record.stack_info:
             line["stack"] = self.formatStack(record.stack_info)
-        return json.dumps(line, default=repr)
+        return _encode(line)
+
+    def _time(self, created: float) -> str:
+        """Return a time in UTC. Only its milliseconds differ from those of most lines before."""
+        milliseconds = int(created * 1000)
+        second, text = self._second
+        if second != milliseconds // 1000:
+            second = milliseconds // 1000
+            text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            # In one step: formatters are shared by threads.
+            self._second = second, text
+        return f"{text}.{milliseconds % 1000:03}+00:00"
 
 
 def _message(record: logging.LogRecord) -> str:

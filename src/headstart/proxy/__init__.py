@@ -1,6 +1,7 @@
 """A reverse proxy as an ASGI application: it asks an upstream server and passes the response on.
 
     app.py        `Proxy`: chooses the upstream, and answers if it fails
+    attempt.py    one attempt to ask an upstream, and its span
     forwarding.py one request on its way to an upstream, and its response back
     own.py        responses that the proxy makes itself
     balance.py    the choice of the upstream: least outstanding requests, a rest after a failure

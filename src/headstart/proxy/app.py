@@ -3,7 +3,7 @@
     client ── receive ──> request head, content ──> upstream
     client <── send ───── 1xx, head, content, trailers <── upstream
 
-`exchange` has the way of one request; this module chooses the upstream, asks once more where that
+`forwarding` has the way of one request; this module chooses the upstream, asks once more where that
 is safe, and answers in the upstream's place if it fails.
 """
 
@@ -18,7 +18,9 @@ from urllib.parse import quote
 from headstart.config import ProxyOptions
 from headstart.deliver.asgi import Receive, Scope, Send
 from headstart.errors import LocalProtocolError
-from headstart.proxy.balance import AnyConnection, AnyPool, Balance
+from headstart.observe.trace import current_trace
+from headstart.proxy.attempt import Attempt
+from headstart.proxy.balance import Balance
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.forwarding import ClientLeft, ForwardedRequest, first_content
 from headstart.proxy.heads import RequestHeads
@@ -76,7 +78,10 @@ class Proxy:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            head = self._heads.of(scope)
+            trace = current_trace.get()
+            # Headers that differ from request to request would not be recognised.
+            heads_scope = scope if trace is None else {**scope, "headers": trace.received}
+            head = self._heads.of(heads_scope)
         except LocalProtocolError as error:
             logger.warning("%s %s: %s", scope["method"], _target(scope), error)
             await refuse(send, scope["method"], 400)
@@ -114,16 +119,15 @@ class Proxy:
         to another upstream, if a connection ended before any of the response came.
         """
         balance = self._balance()
-        pool, connection = await balance.acquire()
+        attempt = Attempt(balance, exchange)
         try:
-            await _run(balance, pool, connection, exchange)
+            await attempt.run()
         except UpstreamError as error:
             again = error.stale or (error.unanswered and balance.several)
-            if not (again and exchange.repeatable):
+            if attempt.pool is None or not (again and exchange.repeatable):
                 raise
-            last = pool if error.unanswered else None
-            pool, connection = await balance.acquire(fresh=True, last=last)
-            await _run(balance, pool, connection, exchange)
+            last = attempt.pool if error.unanswered else None
+            await Attempt(balance, exchange, repetition=1).run(fresh=True, last=last)
 
     @property
     def outstanding(self) -> int:
@@ -157,21 +161,3 @@ def _target(scope: Scope) -> str:
     return (scope.get("raw_path") or quote(scope["path"]).encode()).decode(
         "ascii", "backslashreplace"
     )
-
-
-async def _run(
-    balance: Balance, pool: AnyPool, connection: AnyConnection, exchange: ForwardedRequest
-) -> None:
-    try:
-        await exchange.run(connection)
-    except UpstreamError as error:
-        balance.failed(pool, error)
-        connection.close()
-        raise
-    except BaseException:
-        connection.close()
-        raise
-    else:
-        pool.failures = 0
-    finally:
-        balance.release(pool, connection)

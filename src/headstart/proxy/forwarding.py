@@ -2,7 +2,8 @@
 
 A request's first content is there before an upstream connection is taken, so slow clients hold
 none. While an upload goes on, the response is already read: an upstream may answer early. Content
-is passed on as it comes, and nothing is read that the other side has no room for. Called by `app`.
+is passed on as it comes, and nothing is read that the other side has no room for. Called by `app`
+and `attempt`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final, TypeAlias
 from headstart.deliver.asgi import Message, Receive, Scope, Send, offers
 from headstart.errors import LocalProtocolError
 from headstart.proxy.failures import UpstreamError
-from headstart.proxy.fields import passed_to_client
+from headstart.proxy.fields import Fields, passed_to_client
 from headstart.proxy.heads import RequestHead
 from headstart.proxy.http1 import Http1Connection, ResponseHead
 from headstart.proxy.http2 import Http2Stream
@@ -62,6 +63,9 @@ class ForwardedRequest:
     Attributes:
         started: A final header section went to the client.
         left: The client disconnected.
+        head: The header section for the upstream.
+        trace: Fields that tell the upstream of the request's place in a trace.
+        status: Of the upstream's response, or 0 before it came.
     """
 
     def __init__(
@@ -75,10 +79,12 @@ class ForwardedRequest:
     ) -> None:
         self.started = False
         self.left = False
+        self.head = head
+        self.trace: Fields = []
+        self.status = 0
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._head = head
         self._first = first
         self._more = more
         self._due = head.content_length
@@ -91,7 +97,7 @@ class ForwardedRequest:
     @property
     def repeatable(self) -> bool:
         """The whole request is still here, and may be sent twice."""
-        return not self._more and not self.started and self._head.method in _IDEMPOTENT
+        return not self._more and not self.started and self.head.method in _IDEMPOTENT
 
     async def run(self, connection: UpstreamConnection) -> None:
         """Send the request on `connection` and pass the response on.
@@ -101,11 +107,12 @@ class ForwardedRequest:
             LocalProtocolError: The request's content is not as long as it says.
             ClientLeft: The client disconnected.
         """
-        self._due = self._head.content_length
+        self._due = self.head.content_length
         self._count(self._first, self._more)
-        connection.start(self._head, self._first, more=self._more)
+        head = self.head.with_trace(self.trace) if self.trace else self.head
+        connection.start(head, self._first, more=self._more)
         if self._more:
-            if self._head.expects_continue:
+            if self.head.expects_continue:
                 self._go_on = asyncio.Event()
             self._upload = asyncio.create_task(self._send_content(connection))
         self._connection = connection
@@ -181,6 +188,7 @@ class ForwardedRequest:
         while head.status < 200:
             await self._inform(head)
             head = await connection.next_head()
+        self.status = head.status
         fields = passed_to_client(head.fields)
         if b"date" not in head.single:
             fields = [*fields, (b"date", formatdate(usegmt=True).encode("ascii"))]

@@ -43,6 +43,7 @@ class RequestHead:
         has_te: It has a TE header.
         hops: The number of proxies of this kind in Via.
         max_forwards: How many more hops OPTIONS or TRACE may take (RFC 9110, 7.6.2), or None.
+        trace: Further fields, which tell the upstream of the request's place in a trace.
     """
 
     method: str
@@ -54,6 +55,7 @@ class RequestHead:
     has_te: bool = False
     hops: int = 0
     max_forwards: int | None = None
+    trace: Fields = field(default_factory=list)
     _lines: bytes = field(default=b"", repr=False, compare=False)
 
     def for_target(self, target: bytes) -> RequestHead:
@@ -68,8 +70,14 @@ class RequestHead:
             self.has_te,
             self.hops,
             self.max_forwards,
-            self._lines,
+            _lines=self._lines,
         )
+
+    def with_trace(self, trace: Fields) -> RequestHead:
+        """Return the header section of a request with another place in a trace."""
+        head = self.for_target(self.target)
+        head.trace = trace
+        return head
 
     def framed(self, chunked: bool) -> bytes:
         """Return the whole header section for HTTP/1.1.
@@ -86,6 +94,8 @@ class RequestHead:
         else:
             framing = b"\r\n"
         lines = self._lines or self._joined()
+        if self.trace:
+            lines += b"".join([b"%b: %b\r\n" % pair for pair in self.trace])
         return b"%b %b HTTP/1.1\r\n%b%b" % (
             self.method.encode("ascii"),
             self.target,

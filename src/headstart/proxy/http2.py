@@ -142,7 +142,7 @@ class Http2Stream:
             self._fail(error)
 
     async def _ask(self, head: RequestHead, content: AsyncIterator[bytes] | bytes | None) -> None:
-        fields = list(head.fields)
+        fields = [*head.fields, *head.trace]
         if head.content_length is not None:
             fields.append((b"content-length", b"%d" % head.content_length))
         response = await self._connection.request(

@@ -36,6 +36,13 @@ class Upstream:
     tls: bool = False
     http2: bool = False
 
+    @property
+    def url(self) -> str:
+        """The URL of the server, without a path; the host of a Unix socket's is localhost."""
+        host = f"[{self.host}]" if ":" in self.host else self.host or "localhost"
+        port = f":{self.port}" if self.port else ""
+        return f"{'https' if self.tls else 'http'}://{host}{port}"
+
     @classmethod
     def parse(cls, text: str) -> Upstream:
         """Read an upstream as the command line takes it.

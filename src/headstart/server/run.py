@@ -27,10 +27,9 @@ from uvicorn.supervisors import ChangeReload
 
 from headstart.cache import CacheMiddleware
 from headstart.config import ServerOptions
-from headstart.deliver.asgi import SendChannel
 from headstart.learn import LearnOptions
 from headstart.middleware import HeadstartMiddleware
-from headstart.observe import Observer, Tracing, check_tracing
+from headstart.observe import Observer, TracePassing, Tracing, check_tracing
 from headstart.server.addresses import unmapped_trust
 from headstart.server.application import check_application, check_kind, takes
 from headstart.server.checks import (
@@ -150,6 +149,8 @@ class Config(uvicorn.Config):
             check_kind(loaded, self.interface, name=_name(self.app))
         elif not isinstance(inner, WsgiApplication):  # a factory made it
             inner = self._as_asgi(inner)
+        if self.headstart.tracing:
+            inner = TracePassing(inner)
         if self.headstart.caching.cache:
             required = self.lifespan == "on"
             inner = CacheMiddleware(inner, self.headstart.caching, lifespan_required=required)
@@ -168,8 +169,9 @@ class Config(uvicorn.Config):
         access, traced = self._logs_access_as_json, self.headstart.tracing
         if access or traced:
             self.cache = None  # a push that is answered without a call would be missing
-            app = SendChannel(app)
-            return Observer(app, access=access, tracing=Tracing() if traced else None)
+            identify = self.headstart.log_format == "json"
+            tracing = Tracing() if traced else None
+            return Observer(app, access=access, identify=identify, tracing=tracing)
         return app
 
     def bind_socket(self) -> socket.socket:

@@ -1,0 +1,89 @@
+"""One attempt to have a request answered by an upstream, and its span if the request is traced.
+
+A request that is not recorded passes its place in the trace on. Made by `app`, once or twice for a
+request.
+"""
+
+from __future__ import annotations
+
+from headstart.observe.trace import UpstreamSpan, current_trace
+from headstart.proxy.balance import AnyPool, Balance
+from headstart.proxy.failures import UpstreamError
+from headstart.proxy.forwarding import ForwardedRequest
+
+
+class Attempt:
+    """One attempt.
+
+    Args:
+        balance: Chooses the upstream.
+        exchange: The request.
+        repetition: How many attempts there were before.
+
+    Attributes:
+        pool: The connections of the chosen upstream; None if none could be connected to.
+    """
+
+    def __init__(self, balance: Balance, exchange: ForwardedRequest, repetition: int = 0) -> None:
+        self.pool: AnyPool | None = None
+        self._balance = balance
+        self._exchange = exchange
+        self._repetition = repetition
+
+    async def run(self, *, fresh: bool = False, last: AnyPool | None = None) -> None:
+        """Ask an upstream and pass its response on.
+
+        Args:
+            fresh: Only a new connection will do.
+            last: The upstream that is asked only if no other can be.
+
+        Raises:
+            UpstreamError: None can be connected to, or the response did not come whole.
+            LocalProtocolError: The request's content is not as long as it says.
+            ClientLeft: The client disconnected.
+        """
+        trace = current_trace.get()
+        if trace is None:
+            await self._run(None, fresh, last)
+        elif trace.ask is None:
+            self._exchange.trace = trace.fields
+            await self._run(None, fresh, last)
+        else:
+            span = trace.ask(self._exchange.head.method, self._repetition)
+            await self._run_traced(span, fresh, last)
+
+    async def _run_traced(self, span: UpstreamSpan, fresh: bool, last: AnyPool | None) -> None:
+        self._exchange.trace = span.fields
+        error = ""
+        try:
+            await self._run(span, fresh, last)
+        except UpstreamError as failure:
+            error = failure.reason.value
+            raise
+        except BaseException as failure:
+            error = type(failure).__qualname__
+            raise
+        finally:
+            span.end(self._exchange.status, error)
+
+    async def _run(self, span: UpstreamSpan | None, fresh: bool, last: AnyPool | None) -> None:
+        self._exchange.status = 0
+        pool, connection = await self._balance.acquire(fresh=fresh, last=last)
+        self.pool = pool
+        if span is not None:
+            upstream = pool.upstream
+            target = self._exchange.head.target.decode("latin-1")
+            span.goes_to(upstream.url + target, upstream.host or upstream.path, upstream.port)
+        try:
+            await self._exchange.run(connection)
+        except UpstreamError as error:
+            self._balance.failed(pool, error)
+            connection.close()
+            raise
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            pool.failures = 0
+        finally:
+            self._balance.release(pool, connection)
