@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from headstart.deliver.asgi import Application, Message, Receive, Scope, Send, leave_send
+from headstart.deliver.asgi import Application, Message, Receive, Scope, Send, current_send
 from headstart.observe.access import log_access
 from headstart.observe.exchange import Exchange, make_id
 from headstart.observe.json_lines import request_id
@@ -87,7 +87,7 @@ class Observer:
             if spans is not None and span is not None:
                 spans.sent(exchange, span, message)
 
-        leave_send(watched)
+        current_send.set(watched)
         try:
             await self.app(exchange.scope, receive, watched)
         except BaseException as error:
