@@ -1,7 +1,7 @@
 """Samplers of OpenTelemetry's SDK whose decision is known without a look at the request.
 
-Making a span that is not recorded costs the SDK a third of what a small request costs altogether.
-So `spans` asks this module first. Whatever is not certain here is left to the SDK.
+Making a span that is not recorded costs the SDK a third of a small request. So `spans` asks this
+module first. All that is not certain here is left to the SDK.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class KnownSampler:
 
 
 def known_sampler(tracer: Tracer) -> KnownSampler | None:
-    """Return what is known of a tracer's sampler, or None if it has to be asked each time."""
+    """Return the rule of a tracer's sampler, or None if it has to be asked each time."""
     if type(tracer) is not SdkTracer:
         return None
     said = tracer.sampler.get_description()

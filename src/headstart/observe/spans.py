@@ -4,8 +4,8 @@ Imported by `tracing` when there is somebody who takes spans; called by `observe
 through `trace.current_trace`.
 
 A request that is not recorded has no more than its place in the trace, mostly without a call of
-the SDK (see `sampling`). The tasks of requests have contexts of their own, so what is set there is
-not reset.
+the SDK (see `sampling`). The tasks of requests have contexts of their own, so nothing that is set
+there is reset.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class Spans:
         return span if recorded else None
 
     def context_of(self, carried: Fields) -> Context:
-        """Return what the headers of a request tell."""
+        """Return the context that the headers of a request tell."""
         if not carried:
             return _EMPTY
         carrier: dict[str, str] = {}

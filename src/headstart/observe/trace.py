@@ -84,7 +84,7 @@ current_trace: ContextVar[Trace | None] = ContextVar("headstart.trace", default=
 class TracePassing:
     """Tell an application of the trace, in the headers of its requests.
 
-    It is the innermost of what stands around the application: further out, requests that repeat
+    It is the innermost layer around the application: further out, requests that repeat
     those before them are known by their headers.
 
     Args:

@@ -49,7 +49,7 @@ class Tracing:
         self.spans: Spans | None = None
 
     def look(self) -> Spans | None:
-        """Return what makes spans, if there is somebody who takes them by now."""
+        """Return the maker of spans, if there is somebody who takes them by now."""
         now = time.monotonic()
         if now < self._look_at:
             return None
