@@ -83,7 +83,8 @@ class FrameChecker(ABC):
         last: The highest stream that the peer opened with a request; far below all where it is
             not the one that asks.
         repeats: Which streams began like the one before.
-        due: Something was counted that `Guard.judge` should look at.
+        looked: Other frames than requests without a body began in the segment that was walked last.
+        due: Something was counted that `Guard.judge` should look at; only where `looked` is true.
         useless: Frames that ask for nothing, since the guard last looked.
         window_updates: WINDOW_UPDATE frames so far.
         window_allowance: How many of them need no look.
@@ -99,6 +100,7 @@ class FrameChecker(ABC):
         "_what",
         "due",
         "last",
+        "looked",
         "repeats",
         "useless",
         "window_allowance",
@@ -121,7 +123,7 @@ class FrameChecker(ABC):
         self._continuations = 0
         self.last = last
         self.repeats = Repeats()
-        self.due = False
+        self.looked = self.due = False
         self.useless = 0
         self.window_updates = 0
         self.window_allowance = window_allowance
@@ -144,6 +146,7 @@ class FrameChecker(ABC):
         unpack = _HEADER.unpack_from
         final = size - _HEADER_SIZE
         repeats = self.repeats
+        looked = False
         while at <= final:
             high, low, what, stream = unpack(data, at)
             if what == _WHOLE_REQUEST and stream == last + 2:
@@ -156,6 +159,7 @@ class FrameChecker(ABC):
                     repeats.look(block, stream)
                 continue
             self.last = last
+            self.looked = looked = True
             offence = self._look(what, stream & STREAM_BITS, (high << 8) + low, data, at)
             if offence is not None:
                 if offence is CUT:
@@ -163,7 +167,7 @@ class FrameChecker(ABC):
                 return offence
             last = self.last
             at += _HEADER_SIZE + (high << 8) + low
-        self.last, self._what = last, what
+        self.last, self._what, self.looked = last, what, looked
         if at < size:
             self._rest = bytes(data[at:])
             self._at = 0

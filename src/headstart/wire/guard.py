@@ -153,7 +153,15 @@ class RequestGuard(Guard):
     and a proxy carries many such clients. None of them cancels a request as soon as it is made.
     """
 
-    __slots__ = ("_answered_paid", "_marks", "_resets", "_settled", "checker", "marked")
+    __slots__ = (
+        "_answered_paid",
+        "_marks",
+        "_next_mark",
+        "_resets",
+        "_settled",
+        "checker",
+        "marked",
+    )
 
     def __init__(self, limits: WireLimits, checker: ClientFrameChecker, now: float) -> None:
         super().__init__(limits, checker, now)
@@ -166,6 +174,8 @@ class RequestGuard(Guard):
         """The last stream that `opened` was told of."""
         self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
         """When streams were opened -> the last of them."""
+        self._next_mark = now
+        """When the next streams get a mark of their own."""
         self._settled = -1
         """The last stream that is older than `_SHORT`."""
 
@@ -173,10 +183,11 @@ class RequestGuard(Guard):
         """Note the time of the streams up to the checker's last."""
         self.marked = last = self.checker.last
         marks = self._marks
-        if marks and now - marks[-1][0] < _SHORT / _MARKS:
-            marks[-1] = marks[-1][0], last
-        else:
+        if now >= self._next_mark or not marks:
+            self._next_mark = now + _SHORT / _MARKS
             marks.append((now, last))
+        else:
+            marks[-1] = marks[-1][0], last
 
     def reset(self, stream_id: int, now: float, answered: int) -> Closing | None:
         """Count a reset by the client (CVE-2023-44487).

@@ -6,7 +6,7 @@ events and bytes. Owns the push gate (`wire.push_gate`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import cast
 
 import ngh2
@@ -75,6 +75,7 @@ class ServerConnection(Connection):
         "_gate",
         "_guard",
         "_is_new",
+        "_is_special",
         "_known",
         "_limits",
         "_made",
@@ -122,6 +123,8 @@ class ServerConnection(Connection):
         """Streams that the client reset once the whole response was written."""
         self._is_new = True
         """The client had not acknowledged our SETTINGS when we last wrote."""
+        self._is_special = True
+        """It is new, or `_used_up`."""
         self._known = 0
         """Streams, while it is new, of which the engine told or we did."""
         self.answered = 0
@@ -179,24 +182,29 @@ class ServerConnection(Connection):
 
     def receive(self, data: bytes | memoryview, now: float) -> list[ServerEvent]:
         """Take bytes from the client; never raises on them."""
-        events: list[ServerEvent] = []
-        self._gate.page = 0
         checker = self._checker
         offence = checker.walk(data)
-        if offence is not None or checker.due or self._used_up is not None:
-            self._judge(offence, events, now)
+        self._gate.page = 0
+        if self.ended is not None:
+            return []  # RFC 9113, 6.8: after GOAWAY for an error, frames are discarded
+        events: list[ServerEvent] = []
+        reset_now: Collection[int] = ()
+        # Most segments have nothing but requests, and most connections nothing that is special.
+        looked = checker.looked or self._is_special
+        if looked:
+            if offence is not None or checker.due or self._used_up is not None:
+                self._judge(offence, events, now)
+            reset_now = self._note_resets()
         if checker.last != self._guard.marked:
             self._guard.opened(now)
-        resets = checker.resets
-        if resets:
-            open_ = [number for number in resets if number in self._streams]  # 0 is in error
-            self._finished.update(number for number in open_ if self.is_response_written(number))
         failed = self._failed
-        engine_events = self._feed_apart(data) if checker.widenings else self._feed(data)
+        if looked and checker.widenings:
+            engine_events = self._feed_apart(data)
+        else:
+            engine_events = self._feed(data)
         if self._is_new:
             self._known += sum(type(event) is _EngineRequest for event in engine_events)
         read, since = self._reader.read, checker.repeats.since
-        reset_now = resets if len(resets) > _FEW else ()
         for event in engine_events:
             # A `match`, isinstance, or a call for each request would cost more than this.
             if type(event) is not _EngineRequest:
@@ -219,6 +227,18 @@ class ServerConnection(Connection):
         if self._failed and not failed and self.ended is not None:
             events.append(self.ended)
         return events
+
+    def _note_resets(self) -> Collection[int]:
+        """Note which responses were written before the segment's resets.
+
+        Returns:
+            The streams whose requests are not shown, if they came in this very segment.
+        """
+        resets = self._checker.resets
+        if resets:
+            open_ = [number for number in resets if number in self._streams]  # 0 is in error
+            self._finished.update(number for number in open_ if self.is_response_written(number))
+        return resets if len(resets) > _FEW else ()
 
     def after_output(self, now: float, watched: bool = True) -> list[ServerEvent]:
         """Return the events caused by writing: closed streams, promises that could not be sent.
@@ -272,6 +292,7 @@ class ServerConnection(Connection):
             self._known += over
             events += [_OVER_LIMIT] * over
         self._is_new = not self.greeted
+        self._is_special = self._is_new or self._used_up is not None
         return events
 
     def _refuse(
@@ -415,6 +436,7 @@ class ServerConnection(Connection):
         self._taken = self._checker.opened
         self.goaway = True
         self._used_up = ConnectionUsedUp(reason)
+        self._is_special = True
         events.append(self._used_up)
 
     def _hold_against(self, reason: Closing | None, events: list[ServerEvent]) -> None:
