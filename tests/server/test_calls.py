@@ -39,7 +39,7 @@ class Exchange:
 
     def __init__(self, *, waits: bool, stream_id: int = 1) -> None:
         self.request = Request(stream_id)
-        self.complete = self.left = False
+        self.complete = self.answered = self.left = False
         self.read_whole = True
         self.task: asyncio.Task[None] | None = None
         self._waits = waits
@@ -100,7 +100,7 @@ async def test_call_that_has_answered_is_not_counted() -> None:
     calls, _ = calls_of()
     exchange = Exchange(waits=True)
     start(calls, exchange)
-    exchange.complete = True
+    exchange.answered = True
 
     leave(calls, exchange)
 

@@ -524,7 +524,7 @@ def test_send_that_waits_for_a_slow_client_ends_when_the_client_leaves() -> None
     async def act(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start())
         try:
-            await send(body(bytes(10_000_000)))
+            await send(body(bytes(10_000_000), True))
         except OSError as error:
             recorder.note(type(error).__name__)
             raise
@@ -567,6 +567,75 @@ def test_send_waits_while_the_client_does_not_read() -> None:
         client.read_on(stream_id)
 
         assert response.received == 5_000_000
+
+
+def test_call_need_not_wait_until_the_last_part_has_left() -> None:
+    content = bytes(range(256)) * 20_000
+    recorder = Recorder()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await read_all(receive)
+        await answer(send, content)
+        recorder.note("sent")
+        recorder.note((await receive())["type"])  # which waits until all of it is under way
+
+    recorder.act = act
+    with running(recorder) as server, RawClient(server.port, windows=False) as client:
+        stream_id = client.request()
+        recorder.next()
+        sent = recorder.next()
+        client.settle()
+        before = recorder.empty
+        client.read_on(stream_id)
+
+        assert sent == "sent"
+        assert before
+        assert client.response(stream_id).body == content
+        assert recorder.next() == "http.disconnect"
+
+
+def test_work_behind_the_last_part_goes_on_when_the_client_leaves_before_it_has_that() -> None:
+    recorder, gate = Recorder(), Gate()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, bytes(10_000_000))
+        recorder.note("sent")
+        await gate.passed()
+        recorder.note("done")
+
+    recorder.act = act
+    options = ServerOptions(max_abandoned_calls=0)
+    with running(recorder, options) as server, RawClient(server.port, windows=False) as client:
+        stream_id = client.request()
+        recorder.next()
+        assert recorder.next() == "sent"
+        client.reset(stream_id)
+        client.settle()
+        gate.open()
+
+        assert recorder.next() == "done"
+
+
+def test_exception_behind_the_last_part_leaves_the_response_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    content = bytes(3_000_000)
+    recorder = Recorder()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, content)
+        recorder.note("sent")
+        await send(body(b"more"))
+
+    recorder.act = act
+    with running(recorder) as server, RawClient(server.port, windows=False) as client:
+        stream_id = client.request()
+        recorder.next()
+        recorder.next()
+        until(lambda: "the response is complete" in caplog.text, "the error")
+        client.read_on(stream_id)
+
+        assert client.response(stream_id).body == content
 
 
 def test_window_stays_closed_while_the_application_does_not_read() -> None:

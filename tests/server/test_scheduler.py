@@ -60,6 +60,22 @@ def test_stream_has_its_own_part_where_others_have_taken_the_shared_one() -> Non
     assert scheduler.room(1) <= 0
 
 
+def test_last_part_may_fill_the_allowance_but_for_the_other_streams_own_parts() -> None:
+    wire = Wire(dict.fromkeys(range(1, 27, 2), 100))
+    scheduler = scheduled(wire)
+
+    assert scheduler.room(29) == 50
+    assert scheduler.takes_last(29, 100)
+    assert not scheduler.takes_last(29, 101)
+    assert scheduler.takes_last(1, 0)
+    assert not scheduler.takes_last(1, 1)
+    wire.queues[27] = 100
+    assert scheduler.takes_last(29, 100)
+    wire.queues[29] = 1
+    assert not scheduler.takes_last(31, 100)
+    assert scheduler.takes_last(31, 99)
+
+
 def test_stream_is_woken_once_half_of_its_queue_has_gone_out() -> None:
     wire, stream = Wire({1: 100}), Stream(1)
     scheduler = scheduled(wire)

@@ -143,8 +143,9 @@ class Calls:
 
         Work after a complete response, such as Starlette's background tasks, is not affected.
         """
+        answered = cycle.answered
         cycle.disconnect()
-        if cycle.task is not None and not (cycle.complete or cycle.task.done()):
+        if cycle.task is not None and not (answered or cycle.task.done()):
             if cycle.request.stream_id % 2:
                 self.left.add(cycle)
             self._abandoned.add(cycle.task, whole=cycle.read_whole)

@@ -22,6 +22,7 @@ from uvicorn.protocols.utils import (
 
 from headstart.deliver.asgi import current_send, leave_send
 from headstart.errors import LocalProtocolError, StreamGoneError
+from headstart.server.remainder import Remainder
 from headstart.server.stream_connection import StreamConnection
 from headstart.wire.connection import ErrorCode
 from headstart.wire.events import Fields, RequestReceived
@@ -83,6 +84,8 @@ class Cycle:
     """Parts of a body that were dropped; most responses have none."""
     _noted: ResponseHead | None = None
     """The head of the response that was sent, if somebody counts."""
+    _rest: Remainder | None = None
+    """The last part of the body, while it has more than there was room for; most have not."""
 
     def __init__(self, connection: CycleConnection, request: RequestReceived, scope: Scope) -> None:
         self._connection = connection
@@ -129,7 +132,7 @@ class Cycle:
         else:
             if result is not None:
                 self._fail(f"ASGI callable should return None, but returned {result!r}.")
-            elif not self.complete and not self.disconnected:
+            elif not (self.answered or self.disconnected):
                 what = "completing" if self._started else "starting"
                 self._fail(f"ASGI callable returned without {what} response.")
         finally:
@@ -176,6 +179,11 @@ class Cycle:
         return self.request.stream_id
 
     @property
+    def answered(self) -> bool:
+        """The application has sent the whole response."""
+        return self.complete or self._rest is not None
+
+    @property
     def answered_early(self) -> bool:
         """The response is complete, and the request is not."""
         return self.complete and not self._body_ended
@@ -190,12 +198,21 @@ class Cycle:
         if not self.disconnected:
             self.read_whole = self._body_ended and not self._chunks
         self.disconnected = True
+        if self._rest is not None:
+            self._rest.drop()  # the application has answered all the same
         self.drop_body()
         self._wake()
 
     def writable(self) -> None:
         """There may be room for more of the response."""
-        self._wake()
+        rest = self._rest
+        if rest is None or self.disconnected:
+            self._wake()
+            return
+        try:
+            self._send_rest(rest)
+        except StreamGoneError:
+            self.disconnect()
 
     def drop_body(self) -> None:
         """Give the window of the unread body back to the connection."""
@@ -243,7 +260,11 @@ class Cycle:
             if kind == "http.response.body":
                 rest = self._send_body(message.get("body", b""), message.get("more_body", False))
                 if rest is not None:
-                    await self._feed(*rest)
+                    body, is_last = rest
+                    if is_last:
+                        self._send_rest(Remainder(self._connection, self.stream_id, body))
+                    else:
+                        await self._feed(body)
             elif kind == "http.response.start":
                 self._start(message)
             elif kind == "http.response.push":
@@ -326,7 +347,7 @@ class Cycle:
         Not a coroutine: most bodies never wait, and two coroutines cost a microsecond.
 
         Returns:
-            The rest, for `_feed`: body and whether the stream ends with it.
+            The rest, and whether the stream ends with it.
         """
         head = self._head
         if head is None:
@@ -344,7 +365,10 @@ class Cycle:
                 self._noted = head
                 if connection.access_log:
                     log_access(self.request, self.scope, head.fields)
-            fits = len(body) <= connection.scheduler.own_room
+            scheduler = connection.scheduler
+            fits = len(body) <= scheduler.own_room or (
+                end_stream and scheduler.takes_last(stream_id, len(body))
+            )
             connection.respond(stream_id, head.fields, end_stream and fits, body if fits else b"")
         if not fits and (body or end_stream):
             if connection.scheduler.room(stream_id) < len(body):
@@ -358,10 +382,10 @@ class Cycle:
 
     def _check_turn(self) -> None:
         """Raise RuntimeError where a part of the body is out of order."""
-        if not self._started or self.complete:
+        if not self._started or self.answered:
             raise RuntimeError(
                 "Unexpected ASGI message 'http.response.body': "
-                + ("the response is complete." if self.complete else "no 'http.response.start'.")
+                + ("the response is complete." if self.answered else "no 'http.response.start'.")
             )
 
     def _count(self, length: int, more: bool) -> None:
@@ -373,8 +397,8 @@ class Cycle:
             raise LocalProtocolError("Response content shorter than Content-Length")
         self._length_left = left
 
-    async def _feed(self, body: bytes | memoryview, end_stream: bool) -> None:
-        """Queue a body part by part, as there is room."""
+    async def _feed(self, body: bytes | memoryview) -> None:
+        """Queue a part of a body that goes on, bit by bit, as there is room."""
         stream_id, connection = self.request.stream_id, self._connection
         self._feeding = True
         try:
@@ -388,12 +412,19 @@ class Cycle:
                 if self.disconnected:
                     await self._send_to_nobody()
                     return
-            connection.send_data(stream_id, body, end_stream)
-            if end_stream:
-                self._complete()
+            connection.send_data(stream_id, body, False)
         finally:
             self._feeding = False
             self._wake()
+
+    def _send_rest(self, rest: Remainder) -> None:
+        """Queue the last part of a body, as far as there is room; the call need not wait for it."""
+        self._rest = rest
+        if rest.go_on():
+            self._rest = None
+            self._complete()
+        else:
+            self._connection.wait_for_room(self)
 
     def _complete(self) -> None:
         self.complete = True
@@ -443,7 +474,7 @@ class Cycle:
         if self.disconnected and not trace:
             return
         logger.error(what, exc_info=trace)
-        if self.complete or self.disconnected:
+        if self.answered or self.disconnected:
             return
         stream_id = self.request.stream_id
         if self._started and self._head is None:

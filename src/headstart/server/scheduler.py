@@ -40,6 +40,7 @@ class SendScheduler:
         "_low_water",
         "_max_queued",
         "_queued_then",
+        "_room_for_last",
         "_shared_room",
         "_wire",
         "own_room",
@@ -52,6 +53,8 @@ class SendScheduler:
         self._low_water = limits.max_queued_stream // 2
         self._shared_room = max(1, limits.max_queued_connection // 2)
         self.own_room = self._shared_room // (2 * limits.max_concurrent_streams)
+        own_rooms = limits.max_concurrent_streams * self.own_room
+        self._room_for_last = limits.max_queued_connection - own_rooms
         self.waiting: dict[Waiting, None] = {}
         self._queued_then = 0
         """Bytes that all streams had queued when one of them last found no room, at the most."""
@@ -66,6 +69,17 @@ class SendScheduler:
         queued = self._wire.queued_on(stream_id)
         free = min(self._max_queued - queued, self._shared_room - self._wire.queued())
         return max(self.own_room - queued, free)
+
+    def takes_last(self, stream_id: int, size: int) -> bool:
+        """Return true if the last part of a body may be queued as a whole.
+
+        The engine keeps such a part without a copy of its own, and its call need not wait with it,
+        so it may fill the whole allowance, but for what is kept for the other streams.
+        """
+        queued = self._wire.queued()
+        if queued + size > self._room_for_last:
+            return False
+        return size <= self._max_queued - (self._wire.queued_on(stream_id) if queued else 0)
 
     def wait(self, stream: Waiting) -> None:
         """Call `stream.writable` when `room` may have grown."""

@@ -21,6 +21,7 @@ from headstart.cache.requests import CachedRequest
 from headstart.cache.serve import told_fields
 from headstart.errors import StreamGoneError
 from headstart.server.cycle import log_access
+from headstart.server.remainder import Remainder
 from headstart.server.scope import FORWARDED, Scopes
 from headstart.server.stream_connection import StreamConnection
 from headstart.wire.events import Fields, RequestReceived, RequestTemplate
@@ -187,27 +188,25 @@ class StoredResponse:
         self.stream_id = request.stream_id
         self.complete = False
         self._connection = connection
-        self._left = memoryview(body)
+        self._rest: Remainder | None = Remainder(connection, self.stream_id, body)
 
     def writable(self) -> None:
         """Queue as much as there is room for."""
-        connection, left = self._connection, self._left
-        room = connection.scheduler.room(self.stream_id)
-        is_last = room >= len(left)
+        if self._rest is None:
+            return
         try:
-            if room > 0:
-                connection.send_data(self.stream_id, left[:room], is_last)
+            self.complete = self._rest.go_on()
         except StreamGoneError:
             self.disconnect()
             return
-        self._left = left[max(0, room) :]
-        self.complete = is_last
-        if not is_last:
-            connection.wait_for_room(self)
+        if self.complete:
+            self._rest = None
+        else:
+            self._connection.wait_for_room(self)
 
     def disconnect(self) -> None:
         """Send no more: the stream was reset, or the connection lost."""
-        self._left = memoryview(b"")
+        self._rest = None
 
     def data_received(self, data: bytes, end_stream: bool) -> None:
         """Ignore content, which no promised request has."""

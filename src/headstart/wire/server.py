@@ -185,25 +185,19 @@ class ServerConnection(Connection):
         checker = self._checker
         offence = checker.walk(data)
         self._gate.page = 0
-        if self.ended is not None:
+        ended = self.ended
+        if ended is not None:
             return []  # RFC 9113, 6.8: after GOAWAY for an error, frames are discarded
         events: list[ServerEvent] = []
         reset_now: Collection[int] = ()
         # Most segments have nothing but requests, and most connections nothing that is special.
         looked = checker.looked or self._is_special
         if looked:
-            if offence is not None or checker.due or self._used_up is not None:
-                self._judge(offence, events, now)
-            reset_now = self._note_resets()
+            reset_now = self._look(offence, events, now)
         if checker.last != self._guard.marked:
             self._guard.opened(now)
         failed = self._failed
-        if looked and checker.widenings:
-            engine_events = self._feed_apart(data)
-        else:
-            engine_events = self._feed(data)
-        if self._is_new:
-            self._known += sum(type(event) is _EngineRequest for event in engine_events)
+        engine_events = self._feed_looked(data) if looked else self._feed(data)
         read, since = self._reader.read, checker.repeats.since
         for event in engine_events:
             # A `match`, isinstance, or a call for each request would cost more than this.
@@ -228,17 +222,28 @@ class ServerConnection(Connection):
             events.append(self.ended)
         return events
 
-    def _note_resets(self) -> Collection[int]:
-        """Note which responses were written before the segment's resets.
+    def _look(
+        self, offence: Violation | None, events: list[ServerEvent], now: float
+    ) -> Collection[int]:
+        """Judge a segment, and note which responses were written before its resets.
 
         Returns:
-            The streams whose requests are not shown, if they came in this very segment.
+            The streams that it reset, if an application should not be told of them.
         """
-        resets = self._checker.resets
+        checker = self._checker
+        if offence is not None or checker.due or self._used_up is not None:
+            self._judge(offence, events, now)
+        resets = checker.resets
         if resets:
             open_ = [number for number in resets if number in self._streams]  # 0 is in error
             self._finished.update(number for number in open_ if self.is_response_written(number))
         return resets if len(resets) > _FEW else ()
+
+    def _feed_looked(self, data: bytes | memoryview) -> list[ngh2.Event]:
+        events = self._feed_apart(data) if self._checker.widenings else self._feed(data)
+        if self._is_new:
+            self._known += sum(type(event) is _EngineRequest for event in events)
+        return events
 
     def after_output(self, now: float, watched: bool = True) -> list[ServerEvent]:
         """Return the events caused by writing: closed streams, promises that could not be sent.
