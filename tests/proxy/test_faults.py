@@ -20,6 +20,7 @@ from headstart.proxy.http1 import Http1Connection
 from headstart.proxy.pool import Pool
 from headstart.proxy.upstream import Upstream
 from headstart.reasons import Gateway
+from tests.ports import free_port
 from tests.proxy.asked import (
     Answered,
     Conversation,
@@ -29,7 +30,7 @@ from tests.proxy.asked import (
     raw_upstream,
     scope_of,
 )
-from tests.server.live import running
+from tests.server.live import PATIENCE, ServerProcess, running
 
 WITH_LENGTH = b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\nhello world"
 CHUNKED = (
@@ -332,7 +333,22 @@ async def test_connection_is_not_used_longer_than_the_upstream_says_it_keeps_it(
 # Proxies in front of proxies.
 
 
-async def test_proxy_that_is_its_own_upstream_says_so() -> None:
+@pytest.mark.parametrize("more", [[], ["--no-via"]])
+def test_proxy_that_is_its_own_upstream_asks_itself_few_times(more: list[str]) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    server = ServerProcess("proxy", url, "--port", url.rpartition(":")[2], *more)
+    try:
+        server.wait_until_started()
+        response = httpx.get(url, timeout=PATIENCE)
+    finally:
+        server.end()
+
+    assert response.status_code == 508
+    assert len(response.headers.get_list("cache-status")) == 4
+    assert "loop: it came through 3 proxies" in server.log
+
+
+async def test_proxy_at_the_end_of_a_long_chain_says_so() -> None:
     asked: list[Answered] = []
 
     with listening(lambda connection: None) as nobody:

@@ -10,6 +10,7 @@ import pytest
 from headstart.config import ProxyOptions
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.http1 import READ_SIZE, Http1Connection, Requests
+from headstart.proxy.responses import PlainResponses
 from headstart.reasons import Gateway
 from tests.proxy.asked import Conversation, raw_upstream
 
@@ -29,8 +30,9 @@ async def dialled(url: str) -> Http1Connection:
 
 def made(options: ProxyOptions | None = None) -> Http1Connection:
     requests = Requests(asyncio.get_running_loop())
+    responses = PlainResponses()
     return Http1Connection(
-        options or ProxyOptions(), lambda _: None, bytearray(READ_SIZE), requests
+        options or ProxyOptions(), lambda _: None, bytearray(READ_SIZE), requests, responses
     )
 
 

@@ -16,7 +16,7 @@ from headstart.cli import serve
 from headstart.cli.groups import GroupedCommand
 from headstart.cli.options import derived, taken
 from headstart.config import CacheOptions, ProxyOptions
-from headstart.deliver.asgi import Receive, Scope, Send
+from headstart.deliver.asgi import Receive, Send
 from headstart.proxy import Proxy
 from headstart.proxy.reach import warn_of_unreachable
 
@@ -47,11 +47,9 @@ _GARBAGE_COLLECTION = (10_000, 20, 50)
 class ProxyProcess(Proxy):
     """A proxy in a process of its own: nobody else's objects wait for the garbage collection."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI scope."""
-        if scope["type"] == "lifespan":
-            gc.set_threshold(*_GARBAGE_COLLECTION)
-        await super().__call__(scope, receive, send)
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        gc.set_threshold(*_GARBAGE_COLLECTION)
+        await super()._lifespan(receive, send)
 
 
 def _proxy(upstream: tuple[str, ...], **given: Any) -> None:

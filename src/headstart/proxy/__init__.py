@@ -7,6 +7,7 @@
     balance.py    the choice of the upstream: least outstanding requests, a rest after a failure
     pool.py       the connections to one upstream, bounded
     http1.py      one HTTP/1.1 connection to an upstream, parsed by httptools
+    responses.py  the responses' header sections, and responses that come in one piece
     http2.py      one request to an upstream over HTTP/2
     http2_pool.py the HTTP/2 connection to one upstream
     dialing.py    how it is made

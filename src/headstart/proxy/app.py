@@ -10,6 +10,7 @@ is safe, and answers in the upstream's place if it fails.
 from __future__ import annotations
 
 import logging
+import secrets
 import ssl
 from collections import Counter
 from typing import Final
@@ -22,8 +23,8 @@ from headstart.observe.trace import current_trace
 from headstart.proxy.attempt import Attempt
 from headstart.proxy.balance import Balance
 from headstart.proxy.failures import UpstreamError
-from headstart.proxy.forwarding import ClientLeft, ForwardedRequest, first_content
-from headstart.proxy.heads import RequestHeads
+from headstart.proxy.forwarding import ClientLeft, ForwardedRequest
+from headstart.proxy.heads import RequestHeads, target_of
 from headstart.proxy.own import answer_as_last, refuse
 from headstart.proxy.upstream import Upstream, tls_context
 from headstart.proxy.websocket import pass_websocket
@@ -31,8 +32,10 @@ from headstart.reasons import Gateway
 
 logger = logging.getLogger("headstart.proxy")
 
-# A proxy that is its own upstream asks itself for ever; a chain of proxies is shorter.
+# A proxy that is its own upstream asks itself for ever; a chain of proxies is shorter. A site may
+# well ask another site of the same proxy, and that one a third.
 _MAX_HOPS: Final = 10
+_MAX_RETURNS: Final = 3
 
 
 class Proxy:
@@ -58,76 +61,67 @@ class Proxy:
             raise TypeError("Proxy() needs an upstream")
         self.failures: Counter[Gateway] = Counter()
         self._made: Balance | None = None
-        self._heads = RequestHeads(self.options)
+        self._heads = RequestHeads(self.options, secrets.token_hex(8))
         if self.options.upstream_cacert:
             self._context()  # a file that cannot be used is told now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
-        match scope["type"]:
-            case "http":
-                await self._http(scope, receive, send)
-            case "websocket":
-                await pass_websocket(self._balance(), self.options, scope, receive, send)
-            case "lifespan":
-                await self._lifespan(receive, send)
-            case kind:
-                raise ValueError(f"ASGI scopes of type {kind!r} cannot be proxied")
-
-    # One request.
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        request = None
         try:
             trace = current_trace.get()
             # Headers that differ from request to request would not be recognised.
-            heads_scope = scope if trace is None else {**scope, "headers": trace.received}
-            head = self._heads.of(heads_scope)
-        except LocalProtocolError as error:
-            logger.warning("%s %s: %s", scope["method"], _target(scope), error)
-            await refuse(send, scope["method"], 400)
-            return
-        if head.max_forwards == 0:
-            await answer_as_last(send, head)
-            return
-        try:
-            first, more = await first_content(head, receive)
-        except ClientLeft:
-            return
-        exchange = ForwardedRequest(scope, receive, send, head, first, more)
-        try:
-            if head.hops >= _MAX_HOPS:
+            known = scope if trace is None else {**scope, "headers": trace.received}
+            head, target = self._heads.of(known), target_of(scope)
+            if head.max_forwards == 0:
+                await answer_as_last(send, head)
+                return
+            if head.hops >= _MAX_HOPS or head.returns >= _MAX_RETURNS:
                 raise UpstreamError(Gateway.LOOP, f"it came through {head.hops} proxies")
-            await self._ask(exchange)
+            request = ForwardedRequest(scope, receive, send, head, target)
+            if head.may_have_content and not head.expects_continue:
+                request.begin_with(await receive())
+            await self._ask(request)
         except LocalProtocolError as error:
-            logger.warning("%s %s: %s", scope["method"], _target(scope), error)
-            if not exchange.started:
-                await refuse(send, head.method, 400)
+            logger.warning("%s %s: %s", scope["method"], _logged(scope), error)
+            await self._refuse(scope, send, request, 400)
         except UpstreamError as error:
             self.failures[error.reason] += 1
-            logger.error("%s %s: %s", scope["method"], _target(scope), error)
-            # Once a response has begun, the server ends the stream or the connection of one that
-            # is not complete, so that nothing looks whole.
-            if not exchange.started:
-                await refuse(send, head.method, error.status)
+            logger.error("%s %s: %s", scope["method"], _logged(scope), error)
+            await self._refuse(scope, send, request, error.status)
         except ClientLeft:
             return
 
-    async def _ask(self, exchange: ForwardedRequest) -> None:
+    async def _refuse(
+        self, scope: Scope, send: Send, request: ForwardedRequest | None, status: int
+    ) -> None:
+        """Answer in the upstream's place, unless a response has begun.
+
+        If one has, the server ends the stream or the connection of what is not complete, so that
+        nothing looks whole.
+        """
+        if request is None or not request.started:
+            await refuse(send, scope["method"], status)
+
+    async def _ask(self, request: ForwardedRequest) -> None:
         """Ask an upstream.
 
         An idempotent request is sent once more if a kept connection turned out to be closed, or,
         to another upstream, if a connection ended before any of the response came.
         """
         balance = self._balance()
-        attempt = Attempt(balance, exchange)
+        attempt = Attempt(balance, request)
         try:
             await attempt.run()
         except UpstreamError as error:
             again = error.stale or (error.unanswered and balance.several)
-            if attempt.pool is None or not (again and exchange.repeatable):
+            if attempt.pool is None or not (again and request.repeatable):
                 raise
             last = attempt.pool if error.unanswered else None
-            await Attempt(balance, exchange, repetition=1).run(fresh=True, last=last)
+            await Attempt(balance, request, repetition=1).run(fresh=True, last=last)
 
     @property
     def outstanding(self) -> int:
@@ -145,6 +139,15 @@ class Proxy:
     def _context(self) -> ssl.SSLContext:
         return tls_context(self.options.upstream_cacert, self.options.upstream_verify)
 
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["type"]:
+            case "websocket":
+                await pass_websocket(self._balance(), self.options, scope, receive, send)
+            case "lifespan":
+                await self._lifespan(receive, send)
+            case kind:
+                raise ValueError(f"ASGI scopes of type {kind!r} cannot be proxied")
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
@@ -156,7 +159,7 @@ class Proxy:
                 return
 
 
-def _target(scope: Scope) -> str:
+def _logged(scope: Scope) -> str:
     """Return the path for the log: a decoded one could begin a line of its own."""
     return (scope.get("raw_path") or quote(scope["path"]).encode()).decode(
         "ascii", "backslashreplace"

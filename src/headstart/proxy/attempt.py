@@ -17,17 +17,17 @@ class Attempt:
 
     Args:
         balance: Chooses the upstream.
-        exchange: The request.
+        request: The request.
         repetition: How many attempts there were before.
 
     Attributes:
         pool: The connections of the chosen upstream; None if none could be connected to.
     """
 
-    def __init__(self, balance: Balance, exchange: ForwardedRequest, repetition: int = 0) -> None:
+    def __init__(self, balance: Balance, request: ForwardedRequest, repetition: int = 0) -> None:
         self.pool: AnyPool | None = None
         self._balance = balance
-        self._exchange = exchange
+        self._request = request
         self._repetition = repetition
 
     async def run(self, *, fresh: bool = False, last: AnyPool | None = None) -> None:
@@ -46,14 +46,14 @@ class Attempt:
         if trace is None:
             await self._run(None, fresh, last)
         elif trace.ask is None:
-            self._exchange.trace = trace.fields
+            self._request.trace = trace.fields
             await self._run(None, fresh, last)
         else:
-            span = trace.ask(self._exchange.head.method, self._repetition)
+            span = trace.ask(self._request.head.method, self._repetition)
             await self._run_traced(span, fresh, last)
 
     async def _run_traced(self, span: UpstreamSpan, fresh: bool, last: AnyPool | None) -> None:
-        self._exchange.trace = span.fields
+        self._request.trace = span.fields
         error = ""
         try:
             await self._run(span, fresh, last)
@@ -64,20 +64,22 @@ class Attempt:
             error = type(failure).__qualname__
             raise
         finally:
-            span.end(self._exchange.status, error)
+            span.end(self._request.status, error)
 
     async def _run(self, span: UpstreamSpan | None, fresh: bool, last: AnyPool | None) -> None:
-        self._exchange.status = 0
-        pool, connection = await self._balance.acquire(fresh=fresh, last=last)
+        self._request.status = 0
+        balance = self._balance
+        idle = None if fresh else balance.idle()
+        pool, connection = idle or await balance.acquire(fresh=fresh, last=last)
         self.pool = pool
         if span is not None:
             upstream = pool.upstream
-            target = self._exchange.head.target.decode("latin-1")
+            target = self._request.target.decode("latin-1")
             span.goes_to(upstream.url + target, upstream.host or upstream.path, upstream.port)
         try:
-            await self._exchange.run(connection)
+            await self._request.run(connection)
         except UpstreamError as error:
-            self._balance.failed(pool, error)
+            balance.failed(pool, error)
             connection.close()
             raise
         except BaseException:
@@ -86,4 +88,4 @@ class Attempt:
         else:
             pool.failures = 0
         finally:
-            self._balance.release(pool, connection)
+            balance.release(pool, connection)

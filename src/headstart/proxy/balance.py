@@ -68,6 +68,18 @@ class Balance:
         """Return how many requests have a connection, or wait for one."""
         return sum(pool.outstanding for pool in self._pools)
 
+    def idle(self) -> tuple[AnyPool, AnyConnection] | None:
+        """Return a connection of the best upstream if that takes no waiting; else None.
+
+        The caller gives it back with `release`.
+        """
+        pool = self._pools[0] if len(self._pools) == 1 else self.in_order()[0]
+        connection = pool.idle()
+        if connection is None:
+            return None
+        pool.outstanding += 1
+        return pool, connection
+
     async def acquire(
         self, *, fresh: bool = False, last: AnyPool | None = None
     ) -> tuple[AnyPool, AnyConnection]:

@@ -33,6 +33,7 @@ _WRITTEN = frozenset(
         b"max-forwards",
         b"forwarded",
         b"via",
+        b"cdn-loop",
         b"x-forwarded-for",
         b"x-forwarded-host",
         b"x-forwarded-proto",
@@ -74,11 +75,12 @@ def passed_to_upstream(fields: Fields) -> Fields:
 
 
 def passed_to_client(fields: Fields) -> Fields:
-    """Return a response's fields without those of the connection to the upstream."""
-    single = dict(fields)
-    if HOP_BY_HOP.isdisjoint(single):
-        return fields
-    ending = named_by_connection(fields) | HOP_BY_HOP if b"connection" in single else HOP_BY_HOP
+    """Return a list of a response's fields without those of the connection to the upstream."""
+    ending = HOP_BY_HOP
+    for name, value in fields:
+        if name == b"connection" and value not in _NAMES_NOTHING:
+            ending = named_by_connection(fields) | HOP_BY_HOP
+            break
     return [pair for pair in fields if pair[0] not in ending]
 
 

@@ -1,6 +1,6 @@
 """One request on its way to an upstream, and its response on the way back.
 
-A request's first content is there before an upstream connection is taken, so slow clients hold
+A request's first content is taken before an upstream connection is, so slow clients hold
 none. While an upload goes on, the response is already read: an upstream may answer early. Content
 is passed on as it comes, and nothing is read that the other side has no room for. Called by `app`
 and `attempt`.
@@ -18,8 +18,9 @@ from headstart.errors import LocalProtocolError
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.fields import Fields, passed_to_client
 from headstart.proxy.heads import RequestHead
-from headstart.proxy.http1 import Http1Connection, ResponseHead
+from headstart.proxy.http1 import Http1Connection
 from headstart.proxy.http2 import Http2Stream
+from headstart.proxy.responses import ResponseHead
 
 # RFC 9110, 9.2.2: what may be sent once more if it may have been received already.
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
@@ -31,24 +32,6 @@ UpstreamConnection: TypeAlias = Http1Connection | Http2Stream
 
 class ClientLeft(Exception):
     """The client disconnected before its request was whole."""
-
-
-async def first_content(head: RequestHead, receive: Receive) -> tuple[bytes, bool]:
-    """Return the received part of the request's content, and whether more may come.
-
-    A client that waits for a 100 gets it from the upstream, so it is not asked for content yet.
-
-    Raises:
-        ClientLeft: The client disconnected.
-    """
-    if not head.may_have_content:
-        return b"", False
-    if head.expects_continue:
-        return b"", True
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientLeft
-    return message.get("body", b""), message.get("more_body", False)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
@@ -63,7 +46,8 @@ class ForwardedRequest:
     Attributes:
         started: A final header section went to the client.
         left: The client disconnected.
-        head: The header section for the upstream.
+        head: The header section for the upstream, but for its target.
+        target: Path and query.
         trace: Fields that tell the upstream of the request's place in a trace.
         status: Of the upstream's response, or 0 before it came.
     """
@@ -74,25 +58,37 @@ class ForwardedRequest:
         receive: Receive,
         send: Send,
         head: RequestHead,
-        first: bytes,
-        more: bool,
+        target: bytes,
     ) -> None:
         self.started = False
         self.left = False
         self.head = head
+        self.target = target
         self.trace: Fields = []
         self.status = 0
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._first = first
-        self._more = more
+        self._first = b""
+        # A client that waits for a 100 gets it from the upstream, so its content comes later.
+        self._more = head.expects_continue
         self._due = head.content_length
         self._miscounted = False
         self._upload: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._go_on: asyncio.Event | None = None
         self._connection: UpstreamConnection | None = None
+
+    def begin_with(self, message: Message) -> None:
+        """Take the first part of the request's content, before there is a connection.
+
+        Raises:
+            ClientLeft: The client disconnected.
+        """
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        self._first = message.get("body", b"")
+        self._more = message.get("more_body", False)
 
     @property
     def repeatable(self) -> bool:
@@ -110,7 +106,7 @@ class ForwardedRequest:
         self._due = self.head.content_length
         self._count(self._first, self._more)
         head = self.head.with_trace(self.trace) if self.trace else self.head
-        connection.start(head, self._first, more=self._more)
+        connection.start(head, self.target, self._first, more=self._more)
         if self._more:
             if self.head.expects_continue:
                 self._go_on = asyncio.Event()
@@ -189,23 +185,19 @@ class ForwardedRequest:
             await self._inform(head)
             head = await connection.next_head()
         self.status = head.status
-        fields = passed_to_client(head.fields)
-        if b"date" not in head.single:
-            fields = [*fields, (b"date", formatdate(usegmt=True).encode("ascii"))]
-        trailers = b"trailer" in head.single and offers(self._scope, "http.response.trailers")
+        fields = head.passed()
+        if not head.dated:
+            fields.append((b"date", formatdate(usegmt=True).encode("ascii")))
         start: Message = {"type": "http.response.start", "status": head.status, "headers": fields}
+        self.started = True
+        if connection.ended and not head.announces_trailers:  # most responses are whole by now
+            await self._send(start)
+            await self._send({"type": "http.response.body", "body": connection.take()})
+            return
+        trailers = head.announces_trailers and offers(self._scope, "http.response.trailers")
         if trailers:
             start["trailers"] = True
-        body = connection.take()
-        if connection.ended and not trailers:  # most responses are whole by now
-            self.started = True
-            await self._send(start)
-            await self._send({"type": "http.response.body", "body": body})
-            return
-        self.started = True
         await self._send(start)
-        if body or not connection.ended:
-            await self._send({"type": "http.response.body", "body": body, "more_body": True})
         while (chunk := await connection.next_chunk()) is not None:
             await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})

@@ -7,7 +7,7 @@ connection differ in nothing but their target. Called by `app` once for each req
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -19,70 +19,51 @@ from headstart.proxy.fields import Fields, forwarded, passed_to_upstream
 _VERSIONS = {"1.0": b"1.0", "1.1": b"1.1", "2": b"2.0", "3": b"3.0"}
 _PSEUDONYM = b"headstart"
 _BREAKS = re.compile(rb"[\r\n\0]")
+_UNSAFE = re.compile(rb"[\r\n\0 ]")
 # RFC 3986, 3.3: what stands in a path as it is.
 _PATH_CHARACTERS = "/!$&'()*+,;=:@~-._"
-_LINE_END: Final = "A part of the request has a line end in it"
-_WHITE_SPACE: Final = "The target of the request has white space in it"
 # Clients whose last header section is remembered, up to 16 KiB each.
 _MOST_REMEMBERED: Final = 256
 
 
 @dataclass(slots=True)
 class RequestHead:
-    """The head of a request, sent ahead of its content. Treat it as immutable.
-
-    It is not frozen: one is made for each request, and a frozen one takes three times as long.
+    """All of a request's head but its target, sent ahead of its content. Treat it as immutable.
 
     Attributes:
         method: In upper case.
-        target: Path and query.
         fields: Without those that frame the content.
         content_length: As the client gave it, or None.
         expects_continue: The client waits for a 100 before it sends its content.
         may_have_content: False if the request certainly has no content.
         has_te: It has a TE header.
-        hops: The number of proxies of this kind in Via.
+        hops: The number of proxies of this kind that it came through.
+        returns: How often it came through this one.
         max_forwards: How many more hops OPTIONS or TRACE may take (RFC 9110, 7.6.2), or None.
         trace: Further fields, which tell the upstream of the request's place in a trace.
     """
 
     method: str
-    target: bytes
     fields: Fields
     content_length: int | None
     expects_continue: bool
     may_have_content: bool
     has_te: bool = False
     hops: int = 0
+    returns: int = 0
     max_forwards: int | None = None
     trace: Fields = field(default_factory=list)
     _lines: bytes = field(default=b"", repr=False, compare=False)
 
-    def for_target(self, target: bytes) -> RequestHead:
-        """Return the header section of a request that differs in nothing but its target."""
-        return RequestHead(
-            self.method,
-            target,
-            self.fields,
-            self.content_length,
-            self.expects_continue,
-            self.may_have_content,
-            self.has_te,
-            self.hops,
-            self.max_forwards,
-            _lines=self._lines,
-        )
-
     def with_trace(self, trace: Fields) -> RequestHead:
         """Return the header section of a request with another place in a trace."""
-        head = self.for_target(self.target)
-        head.trace = trace
-        return head
+        return replace(self, trace=trace)
 
-    def framed(self, chunked: bool) -> bytes:
+    def framed(self, target: bytes, chunked: bool) -> bytes:
         """Return the whole header section for HTTP/1.1.
 
         Args:
+            target: Path and query.
             chunked: Whether content of unknown length follows.
         """
         if self.content_length is not None:
@@ -98,7 +79,7 @@ class RequestHead:
             lines += b"".join([b"%b: %b\r\n" % pair for pair in self.trace])
         return b"%b %b HTTP/1.1\r\n%b%b" % (
             self.method.encode("ascii"),
-            self.target,
+            target,
             lines,
             framing,
         )
@@ -117,11 +98,13 @@ class RequestHeads:
 
     Args:
         options: What upstreams are told.
+        identity: Names this proxy in CDN-Loop (RFC 8586); all its workers have the same.
     """
 
-    def __init__(self, options: ProxyOptions) -> None:
+    def __init__(self, options: ProxyOptions, identity: str = "") -> None:
         self._options = options
-        self._known: dict[Any, tuple[Fields, str, str, str, RequestHead]] = {}
+        self._identity = identity
+        self._known: dict[Any, _Known] = {}
         """By the client's address and port: its last request, and what became of it."""
 
     def of(self, scope: Scope) -> RequestHead:
@@ -130,26 +113,43 @@ class RequestHeads:
         Raises:
             LocalProtocolError: As `request_head`.
         """
-        client, fields, method = scope.get("client"), scope["headers"], scope["method"]
-        version, scheme = scope.get("http_version", "1.1"), scope.get("scheme", "http")
+        client = scope.get("client")
         known = self._known.get(client)
-        if known is not None and known[:4] == (fields, method, version, scheme):
-            head = known[4]
-            target = _target(scope)
-            if target != head.target:
-                _check_target(target)
-                head = head.for_target(target)
-            return head
-        head = request_head(scope, self._options)
-        head.framed(chunked=False)  # so that those for other targets have its lines
+        if (
+            known is not None
+            and known.fields == scope["headers"]
+            and known.method == scope["method"]
+            and known.version == scope.get("http_version")
+            and known.scheme == scope.get("scheme")
+        ):
+            return known.head
+        head = request_head(scope, self._options, self._identity)
+        head.framed(b"/", chunked=False)  # so that those with a trace have its lines
         self._known.pop(client, None)
-        self._known[client] = (list(fields), method, version, scheme, head)
+        self._known[client] = _Known(
+            list(scope["headers"]),
+            scope["method"],
+            scope.get("http_version"),
+            scope.get("scheme"),
+            head,
+        )
         if len(self._known) > _MOST_REMEMBERED:
             del self._known[next(iter(self._known))]
         return head
 
 
-def request_head(scope: Scope, options: ProxyOptions) -> RequestHead:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A request and its header section."""
+
+    fields: Fields
+    method: str
+    version: str | None
+    scheme: str | None
+    head: RequestHead
+
+
+def request_head(scope: Scope, options: ProxyOptions, identity: str = "") -> RequestHead:
     """Return the header section for the request of `scope`.
 
     Raises:
@@ -175,6 +175,9 @@ def request_head(scope: Scope, options: ProxyOptions) -> RequestHead:
     ]
     if options.via:
         told.append((b"via", _via(version, fields)))
+    loop = _came_through(fields, b"cdn-loop")
+    us = b"%b; id=%b" % (_PSEUDONYM, identity.encode("ascii"))
+    told.append((b"cdn-loop", b", ".join([*loop, us])))
     has_te = single.get(b"te", b"").lower() == b"trailers"
     if has_te:
         told.append((b"te", b"trailers"))
@@ -184,11 +187,9 @@ def request_head(scope: Scope, options: ProxyOptions) -> RequestHead:
     max_forwards = _max_forwards(scope["method"], single)
     if max_forwards is not None:
         told.append((b"max-forwards", b"%d" % max(0, max_forwards - 1)))
-    target = _target(scope)
-    _check(scope["method"], target, told, length)
+    _check(scope["method"], told, length)
     return RequestHead(
         method=scope["method"],
-        target=target,
         fields=told,
         has_te=has_te,
         content_length=int(length) if length is not None else None,
@@ -196,29 +197,22 @@ def request_head(scope: Scope, options: ProxyOptions) -> RequestHead:
         may_have_content=(
             not version.startswith("1") or length is not None or b"transfer-encoding" in single
         ),
-        hops=single[b"via"].count(_PSEUDONYM) if b"via" in single else 0,
+        # Via can be left out, and some proxies remove what they do not know.
+        hops=max(
+            b"".join(values).count(_PSEUDONYM) for values in (loop, _came_through(fields, b"via"))
+        ),
+        returns=b"".join(loop).count(us),
         max_forwards=max_forwards,
     )
 
 
-def _check(method: str, target: bytes, fields: Fields, length: bytes | None) -> None:
-    parts = [method.encode("ascii")]
-    for pair in fields:
-        parts += pair
-    if _BREAKS.search(b"".join(parts)):
-        raise LocalProtocolError(_LINE_END)
-    if b" " in parts[0]:
-        raise LocalProtocolError(_WHITE_SPACE)
-    _check_target(target)
+def _check(method: str, fields: Fields, length: bytes | None) -> None:
+    if _UNSAFE.search(method.encode("ascii")):
+        raise LocalProtocolError("The method of the request has white space in it")
+    if _BREAKS.search(b"".join([part for pair in fields for part in pair])):
+        raise LocalProtocolError("A field of the request has a line end in it")
     if length is not None and not length.isdigit():
         raise LocalProtocolError("The Content-Length of the request is not a number")
-
-
-def _check_target(target: bytes) -> None:
-    if _BREAKS.search(target):
-        raise LocalProtocolError(_LINE_END)
-    if b" " in target:
-        raise LocalProtocolError(_WHITE_SPACE)
 
 
 def _max_forwards(method: str, single: dict[bytes, bytes]) -> int | None:
@@ -228,15 +222,25 @@ def _max_forwards(method: str, single: dict[bytes, bytes]) -> int | None:
     return int(value[:9])
 
 
-def _target(scope: Scope) -> bytes:
-    """Return path and query as the client wrote them, without the mount's path in front."""
+def target_of(scope: Scope) -> bytes:
+    """Return path and query as the client wrote them, without the mount's path in front.
+
+    Raises:
+        LocalProtocolError: An upstream would read more than a target.
+    """
     # Without raw_path the path is decoded: a line end in it would split the request.
-    path: bytes = scope.get("raw_path") or quote(scope["path"], _PATH_CHARACTERS).encode("ascii")
-    root = scope.get("root_path", "").encode("utf-8").rstrip(b"/")
-    if root and path.startswith(root):
-        path = path[len(root) :] or b"/"
+    target: bytes = scope.get("raw_path") or quote(scope["path"], _PATH_CHARACTERS).encode("ascii")
+    root: str = scope.get("root_path", "")
+    if root:
+        prefix = root.encode("utf-8").rstrip(b"/")
+        if prefix and target.startswith(prefix):
+            target = target[len(prefix) :] or b"/"
     query: bytes = scope.get("query_string", b"")
-    return b"%b?%b" % (path, query) if query else path
+    if query:
+        target = b"%b?%b" % (target, query)
+    if _UNSAFE.search(target):
+        raise LocalProtocolError("The target of the request has white space in it")
+    return target
 
 
 def _trusted(scope: Scope, single: dict[bytes, bytes]) -> bool:
@@ -248,6 +252,10 @@ def _trusted(scope: Scope, single: dict[bytes, bytes]) -> bool:
 
 def _via(version: str, fields: Fields) -> bytes:
     """Return the value of Via: those before us, then us (RFC 9110, 7.6.3)."""
-    before = [value for name, value in fields if name == b"via"]
     us = b"%b %b" % (_VERSIONS.get(version, b"1.1"), _PSEUDONYM)
-    return b", ".join([*before, us])
+    return b", ".join([*_came_through(fields, b"via"), us])
+
+
+def _came_through(fields: Fields, name: bytes) -> list[bytes]:
+    """Return the values of a field to which each proxy adds itself."""
+    return [value for other, value in fields if other == name]

@@ -25,46 +25,19 @@ from headstart.config import ProxyOptions
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.fields import Fields
 from headstart.proxy.heads import RequestHead
+from headstart.proxy.responses import NO_CONTENT, PlainResponses, ResponseHead
 from headstart.reasons import Gateway
 
 # Response content that waits for a client that reads slowly, before the upstream has to wait.
 _MAX_WAITING: Final = 64 * 1024
-_NO_CONTENT = frozenset((204, 304))
 # asyncio and uvloop read up to 256 KB at once. Each slow client would hold several such reads.
 READ_SIZE: Final = 64 * 1024
 """Bytes of the buffer that the connections of an event loop are read into."""
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 # In no standard, but Node and Apache send it: seconds until they close an idle connection.
 _KEEP_ALIVE = re.compile(rb"timeout=([0-9]{1,9})")
-# RFC 9112, 4 and 5, as strictly as they are written: a final status and fields without white space
-# in front of the colon, and no line folded.
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\x80-\xff]*?)[ \t]*\r\n")
-_PLAIN = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: [\t -~\x80-\xff]*)?\r\n"
-    rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)*+)\r\n"
-)
-_NOT_PLAIN = frozenset((b"transfer-encoding", b"upgrade", b"trailer"))
-# Digits of the length of what one read holds.
-_LONGEST_NUMBER: Final = 9
 # A request that arrives just as the time is over finds the connection closed.
 _KEEP_ALIVE_MARGIN: Final = 1.0
-
-
-class ResponseHead:
-    """The header section of a response. Names are in lower case.
-
-    Attributes:
-        status: From 100 to 599. Below 200 another head follows.
-        fields: As they came, in order.
-        single: The last value of each name.
-    """
-
-    __slots__ = ("fields", "single", "status")
-
-    def __init__(self, status: int, fields: Fields) -> None:
-        self.status = status
-        self.fields = fields
-        self.single = dict(fields)
 
 
 class Requests:
@@ -103,6 +76,7 @@ class Http1Connection(asyncio.BufferedProtocol):
         buffer: READ_SIZE bytes. Connections of one event loop can share it: a read is parsed, and
             its content copied, before the next read.
         requests: Writes what connections of one event loop have to send first.
+        responses: Reads the plain ones. Connections to one upstream can share it.
 
     Attributes:
         closed: It can serve nothing more.
@@ -138,6 +112,7 @@ class Http1Connection(asyncio.BufferedProtocol):
         "_reading",
         "_request_sent",
         "_requests",
+        "_responses",
         "_transport",
         "_until_close",
         "_waiter",
@@ -157,6 +132,7 @@ class Http1Connection(asyncio.BufferedProtocol):
         lost: Callable[[Http1Connection], None],
         buffer: bytearray,
         requests: Requests,
+        responses: PlainResponses,
     ) -> None:
         self.closed = False
         self.used = False
@@ -171,6 +147,7 @@ class Http1Connection(asyncio.BufferedProtocol):
         self._parser = httptools.HttpResponseParser(self)
         self._buffer = buffer
         self._requests = requests
+        self._responses = responses
         self._waiter: asyncio.Future[None] | None = None
         self._drain: asyncio.Future[None] | None = None
         self._writable = True
@@ -215,16 +192,17 @@ class Http1Connection(asyncio.BufferedProtocol):
         elif self._transport is not None:
             self._requests.add(self._transport, data)
 
-    def start(self, head: RequestHead, first: bytes, *, more: bool) -> None:
+    def start(self, head: RequestHead, target: bytes, first: bytes, *, more: bool) -> None:
         """Send a request.
 
         Args:
             head: Its header section.
+            target: Its path and query.
             first: Its content as far as it is there.
             more: More content follows by `send_content`.
         """
         self._chunked = head.content_length is None and (more or bool(first))
-        data = head.framed(self._chunked)
+        data = head.framed(target, self._chunked)
         if first or self._chunked:
             data += self._framed(first, last=not more)
         self.begin(head.method, data, whole=not more)
@@ -266,7 +244,7 @@ class Http1Connection(asyncio.BufferedProtocol):
             UpstreamError: None comes.
         """
         while not self._heads:
-            await self._wait(self._options.upstream_response_timeout)
+            await self._arrival(self._options.upstream_response_timeout)
         return self._heads.pop(0)
 
     async def next_chunk(self) -> bytes | None:
@@ -278,7 +256,7 @@ class Http1Connection(asyncio.BufferedProtocol):
         while not self._chunks:
             if self._ended:
                 return None
-            await self._wait(self._options.upstream_read_timeout)
+            await self._arrival(self._options.upstream_read_timeout)
         return self.take()
 
     def take(self) -> bytes:
@@ -365,40 +343,22 @@ class Http1Connection(asyncio.BufferedProtocol):
             self._parser = httptools.HttpResponseParser(self)
 
     def _read_at_once(self, data: bytes) -> bool:
-        """Read a plain response that came in one piece; return whether it is one.
-
-        Most are. llhttp, which calls back for each field, takes twice as long, and decides about
-        everything else: here nothing is left to decide.
-        """
-        found = _PLAIN.match(data)
-        if found is None:
+        """Read a plain response that came in one piece; return whether it is one."""
+        plain = self._responses.head_of(data)
+        if plain is None:
             return False
-        end = found.end()
-        fields = [(name.lower(), value) for name, value in _FIELD.findall(found[2])]
-        head = ResponseHead(int(found[1]), fields)
-        single = head.single
-        length = single.get(b"content-length", b"")
-        if (
-            not length.isdigit()
-            or len(length) > _LONGEST_NUMBER
-            or int(length) != len(data) - end
-            or head.status in _NO_CONTENT
-            or not _NOT_PLAIN.isdisjoint(single)
-            or single.get(b"connection", b"keep-alive").lower() != b"keep-alive"
-            or (len(single) != len(fields) and _twice(fields))
-        ):
-            return False
-        self._header_size = end
-        if end > self._options.max_upstream_header_size:
+        head, size = plain
+        self._header_size = size
+        if size > self._options.max_upstream_header_size:
             self._fail(_too_large())
             return True
         self._heads.append(head)
         self._final = head
-        if length != b"0":
-            self._chunks.append(data[end:])
-            self._waiting = len(data) - end
-        if b"keep-alive" in single:
-            self._heed_keep_alive(fields)
+        if size < len(data):
+            self._chunks.append(data[size:])
+            self._waiting = len(data) - size
+        if b"keep-alive" in head.single:
+            self._heed_keep_alive(head.fields)
         self._ended = self.used = True
         return True
 
@@ -531,7 +491,7 @@ class Http1Connection(asyncio.BufferedProtocol):
             self._ended = True
             self.used = True
             self.closed = self.closed or not self._parser.should_keep_alive()
-        elif coding is None and length is None and head.status not in _NO_CONTENT:
+        elif coding is None and length is None and head.status not in NO_CONTENT:
             self._until_close = True
         if b"keep-alive" in single:
             self._heed_keep_alive(head.fields)
@@ -554,24 +514,26 @@ class Http1Connection(asyncio.BufferedProtocol):
         if self._transport is not None and not self.closed:
             self._transport.write(data)
 
-    async def _wait(self, seconds: float) -> None:
+    def _arrival(self, seconds: float) -> asyncio.Future[None]:
+        """Return a future that is done when something has come of the response.
+
+        Not a coroutine: that would cost each request as much as the future.
+        """
         if self._error is not None:
             raise self._error
-        self._waiter = self._loop.create_future()
-        self._expect(seconds)
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-            self.deadline = None
+        self._waiter = waiter = self._loop.create_future()
+        self.deadline = self._loop.time() + seconds
+        return waiter
 
     def _expect(self, seconds: float) -> None:
         self.deadline = self._loop.time() + seconds
 
     def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            self.deadline = None
+            if not waiter.done():  # the one who waited may have been cancelled
+                waiter.set_result(None)
 
     def _wake_writer(self) -> None:
         drain, self._drain = self._drain, None
@@ -585,12 +547,6 @@ class Http1Connection(asyncio.BufferedProtocol):
         self._wake()
         self._writable = True
         self._wake_writer()
-
-
-def _twice(fields: Fields) -> bool:
-    """Return whether a field that decides where the response ends is there twice."""
-    names = [name for name, _ in fields]
-    return names.count(b"content-length") > 1 or names.count(b"connection") > 1
 
 
 def _differ(fields: Fields) -> bool:

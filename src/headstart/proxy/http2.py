@@ -22,7 +22,7 @@ from headstart.errors import LocalProtocolError
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.fields import Fields
 from headstart.proxy.heads import RequestHead
-from headstart.proxy.http1 import ResponseHead
+from headstart.proxy.responses import ResponseHead
 from headstart.reasons import Gateway
 
 
@@ -56,14 +56,14 @@ class Http2Stream:
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, head: RequestHead, first: bytes, *, more: bool) -> None:
+    def start(self, head: RequestHead, target: bytes, first: bytes, *, more: bool) -> None:
         """Send a request; see `Http1Connection.start`."""
         content: AsyncIterator[bytes] | bytes | None = None
         if more:
             content = self._parts(first)
         elif first or head.content_length is not None:
             content = first
-        self._task = asyncio.get_running_loop().create_task(self._run(head, content))
+        self._task = asyncio.get_running_loop().create_task(self._run(head, target, content))
 
     async def _parts(self, first: bytes) -> AsyncIterator[bytes]:
         if first:
@@ -123,9 +123,11 @@ class Http2Stream:
 
     # The task.
 
-    async def _run(self, head: RequestHead, content: AsyncIterator[bytes] | bytes | None) -> None:
+    async def _run(
+        self, head: RequestHead, target: bytes, content: AsyncIterator[bytes] | bytes | None
+    ) -> None:
         try:
-            await self._ask(head, content)
+            await self._ask(head, target, content)
         except ClientTimeoutError as error:
             self._fail(UpstreamError(Gateway.RESPONSE_TIMEOUT, str(error)))
         except RequestError as error:
@@ -141,13 +143,15 @@ class Http2Stream:
         except UpstreamError as error:
             self._fail(error)
 
-    async def _ask(self, head: RequestHead, content: AsyncIterator[bytes] | bytes | None) -> None:
+    async def _ask(
+        self, head: RequestHead, target: bytes, content: AsyncIterator[bytes] | bytes | None
+    ) -> None:
         fields = [*head.fields, *head.trace]
         if head.content_length is not None:
             fields.append((b"content-length", b"%d" % head.content_length))
         response = await self._connection.request(
             head.method,
-            head.target.decode("ascii"),
+            target.decode("ascii"),
             fields,
             content,
             timeout=self._options.upstream_response_timeout,

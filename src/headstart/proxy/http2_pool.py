@@ -59,18 +59,26 @@ class Http2Pool:
         Raises:
             UpstreamError: It cannot be connected to, or too many requests wait.
         """
-        options = self._options
-        if len(self._streams) >= options.max_upstream_connections + options.max_upstream_waiting:
+        if self._is_full:
             raise UpstreamError(Gateway.BUSY, f"{self.upstream.name} has too many requests")
         async with self._lock:
             if not self._speaks_http1 and not self._usable:
                 await self._connect()
         if self._speaks_http1 and self._http1 is not None:
             return await self._http1.acquire(fresh=fresh)
+        return self._stream()
+
+    def _stream(self) -> Http2Stream:
         assert self._connection is not None
-        stream = Http2Stream(self._connection, options)
+        stream = Http2Stream(self._connection, self._options)
         self._streams.add(stream)
         return stream
+
+    def idle(self) -> Http1Connection | Http2Stream | None:
+        """Return what `acquire` would, if that takes no waiting; else None."""
+        if self._speaks_http1 and self._http1 is not None:
+            return self._http1.idle()
+        return self._stream() if self._usable and not self._is_full else None
 
     async def acquire_tunnel(self) -> Tunnel | None:
         """Return a tunnel for a WebSocket; None if the upstream is to be asked over HTTP/1.1.
@@ -112,6 +120,12 @@ class Http2Pool:
             self._sweeping = None
         if self._http1 is not None:
             self._http1.close()
+
+    @property
+    def _is_full(self) -> bool:
+        options = self._options
+        most = options.max_upstream_connections + options.max_upstream_waiting
+        return len(self._streams) >= most
 
     @property
     def _usable(self) -> bool:

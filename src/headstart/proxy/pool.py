@@ -13,6 +13,7 @@ from typing import TypeAlias
 from headstart.config import ProxyOptions
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.http1 import READ_SIZE, Http1Connection, Requests
+from headstart.proxy.responses import PlainResponses
 from headstart.proxy.upstream import Upstream
 from headstart.reasons import Gateway
 
@@ -43,12 +44,24 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray(READ_SIZE)
         self._requests = Requests(self._loop)
+        self._responses = PlainResponses()
         self._open: set[Http1Connection] = set()
         self._connecting = 0
         self._idle: deque[tuple[Http1Connection, float]] = deque()
         self._waiters: deque[tuple[_Waiter, float]] = deque()
         """Requests in the order in which they came, and until when each waits."""
         self._sweeping: asyncio.TimerHandle | None = None
+
+    def idle(self) -> Http1Connection | None:
+        """Return a connection that is kept and not in use, or None."""
+        while self._idle:
+            connection, since = self._idle.pop()  # the last one used: the others may go idle
+            if connection.closed:
+                continue
+            if self._loop.time() < since + connection.idle_timeout:
+                return connection
+            connection.close()
+        return None
 
     async def acquire(self, *, fresh: bool = False) -> Http1Connection:
         """Return a connection that nobody uses: an idle one, or a new one.
@@ -59,13 +72,9 @@ class Pool:
         Raises:
             UpstreamError: It cannot be connected to, or too many requests wait.
         """
-        while self._idle and not fresh:
-            connection, since = self._idle.pop()  # the last one used: the others may go idle
-            if connection.closed:
-                continue
-            if self._loop.time() < since + connection.idle_timeout:
-                return connection
-            connection.close()
+        kept = None if fresh else self.idle()
+        if kept is not None:
+            return kept
         if len(self._open) + self._connecting < self._options.max_upstream_connections:
             return await self._connect()
         if len(self._waiters) >= self._options.max_upstream_waiting:
@@ -140,7 +149,9 @@ class Pool:
 
     async def _dial(self) -> Http1Connection:
         def made() -> Http1Connection:
-            return Http1Connection(self._options, self._lost, self._buffer, self._requests)
+            return Http1Connection(
+                self._options, self._lost, self._buffer, self._requests, self._responses
+            )
 
         upstream = self.upstream
         if upstream.path:

@@ -18,9 +18,10 @@ from headstart.client.origin import Origin
 from headstart.config import ProxyOptions
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.forwarding import ForwardedRequest, UpstreamConnection
-from headstart.proxy.heads import request_head
+from headstart.proxy.heads import request_head, target_of
 from headstart.proxy.http1 import Http1Connection, Requests
 from headstart.proxy.http2 import Http2Stream
+from headstart.proxy.responses import PlainResponses
 from headstart.wire.fields import checked_fields, response_fields
 from tests.clock import ClockLoop
 from tests.fuzzing.memory import Socket
@@ -56,7 +57,9 @@ def _run(loop: ClockLoop, hearing: Coroutine[Any, Any, None]) -> None:
 async def _hear(loop: ClockLoop, method: str, parts: list[bytes]) -> None:
     lost: list[Http1Connection] = []
     buffer = bytearray(max(map(len, parts), default=0))
-    connection = Http1Connection(ProxyOptions(), lost.append, buffer, Requests(loop))
+    connection = Http1Connection(
+        ProxyOptions(), lost.append, buffer, Requests(loop), PlainResponses()
+    )
     # The socket in memory calls only what every kind of protocol has.
     socket = Socket(cast(asyncio.Protocol, connection), loop)
     connection.connection_made(socket)
@@ -137,9 +140,9 @@ class _Client:
             "extensions": {"http.response.early_hint": {}, "http.response.trailers": {}},
         }
         head = request_head(scope, ProxyOptions())
-        exchange = ForwardedRequest(
-            scope, self._receive, self._send, head, b"", bool(self._content)
-        )
+        exchange = ForwardedRequest(scope, self._receive, self._send, head, target_of(scope))
+        if self._content:
+            exchange.begin_with({"type": "http.request", "body": b"", "more_body": True})
         try:
             await exchange.run(connection)
         except UpstreamError:
