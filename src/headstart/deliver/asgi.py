@@ -6,10 +6,10 @@ and `SendChannel`, which stands around an application, change the context that a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from sys import modules
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypedDict
 
 from headstart.errors import LocalProtocolError
 
@@ -18,6 +18,30 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
+
+OURS: Final = "headstart"
+"""The name of `HeadstartExtension` among a scope's extensions."""
+
+
+class HeadstartExtension(TypedDict):
+    """The extension of a scope by which our own server tells more than ASGI does.
+
+    Plain data only, so that an application can copy, pickle or log its scope.
+
+    Attributes:
+        connection: A number that identifies the connection.
+        push_enabled: The client accepts pushes, and this request may push.
+        pushed: The request was promised in a push.
+        pushes: For each push of this request its path, its state so far, and the reason if it was
+            refused.
+        counters: A number that stands for the worker's counters.
+    """
+
+    connection: int
+    push_enabled: bool
+    pushed: bool
+    pushes: Sequence[Mapping[str, str | None]]
+    counters: int
 
 
 current_send: ContextVar[Send | None] = ContextVar("headstart.send", default=None)
@@ -81,6 +105,12 @@ def send_channel(request: RequestLike) -> Send:
             "Request(scope, receive, send), or use PushBuilder.",
         )
     return send
+
+
+def headstart_extension(scope: Mapping[str, Any]) -> HeadstartExtension | None:
+    """Return our server's extension of a scope; None in another server, and over HTTP/1.1."""
+    extension: HeadstartExtension | None = (scope.get("extensions") or {}).get(OURS)
+    return extension
 
 
 def offers(scope: Mapping[str, Any], extension: str) -> bool:

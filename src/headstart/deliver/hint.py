@@ -5,7 +5,7 @@ Makes one `http.response.early_hint` message; the server decides and fills in th
 
 from __future__ import annotations
 
-from headstart.deliver.asgi import Message, RequestLike, offers, send_channel
+from headstart.deliver.asgi import Message, RequestLike, headstart_extension, offers, send_channel
 from headstart.deliver.outcome import Hint
 from headstart.reasons import Refusal
 from headstart.wire.links import Link, as_link
@@ -37,7 +37,7 @@ async def hint(request: RequestLike, *links: Link | str) -> Hint:
         answer.refuse(Refusal.NO_LINKS)
         return answer
     if not offers(request.scope, "http.response.early_hint"):
-        ours = "headstart" in (request.scope.get("extensions") or {})
+        ours = headstart_extension(request.scope) is not None
         answer.refuse(Refusal.NOT_NAVIGATION if ours else Refusal.UNSUPPORTED)
         return answer
     message: Message = {

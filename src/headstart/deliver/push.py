@@ -12,7 +12,15 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any, Self
 from urllib.parse import quote, urljoin, urlsplit
 
-from headstart.deliver.asgi import Message, Receive, RequestLike, Send, header, offers
+from headstart.deliver.asgi import (
+    Message,
+    Receive,
+    RequestLike,
+    Send,
+    header,
+    headstart_extension,
+    offers,
+)
 from headstart.deliver.asgi import send_channel as _send_channel
 from headstart.deliver.outcome import Push
 from headstart.errors import LocalProtocolError
@@ -156,7 +164,7 @@ class PushBuilder:
             "path": push.path,
             "headers": list(self._headers),
         }
-        if "headstart" in self._scope["extensions"]:
+        if headstart_extension(self._scope) is not None:
             message.update(method=self._method, headstart=push)
             await self._send(message)
         elif self._method == "GET":
@@ -183,7 +191,7 @@ class PushBuilder:
         return (url.path or "/") + ("?" + query if query else "")
 
     def _why_not(self) -> Refusal:
-        ours: Any = (self._scope.get("extensions") or {}).get("headstart")
+        ours = headstart_extension(self._scope)
         if ours is None:
             return Refusal.UNSUPPORTED
         return Refusal.PUSHED_PARENT if ours["pushed"] else Refusal.PUSH_DISABLED

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from headstart.deliver.asgi import Scope
+from headstart.deliver.asgi import Scope, headstart_extension
 from headstart.deliver.digest import parse
 from headstart.deliver.seen import COOKIE_NAME, Memory, Seen, read_cookie
 from headstart.reasons import Refusal
@@ -102,7 +102,7 @@ def read_request(scope: Scope, *, hint_unmarked: bool = True) -> PageRequest:
     scheme = scope.get("scheme") or "http"
     extensions = scope.get("extensions") or {}
     hints = "http.response.early_hint" in extensions and _LATE_HINTS not in extensions
-    ours = extensions.get("headstart")
+    ours = headstart_extension(scope)
     return PageRequest(
         method=scope["method"],
         http_version=scope.get("http_version") or "1.1",

@@ -15,7 +15,14 @@ from functools import partial
 from typing import Any
 
 from headstart.config import DeliverOptions
-from headstart.deliver.asgi import Application, Receive, Scope, Send, current_send
+from headstart.deliver.asgi import (
+    Application,
+    Receive,
+    Scope,
+    Send,
+    current_send,
+    headstart_extension,
+)
 from headstart.learn import Learner, LearnOptions
 from headstart.middleware.keeper import Keeper
 from headstart.middleware.lifespan import run_lifespan
@@ -88,7 +95,7 @@ class HeadstartMiddleware:
                 # No request waits for the store; the first pages are served without its map.
                 self._keep(load=True)
             shared = self.shared
-            ours = (scope.get("extensions") or _NONE).get("headstart")
+            ours = headstart_extension(scope)
             if ours is not None:
                 if ours["pushed"]:
                     if shared.recorder is not None:

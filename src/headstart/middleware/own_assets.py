@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headstart.deliver.asgi import Message, Scope, Send, offers
+from headstart.deliver.asgi import Message, Scope, Send, headstart_extension, offers
 from headstart.deliver.outcome import Hint
 from headstart.deliver.own_links import OwnLink, own_links
 from headstart.learn import Kind, Named
@@ -42,7 +42,7 @@ class OwnAssets:
         self._useful = useful
         self._offered = offers(scope, _HINT)
         extensions = scope.get("extensions") or {}
-        self._ours = "headstart" in extensions
+        self._ours = headstart_extension(scope) is not None
         self.links: list[bytes] = []
         self.said: dict[str, OwnLink] = {}
         self.hinted = False

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
 
-from headstart.deliver.asgi import Message, Scope
+from headstart.deliver.asgi import Message, Scope, headstart_extension
 from headstart.deliver.request import is_prefetch
 from headstart.learn import Answer, Request
 
@@ -49,10 +49,9 @@ def connection_of(scope: Scope) -> Hashable:
     Returns None if there is no id: a Unix socket has no client address, and a proxy's
     X-Forwarded-For has no port, which uvicorn shows as 0.
     """
-    ours = (scope.get("extensions") or {}).get("headstart")
+    ours = headstart_extension(scope)
     if ours is not None:
-        number: int = ours["connection"]
-        return number
+        return ours["connection"]
     client = scope.get("client")
     return tuple(client) if client and client[1] else None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from headstart.deliver.asgi import Scope
+from headstart.deliver.asgi import Scope, headstart_extension
 from headstart.deliver.decide import Decision, Way
 from headstart.deliver.outcome import PushState
 from headstart.reasons import Refusal
@@ -51,8 +51,8 @@ def delivered(scope: Scope) -> Delivered | None:
     """Return how a page's assets were sent, or None if the request was not for a page."""
     ways: set[Way] | None = scope.get("headstart.ways")
     decisions: Sequence[Decision] = scope.get("headstart.decisions", ())
-    ours = (scope.get("extensions") or {}).get("headstart") or {}
-    pushes: Sequence[dict[str, str | None]] = ours.get("pushes", ())
+    ours = headstart_extension(scope)
+    pushes = () if ours is None else ours.get("pushes", ())
     if ways is None and not (decisions or pushes):
         return None
     sent: dict[str, None] = {}

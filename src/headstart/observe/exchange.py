@@ -9,13 +9,12 @@ import os
 import re
 import time
 from random import getrandbits
-from typing import Any, Final
+from typing import Final
 
-from headstart.deliver.asgi import Message, Scope, header
+from headstart.deliver.asgi import Message, Scope, header, headstart_extension
 
 # An id that a proxy in front gave; anything else could be a part of another field.
 _GIVEN_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
-_NONE: Final[dict[str, Any]] = {}
 
 
 class Exchange:
@@ -56,8 +55,8 @@ class Exchange:
     @property
     def pushed(self) -> bool:
         """Return true if the request was promised in a push."""
-        ours = (self.scope.get("extensions") or _NONE).get("headstart") or _NONE
-        return bool(ours.get("pushed"))
+        ours = headstart_extension(self.scope)
+        return ours is not None and bool(ours.get("pushed"))
 
     @property
     def client(self) -> str:

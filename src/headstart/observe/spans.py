@@ -34,7 +34,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from headstart.deliver.asgi import Message, Scope
+from headstart.deliver.asgi import Message, Scope, headstart_extension
 from headstart.observe.attributes import (
     method_attributes,
     name_of,
@@ -201,7 +201,7 @@ class Spans:
     def sent(self, exchange: Exchange, span: Span, message: Message) -> None:
         """Remember whose page a promised request belongs to."""
         push = message.get("headstart")
-        ours = (exchange.scope.get("extensions") or _NONE).get("headstart")
+        ours = headstart_extension(exchange.scope)
         if ours is None or (push is not None and not push):
             return
         # The request for it comes percent-encoded, and without a fragment.

@@ -18,7 +18,7 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from headstart.config import DeliverOptions
-from headstart.deliver.asgi import Message, Receive, Scope, Send
+from headstart.deliver.asgi import OURS, HeadstartExtension, Message, Receive, Scope, Send
 from headstart.deliver.decide import Way
 from headstart.deliver.outcome import Push, PushState
 from headstart.learn import Answer, LearnOptions, Request
@@ -170,7 +170,7 @@ class Live:
         self._site.next = answer
         scope = _scope(request, answer, destination, browser.connection)
         extensions = scope["extensions"]
-        extensions["headstart"]["pushed"] = pushed
+        extensions[OURS]["pushed"] = pushed
         if destination == "document":
             offered = "early_hint" if self._mode is Mode.HINT else "push"
             extensions[f"http.response.{offered}"] = {}
@@ -294,6 +294,13 @@ def _scope(request: Request, answer: Answer, destination: str, connection: int) 
         fields.append(("accept", "text/html"))
     if answer.status == 304:
         fields.append(("if-none-match", '"1"'))
+    ours: HeadstartExtension = {
+        "connection": connection,
+        "push_enabled": False,
+        "pushed": False,
+        "pushes": (),
+        "counters": 0,
+    }
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -307,7 +314,7 @@ def _scope(request: Request, answer: Answer, destination: str, connection: int) 
             (name.encode(), value.encode("latin-1", "replace")) for name, value in fields if value
         ],
         "client": (request.address, 0),
-        "extensions": {"headstart": {"connection": connection, "pushed": False, "pushes": ()}},
+        "extensions": {OURS: ours},
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from headstart.config import ServerOptions
+from headstart.deliver.asgi import OURS, HeadstartExtension
 from headstart.deliver.outcome import Hint, Push
 from headstart.errors import LocalProtocolError, StreamGoneError
 from headstart.reasons import Refusal
@@ -221,11 +222,11 @@ class Ahead:
 
 def _note(push: Push, extensions: Scope) -> None:
     """Put a push where the application finds it; most requests have none, and share the rest."""
-    ours = extensions["headstart"]
-    if ours["pushes"]:
+    ours: HeadstartExtension = extensions[OURS]
+    if isinstance(ours["pushes"], list):
         ours["pushes"].append(push.record)
     else:
-        extensions["headstart"] = {**ours, "pushes": [push.record]}
+        extensions[OURS] = {**ours, "pushes": [push.record]}
 
 
 @lru_cache(_REMEMBERED)

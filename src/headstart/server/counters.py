@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
+from headstart.deliver.asgi import OURS
 from headstart.reasons import Closing, Refusal
 
 # Over HTTP/1.1, whose scopes have no `headstart` extension: its presence promises pushes.
@@ -80,5 +81,5 @@ class Counters:
 def counters_of(scope: Mapping[str, Any]) -> Counters | None:
     """Return the counters of the worker that serves an ASGI scope; None under another server."""
     extensions: Mapping[str, Any] = scope.get("extensions") or {}
-    ours: Mapping[str, Any] = extensions.get("headstart") or extensions.get(EXTENSION) or {}
+    ours: Mapping[str, Any] = extensions.get(OURS) or extensions.get(EXTENSION) or {}
     return _all.get(ours.get("counters", 0))

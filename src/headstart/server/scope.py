@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from uvicorn.config import Config
 
 from headstart.config import ServerOptions
+from headstart.deliver.asgi import OURS, HeadstartExtension
 from headstart.deliver.request import is_grpc
 from headstart.reasons import Refusal
 from headstart.server.addresses import local_address, remote_address
@@ -164,17 +165,15 @@ class Scopes:
     ) -> Scope:
         """Return the extensions that will work for this client and this request."""
         push = self._options.push and push_enabled and not pushed
-        extensions: Scope = {
-            # One for all of the connection's requests with the same fields, of plain data: there
-            # are applications that copy, pickle or log their scopes.
-            "headstart": {
-                "connection": self._id,
-                "push_enabled": push,
-                "pushed": pushed,
-                "pushes": (),
-                "counters": self._counters,
-            },
+        # One for all of the connection's requests with the same fields.
+        ours: HeadstartExtension = {
+            "connection": self._id,
+            "push_enabled": push,
+            "pushed": pushed,
+            "pushes": (),
+            "counters": self._counters,
         }
+        extensions: Scope = {OURS: ours}
         if self._options.pathsend:
             extensions["http.response.pathsend"] = {}
         if push:
