@@ -161,5 +161,5 @@ def test_proxy_of_the_environment_is_told_to_be_unused(
     after = failures.connect_failed(error, origin)
 
     assert before.hint == "Is the server running, and is the port right?"
-    assert after.hint == f"{name} is set, but this client uses no proxy."
+    assert after.hint == f"{name} is set, but not used for this connection."
     assert failures.unused_proxy(Origin.parse("localhost")) == ""

@@ -18,6 +18,7 @@ from typing import Any, Unpack
 from headstart.client.contents import Content
 from headstart.client.errors import ClientTimeoutError
 from headstart.client.prepared import HeaderTypes, Options, PreparedRequest, RequestBuilder
+from headstart.client.proxies import HttpProxy
 from headstart.client.requester import Connecting, Requester
 from headstart.client.response import AsyncResponse
 from headstart.config import ClientLimits
@@ -44,6 +45,8 @@ class AsyncClient:
         ssl_context: A context of your own, instead of `cafile`, `insecure`, `certfile` and
             `keyfile`. The client sets its ALPN protocols.
         upgrade: Over cleartext, begin with HTTP/1.1 and `Upgrade: h2c` instead of prior knowledge.
+        proxy: Connect through an HTTP proxy, `http://[USER:PASSWORD@]HOST[:PORT]`, by CONNECT.
+        trust_env: Without `proxy`, heed HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
         timeout: Seconds without any progress in a request that names none, None for no end.
         connect_timeout: Seconds for connecting, TLS and the server's SETTINGS.
         total_timeout: Seconds for a request and all of its response, with `stream()` until the
@@ -53,7 +56,8 @@ class AsyncClient:
         limits: Windows, bounds on header sections, and on stored pushes.
 
     Raises:
-        ConfigurationError: `base_url` is not a URL, or `ssl_context` has options beside it.
+        ConfigurationError: `base_url` or `proxy` cannot be used, or `ssl_context` has options
+            beside it.
     """
 
     def __init__(
@@ -68,6 +72,8 @@ class AsyncClient:
         keyfile: Path | str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         upgrade: bool = False,
+        proxy: str | None = None,
+        trust_env: bool = True,
         timeout: float | None = 10.0,
         connect_timeout: float | None = 10.0,
         total_timeout: float | None = None,
@@ -86,6 +92,8 @@ class AsyncClient:
                 keyfile=_path(keyfile),
                 ssl_context=ssl_context,
                 upgrade=upgrade,
+                proxy=None if proxy is None else HttpProxy.parse(proxy),
+                trust_env=trust_env,
                 timeout=connect_timeout,
                 limits=limits,
             ).connect,
@@ -165,7 +173,9 @@ class AsyncClient:
                 content is sent.
             informed: Told of each 1xx response, a 103 for instance, at the moment when it comes:
                 its status and its headers.
-            timeout: Seconds without any progress, None for no end; the client's where it is left
+            proxy: Connect through an HTTP proxy, `http://[USER:PASSWORD@]HOST[:PORT]`, by CONNECT.
+        trust_env: Without `proxy`, heed HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
+        timeout: Seconds without any progress, None for no end; the client's where it is left
                 out.
 
         Raises:

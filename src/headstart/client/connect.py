@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 import ssl
 from collections.abc import Iterable
 from functools import partial
@@ -19,6 +20,7 @@ from headstart.client.channel import Tap
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import ClientTimeoutError, Phase
 from headstart.client.origin import Origin
+from headstart.client.proxies import HttpProxy, tunnel
 from headstart.client.tls import client_context, is_loopback
 from headstart.client.upgrade import HARMLESS, FirstRequest, Upgrading
 from headstart.config import ClientLimits
@@ -36,6 +38,7 @@ async def connect(
     keyfile: Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
     address: str | None = None,
+    proxy: HttpProxy | None = None,
     push: bool = True,
     limits: ClientLimits = _LIMITS,
     tap: Tap | None = None,
@@ -52,6 +55,7 @@ async def connect(
         keyfile: Its key, where that is not in `certfile`.
         ssl_context: Used as it is, but for its ALPN protocols, instead of the four before.
         address: Connect to this IP address instead of asking the resolver for the origin's host.
+        proxy: Ask it for a tunnel to the origin.
         push: Whether the server may push.
         timeout: Seconds for all of it; None for no end.
         upgrade: Over cleartext, ask in HTTP/1.1 for HTTP/2 (RFC 7540, 3.2) instead of knowing.
@@ -77,7 +81,7 @@ async def connect(
                 context = _offering_http2(ssl_context) or await asyncio.to_thread(
                     client_context, cafile, insecure, origin.host, certfile, keyfile
                 )
-            await _open(connection, context, address)
+            await _open(connection, context, address, proxy)
             await connection.ready()
     except TimeoutError:
         connection.abort()
@@ -100,12 +104,18 @@ def _offering_http2(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
 
 
 async def _open(
-    connection: Http2ClientConnection, context: ssl.SSLContext | None, address: str | None
+    connection: Http2ClientConnection,
+    context: ssl.SSLContext | None,
+    address: str | None,
+    proxy: HttpProxy | None,
 ) -> None:
     origin = connection.origin
     hosts = hosts_of(origin.host) if address is None else (address,)
     try:
-        await _open_at_one_of(hosts, connection, context)
+        if proxy is not None:
+            await _open_on(await tunnel(proxy, origin, hosts[0]), connection, context)
+        else:
+            await _open_at_one_of(hosts, connection, context)
     except ssl.SSLError as error:
         raise failures.tls_failed(error, origin) from error
     except TimeoutError:
@@ -158,6 +168,21 @@ async def _open_at(
         server_hostname=server_name(connection.origin.host) if context else None,
         **options,
     )
+
+
+async def _open_on(
+    opened: socket.socket, connection: Http2ClientConnection, context: ssl.SSLContext | None
+) -> None:
+    try:
+        await asyncio.get_running_loop().create_connection(
+            partial(_protocol, connection),
+            sock=opened,
+            ssl=context,
+            server_hostname=server_name(connection.origin.host) if context else None,
+        )
+    except BaseException:
+        opened.close()
+        raise
 
 
 def server_name(host: str) -> str:

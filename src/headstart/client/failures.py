@@ -69,12 +69,12 @@ def connect_failed(error: OSError, origin: Origin) -> ClientError:
 
 
 def unused_proxy(origin: Origin) -> str:
-    """Return advice for users whose environment names a proxy, which the client does not use."""
+    """Return advice for users whose environment names a proxy, which is not used."""
     if is_loopback(origin.host):
         return ""
     names = (f"{origin.scheme}_proxy", "all_proxy")
     given = [name for one in names for name in (one, one.upper()) if os.environ.get(name)]
-    return f"{given[0]} is set, but this client uses no proxy." if given else ""
+    return f"{given[0]} is set, but not used for this connection." if given else ""
 
 
 def _numbers_in(message: str) -> set[int]:

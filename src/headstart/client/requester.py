@@ -19,6 +19,7 @@ from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import RequestError
 from headstart.client.pool import Pool
 from headstart.client.prepared import PreparedRequest
+from headstart.client.proxies import HttpProxy, proxy_of_environment
 from headstart.client.response import AsyncResponse
 from headstart.client.upgrade import FirstRequest
 from headstart.config import ClientLimits
@@ -40,6 +41,8 @@ class Connecting:
     keyfile: Path | None = None
     ssl_context: ssl.SSLContext | None = None
     upgrade: bool = False
+    proxy: HttpProxy | None = None
+    trust_env: bool = False
     timeout: float | None = 10.0
     limits: ClientLimits
 
@@ -57,6 +60,9 @@ class Connecting:
         if prepared.content is None and not prepared.trailers:
             first = FirstRequest(prepared.method, prepared.target, prepared.headers)
         given = prepared.connect_timeout
+        proxy = self.proxy
+        if proxy is None and self.trust_env:
+            proxy = proxy_of_environment(prepared.origin)
         return await connect(
             prepared.origin,
             cafile=self.cafile,
@@ -64,6 +70,7 @@ class Connecting:
             certfile=self.certfile,
             keyfile=self.keyfile,
             ssl_context=self.ssl_context,
+            proxy=proxy,
             push=self.push,
             limits=self.limits,
             timeout=self.timeout if given is None else given,
