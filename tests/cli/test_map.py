@@ -16,7 +16,7 @@ from headstart.deliver.rows import all_rows
 from headstart.learn import Cause, Finding, Judgement, Kind, Level, Row, SeenAsset, Tally
 from headstart.learn.records import PageRecord
 from headstart.store import offline
-from tests.cli.command import assert_one_line, headstart_says, on_a_terminal
+from tests.cli.command import assert_one_line, headstart_process_says, headstart_says, on_a_terminal
 from tests.learn.site import ASSETS, ORIGIN, STYLE, Site
 from tests.server.live import environment, serving, until
 from tests.server.raw import RawClient
@@ -455,7 +455,11 @@ def test_configuration_is_for_one_origin(store: Path) -> None:
 
 
 def test_export_is_written_to_standard_output_of_any_name(store: Path) -> None:
-    assert said("export", "--store", store, "/dev/stdout") == said("export", "--store", store)
+    given = ("map", "export", "--store", str(store))
+
+    named = headstart_process_says(*given, "/dev/stdout")
+
+    assert named == headstart_process_says(*given) == (0, said("export", "--store", store), "")
 
 
 @pytest.mark.parametrize("order", [["import", "none.jsonl"], ["export", "none/map.jsonl"]])
