@@ -42,7 +42,9 @@ class RedisServer:
         self._command = [peer("redis-server"), *quiet, *folders, *secret, *options, *place]
         self.url = f"redis://127.0.0.1:{port}/0" if port else f"unix://{socket}"
         self.port = port
-        self.client = Redis(unix_socket_path=str(socket), password=password or None)
+        self.client = Redis(
+            unix_socket_path=str(socket), password=password or None, socket_timeout=PATIENCE
+        )
         self.start()
 
     def start(self) -> None:

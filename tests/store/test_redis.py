@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from headstart.learn.records import Forgotten, PageRecord, Record
-from headstart.store import RedisAddress, pending, redis_client
+from headstart.store import RedisAddress, pending, redis_client, redis_journal
 from headstart.store.redis import RedisStore
 from tests.redis_server import RedisServer, redis_cluster, redis_server
 from tests.server.live import until
@@ -398,6 +398,44 @@ def test_server_that_sleeps_is_told_when_it_wakes(
 
     assert two.knows("/a")
     assert [line.endswith("in use again") for line in one.operator.lines] == [False, True]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_snapshot_that_redis_does_not_take_leaves_no_connection_behind(
+    server: RedisServer, address: RedisAddress, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = start(address)
+    assert isinstance(one.store, RedisStore)
+    one.store._owes = True
+    one.says(vote("/a"))
+
+    def made() -> int:
+        return int(server.info("stats")["total_connections_received"])
+
+    before = made()
+    fields = redis_journal._fields
+
+    def stopping(state: Any) -> Any:
+        server.stop()
+        return fields(state)
+
+    def going_on(line: str) -> None:
+        server.go_on()
+        one.operator(line)
+
+    with monkeypatch.context() as patch:
+        # When the commands are queued, and the key is watched.
+        patch.setattr(redis_journal, "_fields", stopping)
+        # When its connections are closed, and the transaction is still to be collected.
+        patch.setattr(one.store, "_warn", going_on)
+        one.says()
+
+    # redis-py says UNWATCH once.
+    assert made() - before <= 1
+    assert "going on from memory" in one.operator.only_line()
+    later(one)
+    one.says()
+    assert one.operator.lines[1:] == [f"{address} is in use again"]
 
 
 def test_what_waits_is_bounded_and_the_rest_comes_with_a_snapshot(

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headstart.errors import ConfigurationError
@@ -19,6 +19,7 @@ from headstart.store.base import StoreError
 
 if TYPE_CHECKING:
     from redis import Redis, RedisCluster
+    from redis.client import Pipeline
 
     Client: TypeAlias = Redis | RedisCluster
 
@@ -103,6 +104,39 @@ def disconnect(client: Client) -> None:
     if isinstance(client, Redis):
         # `close` leaves a pool alone that it did not make.
         client.connection_pool.disconnect()
+
+
+def transaction(client: Client, write: Callable[[Pipeline], None], key: str) -> None:
+    """Watch a key, let `write` queue commands, and execute them; again where the key was changed.
+
+    This is redis-py's own, but for what is left of one that fails. Its `reset`, which runs once
+    more when it is collected, tells the server UNWATCH, and connects for that: the client may be
+    disconnected by then, and nobody would close that connection.
+
+    Raises:
+        redis.RedisError: The server cannot be used.
+    """
+    from redis import Redis
+    from redis.exceptions import WatchError
+
+    # Not all of these methods have types.
+    untyped: Any = client
+    if not isinstance(client, Redis):
+        untyped.transaction(write, key)
+        return
+    pipe, done = untyped.pipeline(), False
+    try:
+        while not done:
+            with suppress(WatchError):
+                pipe.watch(key)
+                write(pipe)
+                pipe.execute()
+                done = True
+    finally:
+        if not done:
+            pipe.watching = False
+            client.connection_pool.disconnect()
+        pipe.reset()
 
 
 @contextmanager

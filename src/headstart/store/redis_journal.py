@@ -29,6 +29,7 @@ from headstart.learn.records import Forgotten, Record, Rule
 from headstart.learn.votes import weight
 from headstart.store.base import DamagedError
 from headstart.store.packing import pack, unpack
+from headstart.store.redis_client import transaction
 
 if TYPE_CHECKING:
     from redis.client import Pipeline
@@ -408,7 +409,7 @@ class RedisJournal:
             pipe.xtrim(self._journal, minid=_text(_after(trimmed)), approximate=False)
             pipe.delete(self._claim)
 
-        self.client.transaction(write, self._snapshot)
+        transaction(self.client, write, self._snapshot)
         if not written:
             return False
         (self._state,) = written
