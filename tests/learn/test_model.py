@@ -158,7 +158,9 @@ def test_one_client_alone_is_not_believed_once_others_were_here() -> None:
     known.fold(vote(2))
 
     assert sent(known) == []
-    assert [row.why for row in known.rows() if row.page == ORIGIN + "/"] == [Judgement.UNCONFIRMED]
+    assert [row.why for row in known.listing.rows() if row.page == ORIGIN + "/"] == [
+        Judgement.UNCONFIRMED
+    ]
 
 
 def test_a_view_that_was_sent_an_asset_takes_nothing_from_it() -> None:
@@ -223,7 +225,9 @@ def test_doubts_about_an_asset_outlive_a_restart() -> None:
         other.load(record)
 
     assert sent(other) == []
-    assert {row.why for row in other.rows() if row.page == ORIGIN + "/"} == {Judgement.UNCONFIRMED}
+    assert {row.why for row in other.listing.rows() if row.page == ORIGIN + "/"} == {
+        Judgement.UNCONFIRMED
+    }
 
 
 @pytest.mark.cost
@@ -292,7 +296,7 @@ def test_an_asset_whose_deliveries_are_not_used_is_lowered() -> None:
         known.fold(vote(n, held=("/a.css", "/b.css"), wasted=("/a.css",), used=("/b.css",)))
 
     assert sent(known) == ["/b.css"]
-    assert {row.why for row in known.rows() if row.asset == "/a.css"} >= {Judgement.WASTED}
+    assert {row.why for row in known.listing.rows() if row.asset == "/a.css"} >= {Judgement.WASTED}
 
 
 def test_a_large_asset_needs_better_odds() -> None:
@@ -314,7 +318,7 @@ def test_the_operator_s_word_holds_whatever_was_learned() -> None:
 
     assert sent(known) == ["/print.css"]
     assert sent(known, "/empty") == ["/print.css"]
-    assert {row.why for row in known.rows()} == {Judgement.PINNED, Judgement.BARRED}
+    assert {row.why for row in known.listing.rows()} == {Judgement.PINNED, Judgement.BARRED}
 
 
 def test_never_beats_a_pin_and_the_map_says_so() -> None:
@@ -323,7 +327,7 @@ def test_never_beats_a_pin_and_the_map_says_so() -> None:
     known.obey(Rule(Verdict.NEVER, "", "/b.css"))
 
     assert sent(known) == ["/a.css"]
-    assert [row.sent for row in known.rows() if row.asset == "/b.css"] == [False]
+    assert [row.sent for row in known.listing.rows() if row.asset == "/b.css"] == [False]
 
 
 @pytest.mark.parametrize(
@@ -342,7 +346,7 @@ def test_a_pin_is_forgotten_with_its_page_however_either_was_written(
     known.obey(Rule(Verdict.PIN, pinned, "/a.css"))
 
     assert known.forget(forgotten, 0.0)
-    assert list(known.rows()) == []
+    assert list(known.listing.rows()) == []
 
 
 def test_a_pinned_asset_that_nobody_asked_for_may_be_hinted() -> None:
@@ -372,11 +376,11 @@ def test_what_was_seen_before_a_page_was_forgotten_is_not_learned_afterwards(pag
 
     assert not known.fold(vote(2, "/a.css", time=9.0, worth=1.0))
     known.read(Reading(9.0, ORIGIN, "/", 1, Trust.SOLE, True, named))
-    assert not any(row.page == ORIGIN + "/" for row in known.rows())
+    assert not any(row.page == ORIGIN + "/" for row in known.listing.rows())
 
     assert known.fold(vote(2, "/a.css", path="/other", time=9.0))
     known.read(Reading(11.0, ORIGIN, "/", 1, Trust.SOLE, True, named))
-    assert {row.page for row in known.rows()} >= {ORIGIN + "/other", ORIGIN + "/"}
+    assert {row.page for row in known.listing.rows()} >= {ORIGIN + "/other", ORIGIN + "/"}
 
 
 def test_what_is_exported_says_the_same_elsewhere() -> None:
@@ -431,7 +435,7 @@ def test_two_maps_of_the_same_page_add_up() -> None:
 def test_one_view_in_thirty_two_is_a_control_view_and_the_first_ones_are_none() -> None:
     known = folded(vote(1, "/a.css"))
 
-    control = [known.is_control(ORIGIN, "/") for _ in range(32 * 50)]
+    control = [known.control.is_control(ORIGIN, "/") for _ in range(32 * 50)]
 
     assert not any(control[:16])
     assert all(sum(control[block * 32 : block * 32 + 32]) == 1 for block in range(50))
@@ -442,7 +446,7 @@ def test_no_page_has_a_control_view_in_its_first_half_block() -> None:
         path = f"/p{page}"
         known = folded(vote(1, "/a.css", path=path))
 
-        control = [known.is_control(ORIGIN, path) for _ in range(32)]
+        control = [known.control.is_control(ORIGIN, path) for _ in range(32)]
 
         assert not any(control[:16])
         assert sum(control) == 1
@@ -469,7 +473,7 @@ def test_one_page_that_does_without_an_asset_speaks_once_against_it_for_pages_li
 def test_no_control_views_where_they_are_turned_off() -> None:
     known = folded(vote(1, "/a.css"), options=LearnOptions(control_share=0))
 
-    assert not any(known.is_control(ORIGIN, "/") for _ in range(100))
+    assert not any(known.control.is_control(ORIGIN, "/") for _ in range(100))
 
 
 @pytest.mark.parametrize(
@@ -582,9 +586,9 @@ def test_two_versions_of_a_page_are_never_sent_together() -> None:
     known = two_versions()
 
     assert sorted(sent(known)) in (["/a.js", "/base.css"], ["/b.js", "/base.css"])
-    assert {row.why for row in known.rows() if row.page == ORIGIN + "/" and not row.sent} == {
-        Judgement.VERSION
-    }
+    assert {
+        row.why for row in known.listing.rows() if row.page == ORIGIN + "/" and not row.sent
+    } == {Judgement.VERSION}
 
 
 def test_assets_of_one_view_belong_together_though_others_had_one_of_them() -> None:
@@ -626,7 +630,7 @@ def test_a_page_that_may_have_alternatives_has_its_first_control_view_at_once() 
     known = two_versions()
     assert len(sent(known)) == 2
 
-    controls = [known.is_control(ORIGIN, "/") for _ in range(32)]
+    controls = [known.control.is_control(ORIGIN, "/") for _ in range(32)]
 
     assert controls[0]
     assert controls.count(True) == 1
@@ -639,7 +643,7 @@ def test_a_page_that_borrows_from_its_site_is_asked_once_whether_it_needs_that()
         known.fold(vote(n, "/own.css", path="/other", **hinted))
     assert "/base.css" in sent(known, "/other")
 
-    assert known.is_control(ORIGIN, "/other")
+    assert known.control.is_control(ORIGIN, "/other")
     known.fold(vote(14, "/own.css", path="/other"))
 
     assert sent(known, "/other") == ["/own.css"]
@@ -699,8 +703,8 @@ def test_a_map_of_phones_and_one_of_desktops_make_one_of_both() -> None:
 def test_the_first_phone_of_a_page_still_gets_nothing_after_a_restart() -> None:
     known = elsewhere(folded(*(vote(n, "/desk.css", segment=0) for n in range(4))))
 
-    assert known.is_control(ORIGIN, "/", 1)
-    assert not known.is_control(ORIGIN, "/", 0)
+    assert known.control.is_control(ORIGIN, "/", 1)
+    assert not known.control.is_control(ORIGIN, "/", 0)
 
 
 def test_two_versions_are_never_sent_together_after_a_restart() -> None:

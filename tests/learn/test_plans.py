@@ -139,10 +139,10 @@ def test_plans_that_are_kept_say_about_what_the_map_says() -> None:
             time=float(number),
         ))  # fmt: skip
         path = random.choice(paths)
-        node = known.narrowest(ORIGIN, path)
+        node = known.nodes.narrowest(ORIGIN, path)
         assert node is not None
         found = {candidate.target: candidate.probability for candidate in plan(known, path)}
-        chain = known.chain_of(node, path)
+        chain = known.nodes.chain_of(node, path)
         judged = [(target, *judgement_of(target, chain, options)) for target in targets]
         refused = alternatives_among(node, [each for each in judged if each[2] in SENT])
         for target, exact, why in judged:

@@ -53,7 +53,7 @@ from headstart.learn.explaining import explain_gain, explain_stop
 from headstart.learn.findings import Cause, Finding, explain
 from headstart.learn.gains import Gain, Metric, Saving, Stop
 from headstart.learn.learner import Learner
-from headstart.learn.model import Entry, Row
+from headstart.learn.listing import Entry, Row
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Candidate, Judgement, Level
 from headstart.learn.options import LearnOptions

@@ -26,7 +26,8 @@ from headstart.learn.exchange import Answer, Exchange, Request
 from headstart.learn.findings import Finding, Findings
 from headstart.learn.gains import Gain, Stop
 from headstart.learn.lacking import Lacking
-from headstart.learn.model import Entry, Map, MapSize, Row
+from headstart.learn.listing import Entry, Row
+from headstart.learn.model import Map, MapSize
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Candidate, Judgement
 from headstart.learn.options import LearnOptions
@@ -339,7 +340,9 @@ class Learner:
 
         Only for a known page whose views the lot decides about by now.
         """
-        if not self.options.measure or not self._map.is_comparable(report.origin, report.path):
+        if not self.options.measure or not self._map.control.is_comparable(
+            report.origin, report.path
+        ):
             return False
         if not self._map.report(report):
             return False
@@ -376,25 +379,25 @@ class Learner:
 
     def rows(self) -> Iterator[Row]:
         """Return the map, line by line."""
-        return self._map.rows()
+        return self._map.listing.rows()
 
     def rows_at(self, origin: str, path: str) -> Iterator[Row]:
         """Return the lines of one page of an origin, or of pages alike, and its pins."""
-        return self._map.rows_at(origin, path)
+        return self._map.listing.rows_at(origin, path)
 
     def knows_exactly(self, origin: str, path: str) -> bool:
         """Return true if rows or pins are kept of this page, or of these pages alike."""
-        return self._map.knows_exactly(origin, path)
+        return self._map.listing.knows_exactly(origin, path)
 
     def origins(self) -> list[str]:
         """Return the origins of which anything is known or pinned, in order."""
-        return self._map.origins()
+        return self._map.listing.origins()
 
     def entries(
         self, origin: str, text: str = "", start: int = 0, most: int = 50
     ) -> tuple[int, list[Entry]]:
         """Return the number of an origin's pages with a text in their path, and some of them."""
-        return self._map.entries(origin, text, start, most)
+        return self._map.listing.entries(origin, text, start, most)
 
     # The store
 
@@ -554,8 +557,8 @@ class Learner:
         if self._map.is_waste(view.origin, view.path):
             return Withheld.MOSTLY_WASTE
         page = view.origin, view.path, view.segment
-        view.comparable = self.options.measure and self._map.is_comparable(*page)
-        is_chosen = self._map.is_control(*page)
+        view.comparable = self.options.measure and self._map.control.is_comparable(*page)
+        is_chosen = self._map.control.is_control(*page)
         if self._map.is_stopped(view.origin, view.path):
             # The sorts change places: few views get something, so that a change for the better
             # shows, and all others are what they are compared with.

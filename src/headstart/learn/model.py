@@ -14,20 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass
-from zlib import crc32
 
-from headstart.learn.clients import WITH_QUERY
+from headstart.learn.control import ControlViews
 from headstart.learn.counting import AssetTable, VoteCounter
 from headstart.learn.counts import Asset, SeenAsset
 from headstart.learn.gains import Durations, Gain, Metric, Stop
-from headstart.learn.judging import SENT, alternatives_among, judgement_of
+from headstart.learn.listing import MapListing
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.naming import first_candidate, fold_reading, is_named
+from headstart.learn.node_caches import NodeCaches
 from headstart.learn.nodes import Candidate, Judgement, Level, Node, NodeCache
 from headstart.learn.options import LearnOptions
 from headstart.learn.plans import Plans, candidate_of
 from headstart.learn.records import PageRecord, Reading, Removal, Report, Rule, Tally, Vote
-from headstart.learn.rules import Rules, path_alone
+from headstart.learn.rules import Rules
 from headstart.learn.safety import bad_target, kind_of_path
 from headstart.learn.tallies import (
     merge,
@@ -48,51 +48,7 @@ _PLANS_PART = 0.03
 # Paths that are kept as no page's: so many, of so many octets.
 _REMEMBERED = 512
 _REMEMBERED_LENGTH = 128
-# After its first block, a page with likely alternatives has so many control views in a block.
-_QUESTIONS = 4
 _A_DAY = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the map as an operator sees it.
-
-    Attributes:
-        page: Its whole URL; `/product/*` stands for similar pages, `/*` for the whole site.
-        asset: Its path and query.
-        probability: That a client which lacks it asks for it.
-        views: Those that count.
-        sent: It is sent ahead with the page.
-        why: The reason.
-        slower: It would be sent, but the page gets nothing because that costs time.
-    """
-
-    page: str
-    asset: str
-    probability: float
-    views: float
-    sent: bool
-    why: Judgement
-    slower: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A page, or similar pages, in the list of a site's pages.
-
-    Attributes:
-        page: Its whole URL; `/product/*` stands for similar pages, `/*` for the whole site. A path
-            if only a pin for every origin names it.
-        views: Its counted views, faded as `--learn-memory` says.
-        assets: The number of assets that are known with it.
-        sent, useful: Judged views with deliveries, and those that were of use.
-    """
-
-    page: str
-    views: float
-    assets: int
-    sent: float
-    useful: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +67,26 @@ class MapSize:
 
 
 class Map:
-    """All associations, bounded in number and in bytes."""
+    """All associations, bounded in number and in bytes.
+
+    Attributes:
+        nodes: The pages, patterns and origins.
+        control: Chooses the views that get nothing.
+        listing: The map as an operator sees it.
+    """
 
     def __init__(self, options: LearnOptions) -> None:
         self._options = options
-        self._pages = NodeCache(Level.PAGE, options.max_pages)
-        self._patterns = NodeCache(Level.PATTERN, options.max_patterns)
-        self._sites = NodeCache(Level.SITE, options.max_sites)
+        self.nodes = NodeCaches(options)
+        self._pages, self._patterns = self.nodes.pages, self.nodes.patterns
+        self._sites = self.nodes.sites
         self._assets = AssetTable(options)
         self._counter = VoteCounter(options, self._assets)
         self._rules = Rules(options.max_url)
         # The same dict: it is looked into for each page.
         self._pins = self._rules.pins
+        self.control = ControlViews(self.nodes, options)
+        self.listing = MapListing(self.nodes, self._rules, options, self.is_stopped)
         self._budget = int(options.max_bytes * _PART)
         self._least_for_plans = int(options.max_bytes * _PLANS_PART)
         self._plans = Plans(options, self._rules, self._assets)
@@ -145,9 +109,9 @@ class Map:
 
     def targets(self, origin: str, path: str) -> dict[str, Asset]:
         """Every asset that this page might be sent, likely or not."""
-        node = self.narrowest(origin, path)
+        node = self.nodes.narrowest(origin, path)
         found: dict[str, Asset] = {}
-        for wider in self.chain_of(node, path) if node else ():
+        for wider in self.nodes.chain_of(node, path) if node else ():
             for target, association in wider.assets.items():
                 found[target] = association.asset
         return found
@@ -187,15 +151,6 @@ class Map:
         self._assets.see(asset, seen)
         self._plans.changed()
 
-    def narrowest(self, origin: str, path: str) -> Node | None:
-        """Return the page; its pattern if it is unknown; its origin if that is unknown, too."""
-        node = self._pages.peek(origin, path)
-        if node is not None:
-            return node
-        pattern = pattern_of(path)
-        node = self._patterns.peek(origin, pattern) if pattern else None
-        return node or self._sites.peek(origin, "")
-
     def candidates(
         self, origin: str, path: str, segment: int | None = None
     ) -> tuple[Candidate, ...]:
@@ -205,7 +160,7 @@ class Map:
             origin, path: The page.
             segment: Of the view, or None for all views.
         """
-        node = self.narrowest(origin, path)
+        node = self.nodes.narrowest(origin, path)
         pinned = self._pins.get(path) or self._pins.get(origin + path)
         if node is None:
             return self._with_pins((), origin, pinned) if pinned else ()
@@ -213,170 +168,13 @@ class Map:
             segment = None
         plan = self._plans.known(node, segment)
         if plan is None:
-            plan = self._plans.of(self.chain_of(node, path), segment)
+            plan = self._plans.of(self.nodes.chain_of(node, path), segment)
         return self._with_pins(plan, origin, pinned) if pinned else plan
 
     def is_waste(self, origin: str, path: str) -> bool:
         """Return true if most assets sent with this page are not used."""
-        node = self.narrowest(origin, path)
+        node = self.nodes.narrowest(origin, path)
         return node is not None and node.usefulness() < self._options.worth
-
-    def is_comparable(self, origin: str, path: str, segment: int = 0) -> bool:
-        """Return true if the lot decides whether the view that begins now gets nothing.
-
-        Early views of a page would all be delivered; see `is_control`.
-        """
-        share = self._options.control_share
-        node = self.narrowest(origin, path)
-        if node is None or node.unsettled or self._begins(node, segment):
-            return False
-        return 0 < share <= node.turn
-
-    def _begins(self, node: Node, segment: int) -> bool:
-        """Return true if a known page had views of phones only so far, or of others, and now not.
-
-        Its assets may be others, and browsers ask for all that they are hinted. With a query in the
-        URL they mostly are the same.
-        """
-        alike = 1 << segment | 1 << (segment ^ WITH_QUERY)
-        return node.segments > 0 and not node.segments & alike
-
-    def is_control(self, origin: str, path: str, segment: int = 0) -> bool:
-        """Return true if the view that begins now is one of those that get nothing.
-
-        One in each block of `control_share` views of a page, at a place that a hash chooses: that
-        is as fair as chance, and two hundred views hold at least five of them. A page's first half
-        block has none, so that new assets are used before they are questioned, unless there is
-        something to settle: assets that may be alternatives, or that the page only borrows. The
-        first view of a phone is one too.
-        """
-        share = self._options.control_share
-        node = self.narrowest(origin, path)
-        if node is None or share <= 0:
-            return False
-        block, place = divmod(node.turn, share)
-        node.turn += 1
-        if self._begins(node, segment):
-            return True
-        if node.unsettled and (
-            node.turn - node.asked_at > share // _QUESTIONS if block else not node.asked_at
-        ):
-            node.asked_at = node.turn
-            return True
-        chosen = crc32(f"{block} {origin}{path}".encode(errors="replace"))
-        if not block:
-            return not node.asked_at and place == share // 2 + chosen % (share - share // 2)
-        return place == chosen % share
-
-    def rows(self) -> Iterator[Row]:
-        """Return the map, line by line, with the decision on each asset and its reason."""
-        for node in self._nodes():
-            yield from self._rows_of(node)
-        for page, asset, barred in self._rules.pinned():
-            yield _pinned_row(page, asset, barred=barred)
-
-    def rows_at(self, origin: str, path: str) -> Iterator[Row]:
-        """Return the lines of one page of an origin, or of similar pages, and its pins.
-
-        Args:
-            origin: The origin, with which a pin for every origin is meant as well.
-            path: Of the page; `/product/*` stands for similar pages, `/*` for the whole site.
-        """
-        node = self._node_at(origin, path)
-        if node is not None:
-            yield from self._rows_of(node)
-        for page, asset, barred in self._rules.pinned():
-            if page in (path, origin + path):
-                yield _pinned_row(page, asset, barred=barred)
-
-    def knows_exactly(self, origin: str, path: str) -> bool:
-        """Return true if rows or pins are kept of this page, or of these similar pages."""
-        if self._node_at(origin, path) is not None:
-            return True
-        return path in self._pins or origin + path in self._pins
-
-    def origins(self) -> list[str]:
-        """Return the origins of which anything is known or pinned, in order."""
-        found = {node.origin for node in self._nodes()}
-        found.update(page[: -len(path_alone(page))] for page in self._pins)
-        return sorted(found - {""})
-
-    def entries(
-        self, origin: str, text: str = "", start: int = 0, most: int = 50
-    ) -> tuple[int, list[Entry]]:
-        """Return a part of the list of an origin's pages, most views first.
-
-        The whole site comes last, and behind it pages that only a pin names. The work is that of
-        comparing the path of each page.
-
-        Args:
-            origin: The origin.
-            text: Only pages whose path has this text, in upper or lower case.
-            start: The first entry to return.
-            most: The number of entries to return.
-
-        Returns:
-            The number of all pages with the text, and the entries.
-        """
-        wanted = text.casefold()
-        nodes = [
-            node
-            for node in self._nodes()
-            if node.origin == origin and wanted in (node.path or "/*").casefold()
-        ]
-        nodes.sort(key=lambda node: (node.level is Level.SITE, -node.views, node.path))
-        pins: dict[str, int] = {}
-        for page, assets in self._pins.items():
-            path = path_alone(page)
-            if page not in (path, origin + path) or wanted not in path.casefold():
-                continue
-            if self._node_at(origin, path) is None:
-                pins[path] = pins.get(path, 0) + len(assets)
-        found = [_entry(node) for node in nodes[start : start + most]]
-        later = list(pins.items())[max(start - len(nodes), 0) :]
-        found += [Entry(origin + path, 0.0, n, 0.0, 0.0) for path, n in later[: most - len(found)]]
-        return len(nodes) + len(pins), found
-
-    def _node_at(self, origin: str, path: str) -> Node | None:
-        if path == "/*":
-            return self._sites.peek(origin, "")
-        return self._pages.peek(origin, path) or self._patterns.peek(origin, path)
-
-    def _rows_of(self, node: Node) -> Iterator[Row]:
-        chain = self.chain_of(node)
-        judged = [(target, *self._judgement(chain, node.origin, target)) for target in node.assets]
-        refused = alternatives_among(node, [each for each in judged if each[2] in SENT])
-        worth = node.usefulness() >= self._options.worth
-        stopped = self.is_stopped(node.origin, node.path)
-        for target, probability, why in judged:
-            judgement = Judgement.VERSION if target in refused else why
-            likely = judgement in SENT
-            yield Row(
-                page=node.origin + (node.path or "/*"),
-                asset=target,
-                probability=probability,
-                views=node.assets[target].tries,
-                sent=likely and not stopped and worth,
-                why=judgement,
-                slower=likely and stopped,
-            )
-
-    def chain_of(self, node: Node, path: str = "") -> list[Node]:
-        """Return the node and those it borrows from, the narrowest first."""
-        chain = [node]
-        if node.level is Level.PAGE and (pattern := pattern_of(path or node.path)):
-            wider = self._patterns.peek(node.origin, pattern)
-            chain += [wider] if wider else []
-        if node.level is not Level.SITE:
-            site = self._sites.peek(node.origin, "")
-            chain += [site] if site else []
-        return chain
-
-    def _judgement(self, chain: list[Node], origin: str, target: str) -> tuple[float, Judgement]:
-        """How likely the asset is, and whether it is sent, judged from these nodes."""
-        if self._rules.is_barred(origin, target):
-            return 0.0, Judgement.BARRED
-        return judgement_of(target, chain, self._options)
 
     def _with_pins(
         self, plan: tuple[Candidate, ...], origin: str, pinned: dict[str, None]
@@ -412,7 +210,7 @@ class Map:
                 if _admits(node, vote):
                     counted = True
                     self._counter.count(node, vote)
-                self._cache_of(node.level).touch(node)
+                self.nodes.of(node.level).touch(node)
         if vote.worth is not None:
             counted |= self._judge(vote, vote.worth)
         self._make_room()
@@ -565,7 +363,7 @@ class Map:
         asset = self.asset(removal.origin, removal.target)
         if asset is None:
             return False
-        for node in self._nodes():
+        for node in list(self.nodes):
             if node.origin == removal.origin and removal.target in node.assets:
                 self._assets.drop(node, removal.target)
                 node.changed()
@@ -661,13 +459,13 @@ class Map:
 
     def export(self) -> Iterator[PageRecord | Rule]:
         """All that is known, for a restart or another machine."""
-        for node in self._nodes():
+        for node in list(self.nodes):
             yield record_of(node)
         yield from self._rules.export()
 
     def load(self, record: PageRecord) -> None:
         """Add a record's counts to a page. Assets that may not be learned are left out."""
-        cache = self._cache_of(record.level)
+        cache = self.nodes.of(record.level)
         node = cache.peek(record.origin, record.path)
         if node is None:
             node = self._new_node(record.origin, record.path, cache.level)
@@ -707,25 +505,6 @@ class Map:
             self._assets.set_naming(association, naming)
             self._assets.draw(association, association.hits, association.tries)
             association.asset.named |= not naming.namer
-
-    def _nodes(self) -> list[Node]:
-        return [*self._pages, *self._patterns, *self._sites]
-
-    def _cache_of(self, level: Level) -> NodeCache:
-        if level is Level.PATTERN:
-            return self._patterns
-        return self._sites if level is Level.SITE else self._pages
-
-
-def _entry(node: Node) -> Entry:
-    page = node.origin + (node.path or "/*")
-    return Entry(page, node.views, len(node.assets), node.used.tries, node.used.hits)
-
-
-def _pinned_row(page: str, asset: str, *, barred: bool) -> Row:
-    if barred:
-        return Row(page, asset, 0.0, 0.0, False, Judgement.BARRED)
-    return Row(page, asset, 1.0, 0.0, True, Judgement.PINNED)
 
 
 def _gain_of(node: Node) -> Gain | None:
