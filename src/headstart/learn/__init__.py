@@ -28,6 +28,9 @@ Do not tell the learner of pushed requests that re-enter the server, nor of thei
     judging    how likely an asset is, and whether it is sent
     plans      each page's candidates, kept while they hold
     model      the map: page → pattern → origin; candidates out
+    node_caches  its pages, patterns and origins
+    control    the views that get nothing
+    listing    the map as an operator sees it
     clients    the origin of a request: viewer, client, voter, and similar clients
     views      live views; the assets that a client has
     attribution  which view an asset belongs to
