@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -22,35 +21,20 @@ from headstart.learn import (
     Trust,
     Verdict,
     Vote,
-    from_plain,
-    to_plain,
 )
 from headstart.learn.model import Map
 from headstart.learn.nodes import SEGMENTS_BYTES
-from tests.learn.site import ASSETS, ORIGIN, STYLE, Site
-
-OPTIONS = LearnOptions(control_share=32)
-
-
-def seen(target: str, size: int = 1000) -> SeenAsset:
-    return SeenAsset(target, Kind.STYLE, "text/css", False, size, 3600, True)
-
-
-def vote(voter: int, *targets: str, path: str = "/", **fields: Any) -> Vote:
-    asked = tuple(seen(target) for target in targets)
-    values = {"time": 0.0, "origin": ORIGIN, "path": path, "voter": voter, "asked": asked}
-    return Vote(**{"fresh": True, **values, **fields})
-
-
-def folded(*votes: Vote, options: LearnOptions = OPTIONS) -> Map:
-    known = Map(options)
-    for cast in votes:
-        known.fold(cast)
-    return known
-
-
-def sent(known: Map, path: str = "/") -> list[str]:
-    return [candidate.target for candidate in known.candidates(ORIGIN, path)]
+from tests.learn.site import ORIGIN
+from tests.learn.voting import (
+    OPTIONS,
+    elsewhere,
+    folded,
+    phones_and_desktops,
+    seen,
+    sent,
+    two_versions,
+    vote,
+)
 
 
 def test_after_one_view_the_next_gets_its_assets() -> None:
@@ -403,23 +387,6 @@ def test_what_is_exported_says_the_same_elsewhere() -> None:
         assert ours == theirs
 
 
-def elsewhere(known: Map, into: Map | None = None, *, older: bool = False) -> Map:
-    """A map that has taken this one's records, through JSON; older ones lack what is kept since."""
-    other = Map(OPTIONS) if into is None else into
-    for record in known.export():
-        plain = json.loads(json.dumps(to_plain(record)))
-        if older:
-            for name in ("dropped", "segments"):
-                del plain[name]
-            for tally in plain["assets"]:
-                for name in ("dropped", "segments", "together"):
-                    del tally[name]
-        read = from_plain(plain)
-        assert isinstance(read, PageRecord)
-        other.load(read)
-    return other
-
-
 def test_two_maps_of_the_same_page_add_up() -> None:
     known = folded(*(vote(n, "/a.css") for n in range(3)))
     other = folded(*(vote(n, "/a.css", "/b.css") for n in range(10, 13)))
@@ -430,26 +397,6 @@ def test_two_maps_of_the_same_page_add_up() -> None:
 
     by_target = {c.target: c.probability for c in known.candidates(ORIGIN, "/")}
     assert by_target["/a.css"] == pytest.approx(6.4 / 7, abs=0.1)
-
-
-def test_one_view_in_thirty_two_is_a_control_view_and_the_first_ones_are_none() -> None:
-    known = folded(vote(1, "/a.css"))
-
-    control = [known.control.is_control(ORIGIN, "/") for _ in range(32 * 50)]
-
-    assert not any(control[:16])
-    assert all(sum(control[block * 32 : block * 32 + 32]) == 1 for block in range(50))
-
-
-def test_no_page_has_a_control_view_in_its_first_half_block() -> None:
-    for page in range(50):
-        path = f"/p{page}"
-        known = folded(vote(1, "/a.css", path=path))
-
-        control = [known.control.is_control(ORIGIN, path) for _ in range(32)]
-
-        assert not any(control[:16])
-        assert sum(control) == 1
 
 
 def test_views_of_one_page_count_once_for_its_pattern_and_site() -> None:
@@ -468,12 +415,6 @@ def test_one_page_that_does_without_an_asset_speaks_once_against_it_for_pages_li
     )
 
     assert sent(known, "/product/99") == ["/all.css"]
-
-
-def test_no_control_views_where_they_are_turned_off() -> None:
-    known = folded(vote(1, "/a.css"), options=LearnOptions(control_share=0))
-
-    assert not any(known.control.is_control(ORIGIN, "/") for _ in range(100))
 
 
 @pytest.mark.parametrize(
@@ -514,72 +455,6 @@ def test_paths_of_no_page_are_kept_within_bounds() -> None:
 
     assert 1 <= len(pages.no_pages) <= 512
     assert all(len(path) < 200 for path in pages.no_pages)
-
-
-def test_rows_of_one_page_are_those_of_the_whole_map() -> None:
-    site = Site()
-    for page in ("/a", "/product/1", "/product/2"):
-        site.visit(page, ASSETS)
-    learner = site.learner
-    learner.pin("/a", "/pinned.css")
-    learner.pin(ORIGIN + "/only-pinned", "/pinned.css")
-
-    for path in {row.page.removeprefix(ORIGIN) for row in learner.rows()}:
-        found = [row for row in learner.rows() if row.page in (ORIGIN + path, path)]
-        assert list(learner.rows_at(ORIGIN, path)) == found
-        assert learner.knows_exactly(ORIGIN, path)
-    assert list(learner.rows_at(ORIGIN, "/never-seen")) == []
-    assert not learner.knows_exactly(ORIGIN, "/never-seen")
-
-
-def test_list_of_pages_has_the_most_viewed_first_and_the_site_last() -> None:
-    site = Site()
-    for page in ("/a", "/b", "/b", "/product/1"):
-        site.visit(page, ASSETS)
-    site.learner.pin("/only-pinned", "/pinned.css")
-
-    count, entries = site.learner.entries(ORIGIN)
-
-    assert [entry.page.removeprefix(ORIGIN) for entry in entries] == [
-        *("/b", "/a", "/product/*", "/product/1", "/*", "/only-pinned")
-    ]
-    assert count == 6
-    assert [entry.assets for entry in entries] == [4, 4, 4, 4, 4, 1]
-
-
-def test_list_of_pages_is_given_in_parts_and_by_text() -> None:
-    site = Site()
-    for number in range(10):
-        site.visit(f"/Page-{number}", [STYLE])
-    site.learner.pin("/page-pinned", "/pinned.css")
-    learner = site.learner
-
-    count, _ = learner.entries(ORIGIN, "page")
-    parts = [learner.entries(ORIGIN, "pAGE", start, 4) for start in (0, 4, 8, 12)]
-
-    assert count == 11
-    assert [(total, len(part)) for total, part in parts] == [(11, 4), (11, 4), (11, 3), (11, 0)]
-    assert len({entry.page for _, part in parts for entry in part}) == 11
-    assert learner.entries("https://other.example", "page")[0] == 1
-    assert learner.entries(ORIGIN, "nothing")[0] == 0
-
-
-def test_origins_are_those_of_pages_and_of_pins() -> None:
-    site = Site()
-    site.visit("/a", ASSETS)
-    site.learner.pin("https://other.example/a", STYLE)
-    site.learner.pin("/everywhere", STYLE)
-
-    assert site.learner.origins() == [ORIGIN, "https://other.example"]
-
-
-def two_versions() -> Map:
-    """A page that always has one of two scripts, both likely at clients that had the other one."""
-    known = folded(*(vote(n, "/base.css", "/b.js" if n == 1 else "/a.js") for n in range(1, 4)))
-    for n in range(4, 12):
-        known.fold(vote(n, "/base.css", "/b.js", held=("/a.js",)))
-        known.fold(vote(n + 20, "/base.css", "/a.js", held=("/b.js",)))
-    return known
 
 
 def test_two_versions_of_a_page_are_never_sent_together() -> None:
@@ -626,29 +501,6 @@ def test_an_old_name_goes_once_two_views_that_were_sent_nothing_did_without_it()
     assert sorted(sent(known)) == ["/base.css", "/new.css"]
 
 
-def test_a_page_that_may_have_alternatives_has_its_first_control_view_at_once() -> None:
-    known = two_versions()
-    assert len(sent(known)) == 2
-
-    controls = [known.control.is_control(ORIGIN, "/") for _ in range(32)]
-
-    assert controls[0]
-    assert controls.count(True) == 1
-
-
-def test_a_page_that_borrows_from_its_site_is_asked_once_whether_it_needs_that() -> None:
-    known = folded(*(vote(n, "/base.css", path=f"/page{n}") for n in range(9)))
-    hinted: dict[str, Any] = {"held": ("/base.css",), "fresh": False}
-    for n in range(10, 14):
-        known.fold(vote(n, "/own.css", path="/other", **hinted))
-    assert "/base.css" in sent(known, "/other")
-
-    assert known.control.is_control(ORIGIN, "/other")
-    known.fold(vote(14, "/own.css", path="/other"))
-
-    assert sent(known, "/other") == ["/own.css"]
-
-
 def segment_sent(known: Map, segment: int) -> list[str]:
     return sorted(candidate.target for candidate in known.candidates(ORIGIN, "/", segment))
 
@@ -667,11 +519,6 @@ def test_a_segment_without_views_is_sent_what_all_others_ask_for() -> None:
     known = folded(*(vote(n, "/base.css", segment=n % 2) for n in range(8)))
 
     assert segment_sent(known, 2) == ["/base.css"]
-
-
-def phones_and_desktops() -> Map:
-    own = {0: "/desk.css", 1: "/phone.css"}
-    return folded(*(vote(n, "/base.css", own[n % 2], segment=n % 2) for n in range(8)))
 
 
 def test_segments_are_known_elsewhere_as_they_are_here() -> None:
@@ -698,13 +545,6 @@ def test_a_map_of_phones_and_one_of_desktops_make_one_of_both() -> None:
 
     assert segment_sent(both, 0) == ["/base.css", "/desk.css"]
     assert segment_sent(both, 1) == ["/base.css", "/phone.css"]
-
-
-def test_the_first_phone_of_a_page_still_gets_nothing_after_a_restart() -> None:
-    known = elsewhere(folded(*(vote(n, "/desk.css", segment=0) for n in range(4))))
-
-    assert known.control.is_control(ORIGIN, "/", 1)
-    assert not known.control.is_control(ORIGIN, "/", 0)
 
 
 def test_two_versions_are_never_sent_together_after_a_restart() -> None:

@@ -15,7 +15,7 @@ from headstart.learn.nodes import Candidate, Level, Node
 from headstart.learn.plans import Plans
 from headstart.learn.rules import Rules
 from tests.learn.site import ORIGIN
-from tests.learn.test_model import folded, seen, sent, vote
+from tests.learn.voting import folded, seen, sent, vote
 
 _SETTLING = [vote(n, "/site.css", path=f"/page{n}") for n in range(100, 140)]
 
