@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from headstart.devca import DevCertificate
 from headstart.errors import ConfigurationError
-from headstart.store import RedisAddress, StoreError, parse_place
+from headstart.store import RedisAddress, StoreError, offline, parse_place
 from headstart.store.redis_client import PASSWORD_VARIABLE, check_installed, opened, told
+from tests.peers import peer
+from tests.ports import free_port
 from tests.redis_server import redis_server
-from tests.server.live import certificate
+from tests.server.live import certificate, until
+from tests.store.workers import Operator
 
 SECRET = "correct-horse"
 NOWHERE = RedisAddress("headstart", path="/nowhere")
@@ -101,3 +105,30 @@ def test_missing_package_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch
         check_installed(NOWHERE)
 
     assert "headstart[redis]" in caught.value.hint
+
+
+def test_sentinel_in_place_of_a_server_is_told(tmp_path: Path) -> None:
+    port = free_port()
+    configuration = tmp_path / "sentinel.conf"
+    configuration.write_text(
+        f"port {port}\nbind 127.0.0.1\ndir {tmp_path}\nsentinel monitor main 127.0.0.1 {port} 1\n"
+    )
+    command = [peer("redis-server"), str(configuration), "--sentinel"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as sentinel:
+        try:
+            address = RedisAddress("headstart", "127.0.0.1", port)
+            until(lambda: "unknown command" in reason_of(address), "Sentinel")
+            with pytest.raises(StoreError) as caught:
+                offline.known(address, warn=Operator())
+        finally:
+            sentinel.kill()
+
+    assert "a Sentinel is not one" in caught.value.hint
+
+
+def reason_of(address: RedisAddress) -> str:
+    try:
+        offline.known(address, warn=Operator())
+    except StoreError as error:
+        return str(error)
+    raise AssertionError

@@ -85,6 +85,11 @@ def parse_place(text: str) -> Place:
     if _LIKE_URL.match(text) is None:
         return Path(text)
     scheme, _, rest = text.partition(":")
+    if "sentinel" in scheme.lower():
+        raise ConfigurationError(
+            "a store cannot be found through Redis Sentinel",
+            hint="Give the address that your failover moves, such as redis://HOST:PORT/DB.",
+        )
     if scheme not in _SCHEMES or not rest.startswith("//"):
         # The text may hold a password, so it is not repeated.
         raise ConfigurationError(f"a store cannot be at a URL that begins {scheme!r}", hint=_FORMS)

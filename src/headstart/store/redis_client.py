@@ -171,11 +171,13 @@ def told(address: RedisAddress) -> Iterator[None]:
     except (RedisError, RedisClusterException, OSError, UnicodeError) as error:
         # Some errors hold others' text, and servers choose theirs: one line, and no control codes.
         reason = "".join(char if char.isprintable() else " " for char in str(error))
-        reason = " ".join(reason.split())[:_SHOWN].rstrip(".") or type(error).__name__
-        raise StoreError(f"{address} cannot be used: {reason}", hint=_ADVICE) from None
+        reason = " ".join(reason.split())[:_SHOWN].rstrip(".?") or type(error).__name__
+        hint = _OTHER_SERVER if "unknown command" in reason else _ADVICE
+        raise StoreError(f"{address} cannot be used: {reason}", hint=hint) from None
 
 
 _ADVICE = "Check the address, the password and that the server runs."
+_OTHER_SERVER = "Give the address of a Redis 6.2 or newer, or of a Valkey; a Sentinel is not one."
 
 
 def _password(address: RedisAddress) -> str:
