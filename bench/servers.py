@@ -189,7 +189,7 @@ def _uvicorn_http1(site: Site, port: int) -> list[str]:
 
 
 HTTP1_PEERS: Final = (PEERS[0], Peer("uvicorn", ("uvicorn",), _uvicorn_http1))
-"""The servers compared over HTTP/1.1: uvicorn, and headstart, which adds checks to its protocol."""
+"""The servers compared over HTTP/1.1: headstart, and uvicorn, which checks less."""
 
 
 def with_workers(peer: Peer, count: int) -> Peer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import re
@@ -514,6 +515,31 @@ def test_pipelined_requests_are_answered_in_their_order() -> None:
         data = told(server, b"".join(GOOD.replace(b"ok", b"%d" % n) for n in range(50)) + LAST)
 
         assert re.findall(rb"/(\w+) over", data) == [*(b"%d" % n for n in range(50)), b"last"]
+
+
+def test_others_have_their_turn_between_pipelined_requests() -> None:
+    turn, seen = 0, list[int]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal turn
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        if not seen:
+            count_turns()
+        seen.append(turn)
+        return await answer(send, b"page")
+
+    def count_turns() -> None:
+        nonlocal turn
+        turn += 1
+        if len(seen) < 101:
+            asyncio.get_running_loop().call_soon(count_turns)
+
+    with running(app) as server:
+        assert statuses(told(server, GOOD * 100 + LAST)) == [200] * 101
+
+    assert len(set(seen)) > 1
+    assert max(seen.count(one) for one in seen) <= 50
 
 
 def test_request_body_and_the_next_request_in_one_piece() -> None:
@@ -1070,7 +1096,7 @@ def test_fields_of_a_request_are_checked_once_as_long_as_they_repeat(
         checked.append(given)
         return check(*given)
 
-    monkeypatch.setattr("headstart.server.http1.read_request", counted)
+    monkeypatch.setattr("headstart.server.http1_parser.read_request", counted)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import socket
 import tracemalloc
 from collections import Counter
 from contextlib import suppress
@@ -26,6 +27,7 @@ from tests.server.websockets import (
     CONTINUATION,
     PING,
     PONG,
+    TEXT,
     Connect,
     frame,
     over_http1,
@@ -122,6 +124,28 @@ def test_upgrade_may_have_a_target_in_absolute_form() -> None:
     assert (scope["type"], scope["path"]) == ("websocket", "/chat room")
     assert (scope["raw_path"], scope["query_string"]) == (b"/chat%20room", b"q=1")
     assert [value for name, value in scope["headers"] if name == b"host"] == [b"a.test"]
+
+
+def test_message_right_behind_the_handshake_waits_for_the_answer(app: Socket) -> None:
+    """RFC 6455, 4.1 lets a client send only behind it; what came is not lost all the same."""
+    app.gate.open()
+    lines = ["GET / HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket"]
+    lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: c2FtcGxlIG5vbmNlAAAAAA==", "", ""]
+    with running(app) as server:
+        with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as early:
+            early.sendall("\r\n".join(lines).encode() + frame(PING) + frame(BINARY, b"early"))
+            data = early.recv(65536)
+            while not data.endswith(b"early"):
+                data += early.recv(65536)
+        assert data.startswith(b"HTTP/1.1 101 ")
+
+
+def test_text_that_is_not_utf_8_ends_the_websocket(app: Socket, connected: Connect) -> None:
+    with running(app) as server, connected(server) as client:
+        client.send(frame(TEXT, b"\xff"))
+
+        assert client.rest() == [(CLOSE, (1007).to_bytes(2, "big") + b"not UTF-8")]
+        until(lambda: ends(server) == {Closing.PROTOCOL_ERROR: 1}, "the reason")
 
 
 def test_messages_that_wait_arrive_whole_and_in_order(app: Socket, connected: Connect) -> None:

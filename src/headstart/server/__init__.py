@@ -1,7 +1,8 @@
-"""The ASGI server: HTTP/2 is ours, HTTP/1.1 is uvicorn's behind our checks, the rest uvicorn's own.
+"""The ASGI server: HTTP/2, HTTP/1.1 and WebSockets are ours, the rest uvicorn's own.
 
     protocol.py  accepts connections and finds the protocol of each: ALPN or preface
-    http1.py     one HTTP/1.1 connection: uvicorn's, checked and timed
+    http1.py     one HTTP/1.1 connection; http1_*.py are its parts
+    websocket.py one WebSocket; websocket_*.py are its parts
     http2.py     one HTTP/2 connection on an asyncio transport: bytes in, events, bytes out
     http2_streams.py   its streams: which are admitted, and what handles each
     http2_lifetime.py  its timeouts and its end
@@ -18,6 +19,6 @@
     logs.py      the log without --log-config
 
 The way of a request: transport -> `Http2ServerConnection` -> `wire.server` -> `Http2Streams` ->
-`Cycle` -> application, and back the same way. A pushed request re-enters at
-`Cycle` as a request of its own.
+`Cycle` -> application, and back the same way. Over HTTP/1.1, `Http1Connection` and `RequestParser`
+take the places of the first three. A pushed request re-enters at `Cycle` as a request of its own.
 """

@@ -1,9 +1,10 @@
 """One request <-> one call of the application.
 
-A `Cycle` is made by `http2_streams.Http2Streams` for each request, a pushed one included. It gives
-the application `receive` and `send`, keeps the order of ASGI's messages, and waits in both
-directions: `send` while the client is slow, and, by not giving the window back, the client while
-the application is slow. It changes only its own stream.
+A `Cycle` is made for each request, a pushed one included: by `http2_streams.Http2Streams`, and, as
+an `http1_cycle.Http1Cycle`, by `http1.Http1Connection`. It gives the application `receive` and
+`send`, keeps the order of ASGI's messages, and waits in both directions: `send` while the client is
+slow, and, by not giving the window back, the client while the application is slow. It changes only
+its own stream.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from uvicorn.protocols.utils import (
 from headstart.deliver.asgi import current_send, leave_send
 from headstart.errors import LocalProtocolError, StreamGoneError
 from headstart.server.remainder import Remainder
-from headstart.server.stream_connection import StreamConnection
+from headstart.server.stream_connection import RequestConnection
 from headstart.wire.connection import ErrorCode
 from headstart.wire.events import Fields, RequestReceived
 from headstart.wire.fields import checked_fields
-from headstart.wire.responses import ResponseHead, response_head
+from headstart.wire.responses import ResponseHead
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -45,9 +46,12 @@ _FILE_CHUNK: Final = 64 * 1024
 _SMALL: Final = 1024
 MOST_IN_VAIN: Final = 1000
 """Parts of a body that an application may send where nobody waits for one."""
+# Parts of a body that are sent one after the other, if none has to wait, before others have their
+# turn.
+_A_TURN: Final = 100
 
 
-class CycleConnection(StreamConnection, Protocol):
+class CycleConnection(RequestConnection, Protocol):
     """The connection of a request."""
 
     def push(self, cycle: Cycle, message: Message) -> None:
@@ -75,6 +79,7 @@ class Cycle:
         scope: As given to the application.
         disconnected: The stream was reset or the connection lost.
         complete: The whole response was handed to the wire.
+        no_body: The response that was started has no content, even if the application sends some.
         read_whole: After the client disconnected: the request's body was complete and read.
         received: Bytes of the request's body that came.
         task: The call of the application, if it did not end at once.
@@ -82,6 +87,8 @@ class Cycle:
 
     _in_vain = 0
     """Parts of a body that were dropped; most responses have none."""
+    _parts = 0
+    """Parts of a body that went out without waiting, but for the last."""
     _noted: ResponseHead | None = None
     """The head of the response that was sent, if somebody counts."""
     _rest: Remainder | None = None
@@ -108,7 +115,7 @@ class Cycle:
         self._head: ResponseHead | None = None
         """The response's header section, held until the first body message (ASGI, HTTP)."""
         self._length_left: int | None = None
-        self._no_body = False
+        self.no_body = False
         self._trailers_due = False
         self._trailers: Fields | None = None
 
@@ -139,7 +146,8 @@ class Cycle:
             if counts is not None:
                 status = 0 if self._noted is None else int(self._noted.fields[0][1])
                 pushed = self.request.stream_id % 2 == 0
-                counts.ended("2", pushed, status, self.disconnected, began)
+                version = self.scope["http_version"]
+                counts.ended(version, pushed, status, self.disconnected, began)
             self._connection.finished(self)
             if self.task is not None:
                 # Its context has our `send`: the garbage collector should not have to find that.
@@ -247,7 +255,7 @@ class Cycle:
             LocalProtocolError: The message may not be sent as it is.
             RuntimeError: The message is out of order.
         """
-        if self._no_body and self.complete and message["type"] == "http.response.body":
+        if self.no_body and self.complete and message["type"] == "http.response.body":
             await self._send_in_vain()
             return
         while self._feeding and not self.disconnected:
@@ -260,11 +268,11 @@ class Cycle:
             if kind == "http.response.body":
                 rest = self._send_body(message.get("body", b""), message.get("more_body", False))
                 if rest is not None:
-                    body, is_last = rest
-                    if is_last:
-                        self._send_rest(Remainder(self._connection, self.stream_id, body))
-                    else:
-                        await self._feed(body)
+                    await self._send_later(*rest)
+                elif not self.complete:
+                    self._parts += 1
+                    if not self._parts % _A_TURN:
+                        await asyncio.sleep(0)
             elif kind == "http.response.start":
                 self._start(message)
             elif kind == "http.response.push":
@@ -337,7 +345,7 @@ class Cycle:
         if "trailers" in message:
             self._trailers_due = bool(message["trailers"])
         if head.bodiless or self.request.method == "HEAD":
-            self._no_body = True
+            self.no_body = True
         else:
             self._length_left = head.content_length
 
@@ -352,11 +360,11 @@ class Cycle:
         head = self._head
         if head is None:
             self._check_turn()
-        if self._no_body:
+        if self.no_body:
             body, more = b"", False
         elif self._length_left is not None and (more or len(body) != self._length_left):
             self._count(len(body), more)
-        end_stream = self._no_body or not (more or self._trailers_due)
+        end_stream = self.no_body or not (more or self._trailers_due)
         stream_id, connection = self.request.stream_id, self._connection
         fits = False
         if head is not None:
@@ -369,7 +377,7 @@ class Cycle:
             fits = len(body) <= scheduler.own_room or (
                 end_stream and scheduler.takes_last(stream_id, len(body))
             )
-            connection.respond(stream_id, head.fields, end_stream and fits, body if fits else b"")
+            connection.respond(stream_id, head, end_stream and fits, body if fits else b"")
         if not fits and (body or end_stream):
             if connection.scheduler.room(stream_id) < len(body):
                 return body, end_stream
@@ -396,6 +404,13 @@ class Cycle:
         if left and not more:
             raise LocalProtocolError("Response content shorter than Content-Length")
         self._length_left = left
+
+    async def _send_later(self, body: bytes, is_last: bool) -> None:
+        """Send a part of a body that found no room."""
+        if is_last:
+            self._send_rest(Remainder(self._connection, self.stream_id, body))
+        else:
+            await self._feed(body)
 
     async def _feed(self, body: bytes | memoryview) -> None:
         """Queue a part of a body that goes on, bit by bit, as there is room."""
@@ -445,7 +460,7 @@ class Cycle:
                 raise RuntimeError(f"Unexpected ASGI message {kind!r}.")
 
     def _send_trailers(self, message: Message) -> None:
-        if self._no_body and self.complete:
+        if self.no_body and self.complete:
             return
         if not self._trailers_due or self._head is not None or self.complete:
             raise RuntimeError(
@@ -485,14 +500,16 @@ class Cycle:
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),  # over HTTP/1.1; dropped over HTTP/2
         ]
-        head = response_head(500, headers, self._connection.server_state.default_headers)
+        connection = self._connection
+        head = connection.heads.of(500, headers, connection.server_state.default_headers)
         self._noted = head
-        if self._connection.access_log:
+        if connection.access_log:
             log_access(self.request, self.scope, head.fields)
         try:
-            bare = self.request.method == "HEAD"
-            self._connection.respond(stream_id, head.fields, True, b"" if bare else body)
+            self.no_body = self.request.method == "HEAD"
+            connection.respond(stream_id, head, True, b"" if self.no_body else body)
             self._complete()
         except StreamGoneError:
             self.disconnected = True
@@ -509,7 +526,7 @@ def log_access(request: RequestReceived, scope: Any, fields: Fields) -> None:
         get_client_addr(scope),
         request.method,
         get_path_with_query_string(scope),
-        "2" if request.stream_id % 2 else "2 pushed",
+        scope["http_version"] if request.stream_id % 2 else "2 pushed",
         int(fields[0][1]),
     )
 

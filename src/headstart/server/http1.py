@@ -1,81 +1,114 @@
-"""One HTTP/1.1 connection: uvicorn's, with checks ahead of the application.
+"""One HTTP/1.1 connection on an asyncio transport.
 
-uvicorn's protocol parses with httptools (llhttp), which is strict about the grammar: it refuses a
-bare LF, a folded line, white space before a colon, a control character, a wrong or a second
-Content-Length. It has no limits, and it accepts requests that `wire.fields` refuses over HTTP/2. So
-this class checks in the parser's callbacks, between the end of the fields and the call of the
-application, and bounds the parser's memory. It knows where a body ends because the parser does.
+Passes the transport's bytes to `http1_parser`, makes an `http1_cycle.Http1Cycle` for each request,
+and calls the application for one after the other (`calls`, as over HTTP/2): responses come in the
+order of their requests (RFC 9112, 9.3.2), and `http1_state` says how far they are. `http1_output`
+frames and writes the responses, `http1_deadlines` has the time-outs. A
+WebSocket's handshake hands the connection over.
 
-A refusal is sent after the responses to earlier requests (RFC 9112, 9.3.2), then the connection
-ends. Made by `protocol.HeadstartProtocol`; checked by `worker` about once a second.
+A refusal is sent after the responses to earlier requests, then the connection ends. Made by
+`protocol.HeadstartProtocol`; checked by `worker` about once a second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 from collections import deque
-from enum import Enum, auto
 from typing import Any, Final, cast
 
-import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from headstart.reasons import Closing
-from headstart.server.abandoned import Abandoned, has_left
-from headstart.server.addresses import local_address, remote_address
 from headstart.server.admission import ConnectionSlot
-from headstart.server.call import Call, ResponseFraming
-from headstart.server.counters import EXTENSION
-from headstart.server.deadlines import Backlog
+from headstart.server.calls import Calls
+from headstart.server.cycle import Cycle, Message
 from headstart.server.early import Lingering
-from headstart.server.ending import Ending
-from headstart.server.http1_checks import Answer, Refused, framing_refusal
-from headstart.server.tls import TlsBroken
-from headstart.server.websocket import WebSocketConnection
-from headstart.server.worker import Worker, call_size
-from headstart.wire.events import Fields, RequestRefused
-from headstart.wire.fields import (
-    REMEMBERED_LENGTH,
-    known_target,
-    read_request,
-    split_absolute,
-    valid_authority,
+from headstart.server.http1_checks import Answer
+from headstart.server.http1_cycle import Http1Cycle
+from headstart.server.http1_deadlines import Http1Deadlines
+from headstart.server.http1_output import Output
+from headstart.server.http1_parser import (
+    SLICE,
+    BodyReceived,
+    Http1Template,
+    Part,
+    RequestParser,
+    UpgradeReceived,
 )
+from headstart.server.http1_response import CONTINUE, Http1Head, http1_head
+from headstart.server.http1_response import answer as whole_answer
+from headstart.server.http1_state import Answers, State
+from headstart.server.scheduler import Waiting
+from headstart.server.scope import Http1Scopes, expects_continue
+from headstart.server.tls import TlsBroken
+from headstart.server.websocket import Handshake, WebSocketConnection
+from headstart.server.worker import Worker
+from headstart.wire.connection import ErrorCode
+from headstart.wire.events import Fields, RequestReceived
+from headstart.wire.responses import ResponseHead, ResponseHeads
 
-# What the parser is given at once: it keeps a line that has not ended, however long.
-_SLICE: Final = 64 * 1024
-# The octets of a request line, and of the colon and line end of each field.
-_LINE_OVERHEAD: Final = 1024
-# RFC 9112, 7.1: what a chunk's size and its line ends take.
-_CHUNK_OVERHEAD: Final = 16
-# Chunk extensions and trailers, which nobody reads (CVE-2023-39326).
-_MAX_EXTRAS: Final = 16 * 1024
-# What must not come behind a body (RFC 9110, 6.5.1).
-_FORBIDDEN_TRAILERS: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
-# What asks for another protocol on this connection (RFC 9110, 7.8; RFC 7540, 3.2.1).
-_UPGRADE_FIELDS: Final = frozenset({b"upgrade", b"http2-settings"})
-# How long what was asked for just when the server stopped may be under way.
 DRAIN_GRACE: Final = 0.5
+"""How long what was asked for just when the server stopped may be under way."""
+# Bytes of a request's body that wait for the application before nothing more is read.
+_MOST_UNREAD: Final = 64 * 1024
+# Requests of one connection that are answered at once before others have their turn.
+_A_TURN: Final = 50
 
 
-class _Part(Enum):
-    """Which part of a request is expected."""
+class Http1Connection(asyncio.Protocol):
+    """One client's connection.
 
-    NOTHING = auto()
-    HEAD = auto()
-    BODY = auto()
+    Attributes:
+        loop: The event loop.
+        server_state: uvicorn's.
+        counts, access_log, notes_responses, heads: See `cycle.Channel`.
+        scheduler: The output.
+        calls: Which requests reach the application.
+        slot: Given back at the end.
+    """
 
-
-class Http1Connection(HttpToolsProtocol):
-    """One client's connection."""
+    # More attributes than fit into an instance's inline values would make each access slow.
+    __slots__ = (
+        "__weakref__",
+        "_advancing",
+        "_answer",
+        "_answers",
+        "_app_state",
+        "_asked",
+        "_begun",
+        "_config",
+        "_connections",
+        "_context",
+        "_current",
+        "_deadlines",
+        "_drain_timer",
+        "_end",
+        "_incoming",
+        "_lingering",
+        "_over",
+        "_parser",
+        "_reading_paused",
+        "_scopes",
+        "_told",
+        "_transport",
+        "_turn_due",
+        "_unread",
+        "_waiting",
+        "_worker",
+        "access_log",
+        "calls",
+        "counts",
+        "heads",
+        "loop",
+        "notes_responses",
+        "scheduler",
+        "server_state",
+        "slot",
+    )
 
     def __init__(
         self,
@@ -84,52 +117,48 @@ class Http1Connection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self.access_log = self.access_log and config.access_log
-        if self.ws_protocol_class is WebSocketsSansIOProtocol:
-            self.ws_protocol_class = WebSocketConnection
+        self.loop = _loop or asyncio.get_running_loop()
+        self.server_state = server_state
+        self._config = config
+        self._app_state = app_state
+        self._connections: set[Any] = server_state.connections
         self._worker = worker = Worker.of(server_state, config, self.loop)
-        self._limits = limits = worker.options.limits
-        self._max_head = limits.max_target_size + limits.max_header_size + _LINE_OVERHEAD
-        self._extensions: Any = {EXTENSION: {"counters": worker.counters.number}}
+        self.calls = Calls(config, server_state, worker.options, self.loop)
+        self.access_log = config.access_log and logging.getLogger("uvicorn.access").hasHandlers()
+        self.counts = worker.request_counts
+        self.notes_responses = self.access_log or self.counts is not None
+        self.heads = ResponseHeads(http1_head)
+        self.scheduler: Output
         self.slot: ConnectionSlot | None = None
+        offers_websockets = config.ws_protocol_class is not None
+        self._parser = RequestParser(worker.options.limits, offers_websockets)
+        self._answers = Answers()
         self._context = contextvars.copy_context()
-        self._part = _Part.HEAD
-        self._since = worker.now
-        """When the head began to be expected, or the body's rate was last looked at."""
-        self._messages = 0
-        """Requests that the parser has seen begin."""
-        self._extra = 0
-        """Bytes of a head that has not ended, or of a body beside its data."""
-        self._body = self._body_before = 0
-        """Bytes of the body's data, and how many there were at `_since`."""
-        self._chunks = 0
-        self._trailers = 0
-        self._upgrade_ignored = False
-        """The request asks for a protocol that nobody offers: it is read once more without."""
-        self._begun = False
-        """A request has begun and not ended."""
+        self._transport: asyncio.Transport
+        self._scopes: Http1Scopes
+        self._deadlines: Http1Deadlines
+        self._waiting: deque[Http1Cycle] = deque()
+        """Requests whose turn has not come."""
+        self._current: Http1Cycle | None = None
+        """The request that is being answered, or whose call goes on behind its response."""
+        self._incoming: Http1Cycle | None = None
+        """The newest request, as long as its body has not ended."""
+        self._asked = 0
+        """Requests that came."""
+        self._begun = 0
+        """Calls of this turn of the loop."""
+        self._advancing = self._turn_due = False
         self._over = False
-        """Whatever still comes is not for this object."""
+        """Whatever still comes is not for this object, or for nobody."""
         self._answer: Answer | None = None
-        """What the client is still to be told."""
-        self._told = False
+        """What the client is still to be told, behind the responses."""
         self._lingering: Lingering | None = None
-        self._draining = False
+        self._reading_paused = False
+        self._unread = 0
+        """Bytes of requests' bodies that no application has read."""
         self._drain_timer: asyncio.TimerHandle | None = None
-        self._backlog = Backlog()
-        self._left_at: float | None = None
-        """Since when the client has left that nobody reads from."""
-        self._abandoned = Abandoned.of(server_state, worker.options, self.loop)
-        self._framing = ResponseFraming()
-        self._passed: tuple[str, bytes, Fields] = "", b"", []
-        """Version, method and fields of the last request that passed all checks..."""
-        self._passed_url = b""
-        """... and its target: one that is not longer is small enough, too."""
-        self._call: Call | None = None
-        """The request that is being answered; `cycle` is the newest."""
         self._end: Closing | None = None
-        self._ending = Ending(self, worker.counters)
+        self._told = False
         worker.watched.add(self)
         worker.sheddable.add(self)
 
@@ -138,52 +167,82 @@ class Http1Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note who is at both ends."""
         # A cast, no check: uvloop's transports are not asyncio's by inheritance.
-        super().connection_made(cast(asyncio.Transport, transport))
-        self.server = local_address(self.transport)
-        self.client = remote_address(self.transport)
+        self._transport = transport = cast(asyncio.Transport, transport)
+        self._connections.add(self)
+        worker = self._worker
+        self.scheduler = Output(transport, worker.turns, worker.counters)
+        self._scopes = Http1Scopes(self._config, self._app_state, transport, worker.counters)
+        keep_alive = self._config.timeout_keep_alive
+        self._deadlines = Http1Deadlines(worker.options, keep_alive, self._parser, transport)
 
     def data_received(self, data: bytes) -> None:
+        """Keep the client's bytes until the loop has read for all connections."""
+        if self._worker.turns.acting:
+            self.act(data)  # TLS, which takes part itself
+        else:
+            self._worker.turns.arrived(self, data)
+
+    def act(self, data: bytes) -> None:
         """Parse, in parts small enough that nothing grows large before it is looked at."""
         if self._over:
             self._drop(data)
             return
+        # What an earlier turn began has had its share.
+        self._begun = 0
         self._worker.counters.bytes_received += len(data)
-        self._unset_keepalive_if_required()
-        if self._part is _Part.NOTHING:
-            self._expect_head()
-        if len(data) <= _SLICE:
-            self._feed(data)
+        if len(data) <= SLICE:
+            self._take(data)
             return
-        for begin in range(0, len(data), _SLICE):
+        for begin in range(0, len(data), SLICE):
             if not self._over:
-                self._feed(data[begin : begin + _SLICE])
+                self._take(data[begin : begin + SLICE])
+
+    def _drop(self, data: bytes) -> None:
+        if self._lingering is not None and not self._lingering.drop(len(data), self._worker.now):
+            self._transport.close()
+
+    def eof_received(self) -> bool:
+        """Close: whoever wants an answer keeps its side open."""
+        self._worker.turns.act()
+        self.scheduler.write()
+        return False
+
+    def abort(self) -> None:
+        """End at once."""
+        self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """Let the application wait."""
+        self.scheduler.is_full(True)
+
+    def resume_writing(self) -> None:
+        """Let the application send again, since the client reads."""
+        self.scheduler.is_full(False)
+        self._deadlines.backlog.was_read()
+        if self._current is not None:
+            self._current.writable()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the slot back, and say why the connection ended where nobody has yet."""
-        super().connection_lost(exc)
-        self._unset_keepalive_if_required()
-        if self._call is not None:
-            self._call.client_left(self._abandoned)
+        """Tell the application, give the slot back, and say why the connection ended."""
+        self._connections.discard(self)
         self._leave()
         if self.slot is not None:
-            self.slot.free(asked=self._latest is not None)
+            self.slot.free(asked=self._asked > 0)
         if isinstance(exc, TlsBroken):
             self._tell(exc.reason, exc.detail)
         elif not self._told:
             self._tell(self._end or Closing.PEER_LEFT)
-        self._let_go()
-
-    def _let_go(self) -> None:
-        """Leave nothing for the garbage collector, which may not run in a long time.
-
-        TLS's write buffer keeps its largest size as long as the transport is referred to.
-        """
-        self._ending.detach()
-        self.pipeline.clear()
-        self._call = None
-        self.cycle = cast(Any, None)  # as uvicorn has it before the first
+        if self._current is not None:
+            self.calls.disconnect(self._current)
+        # Nothing is left for the garbage collector, which may not run in a long time: TLS's write
+        # buffer keeps its largest size as long as the transport is referred to.
+        self._current = self._incoming = None
+        self._waiting.clear()
+        self._parser.close()
 
     def _leave(self) -> None:
+        self._over = True
+        self._answers.become(State.CLOSED)
         self._worker.watched.discard(self)
         self._worker.sheddable.discard(self)
         if self._drain_timer is not None:
@@ -191,393 +250,364 @@ class Http1Connection(HttpToolsProtocol):
 
     def _tell(self, reason: Closing, detail: str = "") -> None:
         self._told = True
-        self._worker.refusals.connection(reason, self.client, self._worker.now, detail)
+        self._worker.refusals.connection(reason, self._scopes.client, self._worker.now, detail)
 
-    def resume_writing(self) -> None:
-        """Write again, since the client reads."""
-        super().resume_writing()
-        self._backlog.was_read()
+    # Requests.
 
-    # Parsing.
+    def _take(self, data: bytes) -> None:
+        for event in self._parser.feed(data):
+            if type(event) is RequestReceived:
+                self._request_received(event)
+            else:
+                self._handle(event)
+            if self._over:
+                break
+        if self._waiting:
+            self._advance()
 
-    def _feed(self, data: bytes) -> None:
-        messages, part, body, chunks = self._messages, self._part, self._body, self._chunks
-        rest = data
-        try:
-            while rest:
-                rest = self._parse(rest)
-        except Refused as refused:
-            self._refuse(refused.answer)
+    def _handle(self, event: BodyReceived | UpgradeReceived | Answer) -> None:
+        match event:
+            case BodyReceived(data=data, ended=ended):
+                self._body_received(data, ended)
+            case UpgradeReceived():
+                self._upgrade(event)
+            case Answer():
+                self._refuse(event, broken=self._parser.part is Part.BODY)
+
+    def _request_received(self, request: RequestReceived) -> None:
+        """Let a request wait for its turn: more of it may have come by then."""
+        self._asked += 1
+        if self._waiting:
+            self._advance()
+            if self._over:
+                return
+        overload = self._overload()
+        if overload is not None:
+            self._refuse(overload)
             return
-        if self._messages == messages and part is self._part:
-            data_size = self._body - body + (self._chunks - chunks) * _CHUNK_OVERHEAD
-            self._extra += max(0, len(data) - data_size)
-            self._check_extra()
-
-    def _parse(self, data: bytes) -> bytes:
-        """Give bytes to the parser; return the rest if a request asked for an upgrade."""
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if not self._upgrade_ignored:
-                self.handle_websocket_upgrade()
-                return b""
-            return self._without_upgrade() + data[upgrade.args[0] :]
-        except httptools.HttpParserCallbackError as error:
-            if isinstance(error.__context__, Refused):
-                raise error.__context__ from None
-            raise
-        except httptools.HttpParserError as error:
-            raise Refused(Answer(400, str(error), Closing.MALFORMED)) from error
-        return b""
-
-    def _check_extra(self) -> None:
-        if self._part is _Part.BODY and self._extra > _MAX_EXTRAS:
-            self._refuse(Answer(400, "chunk extensions or trailers too large", Closing.TOO_LARGE))
-        elif self._part is not _Part.BODY and self._extra > self._max_head:
-            self._refuse(Answer(431, "fields too large", Closing.TOO_LARGE))
-
-    def on_message_begin(self) -> None:
-        """Begin a request line."""
-        super().on_message_begin()
-        self.scope["extensions"] = self._extensions
-        self._messages += 1
-        self._begun = True
-        self._extra = 0
-        if self._part is _Part.NOTHING:
-            self._expect_head()
-
-    def _expect_head(self) -> None:
-        self._part = _Part.HEAD
-        self._since = self._worker.now
-        self._extra = 0
-
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the target."""
-        super().on_url(url)
-        if len(self.url) > self._limits.max_target_size:
-            raise Refused(Answer(414, "target too long", Closing.TOO_LARGE))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field; drop trailers, since ASGI cannot express them."""
-        if self._part is _Part.BODY:
-            self._check_trailer(name)
-            return
-        # RFC 9112, 5: white space around a value is not part of it.
-        super().on_header(name, value.rstrip(b" \t"))
-        if len(self.headers) > self._limits.max_header_count:
-            raise Refused(Answer(431, "too many fields", Closing.TOO_LARGE))
-
-    def _check_trailer(self, name: bytes) -> None:
-        self._trailers += 1
-        if name.lower() in _FORBIDDEN_TRAILERS:
-            raise Refused(Answer(400, "a trailer that frames or routes", Closing.MALFORMED))
-        if self._trailers > self._limits.max_header_count:
-            raise Refused(Answer(431, "too many trailers", Closing.TOO_LARGE))
-
-    def on_headers_complete(self) -> None:
-        """All of the head is there: check it, then let uvicorn call the application."""
-        answer = self._head_refusal() or self._overload()
-        if answer is not None:
-            raise Refused(answer)
-        self._part = _Part.BODY
-        self._since = self._worker.now
-        self._extra = self._body = self._body_before = self._trailers = 0
-        if self.parser.should_upgrade() and not self._should_upgrade():
-            self._upgrade_ignored = True
-            return
-        if self.parser.get_http_version() == "1.0":
-            self.expect_100_continue = False  # RFC 9110, 10.1.1
-        super().on_headers_complete()
-        if self._latest is not None:
-            self._latest.transport = self._ending
-            if self._draining:
-                self._latest.keep_alive = False
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._call = Call(app, cycle, self._framing, self._worker.request_counts)
-        # A pipelined request's turn comes in the task of the one before, whose context variables
-        # are nothing to it. A cast: uvicorn's type is of its narrower messages.
-        start = super()._start_asgi_task
-        self._context.copy().run(start, cycle, cast(Any, self._call))
-
-    def on_chunk_header(self) -> None:
-        """Begin a chunk."""
-        self._chunks += 1
-
-    def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
-        self._body += len(body)
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """End the request."""
-        self._part = _Part.NOTHING
-        self._begun = False
-        if not self._upgrade_ignored:
-            super().on_message_complete()
-
-    # Checks.
-
-    def _head_refusal(self) -> Answer | None:
-        """Return the reason to refuse the request: a rule of HTTP/2, or its framing."""
-        version, method = self.parser.get_http_version(), self.parser.get_method()
-        if self._is_like_last(version, method):
-            return None
-        refusal = self._whole_refusal(version, method)
-        if refusal is None and not self.parser.should_upgrade():
-            # A copy: the application may change its own.
-            self._passed, self._passed_url = (version, method, self.headers.copy()), self.url
-        return refusal
-
-    def _is_like_last(self, version: str, method: bytes) -> bool:
-        """Return whether it differs from the last one that passed in no more than its target.
-
-        Clients repeat their fields with each request of a connection, and the checks take longer
-        than all that the parser does.
-        """
-        if (version, method, self.headers) != self._passed:
-            return False
-        url, known = self.url, self._passed_url
-        return url == known or (
-            len(url) <= min(len(known), REMEMBERED_LENGTH) and known_target(url)
-        )
-
-    def _whole_refusal(self, version: str, method: bytes) -> Answer | None:
-        fields = self.headers
-        if version not in ("1.1", "1.0"):
-            return Answer(505, f"HTTP/{version} is not spoken here", Closing.VERSION)
-        absolute = split_absolute(self.url, method)
-        if absolute is not None:
-            authority, self.url = absolute
-            if not valid_authority(authority):
-                return Answer(400, "malformed authority", Closing.MALFORMED)
-        pseudo = [(b":method", method), (b":scheme", b"http")]
-        pseudo.append((b":path", self.url))
-        if version == "1.0" and not any(name == b"host" for name, _ in fields):
-            pseudo.append((b":authority", b"localhost"))  # RFC 9112, 3.2: it need not say
-        outcome = read_request(0, (*pseudo, *fields), True, self._limits)
-        if isinstance(outcome, RequestRefused):
-            reason = Closing.MALFORMED if outcome.status == 400 else Closing.TOO_LARGE
-            return Answer(outcome.status, outcome.reason, reason)
-        if absolute is not None:
-            self._take_host(absolute[0])
-        websocket = self.parser.should_upgrade() and self._should_upgrade()
-        latest = self._latest
-        if websocket and latest is not None and not latest.response_complete:
-            # RFC 9110, 7.8: its 101 would come before, and take the place of, that response.
-            return Answer(400, "a WebSocket behind a request without answer", Closing.MALFORMED)
-        return framing_refusal(version, fields, websocket)
-
-    def _take_host(self, authority: bytes) -> None:
-        """Let the target's host take the place of Host, which is ignored (RFC 9112, 3.2.2)."""
-        self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
-        self.headers.insert(0, (b"host", authority))
+        template = request.template
+        assert isinstance(template, Http1Template)
+        scope, watched = self._scopes.of(request, template.version)
+        # RFC 9110, 10.1.1: HTTP/1.0 knows of no 100.
+        waits = bool(watched) and template.version != "1.0" and expects_continue(watched)
+        cycle = Http1Cycle(self, request, scope, waits, forwarded=bool(watched))
+        # Not called yet: an answer that needs no body would come before the body, and end it.
+        if not request.end_stream:
+            self._incoming = cycle
+        self._waiting.append(cycle)
 
     def _overload(self) -> Answer | None:
         if self._worker.shedding:
             return Answer(503, "too busy", Closing.MEMORY)
-        if len(self.pipeline) >= self._limits.max_concurrent_streams:
+        if len(self._waiting) >= self._worker.options.limits.max_concurrent_streams:
             return Answer(503, "too many requests at once", Closing.TOO_MANY_CALLS)
         return None
 
-    # Upgrades.
+    def _body_received(self, data: bytes, ended: bool) -> None:
+        cycle = self._incoming
+        if cycle is None:
+            return
+        if ended:
+            self._incoming = None
+        self._unread += len(data)
+        cycle.data_received(data, ended)
+        self._mind_reading()
 
-    def _should_upgrade(self) -> bool:
-        # RFC 9110, 7.8: HTTP/1.0 knows of none.
-        return self.parser.get_http_version() != "1.0" and super()._should_upgrade()
+    def _advance(self) -> None:
+        """Call the application for the requests whose turn it is."""
+        if self._advancing:
+            return
+        self._advancing = True
+        waiting, answers = self._waiting, self._answers
+        while waiting and answers.state is State.IDLE:
+            if self._begun >= _A_TURN:
+                self._advance_soon()
+                break
+            self._begun += 1
+            cycle = self._current = waiting.popleft()
+            if self._worker.draining and not waiting:
+                cycle.keeps_alive = False
+            answers.become(State.CALLED)
+            self.calls.start(cycle, self.calls.application(cycle.forwarded))
+        self._advancing = False
+        if waiting or self._reading_paused:
+            self._mind_reading()
 
-    def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over, its slot too."""
-        super().handle_websocket_upgrade()
-        self._over = True
-        self._leave()
-        protocol = self.transport.get_protocol()
-        if isinstance(protocol, WebSocketConnection):
-            protocol.slot = self.slot
-        elif self.slot is not None:
-            self._worker.keep_seat(self.slot, self.transport)
+    def _advance_soon(self) -> None:
+        """Go on in the next turn of the loop.
 
-    def _without_upgrade(self) -> bytes:
-        """Return the request's head without the upgrade, which is not offered.
-
-        A server may ignore it (RFC 9110, 7.8), but the parser does not: it takes the request's body
-        for the other protocol. Java's client asks so for HTTP/2 with each first request.
+        The context is not that of the request that ends here: its variables are nothing to others.
         """
-        self._upgrade_ignored = False
-        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        lines = [b"%s %s HTTP/%s" % (method, self.url, version)]
-        for name, value in self.headers:
-            if name == b"connection":
-                words = [word.strip() for word in value.split(b",")]
-                kept = [word for word in words if word.lower() not in _UPGRADE_FIELDS]
-                lines.append(b"connection: " + b", ".join(kept or [b"keep-alive"]))
-            elif name not in _UPGRADE_FIELDS:
-                lines.append(b"%s: %s" % (name, value))
-        return b"\r\n".join([*lines, b"", b""])
+        if not self._turn_due:
+            self._turn_due = True
+            self.loop.call_soon(self._next_turn, context=self._context)
 
-    # Ends.
+    def _next_turn(self) -> None:
+        self._turn_due = False
+        self._begun = 0
+        self._advance()
 
-    @property
-    def _latest(self) -> RequestResponseCycle | None:
-        """The newest request; before the first, and for a WebSocket's, None."""
-        return self.cycle
+    def _mind_reading(self) -> None:
+        """Read as long as there is somebody to read for."""
+        # What was read is parsed, so a client that pipelines without end is stopped here.
+        pause = self._unread > _MOST_UNREAD or bool(self._waiting)
+        if pause is not self._reading_paused and not self._transport.is_closing():
+            self._reading_paused = pause
+            if pause:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
 
-    def _refuse(self, answer: Answer) -> None:
-        """Tell the client why, when it is its turn, and end the connection."""
+    # What cycles ask for.
+
+    def respond(
+        self, stream_id: int, head: ResponseHead, end_stream: bool, body: bytes | memoryview
+    ) -> None:
+        """Send a response's header section and the first part of its body."""
+        cycle = self._current
+        assert cycle is not None
+        assert isinstance(head, Http1Head)
+        if head.closes or cycle.skips_continue:
+            cycle.keeps_alive = False
+        self.scheduler.head(head, cycle)
+        if end_stream or body:
+            self.scheduler.content(body, end_stream)
+        if end_stream:
+            self._response_ended(cycle)
+        else:
+            self._answers.become(State.RESPONDING)
+
+    def inform(self, stream_id: int, status: int, headers: Fields) -> None:
+        """Send a 100, which is the only informational response that HTTP/1.1 gets."""
+        self.scheduler.put(CONTINUE)
+
+    def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool) -> None:
+        """Send another part of a body."""
+        self.scheduler.content(data, end_stream)
+        if end_stream and self._current is not None:
+            self._response_ended(self._current)
+
+    def send_trailers(self, stream_id: int, trailers: Fields) -> None:
+        """End a response with trailers."""
+        self.scheduler.trailers(trailers)
+        if self._current is not None:
+            self._response_ended(self._current)
+
+    def reset(self, stream_id: int, error_code: ErrorCode) -> None:
+        """Break a response off: the connection ends."""
+        self._over = True
+        self.scheduler.write()
+        self._transport.close()
+
+    def wait_for_room(self, stream: Waiting) -> None:
+        """Do nothing: `resume_writing` calls `writable`."""
+
+    def head_waits(self, cycle: Http1Cycle) -> None:
+        """Write a header section when the turn ends, unless its body has begun."""
+        self.scheduler.head_waits(cycle)
+
+    def consumed(self, stream_id: int, amount: int, goes_on: bool = False) -> None:
+        """Let the client send as much as was read or dropped of a request's body."""
+        self._unread -= amount
+        if self._reading_paused:
+            self._mind_reading()
+
+    def push(self, cycle: Cycle, message: Message) -> None:
+        """Refuse a push, which is not offered.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError(f"Unexpected ASGI message {message['type']!r}.")
+
+    def hint(self, cycle: Cycle, message: Message, started: bool) -> None:
+        """Refuse a 103, which is not offered.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError(f"Unexpected ASGI message {message['type']!r}.")
+
+    def finished(self, cycle: Cycle) -> None:
+        """Forget a call that has ended."""
+        self.server_state.total_requests += 1
+        if self.calls.left:
+            self.calls.left.discard(cycle)
+        if cycle.complete and cycle is self._current:
+            self._current = None
+
+    # Ends of responses.
+
+    def _response_ended(self, cycle: Http1Cycle) -> None:
+        """Begin the next request, or the end."""
+        self._answers.become(State.IDLE)
+        if not cycle.keeps_alive:
+            self._finish(lingers=not cycle.request_ended)
+        elif self._waiting:
+            if not self._advancing:
+                self._advance_soon()
+        elif self._answer is not None:
+            self._write_answer(self._answer)
+
+    def _finish(self, lingers: bool) -> None:
+        """End the connection behind all that was written.
+
+        Args:
+            lingers: The client may still be sending.
+        """
+        self._over = True
+        self._waiting.clear()
+        self.scheduler.write()
+        if self._transport.is_closing():
+            return
+        if lingers and self._transport.can_write_eof():
+            self._answers.become(State.LINGERING)
+            self._transport.write_eof()
+            self._lingering = Lingering(self._worker.now)
+            self._unread = 0
+            self._mind_reading()
+        else:
+            self._transport.close()
+
+    def _refuse(self, answer: Answer, broken: bool = False) -> None:
+        """Tell the client why, when it is its turn, and end the connection.
+
+        Args:
+            answer: The refusal.
+            broken: The body of the newest request breaks off.
+        """
         self._over = True
         self._tell(answer.reason, f"{answer.status} {answer.text}")
-        if self._part is _Part.BODY and not self._give_up_body():
-            self.transport.close()  # its response has begun: no other can be sent
+        if broken:
+            self._advance()  # the application hears of it if its turn has come
+        if broken and not self._give_up_body():
+            self.scheduler.write()
+            self._transport.close()  # its response has begun: no other can be sent
+            return
+        if self._answers.state is State.IDLE and not self._waiting:
+            self._write_answer(answer)
             return
         self._answer = answer
-        cycle = self._latest
-        if cycle is None or cycle.response_complete or cycle.disconnected:
-            self._write_answer()
+        self._advance()
 
     def _give_up_body(self) -> bool:
         """End the request that breaks off; return true if it can be refused."""
-        cycle = self.cycle
-        waiting = deque(pair for pair in self.pipeline if pair[0] is not cycle)
-        if len(waiting) < len(self.pipeline):
-            self.pipeline = waiting
+        cycle, self._incoming = self._incoming, None
+        if cycle is None:
             return True
-        cycle.disconnected = True
-        cycle.message_event.set()
-        return not cycle.response_started
+        # Its turn has not come, so that the application knows nothing of it.
+        if cycle in self._waiting:
+            self._waiting.remove(cycle)
+            return True
+        self.calls.disconnect(cycle)
+        if self._answers.state is not State.CALLED:
+            return False
+        self._answers.become(State.IDLE)
+        return True
 
-    def on_response_complete(self) -> None:
-        """Handle the end of a response: begin the next request or the refusal."""
-        last = not self.pipeline
-        super().on_response_complete()
-        if self._lingering is not None:
-            self._unset_keepalive_if_required()
-        if last:
-            self._write_answer()
-
-    def _write_answer(self) -> None:
-        answer, self._answer = self._answer, None
-        if answer is None or self.transport.is_closing():
+    def _write_answer(self, answer: Answer) -> None:
+        self._answer = None
+        if self._transport.is_closing():
             return
-        self._unset_keepalive_if_required()
         text = f"{answer.text}\n".encode()
-        fields = [
-            *self.server_state.default_headers,
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", b"%d" % len(text)),
-            (b"connection", b"close"),
-        ]
-        lines = [b"%s: %s\r\n" % field for field in fields]
-        self._ending.write(b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", text]))
-        self._linger()
-
-    def end(self) -> None:
-        """Close after the last response, unless the client is still sending its request."""
-        if self._part is _Part.BODY and not self.pipeline and not self.transport.is_closing():
-            self._linger()
-        else:
-            self.transport.close()
-
-    def _linger(self) -> None:
-        self._over = True
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-            self.flow.resume_reading()
-            self._lingering = Lingering(self._worker.now)
-        else:
-            self.transport.close()
-
-    def _drop(self, data: bytes) -> None:
-        if self._lingering is not None and not self._lingering.drop(len(data), self._worker.now):
-            self.transport.close()
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Nothing was asked for in a while."""
-        self._end = Closing.IDLE
-        super().timeout_keep_alive_handler()
-
-    def abort(self) -> None:
-        """End at once."""
-        self.transport.abort()
+        defaults = self.server_state.default_headers
+        self.scheduler.put(whole_answer(answer.status, text, defaults))
+        self._finish(lingers=True)
 
     def shutdown(self) -> None:
         """Stop: respond to open requests, including those just on their way."""
-        self._draining = self._worker.draining = True
+        self._worker.draining = True
         self._end = Closing.DRAINED
-        cycle = self._latest
-        if cycle is not None and not cycle.response_complete:
-            cycle.keep_alive = False
+        if self._answers.state in (State.CALLED, State.RESPONDING):
+            if self._current is not None and not self._waiting:
+                self._current.keeps_alive = False
         elif self._drain_timer is None:
             self._drain_timer = self.loop.call_later(DRAIN_GRACE, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
-        cycle = self._latest
-        if not self._begun and (cycle is None or cycle.response_complete):
-            self.transport.close()
+        if not self._parser.begun and self._answers.state is State.IDLE:
+            self._transport.close()
+
+    # Upgrades.
+
+    def _upgrade(self, event: UpgradeReceived) -> None:
+        """Hand the connection over to a WebSocket, its slot too."""
+        if self._waiting or self._answers.state is not State.IDLE:
+            # RFC 9110, 7.8: its 101 would come before, and take the place of, that response.
+            text = "a WebSocket behind a request without answer"
+            self._refuse(Answer(400, text, Closing.MALFORMED))
+            return
+        self.scheduler.write()
+        self._connections.discard(self)
+        self._leave()
+        self._parser.close()
+        make: Any = self._config.ws_protocol_class
+        if make is WebSocketsSansIOProtocol:
+            self._open_websocket(event)
+            return
+        protocol = make(
+            config=self._config, server_state=self.server_state, app_state=self._app_state
+        )
+        head = [b"GET %s HTTP/1.1\r\n" % event.target]
+        head += [b"%s: %s\r\n" % field for field in event.headers]
+        protocol.connection_made(self._transport)
+        protocol.data_received(b"".join([*head, b"\r\n"]))
+        self._transport.set_protocol(protocol)
+        if self.slot is not None:
+            self._worker.keep_seat(self.slot, self._transport)
+
+    def _open_websocket(self, event: UpgradeReceived) -> None:
+        protocol = WebSocketConnection(self._config, self.server_state, self._app_state, self.loop)
+        protocol.slot = self.slot
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.begin(Handshake(event.target, event.headers))
+        if event.rest:
+            protocol.data_received(event.rest)
 
     # Memory.
 
     def shed(self, active: bool) -> None:
-        """Memory is short, or is so no more: each request looks whether it is."""
+        """Do nothing: each request looks whether memory is short."""
 
     def held(self) -> int:
         """Bytes that this connection keeps in memory: of responses and of requests."""
-        cycles = [cycle for cycle, _ in self.pipeline]
-        if self._call is not None and not self._call.cycle.response_complete:
-            cycles.append(self._call.cycle)
-        sizes = [len(cycle.body) + call_size(cycle.scope["headers"]) for cycle in cycles]
-        return self.transport.get_write_buffer_size() + sum(sizes)
+        cycles = [*self._waiting]
+        if self._current is not None and self._answers.state is not State.IDLE:
+            cycles.append(self._current)
+        size = sum([cycle.held() for cycle in cycles])
+        return self._transport.get_write_buffer_size() + self.scheduler.size + size
 
     def cut_off(self) -> None:
         """Memory is so short that this connection cannot be kept."""
         self._tell(Closing.MEMORY)
-        self.transport.abort()
+        self._transport.abort()
 
     # Time.
 
     def second_passed(self, now: float) -> None:
         """Check the timeouts of the client and of its unread responses."""
-        options = self._worker.options
-        waits = self.transport.get_write_buffer_size()
-        if self._backlog.is_stalled(waits, now, options.stall_timeout):
-            self._tell(Closing.STALLED)
-            self.transport.abort()
-        elif self._lingering is not None:
-            if self._lingering.is_over(now):
-                self.transport.close()
-        elif self.flow.read_paused or self._over:
-            self._since, self._body_before = now, self._body
-            self._look_who_left(now)
-        elif self._part is _Part.HEAD and now - self._since >= options.header_timeout:
-            self._head_too_late()
-        elif self._part is _Part.BODY and now - self._since >= options.body_timeout:
-            self._check_rate(now)
-
-    def _look_who_left(self, now: float) -> None:
-        """Check for a disconnected client, since nothing is being read from it."""
-        if not self.flow.read_paused or self.transport.is_closing() or not has_left(self.transport):
-            self._left_at = None
-        elif self._left_at is None:
-            self._left_at = now
-        elif now - self._left_at >= self._abandoned.unread_grace:
-            self.transport.abort()
-
-    def _head_too_late(self) -> None:
-        if self._begun:
-            self._refuse(Answer(408, "the request came too slowly", Closing.HEADERS_TIMEOUT))
-        else:
-            self._tell(Closing.PREFACE_TIMEOUT)
-            self.transport.abort()
-
-    def _check_rate(self, now: float) -> None:
-        least = self._worker.options.min_body_rate * (now - self._since)
-        came, self._body_before = self._body - self._body_before, self._body
-        self._since = now
-        if came < least and not (self._has_begun() or self.cycle.waiting_for_100_continue):
-            self._refuse(Answer(408, "the body came too slowly", Closing.BODY_TIMEOUT))
-
-    def _has_begun(self) -> bool:
-        """Return true if the response to the incoming request has begun and not ended."""
-        return self.cycle.response_started and not self.cycle.response_complete
+        incoming = self._incoming
+        reason = self._deadlines.look(
+            now,
+            self._answers.state,
+            self._asked,
+            reads=not (self._reading_paused or self._over),
+            waits_for_100=incoming is not None and incoming.continue_due,
+            lingering=self._lingering,
+        )
+        match reason:
+            case None:
+                pass
+            case Closing.HEADERS_TIMEOUT:
+                self._refuse(Answer(408, "the request came too slowly", reason))
+            case Closing.BODY_TIMEOUT:
+                self._refuse(Answer(408, "the body came too slowly", reason), broken=True)
+            case Closing.STALLED | Closing.PREFACE_TIMEOUT:
+                self._tell(reason)
+                self._transport.abort()
+            case Closing.PEER_LEFT:
+                self._transport.abort()
+            case _:
+                self._end = self._end or reason
+                self._transport.close()

@@ -37,7 +37,7 @@ from headstart.wire.events import (
     StreamRefused,
     WebSocketRequested,
 )
-from headstart.wire.responses import ResponseHeads
+from headstart.wire.responses import ResponseHead, ResponseHeads
 from headstart.wire.server import ServerConnection
 
 logger = logging.getLogger("headstart.server")
@@ -164,7 +164,7 @@ class Http2Streams:
         websocket = StreamWebSocket(
             stream, self.calls, self._config, self.server_state, self._app_state, self.loop
         )
-        websocket.begin()
+        websocket.open()
 
     def _refuse(self, stream_id: int) -> None:
         """Refuse a stream for lack of room."""
@@ -308,12 +308,12 @@ class Http2Streams:
     # Calls of the handlers.
 
     def respond(
-        self, stream_id: int, head: Fields, end_stream: bool, body: bytes | memoryview
+        self, stream_id: int, head: ResponseHead, end_stream: bool, body: bytes | memoryview
     ) -> None:
         """Send a response's header section and the first part of its body, after a held 103."""
         if self.ahead.links:
             self.ahead.send_links(stream_id)
-        self._wire.respond(stream_id, head, end_stream, body)
+        self._wire.respond(stream_id, head.fields, end_stream, body)
         write = self._write
         if not write.is_due:
             write.soon()

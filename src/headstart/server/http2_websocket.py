@@ -1,37 +1,33 @@
 """WebSockets over HTTP/2 (RFC 8441): the protocol of `websocket` on one stream.
 
 The handshake is an extended CONNECT without key, Connection and Upgrade, and a 200 in place of a
-101. `websockets` and uvicorn know only that of HTTP/1.1. So they are given the request in the form
-of HTTP/1.1, and their response is sent in that of HTTP/2. Frames, limits, PINGs and the
-application's side are those of HTTP/1.1. Made by `http2_streams.Http2Streams`.
+101. `websockets` knows only that of HTTP/1.1. So it is given the request in the form of HTTP/1.1,
+and its response is sent in that of HTTP/2. Frames, limits, PINGs and the application's side are
+those of HTTP/1.1. Made by `http2_streams.Http2Streams`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Final
 
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.datastructures import Headers
-from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
+from websockets.http11 import Response
 
 from headstart.reasons import Closing
 from headstart.server.calls import Calls
 from headstart.server.stream import StreamTransport
-from headstart.server.websocket import WebSocketConnection
+from headstart.server.websocket import Handshake, WebSocketConnection
 
 # What HTTP/1.1 wants of a handshake and HTTP/2 has not (RFC 8441, 5). The key serves to keep caches
 # and other protocols' servers out, and HTTP/2 needs none; so it is the same for all.
-_HANDSHAKE: Final = [
+_HANDSHAKE: Final = (
     ("Connection", "Upgrade"),
     ("Upgrade", "websocket"),
     ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
-]
-_KEY: Final = b"sec-websocket-key"
+)
 # RFC 8441, 5.1: not in HTTP/2; RFC 9110, 9.3.6: a tunnel has no length.
 _NOT_IN_TUNNEL: Final = frozenset({"sec-websocket-accept", "content-length"})
 _SWITCHING_PROTOCOLS: Final = 101
@@ -41,25 +37,6 @@ _ORDINARY: Final = frozenset({Closing.CLOSED, Closing.PEER_LEFT, Closing.DRAINED
 def offers_websockets(config: Config) -> bool:
     """Return whether WebSockets are spoken over HTTP/2: `--ws` names uvicorn's newest protocol."""
     return config.ws_protocol_class is WebSocketsSansIOProtocol
-
-
-class _Handshake(ServerProtocol):
-    """The Sans-I/O protocol, whose response goes elsewhere.
-
-    Args:
-        respond: Sends the response.
-        settings: Those of `ServerProtocol`.
-    """
-
-    def __init__(self, respond: Callable[[Response], None], **settings: Any) -> None:
-        super().__init__(**settings)
-        self._respond = respond
-
-    def send_response(self, response: Response) -> None:
-        """Send the response to the handshake."""
-        super().send_response(response)
-        self.data_to_send()  # in the form of HTTP/1.1
-        self._respond(response)
 
 
 class StreamWebSocket(WebSocketConnection):
@@ -87,35 +64,18 @@ class StreamWebSocket(WebSocketConnection):
         self._calls = calls
         self._stream = stream
         self._is_called = False
-        self.conn = _Handshake(
-            self._respond,
-            extensions=self.conn.available_extensions,
-            max_size=config.ws_max_size,
-            logger=self.logger,
-        )
 
-    def begin(self) -> None:
+    def open(self) -> None:
         """Call the application, or refuse the handshake."""
         request = self._stream.request
         self._stream.set_protocol(self)
         self.connection_made(self._stream)
-        given = [
-            (name.decode("ascii"), value.decode("latin-1"))
-            for name, value in request.headers
-            if name != _KEY
-        ]
-        whole = Request(request.target.decode("ascii"), Headers([*_HANDSHAKE, *given]))
-        self.data_received(whole.serialize())
-
-    def handle_connect(self, event: Request) -> None:
-        """Call the application with the request as it came."""
-        super().handle_connect(event)
-        if not self.close_sent:
-            self._is_called = True
-            self.scope["http_version"] = "2"
-            self.scope["headers"] = self._stream.request.headers
+        self.begin(Handshake(request.target, request.headers, "2", _HANDSHAKE))
+        self._is_called = self._task is not None
 
     def _respond(self, response: Response) -> None:
+        self._conn.send_response(response)
+        self._conn.data_to_send()  # in the form of HTTP/1.1
         accepted = response.status_code == _SWITCHING_PROTOCOLS
         fields = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
@@ -125,9 +85,9 @@ class StreamWebSocket(WebSocketConnection):
         status = 200 if accepted else response.status_code
         self._stream.respond(status, fields, bytes(response.body or b""))
 
-    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+    def returned(self) -> None:
         """Note that the application has returned."""
-        super().on_task_complete(task)
+        super().returned()
         self._is_called = False
         self._calls.left.discard(self)
 
@@ -144,5 +104,5 @@ class StreamWebSocket(WebSocketConnection):
 
     def shutdown(self) -> None:
         """Say 1012 and end: the server stops, or the connection does."""
-        if not self.transport.is_closing():
+        if not self._transport.is_closing():
             super().shutdown()

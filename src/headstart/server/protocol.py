@@ -16,13 +16,13 @@ import sys
 from typing import Any, ClassVar, Final, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from headstart.reasons import Closing
 from headstart.server.admission import ConnectionSlot
 from headstart.server.deadlines import standstill
 from headstart.server.http1 import DRAIN_GRACE, Http1Connection
+from headstart.server.http1_response import answer
 from headstart.server.http2 import Http2ServerConnection
 from headstart.server.proxied import ProxiedTransport
 from headstart.server.proxy_header import MalformedHeader, read_header
@@ -254,15 +254,9 @@ class HeadstartProtocol(asyncio.Protocol):
         """
         self._end = Closing.HANDSHAKE_FAILED
         self._detail = "HTTP_REQUEST"
-        fields = [
-            *self._server_state.default_headers,
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", b"%d" % len(_SPEAK_TLS)),
-            (b"connection", b"close"),
-        ]
-        lines = [b"%s: %s\r\n" % field for field in fields]
-        text = b"" if data.startswith(b"HEAD ") else _SPEAK_TLS
-        self._transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", text]))
+        bare = data.startswith(b"HEAD ")
+        defaults = self._server_state.default_headers
+        self._transport.write(answer(400, _SPEAK_TLS, defaults, bare=bare))
         self._transport.write_eof()
         self._close_after(_LINGER, Closing.HANDSHAKE_FAILED)
 

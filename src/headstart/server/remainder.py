@@ -7,7 +7,7 @@ copied. Made by `cycle.Cycle` and by `stored.StoredResponse`, which wait for roo
 
 from __future__ import annotations
 
-from headstart.server.stream_connection import StreamConnection
+from headstart.server.stream_connection import RequestConnection
 
 
 class Remainder:
@@ -22,7 +22,7 @@ class Remainder:
     __slots__ = ("_connection", "_left", "_stream_id")
 
     def __init__(
-        self, connection: StreamConnection, stream_id: int, body: bytes | memoryview
+        self, connection: RequestConnection, stream_id: int, body: bytes | memoryview
     ) -> None:
         self._connection = connection
         self._stream_id = stream_id

@@ -1,6 +1,6 @@
 """uvicorn's Config and Server with our protocol, and the checks before the start.
 
-uvicorn keeps reload, lifespan, logging, HTTP/1.1 and WebSockets; this module gives it
+uvicorn keeps reload, lifespan and logging; this module gives it
 `HeadstartProtocol` and reports in one line why the server cannot start: `application` checks the
 application, this module the rest. `workers` has the processes. Called by `cli`.
 """

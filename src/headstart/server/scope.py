@@ -1,7 +1,8 @@
-"""ASGI scopes for the requests of one HTTP/2 connection.
+"""ASGI scopes for the requests of one connection.
 
 Reads a request and the client's settings; changes nothing. `http2_streams.Http2Streams` makes one
-`Scopes` for its connection; `ahead` asks it why a request takes no 103.
+`Scopes` for its connection, `http1.Http1Connection` one `Http1Scopes`; `ahead` asks why a request
+takes no 103.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from headstart.deliver.asgi import OURS, HeadstartExtension
 from headstart.deliver.request import is_grpc
 from headstart.reasons import Refusal
 from headstart.server.addresses import local_address, remote_address
-from headstart.server.counters import Counters
+from headstart.server.counters import EXTENSION, Counters
 from headstart.server.cycle import Scope
 from headstart.wire.events import Fields, RequestReceived, RequestTemplate
 from headstart.wire.server import ServerConnection
@@ -61,7 +62,10 @@ class _Model:
     scope: dict[str, Any]
 
 
-class Scopes:
+_NO_MODEL = _Model(None, b"", False, [], {})
+
+
+class _ConnectionScopes:
     """The common part of one connection's scopes.
 
     Attributes:
@@ -69,6 +73,84 @@ class Scopes:
         scheme: The transport's: https or http.
         raw_root: The root path, the prefix of every path of a scope.
     """
+
+    def __init__(
+        self, config: Config, app_state: dict[str, Any], transport: asyncio.Transport, asgi: str
+    ) -> None:
+        self._app_state = app_state
+        self._asgi = {"version": config.asgi_version, "spec_version": asgi}
+        self._root_path = config.root_path
+        self.raw_root = config.root_path.encode()
+        self._server = local_address(transport)
+        self.client = remote_address(transport)
+        self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        self._model = _NO_MODEL
+
+    def _like(self, model: _Model, request: RequestReceived) -> Scope:
+        scope = model.scope.copy()
+        if request.target != model.target:
+            scope["path"], scope["raw_path"], scope["query_string"] = self._located(request.target)
+        scope["headers"] = request.headers
+        # Copied as deep as an application may change them.
+        scope["state"] = self._app_state.copy()
+        scope["extensions"] = scope["extensions"].copy()
+        return scope
+
+    def _common(self, request: RequestReceived, version: str, extensions: Scope) -> dict[str, Any]:
+        path, raw_path, query = self._located(request.target)
+        return {
+            "type": "http",
+            "asgi": self._asgi,
+            "http_version": version,
+            "method": request.method,
+            "scheme": self.scheme,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": self._root_path,
+            "headers": request.headers,
+            "client": self.client,
+            "server": self._server,
+            "state": self._app_state.copy(),
+            "extensions": extensions,
+        }
+
+    def _located(self, target: bytes) -> tuple[str, bytes, bytes]:
+        """`path`, `raw_path` and `query_string`, behind the root path."""
+        located = _remembered(target) if len(target) <= _REMEMBERED_LENGTH else _split(target)
+        if not self._root_path:
+            return located
+        path, raw_path, query = located
+        return self._root_path + path, self.raw_root + raw_path, query
+
+
+class Http1Scopes(_ConnectionScopes):
+    """The scopes of one HTTP/1.1 connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        app_state: dict[str, Any],
+        transport: asyncio.Transport,
+        counters: Counters,
+    ) -> None:
+        # Of a later version, Starlette would no longer listen for a client that leaves.
+        super().__init__(config, app_state, transport, "2.3")
+        self._counters = counters.number
+
+    def of(self, request: RequestReceived, version: str) -> tuple[Scope, Fields]:
+        """Return the scope of a request, and its `watched_fields`; see `Scopes.of`."""
+        template, model = request.template, self._model
+        if model.template is not template or template is None:
+            extensions: Scope = {EXTENSION: {"counters": self._counters}}
+            scope = self._common(request, version, extensions)
+            watched = watched_fields(request)
+            self._model = model = _Model(template, request.target, False, watched, scope)
+        return self._like(model, request), model.watched
+
+
+class Scopes(_ConnectionScopes):
+    """The scopes of one HTTP/2 connection."""
 
     def __init__(
         self,
@@ -79,18 +161,12 @@ class Scopes:
         wire: ServerConnection,
         counters: Counters,
     ) -> None:
+        super().__init__(config, app_state, transport, "2.4")
         self._wire = wire
         self._counters = counters.number
         self._options = options
-        self._app_state = app_state
-        self._asgi = {"version": config.asgi_version, "spec_version": "2.4"}
-        self._root_path = config.root_path
-        self.raw_root = config.root_path.encode()
-        self._server = local_address(transport)
-        self.client = remote_address(transport)
-        self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self._id = next(_connection_ids)
-        self._model = self._pushed_model = _Model(None, b"", False, [], {})
+        self._pushed_model = _NO_MODEL
 
     def of(self, request: RequestReceived, push_enabled: bool) -> tuple[Scope, Fields]:
         """Return the scope of a client's request, and its `watched_fields`.
@@ -121,44 +197,10 @@ class Scopes:
             self._pushed_model = model = _Model(template, request.target, False, watched, scope)
         return self._like(model, request), model.watched
 
-    def _like(self, model: _Model, request: RequestReceived) -> Scope:
-        scope = model.scope.copy()
-        if request.target != model.target:
-            scope["path"], scope["raw_path"], scope["query_string"] = self._located(request.target)
-        scope["headers"] = request.headers
-        # Copied as deep as an application may change them.
-        scope["state"] = self._app_state.copy()
-        scope["extensions"] = scope["extensions"].copy()
-        return scope
-
     def _whole(
         self, request: RequestReceived, watched: Fields, push_enabled: bool, pushed: bool
     ) -> dict[str, Any]:
-        path, raw_path, query = self._located(request.target)
-        return {
-            "type": "http",
-            "asgi": self._asgi,
-            "http_version": "2",
-            "method": request.method,
-            "scheme": self.scheme,
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "root_path": self._root_path,
-            "headers": request.headers,
-            "client": self.client,
-            "server": self._server,
-            "state": self._app_state.copy(),
-            "extensions": self._extensions(request, watched, push_enabled, pushed),
-        }
-
-    def _located(self, target: bytes) -> tuple[str, bytes, bytes]:
-        """`path`, `raw_path` and `query_string`, behind the root path."""
-        located = _remembered(target) if len(target) <= _REMEMBERED_LENGTH else _split(target)
-        if not self._root_path:
-            return located
-        path, raw_path, query = located
-        return self._root_path + path, self.raw_root + raw_path, query
+        return self._common(request, "2", self._extensions(request, watched, push_enabled, pushed))
 
     def _extensions(
         self, request: RequestReceived, watched: Fields, push_enabled: bool, pushed: bool

@@ -25,7 +25,7 @@ from headstart.server.remainder import Remainder
 from headstart.server.scope import FORWARDED, Scopes
 from headstart.server.stream_connection import StreamConnection
 from headstart.wire.events import Fields, RequestReceived, RequestTemplate
-from headstart.wire.responses import response_head
+from headstart.wire.responses import ResponseHead, response_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,12 @@ class StoredPushes:
                 status = int(fields[0][1])
                 connection.counts.ended("2", True, status, False, time.perf_counter())
             stream_id = request.stream_id
+            head = ResponseHead(fields, len(body), bodiless=False)
             with suppress(StreamGoneError):  # reset with its page, or the whole connection closed
                 if len(body) <= connection.scheduler.own_room:
-                    connection.respond(stream_id, fields, True, body)
+                    connection.respond(stream_id, head, True, body)
                 else:
-                    connection.respond(stream_id, fields, False, b"")
+                    connection.respond(stream_id, head, False, b"")
                     rest.append(StoredResponse(connection, request, body))
         return rest
 

@@ -117,7 +117,7 @@ class StreamTransport(asyncio.Transport):
             return
         head = response_head(status, fields, [])
         try:
-            self._connection.respond(self.stream_id, head.fields, False, b"")
+            self._connection.respond(self.stream_id, head, False, b"")
         except StreamGoneError:
             self.disconnect()
             return

@@ -115,7 +115,7 @@ class Worker:
         self.abandoned = abandoned
         self._timer: asyncio.TimerHandle | None = None
         self._look_at = self._stood_still = 0.0
-        quarter = _shortest_timeout(self.options) / _LOOKS_PER_TIMEOUT
+        quarter = _shortest_timeout(self.options, config.timeout_keep_alive) / _LOOKS_PER_TIMEOUT
         self._every = min(_SECOND, max(_SHORTEST_LOOK, quarter))
         self._is_proxy = _proxies(config)
         self._admission = Admission(self.options, self.counters, self._is_proxy, loop.time)
@@ -237,8 +237,10 @@ _MEANING: Final = {
 _workers: WeakKeyDictionary[ServerState, Worker] = WeakKeyDictionary()
 
 
-def _shortest_timeout(options: ServerOptions) -> float:
-    return min(options.header_timeout, options.body_timeout, options.stall_timeout)
+def _shortest_timeout(options: ServerOptions, keep_alive: float) -> float:
+    """Return the shortest; without a keep-alive, a connection may end at any look."""
+    others = min(options.header_timeout, options.body_timeout, options.stall_timeout)
+    return min(others, keep_alive) if keep_alive else others
 
 
 def _proxies(config: Config) -> Callable[[str], bool]:

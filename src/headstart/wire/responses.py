@@ -2,13 +2,14 @@
 
 Applications respond with equal fields again and again. A section equal to the previous one is not
 checked and built again. Reads the applications' fields, keeps the last section. Each
-`server.http2_streams.Http2Streams` owns one `ResponseHeads`.
+`server.http2_streams.Http2Streams` owns one `ResponseHeads`; that of a
+`server.http1.Http1Connection` makes sections of HTTP/1.1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, TypeGuard
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias, TypeGuard
 
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
@@ -35,12 +36,21 @@ class ResponseHead:
         self.bodiless = bodiless
 
 
+MakeHead: TypeAlias = Callable[[object, Iterable[Iterable[bytes]], Fields], ResponseHead]
+"""Status, the application's fields and the defaults -> a header section; see `response_head`."""
+
+
 class ResponseHeads:
-    """Check and build the header sections of responses."""
+    """Check and build the header sections of responses.
 
-    __slots__ = ("_defaults", "_head", "_headers", "_status")
+    Args:
+        make: Builds one; None for those of HTTP/2.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_defaults", "_head", "_headers", "_make", "_status")
+
+    def __init__(self, make: MakeHead | None = None) -> None:
+        self._make = make or response_head
         self._status: object = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._defaults: Fields = []
@@ -59,7 +69,7 @@ class ResponseHeads:
         """
         if status == self._status and headers == self._headers and defaults is self._defaults:
             return self._head
-        head = response_head(status, headers, defaults)
+        head = self._make(status, headers, defaults)
         if is_unchangeable(headers):
             self._status, self._headers, self._defaults = status, headers.copy(), defaults
             self._head = head
