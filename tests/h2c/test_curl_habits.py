@@ -12,7 +12,8 @@ from tests.client.live import certificates
 from tests.h2c.push_server import Page, push_server
 from tests.h2c.room import Room
 from tests.httpx.served import Site, site
-from tests.server.live import certificate
+from tests.server.live import certificate, until
+from tests.servers.proxy import forward_proxy
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,24 @@ def test_virtual_host_is_reached_at_an_address(room: Room, served: Site) -> None
 
     assert result.code == 0, result
     assert f'["host","shop.test:{port}"]' in result.text
+
+
+def test_proxy_makes_a_tunnel(room: Room, served: Site) -> None:
+    port = served.live.port
+
+    with forward_proxy(port) as proxy:
+        through = ["--proxy", f"http://127.0.0.1:{proxy.port}"]
+        done = room.h2c("get", "-k", *through, f"{served.url}/echo")
+        room.ok("stop")
+        until(proxy.asked.read_text, "the end of the tunnel")
+        asked = proxy.asked.read_text()
+
+    wrong = room.h2c("get", "-k", "-x", "socks5://proxy.test", f"{served.url}/echo")
+
+    assert done.code == 0
+    assert asked == f"CONNECT localhost:{port} HTTP/1.1 200\n"
+    assert wrong.code == 2
+    assert "a proxy of the kind socks5:// cannot be used" in wrong.err
 
 
 def test_client_certificate_is_shown(room: Room, tmp_path: Path) -> None:

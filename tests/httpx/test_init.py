@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from headstart.extras import install_command
+
 
 def test_missing_httpx_is_told_with_its_remedy() -> None:
     program = "import sys; sys.modules['httpx'] = None; import headstart.httpx"
@@ -14,4 +16,4 @@ def test_missing_httpx_is_told_with_its_remedy() -> None:
     )
 
     assert done.returncode == 1
-    assert done.stderr.endswith("Install it: pip install 'headstart[httpx]'\n")
+    assert done.stderr.endswith(f"Install it: {install_command('httpx')}\n")

@@ -15,11 +15,12 @@ import headstart
 from headstart.admin.metrics import METRICS, Kind, Metric, Rows, Totals
 from headstart.admin.routes import Request, Response, text
 from headstart.admin.workers import Workers
+from headstart.extras import install_command
 
 if TYPE_CHECKING:
     from prometheus_client import Metric as Family
 
-_MISSING = "Install the package: pip install 'headstart[metrics]'\n"
+_MISSING = "Install the package: {}\n"
 
 
 class Exposition:
@@ -35,7 +36,7 @@ class Exposition:
     async def serve(self, request: Request, workers: Workers) -> Response:
         """Ask all processes, and return their values together."""
         if find_spec("prometheus_client") is None:
-            return text(_MISSING, 501)
+            return text(_MISSING.format(install_command("metrics")), 501)
         from prometheus_client.exposition import choose_encoder
 
         rows = self._totals.of(await workers.ask("metrics"))

@@ -16,10 +16,12 @@ Redirects, cookies, authentication and decoding stay httpx's. It needs the extra
 
 from __future__ import annotations
 
+from headstart.extras import install_command
+
 try:
     import httpx as _httpx
 except ModuleNotFoundError as error:
-    error.add_note("Install it: pip install 'headstart[httpx]'")
+    error.add_note(f"Install it: {install_command('httpx')}")
     raise
 
 from headstart.httpx.sync import Transport

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from headstart.errors import ConfigurationError
+from headstart.extras import install_command
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -29,7 +30,7 @@ def check_tracing() -> None:
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.trace") is None:
         raise ConfigurationError(
             "--tracing needs the package opentelemetry-api",
-            hint="install it: pip install 'headstart[tracing]'",
+            hint=f"install it: {install_command('tracing')}",
         )
 
 

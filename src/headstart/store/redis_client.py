@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headstart.errors import ConfigurationError
+from headstart.extras import install_command
 from headstart.store.address import RedisAddress
 from headstart.store.base import StoreError
 
@@ -42,7 +43,7 @@ def check_installed(address: RedisAddress) -> None:
     except ImportError as error:
         raise ConfigurationError(
             f"a store at {address} needs the package redis",
-            hint="It comes with headstart[redis]; pip install redis adds it.",
+            hint=f"Install it: {install_command('redis')}",
         ) from error
 
 

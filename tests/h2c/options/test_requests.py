@@ -161,7 +161,6 @@ def test_key_needs_its_certificate() -> None:
         (["-I"], "write 'h2c head PATH'"),
         (["--head"], "write 'h2c head PATH'"),
         (["-sS"], "leave it out"),
-        (["-x", "http://proxy.test"], "without a proxy"),
         (["--data-binary", "@x"], "write --data TEXT or --file FILE"),
     ],
 )

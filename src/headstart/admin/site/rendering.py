@@ -15,13 +15,14 @@ from urllib.parse import urlencode
 from headstart import figures
 from headstart.admin.routes import Response, text
 from headstart.admin.site import words
+from headstart.extras import install_command
 from headstart.learn.gains import FEWEST
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _NO_TEMPLATES: Final = (
-    "The pages need Jinja2. Install it beside Headstart: pip install 'headstart[admin]'\n"
+    "The pages need Jinja2. Install it beside Headstart: {}\n"
     "/healthz and /readyz work without it.\n"
 )
 _PACKAGE: Final = "headstart.admin.site"
@@ -32,7 +33,7 @@ def page(template: str, status: int = 200, **values: Any) -> Response:
     try:
         made = _environment()
     except ImportError:
-        return text(_NO_TEMPLATES, 501)
+        return text(_NO_TEMPLATES.format(install_command("admin")), 501)
     content = made.get_template(template).render(values)
     # A path may hold half of a surrogate pair, which UTF-8 cannot.
     body = content.encode("utf-8", "replace")

@@ -18,6 +18,7 @@ from typing import Protocol, TypeAlias
 from headstart.client.connect import connect
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.origin import Origin
+from headstart.client.proxies import HttpProxy
 from headstart.client.pushes import Pushed
 from headstart.client.upgrade import FirstRequest
 from headstart.h2c import exits
@@ -215,6 +216,7 @@ class Session:
             certfile=Path(trust.certfile) if trust.certfile else None,
             keyfile=Path(trust.keyfile) if trust.keyfile else None,
             address=trust.address_of(origin.host, origin.port),
+            proxy=HttpProxy.parse(trust.proxy) if trust.proxy else None,
             tap=None if self._taps is None else self._taps.tap(),
             timeout=timeout,
             upgrade=upgrade,

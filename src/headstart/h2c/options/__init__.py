@@ -131,8 +131,6 @@ _OF_CURL = {
     "-s": "h2c writes nothing but the response; leave it out",
     "-S": "h2c always writes errors; leave it out",
     "-m": "write --timeout TIME, which counts while nothing moves",
-    "-x": "h2c connects to servers directly, without a proxy",
-    "--proxy": "h2c connects to servers directly, without a proxy",
     "--data-binary": "write --data TEXT or --file FILE, which change nothing",
     "--data-raw": "write --data TEXT, which changes nothing",
     "--http2": "h2c always speaks HTTP/2; leave it out",

@@ -25,6 +25,7 @@ class Trust:
         insecure: Accept every certificate.
         certfile: A client certificate, "" for none.
         keyfile: Its key, "" if it is in `certfile`.
+        proxy: URL of an HTTP proxy to connect through, "" for none.
         addresses: Where to connect instead of asking the resolver: host, port and address.
     """
 
@@ -33,6 +34,7 @@ class Trust:
     certfile: str = ""
     keyfile: str = ""
     addresses: tuple[tuple[str, int, str], ...] = ()
+    proxy: str = ""
 
     def address_of(self, host: str, port: int) -> str | None:
         """Return the address that the user named for a host and port, or None."""
@@ -143,7 +145,7 @@ def trust_options(options: Options) -> None:
 
 
 def server_options(options: Options) -> None:
-    """`trust_options`, `--cert`, `--key` and `--resolve`."""
+    """`trust_options`, `--cert`, `--key`, `--resolve` and `--proxy`."""
     trust_options(options)
     options.value(
         "--cert",
@@ -160,6 +162,13 @@ def server_options(options: Options) -> None:
         metavar="HOST:PORT:ADDRESS",
         help="connect to this address for that host; TLS and :authority keep the host",
     )
+    options.value(
+        "-x",
+        "--proxy",
+        default="",
+        metavar="URL",
+        help="connect through this HTTP proxy; URL is http://[USER:PASSWORD@]HOST[:PORT]",
+    )
 
 
 def trust(given: argparse.Namespace) -> Trust:
@@ -168,7 +177,8 @@ def trust(given: argparse.Namespace) -> Trust:
         return Trust(given.cacert, given.insecure)
     if given.key and not given.cert:
         raise ConfigurationError("--key goes with --cert")
-    return Trust(given.cacert, given.insecure, given.cert, given.key, tuple(given.resolve))
+    addresses = tuple(given.resolve)
+    return Trust(given.cacert, given.insecure, given.cert, given.key, addresses, given.proxy)
 
 
 def _resolved(text: str) -> tuple[str, int, str]:

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import IO, Any, Final, TypeAlias
 
 from headstart.errors import ConfigurationError
+from headstart.extras import install_command
 
 MAX_LINE: Final = 64 * 1024
 """Bytes of a line; longer ones are left out. Servers refuse requests far below it."""
@@ -48,7 +49,7 @@ def _zstd(raw: IO[bytes]) -> IO[bytes]:
     if _ZSTD is None:
         raise ConfigurationError(
             "this Python cannot unpack zstd (3.14 can)",
-            hint="Install headstart[zstd], or unpack it before: zstdcat FILE | headstart replay -",
+            hint=f"{install_command('zstd')}, or unpack it: zstdcat FILE | headstart replay -",
         )
     opened: IO[bytes] = _ZSTD.ZstdFile(raw)
     return opened
