@@ -17,6 +17,7 @@ from bench.sample import (
     Ratio,
     Sample,
     added_milliseconds,
+    by_memory,
     by_p50,
     by_p99,
     by_processor,
@@ -28,6 +29,11 @@ from bench.servers import BASELINE, LEARNING
 FAST: Final = ("h2corn", "granian")
 """The fastest servers beside headstart."""
 _SHAPES: Final = ("bare", "bare-tls", "starlette", "starlette-tls")
+
+
+def by_kibibytes(sample: Sample) -> float:
+    """KiB of memory."""
+    return by_memory(sample) / 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,9 @@ TARGETS: Final = (
     *[Target(name, FAST, 1.2) for name in _SHAPES],
     *[Target(f"{name}-100x1", FAST, 1.0) for name in _SHAPES],
     *[Target(name, ("uvicorn",), 5.0) for name in ("bare", "bare-tls")],
+    Target("bare-100k", ("h2corn",), 1.0),
     Target("pushes", ("nghttpd",), 0.3),
+    Target("memory-tls", (), 45.0, figure=by_kibibytes, less=True),
     *[
         Target(name, FAST, 1.0, figure=by_p99, less=True)
         for name in ("latency-bare", "latency-bare-tls", "latency-starlette")
@@ -114,6 +122,7 @@ TARGETS: Final = (
     ),
     Target("http1", ("uvicorn",), 0.9),
     *[Target(name, (), 0.9, figure=by_share) for name in ("link-up", "link-down")],
+    Target("link-up", ("granian",), 1.5),
     *[
         Target(name, (rival,), bound, figure=_per_processor_second)
         for name, rival, bound in (
@@ -138,6 +147,7 @@ _WORDS: Final[dict[Figure, str]] = {
     by_p99: "p99",
     by_p50: "time",
     by_share: "part of the link",
+    by_kibibytes: "KiB",
     _per_processor_second: "by processor time",
 }
 

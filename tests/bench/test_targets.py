@@ -28,7 +28,24 @@ def times(**each: float) -> Result:
 
 def test_every_target_is_about_a_scenario_and_has_rivals_or_a_ratio() -> None:
     assert all(named(target.scenario) for target in TARGETS)
-    assert {t.scenario for t in TARGETS if not t.rivals} == {"link-up", "link-down"}
+    assert {t.scenario for t in TARGETS if not t.rivals} == {
+        "link-up",
+        "link-down",
+        "memory-tls",
+    }
+
+
+@pytest.mark.parametrize(("kibibytes", "met"), [(44.9, True), (45.1, False)])
+def test_memory_of_an_idle_connection_is_bounded_by_itself(kibibytes: float, met: bool) -> None:
+    [target] = [one for one in TARGETS if one.scenario == "memory-tls"]
+    scenario = named("memory-tls")
+    assert scenario is not None
+    result = Result(scenario, {"headstart": [Sample(0, 1, 0, 0, memory=kibibytes * 1024)]})
+
+    assert target.is_met(result) is met
+    assert f"| KiB | - | at most 45 | {kibibytes:.2f}" in markdown([result]).replace(
+        ": KiB", "| KiB"
+    )
 
 
 @pytest.mark.parametrize(("ours", "met"), [(119.0, False), (121.0, True)])
