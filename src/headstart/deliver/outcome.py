@@ -27,6 +27,12 @@ class PushState(StrEnum):
     """The whole response was written."""
 
 
+# As plain words, for records; to ask an enum for its value takes as long as all the rest.
+_OFFERED, _SENT, _RESET, _FINISHED = (
+    str(state) for state in (PushState.OFFERED, PushState.SENT, PushState.RESET, PushState.FINISHED)
+)
+
+
 @dataclass(slots=True)
 class Push:
     """One push, from the offer to its end. It is true if the push was sent.
@@ -49,7 +55,8 @@ class Push:
     record: dict[str, str | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.record = {"path": self.path, "state": str(self.state), "refusal": None}
+        state = _OFFERED if self.state is PushState.OFFERED else str(self.state)
+        self.record = {"path": self.path, "state": state, "refusal": None}
 
     @property
     def sent(self) -> bool:
@@ -64,12 +71,14 @@ class Push:
     def mark_sent(self, stream_id: int) -> None:
         """Record that its promise was accepted for sending."""
         self.state, self.stream_id = PushState.SENT, stream_id
-        self.record["state"] = str(self.state)
+        self.record["state"] = _SENT
 
     def mark_ended(self, *, reset: bool) -> None:
         """Record that its stream has closed."""
-        self.state = PushState.RESET if reset else PushState.FINISHED
-        self.record["state"] = str(self.state)
+        if reset:
+            self.state, self.record["state"] = PushState.RESET, _RESET
+        else:
+            self.state, self.record["state"] = PushState.FINISHED, _FINISHED
 
     def __bool__(self) -> bool:
         return self.sent

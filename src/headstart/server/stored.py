@@ -11,7 +11,6 @@ keeps the header section of a stored response beside it.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,23 +97,28 @@ class StoredPushes:
             Those that are too large to be queued at once, and are on their way.
         """
         due, self.due = self.due, []
-        rest = []
+        connection.server_state.total_requests += len(due)
+        rest: list[StoredResponse] = []
+        own_room, told = connection.scheduler.own_room, connection.notes_responses
         for request, fields, body in due:
-            connection.server_state.total_requests += 1
-            if connection.access_log:
-                log_access(request, self._scopes.of_pushed(request)[0], fields)
-            if connection.counts is not None:
-                status = int(fields[0][1])
-                connection.counts.ended("2", True, status, False, time.perf_counter())
-            stream_id = request.stream_id
+            if told:
+                self._tell(connection, request, fields)
+            stream_id, fits = request.stream_id, len(body) <= own_room
             head = ResponseHead(fields, len(body), bodiless=False)
-            with suppress(StreamGoneError):  # reset with its page, or the whole connection closed
-                if len(body) <= connection.scheduler.own_room:
-                    connection.respond(stream_id, head, True, body)
-                else:
-                    connection.respond(stream_id, head, False, b"")
-                    rest.append(StoredResponse(connection, request, body))
+            try:
+                connection.respond(stream_id, head, fits, body if fits else b"")
+            except StreamGoneError:
+                continue  # reset with its page, or the whole connection closed
+            if not fits:
+                rest.append(StoredResponse(connection, request, body))
         return rest
+
+    def _tell(self, connection: StreamConnection, request: RequestReceived, fields: Fields) -> None:
+        if connection.access_log:
+            log_access(request, self._scopes.of_pushed(request)[0], fields)
+        if connection.counts is not None:
+            status = int(fields[0][1])
+            connection.counts.ended("2", True, status, False, time.perf_counter())
 
     def find(self, request: RequestReceived, defaults: Fields) -> tuple[Fields, bytes] | None:
         """Return the header section and the body that answer a promised request.
