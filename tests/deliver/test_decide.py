@@ -20,7 +20,6 @@ from headstart.deliver.decide import (
     decide,
     delivery_order,
     had,
-    link_field,
     link_room,
     push_urgency,
 )
@@ -63,6 +62,11 @@ class Asset:
 
 STYLE, SCRIPT = Asset(), Asset("/b.js", "script")
 FONT, IMAGE = Asset("/c.woff2", "font", cors=True), Asset("/d.png", "image")
+
+
+def link_field(decisions: Iterable[Decision], way: Way) -> list[bytes]:
+    """The links of all assets that are sent one way, in order."""
+    return [decision.link() for decision in decisions if decision.way is way]
 
 
 def ask(

@@ -1,7 +1,7 @@
 """ASGI types for pushes and hints, and the extensions that a request offers.
 
 Read by `push`, `hint` and `request`, and by the middleware. `leave_send`, which the server calls,
-and `SendChannel`, which stands around an application, change the context that a request runs in.
+changes the context that a request runs in.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class HeadstartExtension(TypedDict):
 current_send: ContextVar[Send | None] = ContextVar("headstart.send", default=None)
 """The `send` of the request that is being answered, for frameworks that keep theirs to themselves.
 
-Django and Quart do. Set by `leave_send`, by `SendChannel`, and by the middleware; copied into the
-threads of views by asgiref, as every context variable is.
+Django and Quart do. Set by `leave_send` and by the middleware; copied into the threads of views by
+asgiref, as every context variable is.
 """
 
 
@@ -67,23 +67,6 @@ class RequestLike(Protocol):
     @property
     def scope(self) -> Mapping[str, Any]:
         """The ASGI scope."""
-
-
-class SendChannel:
-    """An ASGI application whose requests know their `send` through `current_send`.
-
-    For an application inside another one that has a `send` of its own; what the server calls itself
-    has it by `leave_send`.
-    """
-
-    def __init__(self, app: Application) -> None:
-        self.app = app
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[object]:
-        """Call the application. No coroutine of its own stands in the way of each request."""
-        if scope["type"] == "http":
-            current_send.set(send)
-        return self.app(scope, receive, send)
 
 
 def send_channel(request: RequestLike) -> Send:

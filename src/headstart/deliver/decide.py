@@ -18,7 +18,7 @@ After sending, the middleware tells `seen.Memory`, and asks `had` for the conten
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -445,13 +445,6 @@ def link_room(
     own = sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in headers)
     left = _PROXY_BUFFER - _SERVERS_FIELDS - own
     return min(options.max_link_size, options.max_link_size_http1, left)
-
-
-def link_field(decisions: Sequence[Decision], way: Way) -> list[bytes]:
-    """Return the links of all assets sent one way, in order: `Way.HINT` for the 103, `Way.LINK` for
-    the page's own response.
-    """
-    return [decision.link() for decision in decisions if decision.way is way]
 
 
 def had(decisions: Iterable[Decision], origin: str) -> list[tuple[str, float]]:
