@@ -29,9 +29,10 @@ from tests.peers import SKIP_PREFIX
 _OPEN_FILES = 4096
 _LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "headstart")
 _TESTS = Path(__file__).parent
-# What `--quick` leaves out by its place: benchmarks, real servers, random peers. Tests that call
-# `tests.peers.peer` leave themselves out, and so do those that are marked slow.
-_LEFT_TO_ALL = ("bench", "fuzzing", "servers")
+# What `--quick` leaves out by its place: benchmarks, real servers, random peers, the built package.
+# Tests that call `tests.peers.peer` or start a server of several processes leave themselves out.
+# Those that are marked slow, or measure a cost, are left out, too.
+_LEFT_TO_ALL = ("bench", "fuzzing", "servers", "test_package.py")
 # Files that take longest, so that none of them is begun when all others are done.
 _LONGEST = (
     "fuzzing/test_http2.py",
@@ -86,7 +87,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
         action="store_true",
-        help="leave out benchmarks, random peers, and whatever needs a peer or takes minutes",
+        help="leave out benchmarks, random peers, whatever needs a peer, and what takes long",
     )
 
 
@@ -156,7 +157,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_left_to_all(item: pytest.Item) -> bool:
-    return "slow" in item.keywords or item.path.relative_to(_TESTS).parts[0] in _LEFT_TO_ALL
+    if "slow" in item.keywords or "cost" in item.keywords:
+        return True
+    return item.path.relative_to(_TESTS).parts[0] in _LEFT_TO_ALL
 
 
 def _rank(path: Path) -> int:
@@ -183,8 +186,9 @@ def pytest_terminal_summary(
     names = [name for name in missed if name]
     if config.getoption("quick"):
         terminalreporter.write_line(
-            f"{len(names)} tests that need a peer were left to `make test-all`, and so were "
-            "benchmarks, real servers, random peers, and what takes minutes."
+            f"{len(names)} tests that need a peer, or a server of several processes, were left to "
+            "`make test-all`, and so were benchmarks, real servers, random peers, the built "
+            "package, what measures a cost and what takes minutes."
         )
     elif names:
         distinct = ", ".join(sorted(set(names)))

@@ -2,7 +2,8 @@
 
 Reads PATH and REQUIRE_PEERS. A test calls `peer("nghttp")` and gets the program's path; where it is
 not installed the test is skipped, or fails if REQUIRE_PEERS=1, as it is in CI. tests/conftest.py
-counts the skipped ones at the end. With `--quick` no peer is used, and those tests are skipped.
+counts the skipped ones at the end. With `--quick` no peer is used, and those tests are skipped. So
+are those that start a server of several processes.
 """
 
 from __future__ import annotations
@@ -30,10 +31,15 @@ def find_peer(name: str) -> Path | None:
     return Path(found) if found else None
 
 
+def leave_to_all(what: str) -> None:
+    """Skip the calling test with `--quick`: it needs what takes long."""
+    if left_out:
+        pytest.skip(f"{SKIP_PREFIX}{what} is for `make test-all`")
+
+
 def peer(name: str) -> str:
     """The path of the program `name`; skips the calling test, or fails it, where there is none."""
-    if left_out:
-        pytest.skip(f"{SKIP_PREFIX}{name} is for `make test-all`")
+    leave_to_all(name)
     found = find_peer(name)
     if found is None:
         lack(f"{name} is not installed")

@@ -30,6 +30,7 @@ from headstart.config import ServerOptions
 from headstart.server.run import Config
 from headstart.server.workers import Server
 from tests.clock import SKIPPING, SkippingLoop
+from tests.peers import leave_to_all
 
 PATIENCE = 90.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 3.0
@@ -203,6 +204,8 @@ class ServerProcess:
     def __init__(
         self, *arguments: str, folder: Path | None = None, pass_fds: Sequence[int] = ()
     ) -> None:
+        if "--workers" in arguments:
+            leave_to_all("a server of several processes")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "headstart.cli", *arguments],
             stdout=subprocess.PIPE,
