@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 H2C = str(BIN / "h2c")
 COLUMNS = 64
-PATIENCE = 20.0
+PATIENCE = 90.0
 SHOWN = "HEADERS,PUSH_PROMISE,DATA"
 
 # rich's own, without its fonts from elsewhere: a picture that is looked at loads nothing.
