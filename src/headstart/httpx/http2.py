@@ -90,6 +90,8 @@ class Http2:
     ) -> AsyncResponse:
         token = _tracing.set(trace)
         try:
+            # As in httpcore, there is a connection before anything is sent.
+            await self._requester.connections.connection(asked)
             # The client sends and receives by itself: these events enclose its work.
             async with trace.event("http2.send_request_headers", request=request):
                 pass
