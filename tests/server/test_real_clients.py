@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.peers import peer
-from tests.server.apps import PUSHED_BODY, crowded, hasty, pushing
+from tests.server.apps import PUSHED_BODY, Recorder, crowded, hasty, pushing
 from tests.server.live import LiveServer, certificate, running
 
 CLIENTS = Path(__file__).parents[1] / "clients"
@@ -149,6 +149,42 @@ def test_curl_speaks_http2_by_prior_knowledge(server: LiveServer) -> None:
 
     assert "HTTP/2 200" in said
     assert said.endswith("page")
+
+
+_NODE_BLANKS = """
+const client = require('http2').connect(process.argv[1]);
+const request = client.request({'user-agent': 'Mozilla/5.0 ', 'x-a': ' a'});
+request.on('response', (headers) => { console.log(headers[':status']); });
+request.on('error', (error) => { console.log(error.message); });
+request.on('close', () => { client.close(); });
+request.resume();
+request.end();
+"""
+
+
+def test_blanks_that_clients_send_around_values_are_dropped() -> None:
+    """As Node, Go and nginx do with requests; the engine would reset the stream."""
+    app = Recorder()
+    with running(app) as server:
+        clear = server.url.replace("localhost", "127.0.0.1")
+        status = run(
+            *(
+                peer("curl"),
+                "-sS",
+                "--http2-prior-knowledge",
+                "-w",
+                "%{http_code}",
+                "-o",
+                "/dev/null",
+            ),
+            *("-A", "Mozilla/5.0 ", "-H", "X-A: a ", clear),
+        )
+        printed = run(peer("node"), "-e", _NODE_BLANKS, clear)
+
+    assert (status, printed) == ("200", "200\n")
+    for scope in (app.next(), app.next()):
+        fields = dict(scope["headers"])
+        assert (fields[b"user-agent"], fields[b"x-a"]) == (b"Mozilla/5.0", b"a")
 
 
 @pytest.mark.parametrize("secure", [True, False], ids=["TLS", "cleartext"])

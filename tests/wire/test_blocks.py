@@ -17,7 +17,7 @@ from hyperframe.frame import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.config import ClientLimits
+from headstart.config import ClientLimits, WireLimits
 from headstart.reasons import Refusal
 from headstart.wire.blocks import BlockRewriter
 from headstart.wire.client import ClientConnection
@@ -27,10 +27,14 @@ from headstart.wire.events import (
     Fields,
     PromiseReceived,
     PromiseRefused,
+    RequestReceived,
     ResponseReceived,
+    ServerEvent,
     StreamClosed,
+    StreamReset,
     TrailersReceived,
 )
+from headstart.wire.server import ServerConnection
 
 _OK = (b":status", b"200")
 _LONG = b"q" * 66_000
@@ -353,3 +357,136 @@ def test_block_of_more_fields_than_the_engine_takes_is_not_looked_at() -> None:
 
     assert rewritten(500)
     assert not rewritten(501)
+
+
+# Requests.
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+class Client:
+    """Asks by hyperframe and hpack; the server gets it in pieces of any size."""
+
+    def __init__(self, size: int = 1 << 20) -> None:
+        self.server = ServerConnection(WireLimits(), 0.0)
+        self.server.output()
+        self.encoder = Encoder()
+        self.events: list[ServerEvent] = []
+        self.size = size
+        self.say(_PREFACE + SettingsFrame(0).serialize())
+
+    def say(self, data: bytes) -> None:
+        for at in range(0, len(data), self.size):
+            self.events += self.server.receive(memoryview(data)[at : at + self.size], 0.0)
+
+    def frames(
+        self, number: int, fields: Fields, *, huffman: bool = True, path: bytes = b"/", cut: int = 0
+    ) -> bytes:
+        """A whole request, with CONTINUATION frames of `cut` bytes where that is given."""
+        pseudo = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"a.test")]
+        block = self.encoder.encode([*pseudo, (b":path", path), *fields], huffman=huffman)
+        parts = [block[at : at + cut] for at in range(0, len(block), cut)] if cut else [block]
+        frames: list[HeadersFrame | ContinuationFrame] = [
+            HeadersFrame(number, parts[0], flags=["END_STREAM"])
+        ]
+        frames += [ContinuationFrame(number, part) for part in parts[1:]]
+        frames[-1].flags.add("END_HEADERS")
+        return b"".join(frame.serialize() for frame in frames)
+
+    def requests(self) -> list[Fields]:
+        """The fields of each request that came, without Host."""
+        assert self.server.ended is None
+        found = [event for event in self.events if isinstance(event, RequestReceived)]
+        return [[pair for pair in one.headers if pair[0] != b"host"] for one in found]
+
+
+@pytest.mark.parametrize("huffman", [True, False])
+@pytest.mark.parametrize(
+    "value", [b"b ", b" b", b"\tb", b"b\t", b" \t b \t ", b" ", b"Mozilla/5.0 "]
+)
+def test_blanks_around_a_value_of_a_request_are_not_part_of_it(value: bytes, huffman: bool) -> None:
+    client = Client()
+    fields = [(b"user-agent", value), (b"x-b", b"b c")]
+
+    for number in (1, 3, 5):  # the second and third refer to the table
+        client.say(client.frames(number, fields, huffman=huffman))
+    client.say(client.frames(7, [(b"x-c", b"c"), *fields], huffman=huffman))
+
+    expected = [(b"user-agent", value.strip()), (b"x-b", b"b c")]
+    assert client.requests() == [expected] * 3 + [[(b"x-c", b"c"), *expected]]
+
+
+def test_blanks_of_requests_go_however_segments_are_cut() -> None:
+    fields = [(b"user-agent", b"Mozilla/5.0 "), (b"x-b", b" b")]
+    expected = [stripped(fields), [(b"x-c", b"c")], stripped(fields)]
+    sizes = [*range(1, 40), 77, 100]
+    for size in sizes:
+        client = Client(size)
+        client.say(client.frames(1, fields) + client.frames(3, [(b"x-c", b"c ")], cut=9))
+        client.say(SettingsFrame(0).serialize() + client.frames(5, fields))
+
+        assert (size, client.requests()) == (size, expected)
+
+
+def test_blanks_of_a_request_behind_the_half_of_an_upload_go() -> None:
+    client = Client()
+    pseudo = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", b"/")]
+    head = HeadersFrame(1, client.encoder.encode(pseudo), flags=["END_HEADERS"]).serialize()
+    part = DataFrame(1, b"x" * 1000).serialize()
+    client.say(head + part[:500])
+
+    client.say(part[500:] + client.frames(3, [(b"x-a", b"a ")]))
+
+    assert client.requests()[1:] == [[(b"x-a", b"a")]]
+    assert (
+        sum(len(event.data) for event in client.events if isinstance(event, DataReceived)) == 1000
+    )
+
+
+def test_upload_whose_window_is_opened_too_far_is_reset_beside_a_request_with_blanks() -> None:
+    client = Client()
+    client.say(client.frames(1, []))
+    update = pack(">HBBBLL", 0, 4, 8, 0, 1, 2**31 - 1)
+
+    client.say(client.frames(3, [(b"x-a", b"a ")]) + update + client.frames(5, [(b"x-a", b" a")]))
+
+    assert client.requests() == [[], [(b"x-a", b"a")], [(b"x-a", b"a")]]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [(b"x-%d" % n, b"a ") for n in range(9)],
+        [(b"x-a", b"a" * 1100 + b" ")],
+        [(b"upgrade", b"x")],
+    ],
+)
+def test_more_blanks_than_anybody_sends_are_left_to_the_engine(fields: Fields) -> None:
+    client = Client()
+
+    client.say(client.frames(1, fields, huffman=False))
+    client.say(client.frames(3, [(b"x", b"y ")]))
+
+    assert client.requests() == [[(b"x", b"y")]]
+
+
+def test_path_keeps_its_blanks_and_is_refused() -> None:
+    client = Client()
+
+    client.say(client.frames(1, [], path=b"/a "))
+
+    assert client.requests() == []
+
+
+def test_trailers_of_a_request_lose_their_blanks() -> None:
+    client = Client()
+    pseudo = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", b"/")]
+    head = HeadersFrame(1, client.encoder.encode(pseudo), flags=["END_HEADERS"]).serialize()
+    trailers = client.encoder.encode([(b"x-t", b"t ")])
+    end = HeadersFrame(1, trailers, flags=["END_HEADERS", "END_STREAM"]).serialize()
+
+    client.say(head + DataFrame(1, b"x").serialize() + end)
+
+    (found,) = [event for event in client.events if isinstance(event, TrailersReceived)]
+    assert list(found.headers) == [(b"x-t", b"t")]
+    assert not any(isinstance(event, StreamReset) for event in client.events)

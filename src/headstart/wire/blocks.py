@@ -1,4 +1,4 @@
-"""Field blocks of a server that the engine would refuse and that other clients accept.
+"""Field blocks that the engine would refuse and that others accept.
 
 The engine takes no value with a blank at an end (RFC 9113, 8.2.1) and no `upgrade` (8.2.2), which
 Apache offers and proxies in front of it pass on, and it ends the connection for a string of more
@@ -12,13 +12,17 @@ The entries of the engine's dynamic table are then smaller than the server's (RF
 engine removes an entry later than the server, if at all. That does no harm: entries are counted
 from the newest one, and a server does not refer to one that it has removed.
 
-Reads bytes, changes only its own state; used by `wire.client`.
+Clients send blanks as well: Android's browsers had them at the end of User-Agent, and Node, Go and
+curl send what they are told. `RequestRewriter` takes those off, and leaves all else to the engine.
+
+Reads bytes, changes only its own state; used by `wire.client` and `wire.server`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from struct import Struct
-from typing import Final
+from typing import ClassVar, Final
 
 from hpack import Decoder, HPACKError
 
@@ -62,6 +66,12 @@ _BLANK_AT_END: Final = frozenset(
 )
 
 
+# Values of one request that are decoded because they may have blanks at their ends, and the largest
+# of them: to decode one takes up to 20 µs for each 100 bytes.
+_MOST_BLANKS: Final = 8
+_LONGEST_WITH_BLANKS: Final = 1024
+
+
 class BlockRewriter:
     """Rewrite the header blocks of one server on their way to the engine.
 
@@ -81,6 +91,9 @@ class BlockRewriter:
         "has_long_names",
     )
 
+    _kept: ClassVar[Container[int]] = ()
+    """Entries of HPACK's table whose fields keep their values."""
+
     def __init__(self, most: int = 1024) -> None:
         self._most = most
         self._ahead = 0
@@ -98,6 +111,11 @@ class BlockRewriter:
         self.has_long_names = False
         """A section had a name of more than 64 KiB; its field is called `TOO_LONG` now."""
 
+    @property
+    def holds(self) -> bool:
+        """Return whether the beginning of a block is held back."""
+        return bool(self._held)
+
     def rewrite(self, data: bytes | memoryview) -> bytes | memoryview:
         """Return the bytes for the engine in place of the next bytes."""
         if self._is_off or self._ahead >= len(data):
@@ -114,20 +132,23 @@ class BlockRewriter:
         pieces: list[bytes | memoryview] = []
         done, at, size = 0, self._ahead, len(data)
         while at + _HEADER_SIZE <= size:
-            high, low, kind, flags, _ = _HEADER.unpack_from(data, at)
-            end = at + _HEADER_SIZE + (high << 8 | low)
-            if kind not in _BLOCKS or (
-                # The response is like the one before, as most are.
-                (kind, flags & ~_END_STREAM) == (HEADERS, _END_HEADERS)
-                and end <= size
-                and not bytes(data[at + _HEADER_SIZE : end]).translate(None, _REFERENCES)
-            ):
+            high, low, kind, flags, stream = _HEADER.unpack_from(data, at)
+            length = high << 8 | low
+            end = at + _HEADER_SIZE + length
+            if kind not in _BLOCKS:
                 at = end
                 continue
-            end = self._end_of_block(data, at)
-            if end > size or self._is_off:
-                break
-            frames = self._rewritten(bytes(data[at:end]))
+            is_plain = (kind, flags & ~_END_STREAM) == (HEADERS, _END_HEADERS)
+            if is_plain and end <= size and length <= _LARGEST_FRAME:
+                block = bytes(data[at + _HEADER_SIZE : end])
+                # Nothing but references is like the section before, as most are.
+                has_literals = block.translate(None, _REFERENCES)
+                frames = self._changed(kind, flags, stream, b"", block) if has_literals else None
+            else:
+                end = self._end_of_block(data, at)
+                if end > size or self._is_off:
+                    break
+                frames = self._rewritten(bytes(data[at:end]))
             if frames is not None:
                 pieces += data[done:at], frames
                 done = end
@@ -174,13 +195,17 @@ class BlockRewriter:
             at += _HEADER_SIZE
             block += frames[at : at + (high << 8 | low)]
             at += high << 8 | low
+        return self._changed(kind, flags & ~_PADDED, stream, prefix, block)
+
+    def _changed(
+        self, kind: int, flags: int, stream: int, prefix: bytes, block: bytes
+    ) -> bytes | None:
+        """Return the frames of a block with other values, None where it can stay."""
         try:
             changed = self._mended(block)
         except (IndexError, HPACKError):
             return None  # malformed, which the engine says
-        if changed is None:
-            return None
-        return _framed(kind, flags & ~_PADDED, stream, prefix + changed)
+        return None if changed is None else _framed(kind, flags, stream, prefix + changed)
 
     def _mended(self, block: bytes) -> bytes | None:
         """Return the block with other values; None where it can stay (RFC 7541, 6)."""
@@ -192,12 +217,16 @@ class BlockRewriter:
                 return None
             first = block[at]
             if first >= 0x80:  # a reference
-                _, at = _number(block, at, 0x7F)
+                # Numbers in one byte are read here: a call for each takes twice as long.
+                at = at + 1 if first != 0xFF else _number(block, at, 0x7F)[1]
                 continue
             if first & 0xE0 == 0x20:  # the size of the table
                 _, at = _number(block, at, 0x1F)
                 continue
-            index, at = _number(block, at, 0x3F if first & 0x40 else 0x0F)
+            mask = 0x3F if first & 0x40 else 0x0F
+            index, at = first & mask, at + 1
+            if index == mask:
+                index, at = _number(block, at - 1, mask)
             if not index:
                 begin = at
                 length, at = _number(block, at, 0x7F)
@@ -207,9 +236,11 @@ class BlockRewriter:
                     parts += block[done:begin], _literal(name)
                     done = at
             begin = at
-            length, at = _number(block, at, 0x7F)
+            length, at = block[at] & 0x7F, at + 1
+            if length == 0x7F:
+                length, at = _number(block, begin, 0x7F)
             end = at + length
-            if length and _may_need_another(block, begin, at, end):
+            if length and index not in self._kept and _may_need_another(block, begin, at, end):
                 value = self._another(block[begin:end])
                 if value is not None:
                     parts += block[done:begin], _literal(value)
@@ -253,6 +284,43 @@ class BlockRewriter:
     def forget_long(self) -> None:
         """Forget the long values: their fields were restored."""
         self._long.clear()
+
+
+class RequestRewriter(BlockRewriter):
+    """Take off the blanks around the values of one client's requests, but for pseudo-headers."""
+
+    __slots__ = ("_left",)
+
+    _kept = range(1, 8)  # RFC 7541, A: from `:authority` to `:scheme`
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self._left = 0
+        """Values that may still be decoded."""
+
+    def begin(self, ahead: int) -> None:
+        """Begin a segment; others may have been left out before it.
+
+        Args:
+            ahead: Bytes of it that belong to the frame before.
+        """
+        if not self._held:
+            self._ahead = ahead
+
+    def _mended(self, block: bytes) -> bytes | None:
+        self._left = _MOST_BLANKS
+        return super()._mended(block)
+
+    def _another_name(self, string: bytes, length: int) -> bytes | None:
+        return None
+
+    def _another(self, string: bytes) -> bytes | None:
+        self._left -= 1
+        if self._left < 0 or len(string) > _LONGEST_WITH_BLANKS:
+            return None
+        value = _decoded(string)
+        other = value.strip(_BLANKS)
+        return None if other == value else other
 
 
 def _may_need_another(block: bytes, begin: int, at: int, end: int) -> bool:

@@ -197,6 +197,16 @@ class FrameChecker(ABC):
         return size if left > 0 else min(at, size)
 
     @property
+    def ahead(self) -> int:
+        """Bytes of the next segment that belong to the frame before."""
+        return self._at
+
+    @property
+    def is_cut(self) -> bool:
+        """Return whether a frame header has begun and not ended."""
+        return bool(self._rest)
+
+    @property
     def unfinished(self) -> int | None:
         """Return a number that identifies an unfinished frame or header section, or None.
 

@@ -25,9 +25,10 @@ class Repeats:
     Attributes:
         last: The last block, b"" where it has to be forgotten.
         since: The stream whose block all later ones were like, but for the path; -1 for none.
+        fresh: There was another block since somebody last said that there was none.
     """
 
-    __slots__ = ("_behind", "_front", "_path_at", "last", "since")
+    __slots__ = ("_behind", "_front", "_path_at", "fresh", "last", "since")
 
     def __init__(self) -> None:
         self.forget()
@@ -38,6 +39,7 @@ class Repeats:
         self._path_at = 0
         """Where the path's length stands; 0 where no path is written out."""
         self.since = -1
+        self.fresh = True
 
     def look(self, view: bytes | memoryview, stream: int) -> None:
         """Take the block of a stream, which is not the `last` one."""
@@ -49,6 +51,7 @@ class Repeats:
             self._first(block, stream)
 
     def _first(self, block: bytes, stream: int) -> None:
+        self.fresh = True
         literals = block.translate(None, _REFERENCES)
         at = block.index(literals[0]) + 1 if literals else 0
         front, behind = block[: max(0, at - 1)], _behind(block, at) if at else block

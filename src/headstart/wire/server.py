@@ -6,8 +6,8 @@ events and bytes. Owns the push gate (`wire.push_gate`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import cast
+from collections.abc import Callable, Collection, Iterable
+from typing import TypeAlias, cast
 
 import ngh2
 from ngh2 import (
@@ -25,6 +25,7 @@ from ngh2 import (
 from headstart.config import WireLimits
 from headstart.errors import StreamGoneError
 from headstart.reasons import Closing, Refusal
+from headstart.wire.blocks import RequestRewriter
 from headstart.wire.connection import Connection, error_name
 from headstart.wire.events import (
     ConnectionEnded,
@@ -55,6 +56,7 @@ _EngineRequest = ngh2.RequestReceived
 _TOO_LARGE = 431
 # An application is told of so many requests that the client has given up within one segment.
 _FEW = 8
+_Feed: TypeAlias = Callable[[bytes | memoryview], list[ngh2.Event]]
 _OVER_LIMIT = StreamRefused(Closing.TOO_MANY_STREAMS, "REFUSED_STREAM")
 
 
@@ -70,6 +72,7 @@ class ServerConnection(Connection):
     __slots__ = (
         "_accounted",
         "_answered",
+        "_blocks",
         "_checker",
         "_finished",
         "_gate",
@@ -105,6 +108,7 @@ class ServerConnection(Connection):
         self._streams: dict[int, bytes] = {}
         """Streams that the client opened -> authority, b"" once our response has ended."""
         self._checker = ClientFrameChecker(self._streams, FREE_WINDOW_UPDATES)
+        self._blocks = RequestRewriter(2 * limits.max_header_count)
         self._guard = RequestGuard(limits, self._checker, now)
         self._answered = 0
         """Requests whose streams ended as they should."""
@@ -155,7 +159,16 @@ class ServerConnection(Connection):
 
     # In.
 
-    def _feed_apart(self, data: bytes | memoryview) -> list[ngh2.Event]:
+    def _rewriting(self, ahead: int) -> _Feed:
+        """Feed a segment in which a header block is new, without blanks around its values."""
+        self._checker.repeats.fresh = False
+        self._blocks.begin(ahead)
+        return self._feed_rewritten
+
+    def _feed_rewritten(self, data: bytes | memoryview) -> list[ngh2.Event]:
+        return self._feed(self._blocks.rewrite(data))
+
+    def _feed_apart(self, data: bytes | memoryview, feed: _Feed) -> list[ngh2.Event]:
         """Feed a segment, but for frames that would open a stream's window too far.
 
         Those reset the stream (RFC 9113, 6.9.1); the engine would end the connection.
@@ -168,13 +181,13 @@ class ServerConnection(Connection):
             end = widening.at - begins_at
             if end < begin:
                 continue  # the engine has its first octets already
-            events += self._feed(data[begin:end])
+            events += feed(data[begin:end])
             begin = end
             windows = self.windows(widening.stream)
             if windows is not None and windows[0] + widening.increment > LARGEST_WINDOW:
                 begin += WINDOW_UPDATE_SIZE
                 super().reset(widening.stream, ErrorCode.FLOW_CONTROL_ERROR)
-        return events + self._feed(data[begin:])
+        return events + feed(data[begin:])
 
     def first_part(self, data: bytes | memoryview) -> int:
         """How many bytes of a segment `receive` should be given in this turn of the loop."""
@@ -183,6 +196,7 @@ class ServerConnection(Connection):
     def receive(self, data: bytes | memoryview, now: float) -> list[ServerEvent]:
         """Take bytes from the client; never raises on them."""
         checker = self._checker
+        ahead = checker.ahead
         offence = checker.walk(data)
         self._gate.page = 0
         ended = self.ended
@@ -197,7 +211,9 @@ class ServerConnection(Connection):
         if checker.last != self._guard.marked:
             self._guard.opened(now)
         failed = self._failed
-        engine_events = self._feed_looked(data) if looked else self._feed(data)
+        fresh = checker.repeats.fresh or checker.is_cut or self._blocks.holds
+        feed = self._rewriting(ahead) if fresh else self._feed
+        engine_events = self._feed_looked(data, feed) if looked else feed(data)
         read, since = self._reader.read, checker.repeats.since
         for event in engine_events:
             # A `match`, isinstance, or a call for each request would cost more than this.
@@ -239,8 +255,8 @@ class ServerConnection(Connection):
             self._finished.update(number for number in open_ if self.is_response_written(number))
         return resets if len(resets) > _FEW else ()
 
-    def _feed_looked(self, data: bytes | memoryview) -> list[ngh2.Event]:
-        events = self._feed_apart(data) if self._checker.widenings else self._feed(data)
+    def _feed_looked(self, data: bytes | memoryview, feed: _Feed) -> list[ngh2.Event]:
+        events = self._feed_apart(data, feed) if self._checker.widenings else feed(data)
         if self._is_new:
             self._known += sum(type(event) is _EngineRequest for event in events)
         return events
