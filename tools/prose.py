@@ -39,6 +39,7 @@ AT_MOST = {
     "vague summaries, %": 0.5,  # aim: 1
     "'is no NOUN'": 4,  # aim: 0
     "private functions with one caller, %": 63.0,  # aim: 10
+    "those of two lines at most, %": 9.0,  # aim: 10
     "exported symbols": 99,  # aim: 99
 }
 AT_LEAST = {
@@ -183,17 +184,25 @@ def comments(trees: list[tuple[Path, str, ast.Module]]) -> Figure:
     return Figure("comments per 100 lines", round(100 * found / lines, 2), [])
 
 
-def lonely(trees: list[tuple[Path, str, ast.Module]]) -> Figure:
-    """Return the share of private functions that their module names only once."""
+def lonely(name: str, trees: list[tuple[Path, str, ast.Module]], most: float = math.inf) -> Figure:
+    """Return the share of private functions that their module names only once.
+
+    Args:
+        name: Of the figure.
+        trees: The modules.
+        most: Count only functions of so many lines, without signature and docstring.
+    """
     total, found = 0, []
     for path, _, tree in trees:
         used = Counter(mentioned(tree))
         for node in ast.walk(tree):
             if isinstance(node, Function) and re.match(r"_[a-z]", node.name):
                 total += 1
-                if used[node.name] == 1:
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
+                if used[node.name] == 1 and lines <= most:
                     found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}")
-    return Figure("private functions with one caller, %", percent(len(found), total), found)
+    return Figure(name, percent(len(found), total), found)
 
 
 def mentioned(tree: ast.Module) -> Iterator[str]:
@@ -236,7 +245,8 @@ def measure() -> list[Figure]:
         Figure("'is no NOUN'", len(forbidden), forbidden),
         identifiers(trees),
         comments(trees),
-        lonely(trees),
+        lonely("private functions with one caller, %", trees),
+        lonely("those of two lines at most, %", trees, most=2),
         exported(trees),
     ]
 
