@@ -136,6 +136,7 @@ class Http2Lifetime:
     def drain(self) -> None:
         """Finish open requests, accept no new ones."""
         if self._drain.begin():
+            # The notice refuses nothing yet, so requests that cross it are still taken.
             self._streams.end_websockets()
             self._later(NOTICE_GRACE, self._last_goaway)
             self._later(self._options.drain_timeout, self._drained_too_long)
@@ -187,6 +188,7 @@ class Http2Lifetime:
             return
         if not self._is_leaving:
             self._is_leaving = True
+            # Or a client that never reads would keep the connection.
             self._later(self._options.stall_timeout, self._transport.abort)
         if not self._wire.wants_output:
             self._transport.close()

@@ -145,6 +145,7 @@ class Http2Streams:
     def request_received(self, request: RequestReceived) -> None:
         """Call the application, or refuse the request while too many calls go on."""
         calls = self.calls
+        # The engine counts streams, but not the calls that outlive them.
         if len(calls.left) >= calls.max_left:
             self._refuse(request.stream_id)
             return
@@ -196,6 +197,7 @@ class Http2Streams:
         """
         handler = self.open.get(stream_id)
         if handler is None:
+            # Nobody reads it, and the connection's window is that of all streams.
             if data:
                 self._wire.acknowledge(len(data), stream_id)
         elif not handler.complete:
@@ -224,6 +226,7 @@ class Http2Streams:
         handler = self.open.pop(event.stream_id, None)
         if handler is not None:
             self.scheduler.waiting.pop(handler, None)
+            # Work behind a whole response, such as a background task, goes on.
             if not handler.complete or event.error_code:
                 self._disconnect(handler)
             if not handler.request.end_stream:
@@ -368,6 +371,7 @@ class Http2Streams:
     def finished(self, cycle: Cycle) -> None:
         """Handle that the application returned."""
         self.server_state.total_requests += 1
+        # Promised streams have even numbers (RFC 9113, 5.1.1).
         if not cycle.request.stream_id % 2:
             self.ahead.alive -= 1
         elif self.calls.left:
