@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+import sys
 from contextlib import ExitStack
 
 import pytest
@@ -39,6 +41,26 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_listened_on() -> None:
             listen(Origin("http", "localhost", port))
 
         socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_another_port_is_chosen_where_the_first_one_is_taken_on_one_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def refuse_once(family: int, address: tuple[object, ...]) -> socket.socket:
+        asked.append(family)
+        if len(asked) == 2:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        made: socket.socket = listener(family, address)
+        return made
+
+    module = sys.modules["headstart.h2c.wiretap.listen"]
+    listener = module._listener
+    monkeypatch.setattr(module, "_listener", refuse_once)
+
+    assert len(addresses("localhost")) == 2
+    assert len(asked) == 4
 
 
 def test_a_host_that_is_not_here_is_said() -> None:

@@ -12,6 +12,8 @@ from headstart.h2c import exits
 from headstart.h2c.streams import Failed
 
 _BACKLOG = 128
+# A port that the system chose for one address may be taken on another.
+_TRIES = 10
 
 
 def listen(local: Origin) -> list[socket.socket]:
@@ -20,6 +22,17 @@ def listen(local: Origin) -> list[socket.socket]:
     Raises:
         Failed: They cannot.
     """
+    for _ in range(1 if local.port else _TRIES):
+        listeners, problems = _listening(local)
+        taken = [problem for problem in problems if problem.errno == errno.EADDRINUSE]
+        if listeners and not taken:
+            return listeners
+        for listener in listeners:
+            listener.close()
+    raise Failed(exits.CANNOT_LISTEN.format(local, (taken or problems)[0].strerror))
+
+
+def _listening(local: Origin) -> tuple[list[socket.socket], list[OSError]]:
     port, listeners, problems = local.port, list[socket.socket](), list[OSError]()
     for host in hosts_of(local.host):
         try:
@@ -33,13 +46,7 @@ def listen(local: Origin) -> list[socket.socket]:
                 port = listener.getsockname()[1]
         except OSError as error:
             problems.append(error)
-    taken = [problem for problem in problems if problem.errno == errno.EADDRINUSE]
-    if not listeners or taken:
-        problem = (taken or problems)[0]
-        for listener in listeners:
-            listener.close()
-        raise Failed(exits.CANNOT_LISTEN.format(local, problem.strerror))
-    return listeners
+    return listeners, problems
 
 
 def _listens_on(listeners: Iterable[socket.socket], address: object) -> bool:
