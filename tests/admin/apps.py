@@ -51,3 +51,13 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": PAGE if path == "/" else b"/* */" * 40})
     return None
+
+
+async def hopeful(scope: Scope, receive: Receive, send: Send) -> None:
+    """Push the same asset twice with each page."""
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    if "http.response.push" in (scope.get("extensions") or {}):
+        for _ in range(2):
+            await send({"type": "http.response.push", "path": "/style.css", "headers": []})
+    return await answer(send)
