@@ -9,7 +9,9 @@ import pytest
 
 from headstart.config import DeliverOptions
 from headstart.deliver.asgi import Message
+from headstart.deliver.decide import Way
 from headstart.learn import LearnOptions
+from headstart.reasons import Refusal
 from tests.middleware.served import PROGRAM, PUSH, Served, Wire, ours
 from tests.middleware.test_pages import HTML, PAGE, VISITOR, Page
 from tests.server.apps import Headers
@@ -129,6 +131,28 @@ async def test_some_views_get_nothing(
     served = Served(Page(), **more)
 
     assert (await served.get("/page", headers, extensions)).pushed == []
+
+
+async def test_each_asset_that_the_html_names_is_counted_as_sent_or_refused() -> None:
+    served = Served(Page(), deliver=DeliverOptions(max_assets=1))
+
+    await served.get("/page", PROGRAM, pushing(1))
+
+    counters = served.middleware.counters
+    assert counters.candidates == 2
+    assert counters.sent == {Way.PUSH: 1}
+    assert counters.refused == {Refusal.OVER_BUDGET: 1}
+
+
+async def test_first_view_that_saves_data_counts_what_the_html_names_as_refused() -> None:
+    served = Served(Page())
+
+    wire = await served.get("/page", [*PROGRAM, (b"save-data", b"on")], pushing(1))
+
+    counters = served.middleware.counters
+    assert promised(wire) == ["part"]
+    assert (counters.candidates, counters.sent) == (2, {})
+    assert counters.refused == {Refusal.SAVE_DATA: 2}
 
 
 @pytest.mark.parametrize("status", [404, 500])

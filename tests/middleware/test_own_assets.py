@@ -8,6 +8,7 @@ import pytest
 from starlette.requests import Request
 
 from headstart import Link, hint
+from headstart.config import DeliverOptions
 from headstart.deliver.decide import Way
 from headstart.deliver.outcome import Hint
 from headstart.deliver.preload import link_value
@@ -213,16 +214,47 @@ async def test_what_the_response_names_is_pushed_before_it_at_the_first_view_alr
 
 
 @pytest.mark.parametrize(
-    "more",
-    [(b"if-none-match", b'"1"'), (b"save-data", b"on")],
+    ("more", "refusal"),
+    [
+        ((b"if-none-match", b'"1"'), Refusal.CONDITIONAL),
+        ((b"save-data", b"on"), Refusal.SAVE_DATA),
+    ],
 )
 async def test_client_that_has_the_page_or_saves_data_is_pushed_nothing(
-    more: tuple[bytes, bytes],
+    more: tuple[bytes, bytes], refusal: Refusal
 ) -> None:
     made = Served(Linked(b"</site.css>; rel=preload; as=style"))
     wire = await made.get(headers=[*PROGRAM, more], extensions={**ours(1), **PUSH})
 
     assert wire.pushed == []
+    assert made.middleware.counters.refused == {refusal: 1}
+    await made.middleware.stop()
+
+
+async def test_own_link_that_the_learner_sent_or_refused_is_counted_once() -> None:
+    made = Served(Linked(b"</site.css>; rel=preload; as=style"))
+    await made.teach()
+    counters = made.middleware.counters
+    await made.get(headers=PROGRAM, extensions={**ours(1), **PUSH})
+    assert counters.refused[Refusal.ALREADY_SENT] == 0
+
+    saving = [*PROGRAM, (b"save-data", b"on")]
+    await made.get(headers=saving, extensions={**ours(2), **PUSH})
+
+    assert counters.refused == {Refusal.SAVE_DATA: counters.candidates // 2}
+    await made.middleware.stop()
+
+
+async def test_links_that_waited_in_vain_are_counted_as_refused_if_links_are_off() -> None:
+    app = Hinting(OWN)
+    made = Served(app, deliver=DeliverOptions(min_think_time=0.0, links=False))
+    await made.load(extensions={**ours(999), **HINT})
+    await made.later()
+    app.links = ()
+    wire = await made.get(extensions={**ours(1), **HINT})
+
+    assert (wire.hinted, wire.links) == ([], [])
+    assert made.middleware.counters.refused == {Refusal.APPLICATION_HINTS: 2}
     await made.middleware.stop()
 
 
@@ -233,6 +265,7 @@ async def test_push_of_an_own_link_that_the_server_refuses_is_not_remembered() -
     wire = await made.get(headers=PROGRAM, extensions={**ours(1), **PUSH})
 
     assert wire.pushed == ["/site.css"]
+    assert made.middleware.counters.refused == {Refusal.TOO_MANY: 1}
     assert made.middleware.counters.sent == {Way.PUSH: 1}
     await made.middleware.stop()
 

@@ -148,7 +148,7 @@ class Visit:
                     pass  # goes out with the response
                 case Way.NOTHING:
                     if decision.refusal is not None:
-                        shared.counters.refused[decision.refusal] += 1
+                        self._refuse(decision, decision.refusal)
                 case _:
                     assert_never(decision.way)
         if hints and shared.habits.hints(view.origin + view.path):
@@ -248,8 +248,10 @@ class Visit:
 
     def _link_instead(self, hints: list[Decision], refusal: Refusal) -> None:
         for decision in hints:
-            decision.way = Way.LINK if self._shared.options.links else Way.NOTHING
-            decision.refusal = refusal
+            if self._shared.options.links:
+                decision.way, decision.refusal = Way.LINK, refusal
+            else:
+                self._refuse(decision, refusal)
 
     def _refuse(self, decision: Decision, refusal: Refusal) -> None:
         decision.way, decision.refusal = Way.NOTHING, refusal
@@ -336,32 +338,45 @@ class Visit:
 
     async def _push_as_told(self, said: list[OwnLink]) -> None:
         """Push the assets in the application's own Link headers to a client that accepts pushes."""
-        page, withheld = self._page, self._view.withheld
-        if page.push_refusal is not None or withheld not in (None, Withheld.NOTHING_KNOWN):
+        page, counters = self._page, self._shared.counters
+        likely = [link for link in said if link.may_push]
+        if page.push_refusal is not None or not likely:
             return
-        if not said or view_refusal(page, NOTHING_EXPECTED) is not None:
-            return
-        known = self._client.why_each([link.target for link in said])
-        for link, why_seen in zip(said, known, strict=True):
-            if link.may_push and why_seen is None and not is_icon(link.target):
+        refusal = view_refusal(page, NOTHING_EXPECTED)
+        if self._view.withheld not in (None, Withheld.NOTHING_KNOWN):
+            refusal = refusal_of(self._view.withheld)
+        decisions = self._scope.get("headstart.decisions", ())
+        counted = {decision.candidate.target for decision in decisions}
+        known = [refusal] * len(likely)
+        if refusal is None:
+            known = self._client.why_each([link.target for link in likely])
+        for link, why_seen in zip(likely, known, strict=True):
+            why_not = Refusal.ICON if why_seen is None and is_icon(link.target) else why_seen
+            if why_not is None:
                 push = await self._promise(link.target, push_urgency(link.kind))
-                if push.refusal is None:
-                    self._used.add(Way.PUSH)
-                    self._shared.counters.sent[Way.PUSH] += 1
-                    self._client.memory.add(link.target)
-                    self._shared.learner.delivered(self._view, link.target, How.PUSHED)
+                why_not = push.refusal
+            if why_not is not None:
+                if link.target not in counted:
+                    counters.refused[why_not] += 1
+                continue
+            self._used.add(Way.PUSH)
+            counters.sent[Way.PUSH] += 1
+            self._client.memory.add(link.target)
+            self._shared.learner.delivered(self._view, link.target, How.PUSHED)
 
     def _read_opening(self, answer: Answer, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Read the page's HTML as it goes out, if its client accepts pushes."""
         page, withheld = self._page, self._view.withheld
         if page.push_refusal is not None or withheld not in (None, Withheld.NOTHING_KNOWN):
             return
-        if answer.status != 200 or view_refusal(page, NOTHING_EXPECTED) is not None:
+        if answer.status != 200:
             return
         shared = self._shared
         if shared.reader is None or not shared.options.push_named:
             return
-        if not shared.learner.is_first_control():
+        # A view that gets nothing is read as well: its refusals are counted.
+        refused = view_refusal(page, NOTHING_EXPECTED) is not None
+        if refused or not shared.learner.is_first_control():
             url = self._request.origin + self._request.target
             self._opening = opening_of(url, answer.content_type, coding_of(headers))
 
@@ -389,6 +404,8 @@ class Visit:
         for decision in decisions:
             if decision.way is Way.PUSH:
                 await self._push(decision)
+            elif decision.refusal is not None:
+                self._refuse(decision, decision.refusal)
         self._decisions += decisions
         self._scope.setdefault("headstart.decisions", self._decisions)
 
