@@ -24,6 +24,7 @@ from headstart.config import ServerOptions, WireLimits
 from headstart.reasons import Closing
 from headstart.server.counters import Counters
 from headstart.server.early import BYTES, BYTES_A_SECOND, SECONDS, SILENCE
+from headstart.server.http1 import Http1Connection
 from headstart.server.memory import used_memory
 from headstart.server.worker import Worker
 from headstart.wire.fields import read_request
@@ -540,6 +541,29 @@ def test_others_have_their_turn_between_pipelined_requests() -> None:
 
     assert len(set(seen)) > 1
     assert max(seen.count(one) for one in seen) <= 50
+
+
+def test_response_without_content_waits_for_a_client_that_reads_nothing() -> None:
+    """Each would have been written at once, behind all that nobody reads."""
+
+    async def empty(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        return await answer(send)
+
+    with running(empty) as server, connected(server) as client:
+        client.sendall(GOOD)
+        assert statuses(client.recv(65536)) == [200]
+        connection: Any = next(iter(server.server.server_state.connections))
+        assert isinstance(connection, Http1Connection)
+        call = server.server.loop.call_soon_threadsafe
+        call(connection.pause_writing)
+        client.sendall(GOOD * 2 + LAST)
+        until(lambda: connection.held() > 0, "requests that wait")
+        call(connection._close_if_idle)  # a server that stops leaves nobody without a response
+        call(connection.resume_writing)
+
+        assert statuses(rest(client)) == [200] * 3
 
 
 def test_request_body_and_the_next_request_in_one_piece() -> None:

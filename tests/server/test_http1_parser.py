@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -155,6 +156,41 @@ def test_refusal_is_the_last_event(parser: RequestParser) -> None:
     assert request(first).target == b"/a"
     assert isinstance(second, Answer)
     assert second.status == 400
+
+
+@pytest.mark.parametrize("cuts", [(4, 6, 8198), range(8200), ()])
+def test_chunks_that_come_in_parts_are_no_more_than_others(
+    parser: RequestParser, cuts: Iterable[int]
+) -> None:
+    """urllib3 wrote the size, the content and both line ends of a chunk one by one."""
+    chunk = b"2000\r\n" + bytes(8192) + b"\r\n"
+    ends = [*cuts, len(chunk)]
+    parts = [chunk[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+    parser.feed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    times = 10_000 if len(parts) < 10 else 10
+    seen = [event for _ in range(times) for part in parts for event in parser.feed(part)]
+
+    assert all(isinstance(event, BodyReceived) for event in seen)
+    assert parser.body_size == times * 8192
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_extensions_of_chunks_that_come_in_parts_are_bounded(
+    parser: RequestParser, size: int
+) -> None:
+    parser.feed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    chunk = b"1;" + b"a" * 100 + b"\r\nb\r\n"
+    parts = [chunk[at : at + size] for at in range(0, len(chunk), size)]
+    answers = [
+        event
+        for _ in range(250)
+        for part in parts
+        for event in parser.feed(part)
+        if isinstance(event, Answer)
+    ]
+
+    assert answers
+    assert answers[0].status == 400
 
 
 def test_trailers_are_bounded_before_they_end() -> None:

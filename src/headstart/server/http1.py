@@ -65,7 +65,7 @@ class Http1Connection(asyncio.Protocol):
     Attributes:
         loop: The event loop.
         server_state: uvicorn's.
-        counts, access_log, notes_responses, heads: See `cycle.Channel`.
+        counts, access_log, notes_responses, heads: See `stream_connection.RequestConnection`.
         scheduler: The output.
         calls: Which requests reach the application.
         slot: Given back at the end.
@@ -221,6 +221,8 @@ class Http1Connection(asyncio.Protocol):
         self._deadlines.backlog.was_read()
         if self._current is not None:
             self._current.writable()
+        if self._waiting:
+            self._advance_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application, give the slot back, and say why the connection ended."""
@@ -318,8 +320,9 @@ class Http1Connection(asyncio.Protocol):
         if self._advancing:
             return
         self._advancing = True
-        waiting, answers = self._waiting, self._answers
-        while waiting and answers.state is State.IDLE:
+        waiting, answers, output = self._waiting, self._answers, self.scheduler
+        # A response without content never waits for room, so its call waits for it.
+        while waiting and answers.state is State.IDLE and output.own_room:
             if self._begun >= _A_TURN:
                 self._advance_soon()
                 break
@@ -525,7 +528,7 @@ class Http1Connection(asyncio.Protocol):
             self._drain_timer = self.loop.call_later(DRAIN_GRACE, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
-        if not self._parser.begun and self._answers.state is State.IDLE:
+        if not (self._parser.begun or self._waiting) and self._answers.state is State.IDLE:
             self._transport.close()
 
     # Upgrades.

@@ -172,7 +172,9 @@ class RequestParser:
                 self._take_parts(ended=False)
             if self._messages == messages and part is self.part:
                 framed = self.body_size - size + (self._chunks - chunks) * _CHUNK_OVERHEAD
-                self._extra += max(0, len(data) - framed)
+                # A client may write a chunk's size, data and line end one by one: what one takes
+                # less than its allowance is left for the bytes of the same chunk that follow.
+                self._extra = max(-_CHUNK_OVERHEAD, self._extra + len(data) - framed)
                 self._check_extra()
             if self._fields and self.part is Part.BODY:
                 self._check_trailers()
