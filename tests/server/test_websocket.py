@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import logging
 import socket
 import tracemalloc
+import weakref
 from collections import Counter
 from contextlib import suppress
 
@@ -377,6 +379,18 @@ def test_call_that_does_not_hear_that_its_client_left_is_cancelled(
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(warnings) == 5
     assert all("--call-grace" in record.getMessage() for record in warnings)
+
+
+def test_websocket_whose_call_has_ended_is_freed_before_the_grace_is_over(
+    app: Socket, connected: Connect
+) -> None:
+    app.gate.open()
+    with running(app, ServerOptions(call_grace=1000)) as server:
+        with connected(server, "/echo"):
+            until(lambda: websockets(server), "the connection")
+            ended = weakref.ref(websockets(server)[0])
+
+        until(lambda: gc.collect() >= 0 and ended() is None, "its end")
 
 
 def test_calls_that_clients_left_behind_are_bounded_by_their_number(

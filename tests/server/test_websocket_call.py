@@ -48,8 +48,8 @@ class Ways:
     def close(self, code: int, reason: str) -> None:
         self.done.append(("close", code, reason))
 
-    def taken(self, size: int) -> None:
-        self.done.append(("taken", size))
+    def taken(self) -> None:
+        self.done.append(("taken",))
 
     def returned(self) -> None:
         self.done.append(("returned",))
@@ -92,7 +92,7 @@ async def test_messages_come_behind_the_connect_and_the_end_behind_them(
     end = {"type": "websocket.disconnect", "code": 1001, "reason": "away"}
     assert [await call.receive(), await call.receive()] == [end, end]
     assert [*heard, call.heard] == [False, True]
-    assert ways.done[-2:] == [("taken", 1), ("taken", 2)]
+    assert ways.done[-2:] == [("taken",), ("taken",)]
 
 
 async def test_receive_waits(call: WebSocketCall) -> None:

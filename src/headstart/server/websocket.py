@@ -207,10 +207,14 @@ class WebSocketConnection(asyncio.Protocol):
         if self.slot is not None:
             self.slot.free(asked=True)
         self._tell_end(exc)
+        if self._task is None:
+            return
         grace = self._worker.options.call_grace
         if grace < math.inf:
-            self.loop.call_later(grace, self._end_of_grace)
-        elif self._task is not None:
+            timer = self.loop.call_later(grace, self._end_of_grace)
+            # Most calls end at once, and the timer keeps all that the connection holds.
+            self._task.add_done_callback(lambda _: timer.cancel())
+        else:
             self._worker.abandoned.add(self._task)
 
     def _tell_end(self, exc: Exception | None) -> None:
@@ -331,7 +335,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._close_timer = self.loop.call_later(_CLOSE_TIMEOUT, self._transport.close)
         self._go_on()
 
-    def taken(self, size: int) -> None:
+    def taken(self) -> None:
         """Parse more, if no message waits any more."""
         self._go_on()
 

@@ -71,8 +71,8 @@ class Ways(Protocol):
     def close(self, code: int, reason: str) -> None:
         """Begin to close."""
 
-    def taken(self, size: int) -> None:
-        """Note that the application took a message of so many bytes."""
+    def taken(self) -> None:
+        """Note that the application took a message."""
 
     def returned(self) -> None:
         """Note that the application returned."""
@@ -176,7 +176,7 @@ class WebSocketCall:
             await waiter
         message, size = self._messages.popleft()
         self.waiting_size -= size
-        self._ways.taken(size)
+        self._ways.taken()
         return message
 
     async def send(self, message: Message) -> None:
