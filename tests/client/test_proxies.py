@@ -98,11 +98,25 @@ async def test_proxy_that_cannot_be_reached_is_told_as_such() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["https://proxy.test", "socks5://proxy.test:1", "http://", "http://a:b"]
+    "text",
+    [
+        "https://proxy.test",
+        "socks5://proxy.test:1",
+        "http://",
+        "http://a:b",
+        "http://[a",
+        "http://b..test:1",
+        f"http://{'a' * 64}.test:1",
+    ],
 )
 def test_proxy_of_another_kind_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="proxy"):
         AsyncClient(proxy=text)
+
+
+def test_proxy_has_the_name_that_browsers_would_ask_for() -> None:
+    assert HttpProxy.parse("u:p@straße.test") == HttpProxy("xn--strae-oqa.test", 80, b"u:p")
+    assert HttpProxy.parse("[2001:DB8::1]:3128") == HttpProxy("2001:db8::1", 3128)
 
 
 def test_environment_names_the_proxy_unless_no_proxy_names_the_host(

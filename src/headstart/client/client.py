@@ -173,9 +173,7 @@ class AsyncClient:
                 content is sent.
             informed: Told of each 1xx response, a 103 for instance, at the moment when it comes:
                 its status and its headers.
-            proxy: Connect through an HTTP proxy, `http://[USER:PASSWORD@]HOST[:PORT]`, by CONNECT.
-        trust_env: Without `proxy`, heed HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
-        timeout: Seconds without any progress, None for no end; the client's where it is left
+            timeout: Seconds without any progress, None for no end; the client's where it is left
                 out.
 
         Raises:

@@ -47,17 +47,21 @@ class HttpProxy:
         """
         try:
             parts = urlsplit(text if "://" in text else f"http://{text}")
-            host, port = parts.hostname, parts.port
         except ValueError as error:
             raise ConfigurationError("the proxy's URL cannot be read", hint=_HINT) from error
-        if parts.scheme != "http" or not host:
+        if parts.scheme != "http" or not parts.hostname:
             raise ConfigurationError(
                 f"a proxy of the kind {parts.scheme}:// cannot be used",
                 hint=f"{_HINT} The connection to the server is TLS all the same.",
             )
+        try:
+            # The resolver would raise a UnicodeError for some names.
+            place = Origin.parse(f"http://{parts.netloc.rpartition('@')[2]}")
+        except ConfigurationError as error:
+            raise ConfigurationError("the proxy's URL cannot be read", hint=_HINT) from error
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         credentials = f"{user}:{password}".encode() if user or password else b""
-        return cls(host, port or 80, credentials)
+        return cls(place.host, place.port, credentials)
 
     def __str__(self) -> str:
         return f"http://{_bracketed(self.host)}:{self.port}"

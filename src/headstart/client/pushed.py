@@ -121,7 +121,7 @@ class PushedResponses:
 
 
 class _Promised:
-    """See `exchange.Promise`."""
+    """See `response_stream.Promise`."""
 
     __slots__ = ("_exchange", "_pushed", "request")
 
