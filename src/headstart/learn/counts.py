@@ -183,7 +183,7 @@ class Naming:
 
     Attributes:
         named: As its last copy that names it does.
-        namer: The voter whose copies alone name it, or 0 where that is enough (`named.Trust`).
+        namer: The voter whose copies alone name it, or 0 where that is enough (`safety.Trust`).
         live: The last copy that speaks alone names it.
         alternates: It was gone and came back.
         misser: The voter whose copy does not name it, or 0; a second such voter ends it.

@@ -5,7 +5,7 @@ may be at something that must not stop halfway: a payment. So such a call goes o
 `--call-grace` says for how long. A call that still waits for its request has nothing to finish and
 is cancelled soon. A client that opens streams and resets them, or connects and leaves, must not be
 able to pile up calls: where there are too many, the oldest is cancelled. Each that is cancelled is
-told in the log. One `Abandoned` per server; told by `http1`, `http2` and `websocket`.
+told in the log. One `Abandoned` per server; told by `calls` and `websocket`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Which requests of one HTTP/2 connection reach the application, and the calls that they become.
+"""Which requests of one connection reach the application, and the calls that they become.
 
-The engine counts streams, but not the calls that reset streams left behind: a call whose client has
-left goes on until it ends or is cancelled. So no new call begins while too many of those go on, or
-while memory is short. Owned by `http2_streams.Http2Streams`; changes its own notes and uvicorn's
-set of tasks.
+The engine of HTTP/2 counts streams, but not the calls that reset streams left behind: a call whose
+client has left goes on until it ends or is cancelled. So no new call begins on such a connection
+while too many of those go on, or while memory is short. Owned by `http2_streams.Http2Streams` and
+`http1.Http1Connection`; changes its own notes and uvicorn's set of tasks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Why a request over HTTP/1.1 is refused, and how its framing is checked.
 
-Pure: `http1` calls it between the end of the fields and the call of the application.
+Pure: `http1_parser` calls it between the end of the fields and the event that tells of the request.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ connection after the other, and then each connection writes.
 
 A lone request waits for nothing: the loop comes here as soon as it has read all there is. The
 waiting bytes are bounded; beyond the bound they are acted on at once. Each `worker.Worker` has one
-`Turns`; `http2.Http2ServerConnection` and `tls.TlsTransport` use it.
+`Turns`; `http1.Http1Connection`, `http2.Http2ServerConnection` and `tls.TlsTransport` use it.
 """
 
 from __future__ import annotations
