@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -119,6 +120,8 @@ def test_documented_command_gives_a_later_visitor_the_pages_assets_ahead(
         proxy = ServerProcess(*documented(server, upstream, tmp_path / "learned"))
         try:
             proxy.wait_until_started()
+            # A server on 127.0.0.1 alone refuses this address, as it would those of other machines.
+            socket.create_connection(("127.0.0.2", proxy.port)).close()
             url = f"https://localhost:{proxy.port}"
             fields = [part for field in _NAVIGATION for part in ("-H", field)]
             first = curl("--http2", "-i", *fields, url + PAGE)

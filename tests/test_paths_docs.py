@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -126,6 +127,8 @@ def test_commands_for_wordpress_serve_a_site_and_show_what_was_learned(
     proxy = ServerProcess(*(here.get(word, word) for word in words[1:]), folder=tmp_path)
     try:
         proxy.wait_until_started()
+        # A server on 127.0.0.1 alone refuses this address, as it would those of other machines.
+        socket.create_connection(("127.0.0.2", proxy.port)).close()
         for visitor in range(2):
             with RawClient(proxy.port, tls=True, address=f"127.0.0.{visitor + 2}") as client:
                 referer = (b"referer", b"https://localhost/")

@@ -181,6 +181,7 @@ def test_file_in_which_nothing_is_says_so_and_where_it_is(store: Path) -> None:
 
     assert (status, out) == (0, "")
     assert "Nothing has been learned yet" in err
+    assert "`headstart proxy`" in err
     assert str(empty) in err
     assert shown == (0, "[]\n", "")
 

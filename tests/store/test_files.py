@@ -354,8 +354,12 @@ def test_locked_file_is_told(path: Path) -> None:
 
 
 def test_reading_needs_a_file_that_is_whole(path: Path) -> None:
-    with pytest.raises(StoreError, match="nothing has been learned yet"), open_to_read(path):
+    with (
+        pytest.raises(StoreError, match="nothing has been learned yet") as missing,
+        open_to_read(path),
+    ):
         pass
+    assert "headstart proxy" in missing.value.hint
 
     content = spoil(path)
     with pytest.raises(DamagedError), open_to_read(path):

@@ -44,8 +44,8 @@ _STORE_HELP = (
 _WHY_HELP = "Say in words why each asset is sent or not, and what keeps the site from learning."
 
 _NOTHING = (
-    "Nothing has been learned yet. It will be kept in {}, and comes from what `headstart serve` "
-    "answers, or from a log by `headstart replay --save`."
+    "Nothing has been learned yet. It will be kept in {}, and comes from what `headstart serve` or "
+    "`headstart proxy` answers, or from a log by `headstart replay --save`."
 )
 
 _RECORDS = "json"

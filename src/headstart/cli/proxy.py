@@ -91,7 +91,7 @@ command = GroupedCommand(
     "All options of `headstart serve` that are not about an application's code work here too.\n\n"
     "\b\n"
     "headstart proxy http://127.0.0.1:8080\n"
-    "headstart proxy http://127.0.0.1:8080 --port 443 \\\n"
+    "headstart proxy http://127.0.0.1:8080 --host 0.0.0.0 --port 443 \\\n"
     "    --ssl-certfile cert.pem --ssl-keyfile key.pem\n"
     "headstart proxy unix:/run/site.sock http://10.0.0.2:8080",
     short_help="Serve the site of another server in its place.",

@@ -186,7 +186,8 @@ def _serve_command() -> click.Command:
         "and WebSockets on the same port. All of uvicorn's options are among these.\n\n"
         "\b\n"
         "headstart serve main:app\n"
-        "headstart serve main:app --ssl-certfile cert.pem --ssl-keyfile key.pem --port 443",
+        "headstart serve main:app --host 0.0.0.0 --port 443 \\\n"
+        "    --ssl-certfile cert.pem --ssl-keyfile key.pem",
         short_help="Serve a Python application (ASGI or WSGI).",
     )
 

@@ -130,7 +130,7 @@ def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.exists():
         raise StoreError(
             f"{path} does not exist: nothing has been learned yet",
-            hint="Run headstart serve, or headstart replay --save.",
+            hint="Run headstart serve, headstart proxy or headstart replay --save.",
         )
     connection = _connect_to_read(path)
     try:

@@ -149,3 +149,9 @@ def test_interval_is_within_its_picture(low: float, high: float) -> None:
     assert len(bars) == 2
     for x, width in bars:
         assert 0 <= float(x) <= float(x) + float(width) <= 1000
+
+
+def test_overview_without_refusals_leads_to_the_reasons_of_each_asset() -> None:
+    shown = overview(GainShown())
+
+    assert "held back so far. Pages has the reasons for each asset." in shown
