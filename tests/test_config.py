@@ -67,7 +67,7 @@ def test_memory_is_more_than_a_worker_takes_by_itself() -> None:
 
 
 def test_option_carries_its_help() -> None:
-    assert option(1, "What it is for.").metadata == {"help": "What it is for."}
+    assert option(1, "What it is for.").metadata["help"] == "What it is for."
 
 
 @pytest.mark.parametrize(

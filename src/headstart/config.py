@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from headstart.errors import ConfigurationError
 from headstart.hosts import ascii_host
@@ -26,9 +26,29 @@ LOG_FORMATS = ("text", "json")
 _LEAST_WINDOW = 512
 
 
-def option(default: Any, help: str) -> Any:
-    """Return a dataclass field whose help text the command line shows."""
-    return field(default=default, metadata={"help": help})
+Unit: TypeAlias = Literal["", "size", "share", "port"]
+"""What an option counts: bytes with KiB, MiB or GiB; a part of 1, above 0; a TCP port, or 0."""
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    unit: Unit = "",
+    zero: bool = False,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Return a dataclass field that the command line shows, with all that it needs to know.
+
+    Args:
+        default: Its type is the option's.
+        help: A sentence or two.
+        unit: Numbers without one are above 0.
+        zero: An integer without a unit may be 0, and the help says what that means.
+        choices: All values that there are, of a word.
+    """
+    known = {"help": help, "unit": unit, "zero": zero, "choices": choices}
+    return field(default=default, metadata=known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +200,11 @@ class CacheOptions:
     usual_size: ClassVar[int] = 64 * 1024 * 1024
 
     cache: int = option(
-        0, "Memory of each worker's cache, for instance 32MiB; 0 for none (RFC 9111)."
+        0, "Memory of each worker's cache, for instance 32MiB; 0 for none (RFC 9111).", unit="size"
     )
-    max_cache_entry: int = option(1024 * 1024, "Largest content that the cache stores.")
+    max_cache_entry: int = option(
+        1024 * 1024, "Largest content that the cache stores.", unit="size"
+    )
     cache_control: str = option(
         "", "Folder where `headstart cache` finds the server; by default in your runtime folder."
     )
@@ -255,15 +277,18 @@ class ServerOptions:
         16 * 1024 * 1024,
         "Content of a request without Content-Length, for instance 32MiB, that is gathered before "
         "a WSGI application is called; 0 to gather none.",
+        unit="size",
     )
-    log_format: str = option("text", "Format of the log: text, or json for one JSON object a line.")
+    log_format: str = option(
+        "text", "Format of the log: text, or json for one JSON object a line.", choices=LOG_FORMATS
+    )
     tracing: bool = option(
         False,
         "Make OpenTelemetry spans of requests and pushes, for the SDK that you have set up, and "
         "pass them on in traceparent.",
     )
     redirect_http: int = option(
-        0, "Port on which requests over HTTP are redirected to https; 0 for none."
+        0, "Port on which requests over HTTP are redirected to https; 0 for none.", unit="port"
     )
     proxy_protocol: bool = option(
         False,
@@ -278,12 +303,14 @@ class ServerOptions:
         100,
         "Connections that one worker holds for one address, or for one /64 of IPv6; 0 for any "
         "number. Those of --forwarded-allow-ips stand for many clients and are not counted.",
+        zero=True,
     )
     max_unused_connections: int = option(
         50,
         "Connections a second that one address may make without asking for anything, ten times as "
         "many at once, before those that follow are closed; 0 for any number. Counted as the "
         "connections of an address are.",
+        zero=True,
     )
     max_window_growth: int = option(
         64 * 1024 * 1024,
@@ -294,6 +321,7 @@ class ServerOptions:
         "Bytes of memory (RSS) above which one worker takes no new connections; from 7/8 of it on "
         "it takes no new requests. 0 for four fifths of the machine's, or of the control group's, "
         "divided by --workers.",
+        unit="size",
     )
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from headstart.cli.options import LEARN, derived, taken
-from headstart.config import DeliverOptions, ServerOptions
+from headstart.config import CacheOptions, DeliverOptions, ServerOptions, WireLimits, option
 from headstart.learn import LearnOptions
 
 
@@ -22,7 +23,7 @@ def given_to(kind: type, *arguments: str, prefix: str = "", **variables: str) ->
 
 
 def test_without_a_word_each_option_is_what_the_dataclass_says() -> None:
-    for kind in (LearnOptions, DeliverOptions):
+    for kind in (LearnOptions, DeliverOptions, ServerOptions, CacheOptions, WireLimits):
         assert kind(**taken(given_to(kind), kind)) == kind()
 
 
@@ -59,6 +60,42 @@ def test_none_and_more_than_a_window_holds_can_be_asked_for(option: str, number:
     given = given_to(ServerOptions, f"--{option}", str(number))
 
     assert given[option.replace("-", "_")] == number
+
+
+@dataclass(frozen=True, slots=True)
+class NewOptions:
+    """Options that nobody has heard of."""
+
+    count: int = option(1, "A number above 0.")
+    count_or_none: int = option(1, "A number; 0 for none.", zero=True)
+    size: int = option(1, "Bytes.", unit="size")
+    share: float = option(0.5, "A part of 1.", unit="share")
+    port: int = option(0, "A port.", unit="port")
+    word: str = option("one", "One of two.", choices=("one", "two"))
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "value", "wrong"),
+    [
+        ("count", "2", 2, "0"),
+        ("count-or-none", "0", 0, "-1"),
+        ("size", "2KiB", 2048, "two"),
+        ("share", "1", 1.0, "1.1"),
+        ("port", "65535", 65535, "65536"),
+        ("word", "two", "two", "three"),
+    ],
+)
+def test_range_of_an_option_is_declared_with_its_field(
+    name: str, right: str, value: object, wrong: str
+) -> None:
+    command = click.Command("command", params=[*derived(NewOptions)])
+
+    assert given_to(NewOptions, f"--{name}", right)[name.replace("-", "_")] == value
+    assert CliRunner().invoke(command, [f"--{name}", wrong]).exit_code == 2
+
+
+def test_memory_of_a_worker_may_have_a_unit() -> None:
+    assert given_to(ServerOptions, "--max-memory", "2GiB")["max_memory"] == 2 * 1024**3
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "x"])

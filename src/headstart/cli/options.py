@@ -9,11 +9,11 @@ import dataclasses
 import math
 import re
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, assert_never
 
 import click
 
-from headstart.config import LOG_FORMATS
+from headstart.config import Unit
 
 # Two dataclasses have a `max_assets`.
 DELIVER, LEARN = "deliver_", "learn_"
@@ -68,20 +68,14 @@ _SIZE = re.compile(r"([0-9]{1,15}) *(|b|k|kb|kib|m|mb|mib|g|gb|gib)")
 _UNITS: dict[str, int] = {"": 1, "b": 1} | {
     unit + ending: 1024**power for power, unit in enumerate("kmg", 1) for ending in ("", "b", "ib")
 }
-_SIZES = frozenset(("cache", "max_cache_entry", "wsgi_gather"))
-
 
 # RFC 9113, 6.5.2 and 6.9.1: no window is larger, and nothing else comes near it.
+_LARGEST = 2**31 - 1
+_FROM_0 = IntRange(0, _LARGEST)
 _RANGES: dict[type, click.ParamType[Any]] = {
-    int: IntRange(1, 2**31 - 1),
+    int: IntRange(1, _LARGEST),
     float: _Above0(),
 }
-
-# A share of 1. The dataclass checks it as well, but does not know the option's name.
-_SHARES = frozenset(("likely", "min_chance", "worth"))
-
-# Their help says what 0 means.
-_MAY_BE_ZERO = frozenset(("control_share", "max_connections_per_address", "max_unused_connections"))
 
 
 def derived(
@@ -109,19 +103,21 @@ def derived(
 
 
 def _range(field: dataclasses.Field[Any]) -> click.ParamType[Any] | None:
-    if field.name in _SIZES:
-        return _Size()
-    if field.name == "log_format":
-        return click.Choice(LOG_FORMATS)
-    if field.name == "redirect_http":
-        return PORT
-    if field.name == "max_memory":  # machines have more than a window can hold
-        return IntRange(0)
-    if field.name in _MAY_BE_ZERO:
-        return IntRange(0, 2**31 - 1)
-    if field.name in _SHARES:
-        return _Above0(1)
-    return _RANGES.get(type(field.default))
+    choices = field.metadata["choices"]
+    if choices:
+        return click.Choice(choices)
+    unit: Unit = field.metadata["unit"]
+    match unit:
+        case "size":
+            return _Size()
+        case "share":  # the dataclass checks it as well, but does not know the option's name
+            return _Above0(1)
+        case "port":
+            return PORT
+        case "":
+            return _FROM_0 if field.metadata["zero"] else _RANGES.get(type(field.default))
+        case _:
+            assert_never(unit)
 
 
 def taken(given: dict[str, Any], kind: type, prefix: str = "") -> dict[str, Any]:

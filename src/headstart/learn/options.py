@@ -26,20 +26,27 @@ class LearnOptions:
     window_cap: float = option(10.0, "Time after a page in which an asset can belong at all.")
     read_pages: bool = option(True, "Read in the HTML of pages which assets they load.")
     referer_header: str = option("referer", "Header that names the page an asset belongs to.")
-    control_share: int = option(32, "One view in so many gets nothing and is compared; 0: none.")
+    control_share: int = option(
+        32, "One view in so many gets nothing and is compared; 0: none.", zero=True
+    )
     measure: bool = option(
         True,
         "Measure how much sooner pages are there than control views, and stop those that lose.",
     )
-    likely: float = option(0.5, "An asset is sent if a client that lacks it asks for it so often.")
+    likely: float = option(
+        0.5, "An asset is sent if a client that lacks it asks for it so often.", unit="share"
+    )
     break_even: int = option(
         256 * 1024, "Bytes whose waste costs what a hit saves; larger assets need better odds."
     )
     min_chance: float = option(
         0.05,
         "An asset is sent if its probability, times how often such clients fetch, is so large.",
+        unit="share",
     )
-    worth: float = option(1 / 3, "A page is served while so much of what it sends is used.")
+    worth: float = option(
+        1 / 3, "A page is served while so much of what it sends is used.", unit="share"
+    )
     memory: int = option(32, "Views after which what a page did before has faded to a third.")
     misses: int = option(4, "An asset not asked for in so many views in a row starts anew.")
     max_pages: int = option(1000, "Pages kept; the least recently used goes first.")
