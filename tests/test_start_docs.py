@@ -207,3 +207,10 @@ def test_command_for_browsers_is_the_one_that_the_demo_prints() -> None:
     command = trust_command(Path("~/.local/share/headstart/dev-ca/ca.pem")).replace("'", "")
 
     assert f"```\n{command}\n```" in DOCS
+
+
+def test_no_document_installs_headstart_from_an_index_that_has_none() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    named = re.compile(r"pip install '?headstart")
+
+    assert [page.name for page in pages if named.search(page.read_text())] == []
