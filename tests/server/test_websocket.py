@@ -334,6 +334,26 @@ def test_whoever_does_not_answer_a_ping_is_cut_off(app: Socket, connected: Conne
         assert ends(server) == {Closing.STALLED: 1}
 
 
+def test_pong_behind_a_message_that_the_application_does_not_take_is_waited_for(
+    app: Socket, connected: Connect
+) -> None:
+    with (
+        running(app, skipping=True, ws_ping_interval=10, ws_ping_timeout=10) as server,
+        connected(server) as client,
+    ):
+        client.send(frame(BINARY, b"x"))
+        until(lambda: held(server) > 0, "the message")
+        for _ in range(3):
+            server.skip(11)
+            kind, payload = client.read()
+            assert kind == PING
+            client.send(frame(PONG, payload))
+            server.skip(11)
+        app.gate.open()
+
+        assert client.read() == (BINARY, b"x")
+
+
 @pytest.mark.parametrize("begun", [frame(BINARY, b"x", end=False), frame(BINARY, b"xyz")[:-1]])
 def test_message_that_does_not_go_on_is_not_waited_for(
     begun: bytes, app: Socket, connected: Connect

@@ -434,6 +434,10 @@ class WebSocketConnection(asyncio.Protocol):
         return True
 
     def _unanswered(self) -> None:
+        if self._is_held_up():
+            # The answer may have come: nothing is read until a message is taken or there is room.
+            self._pings.begin()
+            return
         if not (self._closing or self._transport.is_closing()):
             self._end = self._end or Closing.STALLED
             self._conn.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
