@@ -10,6 +10,7 @@ import pytest
 from headstart.config import WireLimits
 from headstart.server.http1_checks import Answer
 from headstart.server.http1_parser import (
+    SLICE,
     BodyReceived,
     Http1Template,
     Part,
@@ -116,6 +117,22 @@ def test_chunked_content_that_is_empty_still_ends(parser: RequestParser) -> None
 
     assert request(events[0]).end_stream is False
     assert events[1:] == [BodyReceived(b"", True)]
+
+
+@pytest.mark.parametrize(("size", "refused"), [(16 * 1024, False), (16 * 1024 + 1, True)])
+def test_chunk_extensions_are_counted_between_the_reads_of_head_and_end(
+    parser: RequestParser, size: int, refused: bool
+) -> None:
+    begun = HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;"
+    events = parser.feed(begun + b"e" * (SLICE - len(begun)))
+    events += parser.feed(b"e" * size)
+    if not refused:
+        end = b"\r\na\r\n0\r\n\r\n"
+        events += parser.feed(b"e" * (SLICE - len(end)) + end)
+
+    last = events[-1]
+    assert last == BodyReceived(b"a", True) or (isinstance(last, Answer) and last.status == 400)
+    assert isinstance(last, Answer) is refused
 
 
 def test_upgrade_comes_with_what_is_behind_it(parser: RequestParser) -> None:
