@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 from headstart.replay.browsers import Browsers
 
 URL = ("https://example.org", "/a.css")
@@ -26,13 +29,50 @@ def test_connection_ends_after_silence() -> None:
     assert browsers.at(("192.0.2.2", "Agent"), 121.0).connection == 3
 
 
-def test_browsers_share_one_copy_of_a_url() -> None:
+def test_browser_that_comes_again_has_what_is_fresh() -> None:
     browsers = Browsers(60.0)
-    first, second = (browsers.at((f"192.0.2.{number}", "Agent"), 0.0) for number in (1, 2))
+    client, other = ("192.0.2.1", "Agent"), ("192.0.2.2", "Agent")
+    before = browsers.at(client, 0.0)
+    before.fetched(URL, 500.0)
+    before.was_sent(("https://example.org", "/b.css"), 600.0)
+    before.was_sent(("https://example.org", "/c.css"), 50.0)
+    browsers.at(other, 100.0)
 
-    first.fetched(("https://example.org", "/a" + ".css"), 100.0)
-    second.was_sent(("https://example.org", "/a.cs" + "s"), 100.0)
+    again = browsers.at(client, 200.0)
 
-    [one], [other] = first.cached, second.cached
-    assert one is other
-    assert next(iter(second.brought)) is one
+    assert again is not before
+    assert again.cached == {URL: 500.0, ("https://example.org", "/b.css"): 600.0}
+    assert again.brought == {("https://example.org", "/b.css"): 600.0}
+    assert browsers.at(client, 220.0) is again
+
+
+def test_clients_that_were_seen_once_take_little_memory() -> None:
+    urls = [("https://example.org", f"/{number}.css") for number in range(10)]
+    browsers = Browsers(60.0)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            browser = browsers.at((f"192.0.{number}", f"Agent {number}"), float(number))
+            for url in urls:
+                browser.fetched(url, number + 1e6)
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert 20_000 * 100 < taken < 20_000 * 400
+
+
+def test_clients_with_nothing_fresh_are_forgotten() -> None:
+    browsers = Browsers(60.0)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            now = float(number)
+            browsers.at((f"192.0.{number}", f"Agent {number}"), now).fetched(URL, now + 500.0)
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert taken < 2_000_000

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from random import Random
 from typing import Any
+
+import pytest
 
 from headstart.config import DeliverOptions
 from headstart.learn import Exchange, LearnOptions
 from headstart.learn.logs import LogLine
-from headstart.replay import Assumptions, Mode, Score
+from headstart.replay import Assumptions, Mode, Score, live
 from headstart.replay.replay import Replay
 from tests.replay.test_rivals import line
 
@@ -154,3 +158,50 @@ def test_assets_of_any_kind_are_fetched_as_a_browser_fetches_them() -> None:
     )
 
     assert score.foreseen >= 7
+
+
+def odd_log() -> Iterator[LogLine]:
+    """Yield visits whose assets have all kinds of names, headers and statuses."""
+    random = Random(3)
+    names = [
+        "/a.css",
+        "/b.js?v=1",
+        "/c.png?",
+        "/d é.woff2",
+        "/e☃.svg",
+        "/f",
+        "/g%20h.css",
+        "/i.woff2",
+    ]
+    answers: list[dict[str, Any]] = [
+        {},
+        {"cache_control": None},
+        {"cache_control": "max-age=60, public"},
+        {"cache_control": "no-store"},
+        {"content_type": "text/css; charset=utf-8"},
+        {"content_type": "image/é"},
+        {"vary": "Accept"},
+        {"vary": "Cookie"},
+        {"status": 304},
+        {"status": 404},
+        {"sets_cookie": True},
+    ]
+    for number in range(300):
+        for one in visit(20.0 * number, random.choice((1, number)), *random.sample(names, 5)):
+            exchange, said = one.exchange, random.choice(answers) if random.random() < 0.2 else {}
+            if one.exchange.request.destination == "document":
+                said = {}
+            yield LogLine(one.time, Exchange(exchange.request, exchange.answer._replace(**said)))
+
+
+def test_server_is_told_of_assets_as_it_would_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Replay(rivals=False)
+    told.run(odd_log())
+    monkeypatch.setattr(live, "_survives_latin_1", lambda request, answer: False)
+    reads = Replay(rivals=False)
+    reads.run(odd_log())
+
+    assert told._live.score == reads._live.score
+    known, learned = (list(each._live.middleware.learner.export()) for each in (told, reads))
+    assert known == learned
+    assert len(known) > 1

@@ -6,6 +6,7 @@ when it is called; `headstart.replay` does the scoring.
 
 from __future__ import annotations
 
+import gc
 import heapq
 import json
 import sys
@@ -51,6 +52,8 @@ _STANDARD_INPUT = "-"
 _NOT_LEARN = ("referer_header",)
 # A log does not say how long a page took, nor which cookies were there.
 _NOT_DELIVER = ("min_think_time", "hint_http1", "links", "cookie")
+# Objects after which cycles are looked for.
+_COLLECTED = 100_000
 # Lines between two looks at how far it is.
 _STEP = 500
 # Origins that are named when they are saved.
@@ -82,6 +85,9 @@ def _replay(
     pattern = Pattern(form) if form is not None else None
     from headstart.replay.replay import Replay
 
+    # A long log leaves millions of objects and no cycles, and looking for these takes a tenth of
+    # the time.
+    gc.set_threshold(_COLLECTED)
     replay = Replay(options, deliver=deliver, mode=Mode(mode), assumptions=assumed, oracle=oracle)
     with ExitStack() as opened:
         logs = [opened.enter_context(_log(file, pattern)) for file in files]

@@ -34,16 +34,22 @@ class Attribution:
 
     def view_of(self, viewer: Viewer, request: Request, now: float) -> View | None:
         """Return the live view that an asset belongs to, or None."""
-        root = request.origin + "/"
+        referer, root = request.referer, request.origin + "/"
+        if referer and referer != root:
+            # As most: no list of views is made for nothing.
+            found = viewer.view_of(referer, now)
+            if found is not None or viewer.live_views(now):
+                self._count(request)
+            return found
         live = viewer.live_views(now)
         bare = self._count(request) if live else 0.0
-        if request.referer and (request.referer != root or len(live) == 1):
-            return viewer.view_of(request.referer, now)
+        if referer and len(live) == 1:
+            return viewer.view_of(referer, now)
         for view in live:
             if self._map.names(view.origin, view.path, request.target):
                 return view
-        if request.referer:
-            return viewer.view_of(request.referer, now)
+        if referer:
+            return viewer.view_of(referer, now)
         alone = len(live) == 1 and request.connection is not None and bare >= _BARE
         return live[0] if alone and request.destination in _ASSETS else None
 

@@ -6,6 +6,8 @@ node. Called by `model` alone. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from headstart.learn.counts import Asset, Association, Naming, SeenAsset, Share
 from headstart.learn.nodes import (
     ASSOCIATION_BYTES,
@@ -106,12 +108,13 @@ class AssetTable:
         asset = association.asset
         if association.segments is not None:
             self.bytes -= SEGMENTS_BYTES
-        if kept := ~association.bit & node.bits:
+        if bit := association.bit:
+            node.bits &= ~bit
             for other in node.assets.values():
-                other.mates &= kept
-                other.apart &= kept
-                other.often_apart &= kept
-        node.bits = kept
+                if (other.mates | other.apart) & bit:  # which holds `often_apart`
+                    other.mates &= ~bit
+                    other.apart &= ~bit
+                    other.often_apart &= ~bit
         self.bytes -= ASSOCIATION_BYTES + len(target)
         asset.uses -= 1
         if not asset.uses:
@@ -168,8 +171,8 @@ class AssetTable:
 
         That is sent to nobody, so no plan changes by it.
         """
-        weakest = min(node.assets.values(), key=_strength)
-        if _strength(weakest) >= self._options.likely:
+        weakest = _weakest(node.assets.values(), self._options.likely)
+        if weakest is None:
             return False
         self.drop(node, weakest.asset.seen.target)
         return True
@@ -218,22 +221,25 @@ class VoteCounter:
 
     def _count_missed(self, node: Node, asked: set[str], vote: Vote, page: int) -> None:
         memory, misses = self._options.memory, self._options.misses
-        held = set(vote.held)
+        held, voter, quiet = set(vote.held), vote.voter, vote.quiet
+        segmented = not page and node.segmented
         for target, association in node.assets.items():
-            if _is_newer(association, vote):
-                continue
-            if (naming := association.naming) is not None and naming.named.imagesrcset:
-                continue  # browsers ask for any of its candidates
             if target in asked or (page and association.last == page):
                 continue
+            if (naming := association.naming) is not None and (
+                # Browsers ask for any candidate of an image.
+                naming.named.imagesrcset or _is_newer(association, vote)
+            ):
+                continue
             if target not in held:
-                if not vote.quiet:
-                    association.missed(vote.voter, memory, misses)
-                    if not page and node.segmented:
+                if not quiet:
+                    association.missed(voter, memory, misses)
+                    if segmented:
                         self._table.add(association, vote.segment, 0.0)
-                    self._table.draw(association, 0.0)
+                    if naming is not None:
+                        self._table.draw(association, 0.0)
                     association.last = page
-            elif vote.voter != association.first:
+            elif voter != association.first:
                 association.shown += 1
 
     def _compare(self, node: Node, asked: set[str], vote: Vote) -> None:
@@ -317,11 +323,24 @@ def _is_newer(association: Association, vote: Vote) -> bool:
     return association.naming is not None and vote.time < association.naming.since
 
 
-def _strength(association: Association) -> float:
-    if association.naming is not None:
-        return 1.0
-    strength = association.estimate(0.0)
-    return strength if association.believed else strength / 2
+def _weakest(associations: Iterable[Association], likely: float) -> Association | None:
+    """Return the first of the least likely associations, or None if all are likely.
+
+    Those that the page's HTML names are, and others are half as likely while nobody confirms them.
+    Called for each asset that a full page, pattern or origin does not know, so it asks for the
+    latter of only a few.
+    """
+    weakest, least = None, likely
+    for association in associations:
+        strength = association.hits / (association.tries + 1.0)
+        if strength < 2.0 * least and association.naming is None:
+            if not association.believed:
+                strength /= 2
+            if strength < least:
+                weakest, least = association, strength
+                if not strength:
+                    break
+    return weakest
 
 
 def _doubt(node: Node, vote: Vote) -> float:

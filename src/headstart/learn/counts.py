@@ -276,11 +276,6 @@ class Association(Share):
         return self.often_apart & ~self.mates
 
     @property
-    def unproven(self) -> bool:
-        """Return true if only the first voter had a chance to ask for it, or to do without it."""
-        return not (self.confirmed or self.doubted or not self.asset.asker)
-
-    @property
     def believed(self) -> bool:
         """Return true if the first voter's evidence holds: nobody else could contradict it, or did.
 
@@ -289,8 +284,10 @@ class Association(Share):
         sent, so their requests prove nothing. After some of them it is left out until one has asked
         for it unsent, or has not.
         """
-        if not self.unproven:
-            return self.confirmed or not self.asset.asker
+        if self.confirmed or not self.asset.asker:
+            return True
+        if self.doubted:
+            return False
         target = self.asset.seen.target
         if "?" in target:
             # It may be one user's.
@@ -313,8 +310,14 @@ class Association(Share):
         At `misses` in a row, earlier views are forgotten: an asset wanted in seven views of ten
         would get there once in a hundred times, one that the page no longer has at once.
         """
-        self.add(0.0, memory)
-        self.doubted |= voter != self.first
+        # As `add(0.0, memory)`: each vote comes here for most assets of three nodes.
+        if self.tries >= memory:
+            kept = (memory - 1) / self.tries
+            self.tries *= kept
+            self.hits *= kept
+        self.tries += 1.0
+        if voter != self.first:
+            self.doubted = True
         self.run += 1
         if self.run >= misses:
             self.hits = 0.0

@@ -6,7 +6,8 @@ that it shows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from headstart.learn.counts import Asset, Association
 from headstart.learn.naming import is_absent, is_alternate, is_named, named_probability
@@ -19,8 +20,11 @@ _ASKED_AT = {
     Level.PATTERN: Judgement.PATTERN,
     Level.SITE: Judgement.SITE,
 }
-SENT = frozenset((Judgement.PINNED, Judgement.NAMED, *_ASKED_AT.values()))
-"""The judgements of what is sent."""
+SENT = (Judgement.PAGE, Judgement.NAMED, Judgement.PATTERN, Judgement.SITE, Judgement.PINNED)
+"""The judgements of what is sent. A tuple, since members of an enum are hashed by Python."""
+Layer: TypeAlias = tuple[Mapping[str, Association], float, Judgement]
+"""Of a node: its associations, the share of it that one view without an asset leaves of a wider
+probability, as a divisor, and the judgement of what its clients ask for."""
 # Views of a page from which on it is asked whether it needs what it borrows.
 _BORROWING_VIEWS = 3
 
@@ -36,56 +40,89 @@ def judgement_of(
         options: The thresholds.
         segment: Of the view, or None for all views.
     """
-    likely = options.likely
-    why = Judgement.UNLIKELY
+    return judge(target, chain[0], layers_of(chain), options, segment)
+
+
+def layers_of(chain: Sequence[Node]) -> list[Layer]:
+    """Return a page and the nodes that it borrows from as `judge` takes them.
+
+    Args:
+        chain: The narrowest first.
+
+    Returns:
+        The widest first.
+    """
+    return [
+        (node.assets, node.fresh.tries + 1.0, _ASKED_AT[node.level]) for node in reversed(chain)
+    ]
+
+
+def judge(
+    target: str, page: Node, layers: Iterable[Layer], options: LearnOptions, segment: int | None
+) -> tuple[float, Judgement]:
+    """Return how likely the asset is, and whether it is sent, as `judgement_of` does.
+
+    Called for each asset of a page after each vote, so it asks seldom questions last.
+
+    Args:
+        target: The asset.
+        page: The page's own node.
+        layers: Of it and the nodes that it borrows from.
+        options: The thresholds.
+        segment: Of the view, or None for all views.
+    """
     probability, unconfirmed = 0.0, False
-    known = None
-    for node in reversed(chain):
-        association = node.assets.get(target)
-        if association is None:
-            probability /= node.fresh.tries + 1.0
-            continue
-        why = _ASKED_AT[node.level]
-        # Most are confirmed; to ask further costs a third of the time.
-        if association.confirmed or association.believed:
-            probability = (association.hits + probability) / (association.tries + 1.0)
+    own = known = None
+    why = Judgement.UNLIKELY
+    for associations, dilution, asked_at in layers:
+        own = associations.get(target)
+        if own is None:
+            probability /= dilution
         else:
-            unconfirmed = True
-            probability /= association.tries + 1.0
-        known = association
+            known, why = own, asked_at
+            # Most are confirmed; to ask further costs a third of the time.
+            if own.confirmed or own.believed:
+                probability = (own.hits + probability) / (own.tries + 1.0)
+            else:
+                unconfirmed = True
+                probability /= own.tries + 1.0
     if known is None:
         return 0.0, why
-    asset, page = known.asset, chain[0]
-    own = page.assets.get(target)
-    if (without := _refused_by(page, own, target, asset, segment)) is not None:
+    asset = known.asset
+    naming = own.naming if own is not None else None
+    if (naming or asset.named or asset.dropped or page.alternatives or not asset.answered) and (
+        without := _refused_by(page, own, target, asset, segment)
+    ) is not None:
         return 0.0, without
-    if own is not None and is_named(own):
+    if own is not None and naming and is_named(own):
         why, probability = Judgement.NAMED, named_probability(own)
         # The page's HTML is as good as a second asker. It needs a first one where the name does
         # not say that to ask changes nothing.
         lonely = not asset.answered and not is_static_name(target, asset.seen.kind)
     else:
         lonely = asset.asker != 0 and needs_second(target, asset.seen.lifetime)
-    if own is not None:
+    if own is not None and own.segments is not None:
         probability = own.in_segment(segment, probability)
+    likely = options.likely
     if lonely or (unconfirmed and probability < likely):
         return probability, Judgement.UNCONFIRMED
-    return probability, _not_worth_it(known, probability, options) or why
+    # What a hit saves is a round trip, what a miss costs is the asset's bytes; at `break_even`
+    # bytes the two are equal, so odds of one to one will do.
+    too_large = probability * options.break_even < (1.0 - probability) * asset.seen.size
+    if too_large or probability < likely or known.used is not None:
+        return probability, _not_worth_it(known, probability, likely, too_large) or why
+    return probability, why
 
 
 def _not_worth_it(
-    association: Association, probability: float, options: LearnOptions
+    association: Association, probability: float, likely: float, too_large: bool
 ) -> Judgement | None:
     """Return why an asset that may be sent is not, or None."""
-    if probability < options.likely:
+    if probability < likely:
         return Judgement.UNLIKELY
-    if probability * association.usefulness() < options.likely:
+    if probability * association.usefulness() < likely:
         return Judgement.WASTED
-    # What a hit saves is a round trip, what a miss costs is the asset's bytes; at `break_even`
-    # bytes the two are equal, so odds of one to one will do.
-    if probability * options.break_even < (1.0 - probability) * association.asset.seen.size:
-        return Judgement.TOO_LARGE
-    return None
+    return Judgement.TOO_LARGE if too_large else None
 
 
 def lent_by(chain: Sequence[Node], likely: float) -> tuple[tuple[str, float], ...]:
@@ -121,8 +158,9 @@ def alternatives_among(page: Node, likely: Sequence[tuple[str, float, Judgement]
     Args:
         page: The page's own node.
         likely: Each asset, how likely it is, and why it would be sent.
-
     """
+    if not any(association.often_apart for association in page.assets.values()):
+        return set()
     known = {
         target: (association, probability, why)
         for target, probability, why in likely

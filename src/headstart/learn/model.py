@@ -107,14 +107,10 @@ class Map:
 
     # Asking
 
-    def targets(self, origin: str, path: str) -> dict[str, Asset]:
-        """Every asset that this page might be sent, likely or not."""
+    def nodes_of(self, origin: str, path: str) -> list[Node]:
+        """Return the nodes whose assets a page might be sent, the narrowest first."""
         node = self.nodes.narrowest(origin, path)
-        found: dict[str, Asset] = {}
-        for wider in self.nodes.chain_of(node, path) if node else ():
-            for target, association in wider.assets.items():
-                found[target] = association.asset
-        return found
+        return self.nodes.chain_of(node, path) if node else []
 
     def knows_page(self, origin: str, path: str) -> bool:
         """Return true if this page, or another that matches its pattern, has been seen."""

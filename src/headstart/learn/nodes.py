@@ -72,9 +72,12 @@ class Judgement(StrEnum):
     """The operator said never."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidate:
     """An asset that a page's client is likely to ask for next.
+
+    Not frozen, which would treble the cost of making it: those of a page are made anew after each
+    of its votes.
 
     Attributes:
         asset: The link to it, and its cost; on the page's origin. If it is not `verified` it comes

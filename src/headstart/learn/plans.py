@@ -9,8 +9,9 @@ Pure. `model` owns one, tells it of each change, and asks it for plans.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TypeAlias
 
 from headstart.learn.clients import SEGMENTS
@@ -20,7 +21,8 @@ from headstart.learn.judging import (
     SENT,
     alternatives_among,
     is_borrowing_untested,
-    judgement_of,
+    judge,
+    layers_of,
     lent_by,
 )
 from headstart.learn.named import Named
@@ -32,6 +34,7 @@ from headstart.learn.rules import Rules
 _CANDIDATE_BYTES = 120
 _PLAN_BYTES = 400
 
+_PROBABILITY = attrgetter("probability")
 _LENDERS = 32
 """Patterns and origins of which it is kept what they lend: 0.4 MB at the most."""
 _Basis: TypeAlias = tuple[int, ...]
@@ -126,44 +129,55 @@ class Plans:
         return plan.candidates
 
     def _made(self, chain: Sequence[Node], segment: int | None) -> list[Candidate]:
-        page, origin = chain[0], chain[0].origin
-        found = []
-        likely = [
-            (target, probability, why)
-            for target in self._targets(chain)
-            if not self._rules.is_barred(origin, target)
-            for probability, why in (judgement_of(target, chain, self._options, segment),)
-            if why in SENT
-        ]
+        page, options, layers = chain[0], self._options, layers_of(chain)
+        targets, rules, likely = self._targets(chain), self._rules, []
+        if rules.bars:
+            targets = [each for each in targets if not rules.is_barred(page.origin, each)]
+        for target in targets:
+            probability, why = judge(target, page, layers, options, segment)
+            if why in SENT:
+                likely.append((target, probability, why))
         refused = alternatives_among(page, likely)
         page.unsettled = bool(refused) or is_borrowing_untested(page, likely)
+        found = []
         for target, probability, why in likely:
             if target not in refused:
                 own = page.assets.get(target)
-                naming = own.naming if own is not None and why is Judgement.NAMED else None
-                asset = self._assets.get(origin, target)
+                asset = own.asset if own is not None else self._assets.get(page.origin, target)
                 assert asset is not None, "associations hold it"
+                naming = own.naming if own is not None and why is Judgement.NAMED else None
                 named = naming.named if naming is not None else None
-                found.append(candidate_of(asset, probability, why, named))
-        found.sort(key=_by_probability)
-        return found[: self._options.max_assets]
+                found.append(Candidate(asset.seen, probability, why, asset.key, named))
+        found.sort(key=_PROBABILITY, reverse=True)
+        return found[: options.max_assets]
 
-    def _targets(self, chain: Sequence[Node]) -> Iterator[str]:
-        """Yield the assets that may be likely with a page."""
+    def _targets(self, chain: Sequence[Node]) -> list[str]:
+        """Return the assets that may be likely with a page."""
         page, likely = chain[0], self._options.likely
-        yield from page.assets
+        # Of assets that nothing but votes speak for, too few views of this page may have asked for
+        # one even if all pages like it do.
+        found = [
+            target
+            for target, own in page.assets.items()
+            if own.hits + 1.0 >= likely * (own.tries + 1.0)
+            or own.naming is not None
+            or own.segments is not None
+        ]
         dilution = page.fresh.tries + 1.0
         if dilution * likely > 1.0 or len(chain) < 2:
-            return
+            return found
         lender, basis = chain[1], (self._assets.changes, *[node.lent for node in chain[1:]])
         known = self._lent.get(lender)
         if known is None or known[0] != basis:
             known = self._lent[lender] = basis, lent_by(chain[1:], likely)
             if len(self._lent) > _LENDERS:
                 del self._lent[next(iter(self._lent))]
-        for target, probability in known[1]:
-            if probability >= likely * dilution and target not in page.assets:
-                yield target
+        found += [
+            target
+            for target, probability in known[1]
+            if probability >= likely * dilution and target not in page.assets
+        ]
+        return found
 
 
 def candidate_of(
@@ -171,7 +185,3 @@ def candidate_of(
 ) -> Candidate:
     """Return an asset as a candidate."""
     return Candidate(asset.seen, probability, why, asset.key, named)
-
-
-def _by_probability(candidate: Candidate) -> float:
-    return -candidate.probability

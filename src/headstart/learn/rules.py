@@ -64,6 +64,11 @@ class Rules:
             self._pinned += target not in assets
             assets[target] = None
 
+    @property
+    def bars(self) -> bool:
+        """Return true if any asset is barred; mostly there are none."""
+        return bool(self._never)
+
     def is_barred(self, origin: str, target: str) -> bool:
         """Return true if the operator barred the asset."""
         return target in self._never or origin + target in self._never

@@ -138,7 +138,7 @@ def take_cooccurrence(node: Node, record: PageRecord) -> None:
         association, theirs = node.assets.get(tally.asset.target), tally.together
         if association is not None and theirs is not None:
             association.mates |= _translated(theirs.mates, ours)
-            association.apart |= _translated(theirs.apart, ours)
+            association.apart |= _translated(theirs.apart | theirs.often_apart, ours)
             association.often_apart |= _translated(theirs.often_apart, ours)
 
 

@@ -5,7 +5,7 @@ Pure. `learner` makes one vote of each view that ends, and a partial one of an o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
 
 from headstart.learn.model import Map
 from headstart.learn.records import Reading, Record, Vote
@@ -74,16 +74,21 @@ def weight(record: Record) -> int:
     return 500 + targets + sum(map(len, record.held)) + sum(map(len, record.before))
 
 
-def _held(view: View, known: Map, cached: Collection[int]) -> Iterator[str]:
-    """Yield assets that the client did not request because it had them or was sent them."""
-    had, delivered, asked = view.viewer.had, view.delivered, view.asked
-    if not (view.conditional or had or delivered or cached):
-        return
-    for target, asset in known.targets(view.origin, view.path).items():
-        if target in asked:
-            continue
-        if view.conditional or target in delivered or asset.key in had or asset.key in cached:
-            yield target
+def _held(view: View, known: Map, cached: Collection[int]) -> Iterable[str]:
+    """Return assets that the client did not request because it had them or was sent them."""
+    had, delivered, asked, conditional = (
+        view.viewer.had, view.delivered, view.asked, view.conditional
+    )  # fmt: skip
+    if not (conditional or had or delivered or cached):
+        return ()
+    found: dict[str, None] = {}
+    for node in known.nodes_of(view.origin, view.path):
+        for target, association in node.assets.items():
+            key = association.asset.key
+            is_held = conditional or target in delivered or key in had or key in cached
+            if is_held and target not in asked:
+                found[target] = None
+    return found
 
 
 def judged_deliveries(view: View) -> tuple[list[str], list[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
 from headstart.config import DeliverOptions
@@ -136,10 +136,15 @@ class Shared:
         connection = connection_of(scope)
         return Memory() if connection is None else self.memories.of(connection)
 
-    def remember(self, scope: Scope, request: Request) -> None:
-        """Remember that the client has an asset, if its connection may ask for pages later."""
-        if self.memories and self.learner.is_viewer(request):
-            self.memory_of(scope).add(request.target)
+    def remember(self, connection: Hashable, request: Request) -> None:
+        """Remember that the client has an asset, if its connection may ask for pages later.
+
+        Args:
+            connection: Identifies the connection, or None if connections have no id.
+            request: The asset's.
+        """
+        if connection is not None and self.memories and self.learner.is_viewer(request):
+            self.memories.of(connection).add(request.target)
 
     def capture(
         self,

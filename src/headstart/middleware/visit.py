@@ -37,7 +37,12 @@ from headstart.learn import Answer, Candidate, How, Request, View, Withheld
 from headstart.middleware.own_assets import OwnAssets
 from headstart.middleware.server_timing import server_timing
 from headstart.middleware.shared import Shared, has_cookies
-from headstart.middleware.translation import coding_of, headers_of, learned_answer
+from headstart.middleware.translation import (
+    coding_of,
+    connection_of,
+    headers_of,
+    learned_answer,
+)
 from headstart.middleware.watch import take_part
 from headstart.pages import Capture, Opening, opening_of
 from headstart.reasons import Refusal
@@ -310,7 +315,7 @@ class Visit:
         shared.habits.note_answer(asked, message["status"], is_page=view is not None)
         if view is None:
             if message["status"] == 200:
-                shared.remember(self._scope, self._request)
+                shared.remember(connection_of(self._scope), self._request)
         else:
             shared.counters.views += 1
             # For the log and for traces; grows while the page goes out.

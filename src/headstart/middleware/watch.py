@@ -11,7 +11,12 @@ from collections.abc import Awaitable
 from headstart.deliver.asgi import Message, Scope, Send
 from headstart.learn import Arrival, Request
 from headstart.middleware.shared import Shared, has_cookies
-from headstart.middleware.translation import headers_of, learned_answer, learned_request
+from headstart.middleware.translation import (
+    connection_of,
+    headers_of,
+    learned_answer,
+    learned_request,
+)
 from headstart.pages import Capture
 
 _STYLE = "text/css"
@@ -60,7 +65,7 @@ def answered(shared: Shared, scope: Scope, request: Request, message: Message) -
             shared.diagnosis.asked(request, answer)
             if answer.content_type.startswith(_STYLE):
                 capture = shared.capture_sheet(scope, request, answer, fields)
-        shared.remember(scope, request)
+        shared.remember(connection_of(scope), request)
     return capture
 
 

@@ -23,6 +23,7 @@ from headstart.deliver.decide import Way
 from headstart.deliver.outcome import Push, PushState
 from headstart.learn import Answer, LearnOptions, Request
 from headstart.learn.safety import essence, kind_of_path, kind_of_type, lifetime
+from headstart.learn.urls import path_of
 from headstart.middleware import HeadstartMiddleware
 from headstart.middleware.think_times import ThinkTimes
 from headstart.replay.assumptions import Assumptions, Mode
@@ -33,6 +34,8 @@ from headstart.replay.scores import Score
 _SYNC = 1.0
 # How long a hinted asset takes to be asked for, in seconds.
 _SOON = 0.05
+# Sec-Fetch-Mode by Sec-Fetch-Dest, where it is not no-cors.
+_MODES = {"document": "navigate", "font": "cors", "empty": "cors"}
 
 
 class Live:
@@ -60,8 +63,8 @@ class Live:
         self._synced = float("-inf")
         # A log does not say how long a page took to answer: each waits long enough for a 103.
         deliver = deliver or DeliverOptions(min_think_time=0.0)
-        # Nor how long clients waited, so no gain is measured.
-        learn = replace(learn or LearnOptions(), measure=False)
+        # Nor how long clients waited, so no gain is measured, nor any page's HTML.
+        learn = replace(learn or LearnOptions(), measure=False, read_pages=False)
         self.middleware = HeadstartMiddleware(
             self._site, learn=learn, deliver=deliver, clock=lambda: self._now
         )
@@ -118,7 +121,7 @@ class Live:
             if browser.has(url, load, self._now):
                 continue
             answer = self._site.answer(url, load.asked.get(target))
-            await self._ask(browser, _fetch_of(request, target), answer, _kind(answer))
+            await self._ask_for_asset(browser, _fetch_of(request, target), answer)
             browser.was_sent(url, self._stale(answer))
             if answer.status == 200:
                 moved.append(target)
@@ -148,13 +151,30 @@ class Live:
         if browser.was_brought(url, self._now):
             del browser.brought[url]
             return
-        await self._ask(browser, request, answer, _kind(answer))
+        await self._ask_for_asset(browser, request, answer)
         if answer.status in (200, 304):
             browser.fetched(url, self._stale(answer))
 
     def _stale(self, answer: Answer) -> float:
         fresh = lifetime(answer.cache_control) if answer.cache_control is not None else None
         return self._now + (self._assumed.lifetime if fresh is None else fresh)
+
+    async def _ask_for_asset(self, browser: Browser, request: Request, answer: Answer) -> None:
+        """Tell the server of an asset that a browser asks for.
+
+        Most lines of a log are such. The middleware would read the same request and answer from a
+        scope and a message, which takes longer than all that it does with them.
+        """
+        destination = _kind(answer)
+        if not _survives_latin_1(request, answer):
+            await self._ask(browser, request, answer, destination)
+            return
+        request = _asset_request(request, destination, browser.connection, answer.status == 304)
+        answer = self._site.as_read(request.target, answer)
+        shared = self.middleware.shared
+        shared.learner.complete(request, answer, None, self._now)
+        if answer.status == 200:
+            shared.remember(browser.connection, request)
 
     async def _ask(
         self,
@@ -226,7 +246,7 @@ class _LoggedSite:
     """
 
     def __init__(self, lifetime: float) -> None:
-        self._assumed = f"public, max-age={lifetime:.0f}".encode()
+        self._assumed = f"public, max-age={lifetime:.0f}"
         self._known: dict[tuple[str, str], Answer] = {}
         self._sizes: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self.next = Answer(200)
@@ -251,6 +271,21 @@ class _LoggedSite:
             known = Answer(200, content_type=type_of(url[1]), cache_control=None)
         return known if status is None else known._replace(status=status)
 
+    def as_read(self, target: str, answer: Answer) -> Answer:
+        """Return what the middleware reads of an answer that the site gives."""
+        said, validated = answer.cache_control or "", False
+        if answer.cache_control is None and kind_of_path(unquote(path_of(target))):
+            said, validated = self._assumed, True
+        return Answer(
+            answer.status,
+            answer.content_type,
+            said,
+            answer.vary,
+            answer.sets_cookie,
+            answer.size,
+            validated,
+        )
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request that comes now."""
         answer = self.next
@@ -259,7 +294,7 @@ class _LoggedSite:
             headers.append((b"content-type", answer.content_type.encode("latin-1", "replace")))
         if answer.cache_control is None:
             if kind_of_path(scope["path"]):
-                headers += [(b"cache-control", self._assumed), (b"etag", b'"1"')]
+                headers += [(b"cache-control", self._assumed.encode()), (b"etag", b'"1"')]
         elif answer.cache_control:
             headers.append((b"cache-control", answer.cache_control.encode("latin-1", "replace")))
         if answer.vary:
@@ -282,11 +317,44 @@ def _fetch_of(page: Request, target: str) -> Request:
     return page._replace(target=target, referer=page.origin + page.target)
 
 
+def _survives_latin_1(request: Request, answer: Answer) -> bool:
+    """Return true if a scope and a message would hold the same text."""
+    return (
+        request.target.isascii()
+        and not request.target.endswith("?")
+        and request.user_agent.isascii()
+        and request.referer.isascii()
+        and request.origin.isascii()
+        and answer.content_type.isascii()
+        and (answer.cache_control or "").isascii()
+        and answer.vary.isascii()
+    )
+
+
+def _asset_request(
+    request: Request, destination: str, connection: int, conditional: bool
+) -> Request:
+    """Return the request for an asset as the middleware reads it from `_scope`."""
+    return Request(
+        request.origin,
+        request.target,
+        request.address,
+        "GET",
+        request.user_agent,
+        request.referer,
+        connection,
+        destination,
+        _MODES.get(destination, "no-cors"),
+        False,
+        conditional,
+    )
+
+
 def _scope(request: Request, answer: Answer, destination: str, connection: int) -> Scope:
     """Return the scope of a request as our own server makes it for HTTP/2."""
     path, _, query = request.target.partition("?")
     scheme, _, host = request.origin.partition("://")
-    mode = {"document": "navigate", "font": "cors", "empty": "cors"}.get(destination, "no-cors")
+    mode = _MODES.get(destination, "no-cors")
     fields = [("host", host), ("user-agent", request.user_agent), ("referer", request.referer)]
     if destination:
         fields += [("sec-fetch-dest", destination), ("sec-fetch-mode", mode)]

@@ -122,7 +122,8 @@ class Loads:
     def __init__(self) -> None:
         self._waiting: deque[tuple[LogLine, PageLoad | None, bool]] = deque()
         self._live: dict[_Client, deque[PageLoad]] = {}
-        self._fetching: set[_Client] = set()
+        # Of the clients' hashes, since a long log has many.
+        self._fetching: set[int] = set()
         self._named: dict[int, None] = {}
 
     def take(self, line: LogLine) -> Iterator[Step]:
@@ -146,7 +147,7 @@ class Loads:
             kind = self._kind(line, called)
             if load is not None:
                 load.is_page = kind is LineKind.PAGE
-            yield Step(line, kind, load, client in self._fetching)
+            yield Step(line, kind, load, hash(client) in self._fetching)
 
     def _open(self, line: LogLine) -> PageLoad:
         request = line.exchange.request
@@ -179,7 +180,7 @@ class Loads:
             load.asked.setdefault(request.target, status)
             if not owned and request.referer in load.names:
                 owned = True
-                self._fetching.add(client)
+                self._fetching.add(hash(client))
                 load.names.add(request.origin + request.target)
                 load.subrequests.setdefault(request.target, status)
 

@@ -82,7 +82,7 @@ class Everything:
         if line.exchange.answer.status == 304:
             return ()
         request = line.exchange.request
-        return tuple(self._seen.get((request.origin, path_of(request.target)), ()))
+        return self._seen.get((request.origin, path_of(request.target)), ())
 
     def learn(self, origin: str, path: str, target: str) -> None:
         """Learn that an asset was requested with a page."""

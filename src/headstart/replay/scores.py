@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 
 from headstart.replay.loads import PageLoad
@@ -81,16 +81,23 @@ class Score:
         asked = load.asked
         used = 0
         if asked:
-            statuses = [asked.get(target) for target in sent]
+            # A client asks for few assets, and everything ever seen may be many.
+            there = sent if isinstance(sent, Set | Mapping) else set(sent)
+            statuses = [status for target, status in asked.items() if target in there]
             used = statuses.count(200)
             self.revalidated += statuses.count(304)
         self.sent += len(sent)
         self.used += used
-        for target in sent if transferred is None else transferred:
-            size = sizes.get(target, 0)
+        moved = sent if transferred is None else transferred
+        if moved:
+            size = sum([sizes.get(target, 0) for target in moved])
             self.sent_bytes += size
-            if asked.get(target) != 200:
-                self.wasted_bytes += size
+            self.wasted_bytes += size
+            if used:
+                there = moved if isinstance(moved, Set | Mapping) else set(moved)
+                for target, status in asked.items():
+                    if status == 200 and target in there:
+                        self.wasted_bytes -= sizes.get(target, 0)
         if not load.is_page:
             return
         real = load.real.difference(spared)
