@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import os
@@ -17,7 +18,13 @@ import pytest
 
 from headstart.learn.records import PageRecord
 from headstart.store import offline
-from tests.cli.command import PATIENCE, assert_one_line, headstart_says, on_a_terminal
+from tests.cli.command import (
+    PATIENCE,
+    assert_one_line,
+    headstart_says,
+    on_a_terminal,
+    said_in_process,
+)
 from tests.learn.logs.test_balancers import APPLICATION
 from tests.server.live import environment, serving, until
 from tests.server.raw import RawClient
@@ -178,6 +185,16 @@ def test_files_are_merged_by_time(tmp_path: Path) -> None:
         written(tmp_path / "all", combined(visits(1, 2) + visits(3, 4, begin=600)))
     )
     assert found["Headstart"]["views"] == 4
+
+
+def test_garbage_is_collected_as_before_when_a_replay_has_ended(tmp_path: Path) -> None:
+    before = gc.get_threshold()
+
+    assert "recall" in said_in_process(
+        "replay", str(written(tmp_path / "access.log", combined(visits(1, 2))))
+    )
+
+    assert gc.get_threshold() == before
 
 
 def test_options_of_learning_are_taken(tmp_path: Path) -> None:

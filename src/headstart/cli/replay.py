@@ -12,7 +12,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from operator import attrgetter
 from pathlib import Path
@@ -85,12 +85,10 @@ def _replay(
     pattern = Pattern(form) if form is not None else None
     from headstart.replay.replay import Replay
 
-    # A long log leaves millions of objects and no cycles, and looking for these takes a tenth of
-    # the time.
-    gc.set_threshold(_COLLECTED)
     replay = Replay(options, deliver=deliver, mode=Mode(mode), assumptions=assumed, oracle=oracle)
     with ExitStack() as opened:
         logs = [opened.enter_context(_log(file, pattern)) for file in files]
+        opened.enter_context(_few_collections())
         scores = replay.run(_watched(logs))
     for file, log in zip(files, logs, strict=True):
         _check_read(file, log)
@@ -103,6 +101,17 @@ def _replay(
         _print_report(files, logs, scores, mode, assumed)
         if save:
             _print_saved(records, save)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for cycles seldom: a long log leaves millions of objects and none of these."""
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECTED, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 # Reading
