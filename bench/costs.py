@@ -193,7 +193,7 @@ def learning(pages: int = PAGES) -> list[Cost]:
         Cost("no page: a call of an API", median_of(lambda _: site.call()), 3.0),
         Cost("no page: a known asset of a live view", median_of(site.ask), 3.0),
         Cost(f"a page with {ASSETS} candidates", page, 30.0),
-        Cost("a page's candidates after its own vote", site.median_after_vote(0), 100.0),
+        Cost("a page's candidates after its own vote", site.median_after_vote(0), 30.0),
         Cost("a page's candidates after another's vote", site.median_after_vote(pages // 2), 50.0),
     ]
 

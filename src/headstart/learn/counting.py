@@ -192,8 +192,11 @@ class VoteCounter:
         asked = {seen.target for seen in vote.asked}
         if not (backs_off or node.segments >> vote.segment & 1):
             self._table.split(node, 1 << vote.segment)
-        # Known ones first: a vote must not displace what it is about to confirm.
-        for seen in sorted(vote.asked, key=lambda seen: seen.target not in node.assets):
+        wanted: Iterable[SeenAsset] = vote.asked
+        if not asked <= node.assets.keys():
+            # Known ones first: a vote must not displace what it is about to confirm.
+            wanted = sorted(vote.asked, key=lambda seen: seen.target not in node.assets)
+        for seen in wanted:
             if not (backs_off and vote.personal and self._is_ones_own(node, seen)):
                 self._count_wanted(node, seen, vote, page)
         memory = self._options.memory
@@ -263,7 +266,7 @@ class VoteCounter:
             association = self._table.associate(node, seen, vote.voter, _doubt(node, vote))
             if association is not None:
                 # Others were here before and did without it.
-                association.doubted = any(voter != vote.voter for voter in node.voters.recent)
+                association.doubted = node.voters.recent not in ([], [vote.voter])
         elif page and association.last == page:
             # A pattern and an origin count pages, not views: what they are asked is whether the
             # next page, one never seen, will need the asset.

@@ -157,7 +157,8 @@ class Map:
             segment: Of the view, or None for all views.
         """
         node = self.nodes.narrowest(origin, path)
-        pinned = self._pins.get(path) or self._pins.get(origin + path)
+        pins = self._pins
+        pinned = pins and (pins.get(path) or pins.get(origin + path))
         if node is None:
             return self._with_pins((), origin, pinned) if pinned else ()
         if not node.segmented:

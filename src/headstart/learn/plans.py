@@ -125,8 +125,9 @@ class Plans:
         candidates = tuple(self._made(chain, segment))
         plan = self._plans[key] = _Plan(self._time, basis, candidates)
         self.bytes += plan.bytes
-        self.make_room(self._room)
-        return plan.candidates
+        if self.bytes > self._room:
+            self.make_room(self._room)
+        return candidates
 
     def _made(self, chain: Sequence[Node], segment: int | None) -> list[Candidate]:
         page, options, layers = chain[0], self._options, layers_of(chain)

@@ -6,6 +6,7 @@ Pure functions of strings, called by `safety`, `views`, `model` and `logs`.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # A segment that names one thing among many of its kind: a number, a date, a UUID, a long hash.
 _IDENTIFIER = re.compile(r"[0-9][0-9._:-]*|[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]+)*")
@@ -17,6 +18,9 @@ _FINGERPRINT = re.compile(
     r"(?<=[._-])(?:(?=[A-Za-z_-]*[0-9])(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{8,64}"
     r"|v?[0-9]+(?:\.[0-9]+)+)(?=\.)"
 )
+
+# Octets of the longest path whose pattern is remembered.
+_SHORT = 128
 
 
 def path_of(target: str) -> str:
@@ -49,6 +53,10 @@ def pattern_of(path: str) -> str:
     """
     if path.count("/") < 2:
         return ""
+    return _short_pattern(path) if len(path) <= _SHORT else _pattern(path)
+
+
+def _pattern(path: str) -> str:
     segments = path.split("/")
     if len(segments) > 2 and not segments[-1]:
         segments.pop()
@@ -56,6 +64,10 @@ def pattern_of(path: str) -> str:
         return ""
     kept = ["*" if _IDENTIFIER.fullmatch(segment) else segment for segment in segments[:-1]]
     return "/".join(kept) + "/*"
+
+
+# It is asked several times for each view, mostly of the same pages; 0.2 MB at the most.
+_short_pattern = lru_cache(maxsize=512)(_pattern)
 
 
 def stem_of(target: str) -> str:

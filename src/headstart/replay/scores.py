@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from headstart.replay.loads import PageLoad
+
+_SETS = (dict, set, frozenset)
 
 
 @dataclass(slots=True)
@@ -82,7 +84,7 @@ class Score:
         used = 0
         if asked:
             # A client asks for few assets, and everything ever seen may be many.
-            there = sent if isinstance(sent, Set | Mapping) else set(sent)
+            there = sent if isinstance(sent, _SETS) else set(sent)
             statuses = [status for target, status in asked.items() if target in there]
             used = statuses.count(200)
             self.revalidated += statuses.count(304)
@@ -94,7 +96,7 @@ class Score:
             self.sent_bytes += size
             self.wasted_bytes += size
             if used:
-                there = moved if isinstance(moved, Set | Mapping) else set(moved)
+                there = moved if isinstance(moved, _SETS) else set(moved)
                 for target, status in asked.items():
                     if status == 200 and target in there:
                         self.wasted_bytes -= sizes.get(target, 0)
