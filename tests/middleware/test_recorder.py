@@ -184,6 +184,13 @@ async def test_control_views_are_counted() -> None:
     assert made.last.withheld == "control"
 
 
+async def test_view_whose_assets_were_all_refused_shows_the_reason(taught: Recorded) -> None:
+    saving = [*NAVIGATION, (b"save-data", b"on")]
+    await taught.get(headers=saving, extensions={**ours(2), **HINT})
+
+    assert taught.last.withheld == "save-data"
+
+
 async def test_page_that_is_no_page_leaves_no_trace(taught: Recorded) -> None:
     before = len(taught.report.loads)
     taught.seconds += 10

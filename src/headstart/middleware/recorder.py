@@ -71,7 +71,17 @@ class _Exchange:
 class _Load:
     """A recorded view."""
 
-    __slots__ = ("assets", "decisions", "exchange", "hinted", "origin", "time", "version", "view")
+    __slots__ = (
+        "assets",
+        "decisions",
+        "exchange",
+        "hinted",
+        "origin",
+        "refusal",
+        "time",
+        "version",
+        "view",
+    )
 
     def __init__(self, view: View, scope: Scope, time: float, now: float) -> None:
         self.view: View | _Ended = view
@@ -81,7 +91,16 @@ class _Load:
         self.exchange = _Exchange(view.path, now)
         self.hinted: float | None = None
         self.decisions: Sequence[Decision] = ()
+        self.refusal = ""
+        """The one reason for which none of its assets was sent."""
         self.assets: list[_Exchange] = []
+
+    def decide(self, decisions: Sequence[Decision]) -> None:
+        """Take the decisions on the view."""
+        self.decisions = decisions
+        reasons = {decision.refusal for decision in decisions}
+        if len(reasons) == 1 and all(decision.way is Way.NOTHING for decision in decisions):
+            self.refusal = str(reasons.pop() or "")
 
     def end(self, view: View) -> None:
         """Let go of the view and of all that it holds; its deliveries are known now."""
@@ -118,7 +137,7 @@ class _Load:
             page.target,
             self.time,
             self.version,
-            "" if view.withheld is None else str(view.withheld),
+            self.refusal if view.withheld is None else str(view.withheld),
             _after(self.hinted, page.start),
             _after(page.responded, page.start),
             _after(page.end, page.start),
@@ -271,7 +290,7 @@ class Recorder:
         """Take the decisions on a view, which stand when its response begins."""
         decisions: Sequence[Decision] = scope.get("headstart.decisions", ())
         if load is not None:
-            load.decisions = decisions
+            load.decide(decisions)
         if view.confirmed:
             self._count_refusals(view, decisions)
         elif load is not None and load in self._loads:

@@ -19,8 +19,20 @@ def test_each_reason_has_words_of_its_own(reasons: type[StrEnum], said: object) 
     assert callable(said)
     found = [said(str(reason)) for reason in reasons]
 
+    wordless = [
+        reason
+        for reason in reasons
+        if said(str(reason)) in (str(reason), f"nothing was sent: {reason}")
+    ]
+    assert wordless == [], "these need words in admin/site/words.py"
     assert len(set(found)) == len(reasons)
     assert not set(found) & {str(reason) for reason in reasons}
+
+
+def test_refusal_of_a_whole_view_is_said_in_the_words_of_an_assets() -> None:
+    said = words.withheld(str(Refusal.SAVE_DATA))
+
+    assert said == f"nothing was sent: {words.refusal(str(Refusal.SAVE_DATA))}"
 
 
 def test_reason_of_another_version_is_shown_as_it_is() -> None:

@@ -108,7 +108,7 @@ def closing(reason: str) -> str:
 
 def withheld(reason: str) -> str:
     """Return why nothing was sent with a view, in words."""
-    return _by_word(_WITHHELD).get(reason, reason)
+    return _by_word(_WITHHELD).get(reason) or f"nothing was sent: {refusal(reason)}"
 
 
 def metric(name: str) -> str:
