@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from headstart.cache.requests import KNOWN_FIELDS
 from headstart.deliver.digest import NO_DIGESTS
-from headstart.deliver.request import PageRequest, read_request
+from headstart.deliver.request import READ_FIELDS, PageRequest, read_request
 from headstart.deliver.seen import Memory, grown, set_cookie
 from headstart.reasons import Refusal
 
@@ -213,3 +214,11 @@ def test_what_the_client_says_it_has_is_read_with_the_request() -> None:
     ]
     assert without.cookie is None
     assert read().seen(Memory(), 1e9).digests == NO_DIGESTS
+
+
+def test_field_that_is_read_does_not_keep_a_page_out_of_the_cache() -> None:
+    # The application answers requests with these itself, or they come with content.
+    passed_on = {b"if-match", b"if-unmodified-since", b"if-range", b"content-type"}
+
+    unknown = READ_FIELDS - KNOWN_FIELDS - passed_on
+    assert unknown == set(), "these belong into KNOWN_FIELDS of cache/requests.py"

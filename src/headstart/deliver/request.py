@@ -34,7 +34,8 @@ _SINGLE = frozenset(
     }
 )
 _LISTS = {b"cache-digest": b", ", b"cookie": b"; "}
-_READ = _CONDITIONS | _SINGLE | frozenset(_LISTS)
+READ_FIELDS = _CONDITIONS | _SINGLE | frozenset(_LISTS)
+"""The fields that are read; `cache.requests.KNOWN_FIELDS` has those that a page may come with."""
 # Only h2corn (2.0) has this. It takes a 103 when the response has started and no sooner, as ASGI's
 # text says it, and ends the request with 500 where one comes before; later, Link says the same.
 _LATE_HINTS = "http.response.zerocopysend"
@@ -123,7 +124,7 @@ def read_request(scope: Scope, *, hint_unmarked: bool = True) -> PageRequest:
 def _fields(scope: Scope) -> dict[bytes, bytes]:
     fields: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
-        if name in _READ:
+        if name in READ_FIELDS:
             separator = _LISTS.get(name)
             known = fields.get(name) if separator else None
             fields[name] = value if known is None else b"".join((known, separator or b"", value))
