@@ -43,6 +43,15 @@ def test_host_is_the_clients_unless_another_is_set() -> None:
     assert b"x-forwarded-host: site.example" in lines_of(other)
 
 
+def test_request_of_http_1_0_without_host_gets_one_for_the_upstream() -> None:
+    scope = scope_of(http_version="1.0")
+    scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"host"]
+    lines = lines_of(request_head(scope, ProxyOptions()))
+
+    assert b"host: localhost" in lines
+    assert b"x-forwarded-host: localhost" in lines
+
+
 @pytest.mark.parametrize(
     ("method", "fields", "chunked", "framing"),
     [

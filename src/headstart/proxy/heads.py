@@ -158,7 +158,8 @@ def request_head(scope: Scope, options: ProxyOptions, identity: str = "") -> Req
     """
     fields: Fields = scope["headers"]
     single = dict(fields)
-    host = single.get(b"host", b"")
+    # HTTP/1.0 needs no Host. The request goes on as HTTP/1.1, and many refuse an empty one.
+    host = single.get(b"host") or b"localhost"
     version = scope.get("http_version", "1.1")
     length = single.get(b"content-length")
     client = scope.get("client")
