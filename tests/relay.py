@@ -63,19 +63,22 @@ class Relay:
         task = self._loop.create_task(self._connect(reader, writer))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
+        # Also if it is cancelled before it has begun.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        target = next(self._targets)
+        writers = [writer]
         try:
-            its_reader, its_writer = await asyncio.open_connection("127.0.0.1", target)
-        except OSError:
-            writer.close()
-            return
-        try:
+            its_reader, its_writer = await asyncio.open_connection("127.0.0.1", next(self._targets))
+            writers.append(its_writer)
             await asyncio.gather(self._pass(reader, its_writer), self._pass(its_reader, writer))
+        except OSError:
+            return
         finally:
-            for each in (writer, its_writer):
+            # All of them first: whoever ends the relay may cancel the waiting.
+            for each in writers:
                 each.transport.abort()
+            for each in writers:
                 with suppress(OSError):
                     await each.wait_closed()
 

@@ -166,9 +166,9 @@ async def test_header_section_that_repeats_is_recognised_though_each_request_has
     made: list[Any] = []
     original = heads.request_head
 
-    def request_head(scope: Any, options: ProxyOptions) -> heads.RequestHead:
+    def request_head(scope: Any, options: ProxyOptions, identity: str) -> heads.RequestHead:
         made.append(scope)
-        return original(scope, options)
+        return original(scope, options, identity)
 
     monkeypatch.setattr(heads, "request_head", request_head)
     recording, told = Recording(DEFAULT_ON), Told()
