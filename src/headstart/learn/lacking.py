@@ -25,7 +25,7 @@ _ASSETS_MEMORY = 32
 # Assets after which what a site's clients did before has faded to a third.
 _SITE_MEMORY = 256
 # Seconds since a client got an asset, between which all are taken to be as likely in its cache.
-_AGES = (60.0, 600.0, 3600.0, 6 * 3600.0, 86_400.0, 3 * 86_400.0)
+AGES = (60.0, 600.0, 3600.0, 6 * 3600.0, 86_400.0, 3 * 86_400.0)
 # The share that is asked for again before any was seen to be, and the assets that it weighs.
 _AGAIN = 1.0
 _AGAIN_WEIGHT = 2.0
@@ -88,7 +88,7 @@ class Lacking:
         for candidate in view.candidates:
             time = client.had.get(candidate.key)
             if time is not None:
-                age = bisect(_AGES, view.opened - time)
+                age = bisect(AGES, view.opened - time)
                 others = ages[age].estimate(_AGAIN, _AGAIN_WEIGHT) if ages is not None else _AGAIN
                 found[candidate.target] = client.again.estimate(others, _AGAIN_WEIGHT)
         return found
@@ -121,7 +121,7 @@ class Lacking:
         """Take which of its candidates a client that was here before lacked."""
         ages = self._sites.get(view.origin)
         if ages is None:
-            ages = self._sites[view.origin] = [Share() for _ in range(len(_AGES) + 1)]
+            ages = self._sites[view.origin] = [Share() for _ in range(len(AGES) + 1)]
             if len(self._sites) > self._options.max_sites:
                 del self._sites[next(iter(self._sites))]
         unseen = []
@@ -132,7 +132,7 @@ class Lacking:
                 unseen.append(lacked)
             elif time < view.opened:
                 client.again.add(lacked, _ASSETS_MEMORY)
-                ages[bisect(_AGES, view.opened - time)].add(lacked, _SITE_MEMORY)
+                ages[bisect(AGES, view.opened - time)].add(lacked, _SITE_MEMORY)
         if unseen:
             client.lacked.add(sum(unseen) / len(unseen), _MEMORY)
 

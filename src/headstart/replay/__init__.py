@@ -5,6 +5,7 @@
     ideal      the learner alone: nothing is delivered, and every client is told apart
     rivals     Jetty's filter, and sending everything
     oracle     the bound: the statistics of each page are known before its first load
+    hinting_oracle  the same by the server's rules for hints
     browsers   clients with caches and connections that end
     assumptions  facts about the site that the log does not hold
     live       the log's clients before the real middleware, by 103 or by push

@@ -12,6 +12,7 @@ from headstart.config import DeliverOptions
 from headstart.learn import Learner, LearnOptions
 from headstart.learn.logs import LogLine
 from headstart.replay.assumptions import Assumptions, Mode
+from headstart.replay.hinting_oracle import HintingOracle
 from headstart.replay.ideal import Ideal
 from headstart.replay.live import Live
 from headstart.replay.loads import Loads, Step
@@ -27,7 +28,8 @@ class Replay:
         mode: How the server sends ahead.
         assumptions: Facts that the log does not hold.
         rivals: Play the learner alone and its rivals too.
-        oracle: Work out the bound too, which keeps every page load in memory.
+        oracle: Work out the bounds too, which keeps every page load in memory; that for hints only
+            if they are the mode.
     """
 
     def __init__(
@@ -43,7 +45,9 @@ class Replay:
         self._loads = Loads()
         self._live = Live(mode, learn, deliver, assumptions)
         self._ideal = Ideal(learn) if rivals else None
-        self._oracle = Oracle() if oracle else None
+        self._oracles: list[Oracle | HintingOracle] = [Oracle()] if oracle else []
+        if oracle and mode is Mode.HINT:
+            self._oracles.append(HintingOracle(learn, deliver, assumptions))
 
     @property
     def learner(self) -> Learner:
@@ -57,8 +61,7 @@ class Replay:
         found = [self._live.score]
         if self._ideal is not None:
             found += self._ideal.scores
-        if self._oracle is not None:
-            found.append(self._oracle.score)
+        found += (oracle.score for oracle in self._oracles)
         return found
 
     async def _run(self, lines: Iterable[LogLine]) -> None:
@@ -73,12 +76,12 @@ class Replay:
             await self._live.middleware.stop()
         if self._ideal is not None:
             self._ideal.finish()
-        if self._oracle is not None:
-            self._oracle.finish()
+        for oracle in self._oracles:
+            oracle.finish()
 
     async def _take(self, step: Step) -> None:
         await self._live.take(step)
         if self._ideal is not None:
             self._ideal.take(step)
-        if self._oracle is not None:
-            self._oracle.take(step)
+        for oracle in self._oracles:
+            oracle.take(step)
