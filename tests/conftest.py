@@ -4,8 +4,9 @@ Also which tests `make test` leaves to `make test-all` (`--quick`), and how file
 processes that run tests side by side.
 
 Changes the environment of the whole run: HEADSTART_DATA points into a temporary folder, so that no
-test reads or writes the user's development CA. A shell starts what runs in the background with
-Ctrl-C ignored, and so would be every program that a test starts and interrupts.
+test reads or writes the user's development CA, and RES_OPTIONS ends look-ups of unknown names after
+a second, where the name service does not answer at once. A shell starts what runs in the background
+with Ctrl-C ignored, and so would be every program that a test starts and interrupts.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ _LONGEST = (
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_DATA", str(tmp_path_factory.mktemp("headstart-data")))
+        patch.setenv("RES_OPTIONS", "timeout:1 attempts:1")
         yield
 
 
