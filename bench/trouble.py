@@ -91,7 +91,7 @@ def well(redis: RedisProcess) -> Iterator[None]:
 
 @contextmanager
 def absent(redis: RedisProcess) -> Iterator[None]:
-    """It was killed, and comes back empty."""
+    """Kill it, and bring it back empty."""
     redis.kill()
     yield
     redis.start()
@@ -99,7 +99,7 @@ def absent(redis: RedisProcess) -> Iterator[None]:
 
 @contextmanager
 def silent(redis: RedisProcess) -> Iterator[None]:
-    """It takes connections and bytes, and answers nothing: as on a network that drops packets."""
+    """Let it take connections and bytes and answer nothing, as on a network that drops packets."""
     redis.signal(signal.SIGSTOP)
     yield
     redis.signal(signal.SIGCONT)
@@ -107,7 +107,7 @@ def silent(redis: RedisProcess) -> Iterator[None]:
 
 @contextmanager
 def sleeping(redis: RedisProcess) -> Iterator[None]:
-    """It sleeps, wakes for a moment, and sleeps."""
+    """Let it sleep, wake for a moment, and sleep."""
     ended = threading.Event()
 
     def sleep() -> None:
@@ -123,7 +123,7 @@ def sleeping(redis: RedisProcess) -> Iterator[None]:
 
 @contextmanager
 def paused(redis: RedisProcess) -> Iterator[None]:
-    """It holds all clients back."""
+    """Let it hold all clients back."""
     redis.client.execute_command("CLIENT", "PAUSE", "600000", "WRITE")
     yield
     redis.client.execute_command("CLIENT", "UNPAUSE")
@@ -131,7 +131,7 @@ def paused(redis: RedisProcess) -> Iterator[None]:
 
 @contextmanager
 def full(redis: RedisProcess) -> Iterator[None]:
-    """It takes nothing more."""
+    """Let it take nothing more."""
     redis.client.config_set("maxmemory-policy", "noeviction")
     redis.client.config_set("maxmemory", 1)
     yield

@@ -27,7 +27,7 @@ _LEAST_WINDOW = 512
 
 
 Unit: TypeAlias = Literal["", "size", "share", "port"]
-"""What an option counts: bytes with KiB, MiB or GiB; a part of 1, above 0; a TCP port, or 0."""
+"""The unit of an option: bytes with KiB, MiB or GiB; a part of 1, above 0; a TCP port, or 0."""
 
 
 def option(

@@ -60,7 +60,7 @@ class Trace(Protocol):
 
     @property
     def told(self) -> bool:
-        """Whether the application finds them among the headers of its request."""
+        """True if the application finds them among the headers of its request."""
 
     @property
     def ask(self) -> Ask | None:

@@ -1,4 +1,4 @@
-"""Which requests of one connection reach the application, and the calls that they become.
+"""The requests of one connection that reach the application, and the calls they become.
 
 The engine of HTTP/2 counts streams, but not the calls that reset streams left behind: a call whose
 client has left goes on until it ends or is cancelled. So no new call begins on such a connection

@@ -149,9 +149,9 @@ class Http1Connection(asyncio.Protocol):
         """Calls of this turn of the loop."""
         self._advancing = self._turn_due = False
         self._over = False
-        """Whatever still comes is not for this object, or for nobody."""
+        """True once bytes that still come are another object's, or dropped."""
         self._answer: Answer | None = None
-        """What the client is still to be told, behind the responses."""
+        """The refusal that the client still gets, behind the responses."""
         self._lingering: Lingering | None = None
         self._reading_paused = False
         self._unread = 0
