@@ -3,7 +3,8 @@
     events.py      the events of a connection
     fields.py      checks of requests, responses and fields, in both directions
     connection.py  the engine wrapped: the common part of both sides
-    server.py      the server's side, with the push gate
+    server.py      the server's side: its input
+    server_output.py  its output, with the push gate
     client.py      the client's side, with its gate for promises
     frame_checks.py  frame headers of a client, ahead of the engine
     server_frames.py  frame headers of a server, ahead of the engine

@@ -1,12 +1,12 @@
-"""The server's side of an HTTP/2 connection.
+"""The server's side of an HTTP/2 connection: bytes of the client in, events and bytes out.
 
-Reads bytes from the client and calls from `server.http2` and `server.http2_streams`; answers with
-events and bytes. Owns the push gate (`wire.push_gate`).
+Reads bytes from the client for `server.http2`, and enforces the limits of the guard on it.
+`wire.server_output` has the other direction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import TypeAlias, cast
 
 import ngh2
@@ -23,15 +23,13 @@ from ngh2 import (
 )
 
 from headstart.config import WireLimits
-from headstart.errors import StreamGoneError
 from headstart.reasons import Closing, Refusal
 from headstart.wire.blocks import RequestRewriter
-from headstart.wire.connection import Connection, error_name
+from headstart.wire.connection import error_name
 from headstart.wire.events import (
     ConnectionEnded,
     ConnectionUsedUp,
     DataReceived,
-    Fields,
     PingAcknowledged,
     PromiseFailed,
     RequestReceived,
@@ -40,17 +38,12 @@ from headstart.wire.events import (
     StreamRefused,
     TrailersReceived,
 )
-from headstart.wire.fields import informational_fields, response_fields
+from headstart.wire.fields import response_fields
 from headstart.wire.frame_checks import LOOKED_AT, WINDOW_UPDATE_SIZE, ClientFrameChecker, Violation
 from headstart.wire.guard import FREE_WINDOW_UPDATES, RequestGuard
-from headstart.wire.push_gate import PushGate
 from headstart.wire.requests import RequestReader
-from headstart.wire.server_settings import (
-    LARGEST_WINDOW,
-    is_grpc_pass,
-    server_configuration,
-    server_settings,
-)
+from headstart.wire.server_output import ServerOutput
+from headstart.wire.server_settings import LARGEST_WINDOW, is_grpc_pass
 
 _EngineRequest = ngh2.RequestReceived
 _TOO_LARGE = 431
@@ -60,7 +53,7 @@ _Feed: TypeAlias = Callable[[bytes | memoryview], list[ngh2.Event]]
 _OVER_LIMIT = StreamRefused(Closing.TOO_MANY_STREAMS, "REFUSED_STREAM")
 
 
-class ServerConnection(Connection):
+class ServerConnection(ServerOutput):
     """The server's side of one connection.
 
     Args:
@@ -70,43 +63,29 @@ class ServerConnection(Connection):
     """
 
     __slots__ = (
-        "_accounted",
         "_answered",
         "_blocks",
         "_checker",
         "_finished",
-        "_gate",
         "_guard",
         "_is_new",
         "_is_special",
         "_known",
         "_limits",
         "_made",
-        "_promised",
-        "_pushed",
         "_reader",
-        "_sends",
-        "_streams",
         "_taken",
         "_used_up",
         "answered",
         "greeted",
-        "push_enabled",
         "round_trip",
         "takes_hints",
     )
 
     def __init__(self, limits: WireLimits, now: float, *, websockets: bool = False) -> None:
-        super().__init__(
-            ngh2.Role.SERVER,
-            server_configuration(limits),
-            server_settings(limits, websockets),
-            limits.connection_window,
-        )
+        super().__init__(limits, websockets=websockets)
         self._limits = limits
         self._reader = RequestReader(limits)
-        self._streams: dict[int, bytes] = {}
-        """Streams that the client opened -> authority, b"" once our response has ended."""
         self._checker = ClientFrameChecker(self._streams, FREE_WINDOW_UPDATES)
         self._blocks = RequestRewriter(2 * limits.max_header_count)
         self._guard = RequestGuard(limits, self._checker, now)
@@ -116,13 +95,6 @@ class ServerConnection(Connection):
         """The client went beyond a limit: no more streams are taken."""
         self._taken = 0
         """Streams that had been opened then."""
-        self._sends = 0
-        """Parts of bodies that were sent, beside the last one of each."""
-        self._gate = PushGate(self._engine, self._streams, limits)
-        # The gate's own: each closed stream is taken out.
-        self._promised, self._pushed = self._gate.targets, self._gate.pushed
-        self._accounted: set[int] = set()
-        """Streams reset, by either side, whose closing is still to come."""
         self._finished: set[int] = set()
         """Streams that the client reset once the whole response was written."""
         self._is_new = True
@@ -140,12 +112,6 @@ class ServerConnection(Connection):
         """Seconds that the client took to acknowledge our SETTINGS, which is one round trip."""
         self.takes_hints = True
         """False for a client that is known to fail on a 103."""
-        self.push_enabled = True
-        """The client's ENABLE_PUSH: 1 until it says otherwise (RFC 9113, 6.5.2)."""
-
-    @property
-    def _is_idle(self) -> bool:
-        return not (self._streams or self._pushed)
 
     @property
     def last_opened(self) -> int:
@@ -156,8 +122,6 @@ class ServerConnection(Connection):
     def unfinished(self) -> int | None:
         """A number for the frame or header section that has begun and not ended; None for none."""
         return self._checker.unfinished
-
-    # In.
 
     def _rewriting(self, ahead: int) -> _Feed:
         """Feed a segment in which a header block is new, without blanks around its values."""
@@ -186,7 +150,7 @@ class ServerConnection(Connection):
             windows = self.windows(widening.stream)
             if windows is not None and windows[0] + widening.increment > LARGEST_WINDOW:
                 begin += WINDOW_UPDATE_SIZE
-                super().reset(widening.stream, ErrorCode.FLOW_CONTROL_ERROR)
+                self.refuse(widening.stream, ErrorCode.FLOW_CONTROL_ERROR)
         return events + feed(data[begin:])
 
     def first_part(self, data: bytes | memoryview) -> int:
@@ -470,143 +434,3 @@ class ServerConnection(Connection):
     ) -> None:
         events.append(self.close(error_code, reason, detail))
         self._engine.events()
-
-    # Out.
-
-    def respond(
-        self, stream_id: int, fields: Fields, end_stream: bool, body: bytes | memoryview = b""
-    ) -> None:
-        """Send the final response's header section (RFC 9113, 8.3.2), and queue the body's start.
-
-        Args:
-            fields: From `wire.fields.response_fields`, which checks them.
-            end_stream: Nothing follows `body`.
-            body: The beginning of the body; as in `send_data`.
-
-        Raises:
-            StreamGoneError: The stream has ended or was reset.
-        """
-        engine = self._engine
-        try:
-            if body:
-                engine.send_response(stream_id, fields)
-                engine.send_data(stream_id, body, end_stream=end_stream)
-            else:
-                engine.send_response(stream_id, fields, end_stream=end_stream)
-        except ngh2.NGH2Error as error:
-            raise StreamGoneError(str(error)) from error
-        if end_stream:
-            self._streams[stream_id] = b""
-        elif body:
-            self._sends += 1
-
-    def inform(self, stream_id: int, status: int, headers: Iterable[Iterable[bytes]]) -> None:
-        """Send an informational response, without END_STREAM (RFC 9113, 8.1).
-
-        Raises:
-            LocalProtocolError: Status or fields may not be sent, or the final response has begun.
-            StreamGoneError: The stream has ended or was reset.
-        """
-        fields = informational_fields(status, headers)
-        self._call(self._engine.send_informational_response, stream_id, fields)
-
-    def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool) -> None:
-        """Queue a part of a body; see `Connection.send_data`."""
-        try:
-            self._engine.send_data(stream_id, data, end_stream=end_stream)
-        except ngh2.NGH2Error as error:
-            raise StreamGoneError(str(error)) from error
-        if end_stream:
-            self._streams[stream_id] = b""
-        else:
-            self._sends += 1
-
-    def send_trailers(self, stream_id: int, headers: Iterable[Iterable[bytes]]) -> None:
-        """End a body with trailers; see `Connection.send_trailers`."""
-        super().send_trailers(stream_id, headers)
-        self._streams[stream_id] = b""
-
-    def widen(self, stream_id: int, size: int) -> None:
-        """Let a window grow to that size, 0 for the connection's; a stream may have ended."""
-        if not stream_id:
-            self._window += size - self._full_window
-            size, self._full_window = self._window, size
-        try:
-            self._engine.set_local_window_size(size, stream_id=stream_id)
-        except ngh2.NGH2Error:
-            return  # it is gone, or the connection is
-
-    def is_response_written(self, stream_id: int) -> bool:
-        """Return true if all of a complete response was given to `output`.
-
-        When a stream is reset, the engine drops its unwritten frames. It counts content only, so a
-        header section without content, or the empty frame that ends a body, might be lost. No
-        header section waits once the engine has nothing to write, and no empty frame while both
-        windows are open.
-        """
-        if self._streams.get(stream_id) or self.queued_on(stream_id) or self._engine.want_write:
-            return False
-        windows, whole = self.windows(stream_id), self.windows()
-        return windows is not None and whole is not None and windows[0] > 0 and whole[0] > 0
-
-    def reset(self, stream_id: int, error_code: int = ErrorCode.CANCEL) -> None:
-        """End one stream with RST_STREAM; not held against the client."""
-        if stream_id in self._streams or stream_id in self._pushed:
-            self._accounted.add(stream_id)
-        super().reset(stream_id, error_code)
-
-    def refuse(self, stream_id: int, error_code: int = ErrorCode.REFUSED_STREAM) -> None:
-        """End one stream for lack of room, and count it against the client, which must wait.
-
-        Otherwise a client whose hundred calls hang could open streams and provoke resets without
-        end. With another error code, it counts as the client's error.
-        """
-        super().reset(stream_id, error_code)
-
-    def promise(
-        self,
-        parent_id: int,
-        method: str,
-        scheme: bytes,
-        authority: bytes,
-        target: bytes,
-        headers: Iterable[tuple[bytes, bytes]],
-        *,
-        credentials: bool = False,
-        urgency: int = 0,
-    ) -> int | Refusal:
-        """Promise a response on the page's stream (RFC 9113, 8.4).
-
-        Args:
-            parent_id: The page's stream.
-            authority: Must be the page's own, since the connection is authoritative for it.
-            target: Absolute path and query.
-            headers: Fields of the promised request; a list that is given again, as the same
-                object, is taken to have the same content.
-            credentials: The application asks for this push itself, so it may carry them.
-            urgency: Of the pushed response, 0 to 7 (RFC 9218, 4.1); it is never put before the
-                page's own.
-
-        Returns:
-            The promised stream's id, on which `respond` may be called at once, or the reason why
-            nothing was sent.
-
-        Raises:
-            LocalProtocolError: A field could not be sent at all.
-        """
-        unfit = self._gate.unfit(method, scheme, authority, headers, credentials)
-        if self.goaway or self.ended is not None:
-            return Refusal.CONNECTION_CLOSING
-        if not self.push_enabled:
-            return Refusal.PUSH_DISABLED
-        return self._gate.promise(parent_id, authority, target, urgency, unfit)
-
-    def shutdown_notice(self) -> None:
-        """First step of a graceful end: GOAWAY with the largest id (RFC 9113, 6.8)."""
-        self.goaway = True
-        self._call(self._engine.send_shutdown_notice)
-
-    def last_goaway(self) -> None:
-        """Second step: GOAWAY with the last stream that is served; open streams finish."""
-        self.goaway = True
-        self._call(self._engine.send_goaway)
