@@ -73,7 +73,7 @@ def test_pages_that_are_prefetched_and_never_looked_at_silence_nobody(world: Wor
     assert named(load) == ["/next.css", "/next.png"]
     assert world.app.asked == ["/next/", "/next.css", "/next.png"]
     # The browser itself is not taken for a program that fetches no assets.
-    assert world.site.middleware.learner.withheld[Withheld.NOT_RENDERING] == 0
+    assert world.site.middleware.learner.choice.withheld[Withheld.NOT_RENDERING] == 0
     assert load.console == []
 
 

@@ -129,7 +129,7 @@ def _slower() -> Learner:
     site = Site(control_share=2)
     site.learner.absorb(learner.export())
     stops = list[object]()
-    site.learner.on_stop = stops.append
+    site.learner.ended.on_stop = stops.append
     for _ in range(20):
         view = site.open(address=site.somebody())
         if view.withheld is None or view.control:
@@ -138,7 +138,7 @@ def _slower() -> Learner:
         late = 0.1 if view.control else 0.4
         site.now += late
         site.fetch(view, ASSETS[0])
-        if (arriving := site.learner.arriving) is not None:
+        if (arriving := site.learner.assets.arriving) is not None:
             view.arrived(arriving[1], site.now)
         site.wait()
     assert stops

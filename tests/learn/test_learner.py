@@ -534,7 +534,7 @@ def _load(
     answered = began + (ahead if view.delivered else asset)
     wanted = asset_request(target, address=request.address)
     site.learner.complete(wanted, asset_answer(target), None, answered - 0.01)
-    if (arriving := site.learner.arriving) is not None:
+    if (arriving := site.learner.assets.arriving) is not None:
         view.arrived(arriving[1], answered)
     site.now += 60.0
     records = site.learner.sync(site.now)
@@ -686,7 +686,7 @@ def test_a_page_that_is_forgotten_has_no_gain_and_earlier_views_do_not_count() -
 def _stopped(**options: Any) -> tuple[Site, list[Stop]]:
     """A site whose page is slower with its asset sent ahead, until it stops."""
     site, stops = Site(control_share=4, **options), list[Stop]()
-    site.learner.on_stop = stops.append
+    site.learner.ended.on_stop = stops.append
     for _ in range(200):
         _load(site, 0.5, 0.3)
         if stops:
@@ -705,7 +705,7 @@ def test_a_page_whose_gain_is_surely_negative_stops_and_says_so_once() -> None:
     assert stop.seconds == pytest.approx(0.2, rel=0.1)
     assert {view.withheld for view in views} == {Withheld.SLOWER, None}
     assert sum(bool(view.candidates) for view in views) == 25
-    assert site.learner.withheld[Withheld.SLOWER] == 75
+    assert site.learner.choice.withheld[Withheld.SLOWER] == 75
     assert site.learner.stops(ORIGIN, "/?query")
     assert not any(row.sent for row in site.learner.rows() if row.page == ORIGIN + "/")
     gain = site.learner.gain(ORIGIN + "/")
@@ -741,7 +741,7 @@ def test_views_of_a_page_that_was_stopped_are_left_out_of_its_site_s_gain() -> N
 
 def test_a_page_that_is_shown_sooner_may_have_its_images_later() -> None:
     site, stops = Site(control_share=4), list[Stop]()
-    site.learner.on_stop = stops.append
+    site.learner.ended.on_stop = stops.append
     for number in range(200):
         vote = Vote(
             site.now, ORIGIN, "/", number, control=number % 4 == 0,
@@ -833,7 +833,7 @@ def test_what_waits_for_other_workers_is_bounded() -> None:
     for _ in range(500):
         view = site.open(f"/{'x' * 1000}")
         site.fetch(view, STYLE)
-        site.learner._end(view)
+        site.learner.ended.end(view)
 
     records = site.learner.sync(site.now)
 
@@ -900,7 +900,7 @@ def test_each_refusal_is_counted_with_its_reason() -> None:
 
     site.fetch(site.open(), STYLE, sets_cookie=True)
 
-    assert site.learner.refusals[Unlearnable.SETS_COOKIE] == 1
+    assert site.learner.assets.refusals[Unlearnable.SETS_COOKIE] == 1
 
 
 _words = st.sampled_from(

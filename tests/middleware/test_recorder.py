@@ -93,7 +93,7 @@ def test_middleware_records_only_if_it_is_told_to() -> None:
     off, on = Served(), Served(recording=True)
 
     assert off.middleware.shared.recorder is None
-    assert off.middleware.learner.on_end is None
+    assert off.middleware.learner.ended.on_end is None
     assert on.middleware.shared.recorder is not None
 
 

@@ -43,6 +43,11 @@ Do not tell the learner of pushed requests that re-enter the server, nor of thei
     histograms  durations as counts in buckets
     gains      delivered against control views
     explaining the gain in words
+    documents  which requests are for pages
+    choice     the candidates of a view, or why it gets nothing
+    asset_requests  the requests for assets
+    ended_views  views that ended, counted
+    outbox     the records that wait for other workers
     learner    the whole, for the middleware
     logs       access logs, HAR files and traces
 """

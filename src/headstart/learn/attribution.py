@@ -10,12 +10,11 @@ from headstart.learn.counts import Share
 from headstart.learn.exchange import Request
 from headstart.learn.model import Map
 from headstart.learn.options import LearnOptions
-from headstart.learn.safety import Kind
+from headstart.learn.safety import ASSETS
 from headstart.learn.views import View, Viewer
 
 # The share of a site's assets that come without a Referer, from which on the site sends none.
 _BARE = 0.5
-_ASSETS = frozenset(kind.value for kind in Kind)
 
 
 class Attribution:
@@ -51,7 +50,7 @@ class Attribution:
         if referer:
             return viewer.view_of(referer, now)
         alone = len(live) == 1 and request.connection is not None and bare >= _BARE
-        return live[0] if alone and request.destination in _ASSETS else None
+        return live[0] if alone and request.destination in ASSETS else None
 
     def _count(self, request: Request) -> float:
         """Count an asset of a site. Return the share of its assets that come without a Referer."""

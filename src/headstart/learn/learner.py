@@ -1,36 +1,39 @@
 """The learner: requests in, candidates out, and votes for other workers.
 
-Ties `views`, `safety` and `model` together; only the middleware and `replay` call it. Pure: no
-clock, no I/O, not thread-safe; one per worker process.
+Ties its parts together; only the middleware and `replay` call it. Pure: no clock, no I/O, not
+thread-safe; one per worker process.
 
-The way of a page: `begin`, when the request arrives, returns a `View` with the assets to send
-    ahead;
-`delivered` records each sent one; `complete`, when the response's head is known, keeps the view or
-drops it. The way of any other request: `begin` returns None, `complete` finds its view. The map
-changes only in `sync`, about once a second, and in `gone`, never within a request: one client's
-deliveries reveal nothing of another one's request a moment ago.
+The way of a page: `begin`, when the request arrives, returns a `View` with the assets to send ahead
+(`choice`). `delivered` records each sent one. `complete`, when the response's head is known, keeps
+the view or drops it. When the view ends, it becomes a vote (`ended_views`).
+
+The way of any other request: `begin` returns None, `complete` finds its view (`asset_requests`).
+
+The map changes only in `sync`, about once a second, and in `gone`, never within a request: one
+client's deliveries reveal nothing of another one's request a moment ago.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, KeysView, Sequence
+from collections.abc import Hashable, Iterable, Iterator, KeysView
 from dataclasses import replace
-from functools import partial
 from typing import assert_never
 
 from headstart.errors import ConfigurationError
-from headstart.learn.attribution import Attribution
-from headstart.learn.clients import voter_of
-from headstart.learn.counts import Asset, SeenAsset
+from headstart.learn.asset_requests import AssetRequests
+from headstart.learn.choice import Choice
+from headstart.learn.documents import is_html, is_page, may_be_page
+from headstart.learn.ended_views import EndedViews
 from headstart.learn.exchange import Answer, Exchange, Request
 from headstart.learn.findings import Finding, Findings
 from headstart.learn.gains import Gain, Stop
 from headstart.learn.lacking import Lacking
 from headstart.learn.listing import Entry, Row
 from headstart.learn.model import Map, MapSize
-from headstart.learn.named import Named, OtherOrigin
-from headstart.learn.nodes import Candidate, Judgement
+from headstart.learn.named import OtherOrigin
+from headstart.learn.nodes import Candidate
 from headstart.learn.options import LearnOptions
+from headstart.learn.outbox import Outbox
 from headstart.learn.records import (
     Forgotten,
     PageRecord,
@@ -43,71 +46,38 @@ from headstart.learn.records import (
     Vote,
 )
 from headstart.learn.rendering import Rendering
-from headstart.learn.safety import (
-    Kind,
-    Unlearnable,
-    essence,
-    is_personal,
-    kind_of_path,
-    refusal,
-)
-from headstart.learn.sightings import hash_of, seen_asset_of, unsays
+from headstart.learn.safety import ASSETS, NAMING, PRESENT, is_personal, kind_of_path, refusal
 from headstart.learn.urls import origin_and_path, path_of
-from headstart.learn.views import Arrival, How, View, Viewer, Views, Withheld
-from headstart.learn.votes import partial_vote, vote_of, weight
+from headstart.learn.views import How, View, Views
 
-# Sec-Fetch-Dest of what opens a view (Fetch, 2.2.7); a fetch() that answers HTML is not a page.
-_DOCUMENTS = frozenset(("document", "iframe", "frame"))
-# What asks for more in its own name.
-_NAMING = (Kind.STYLE, Kind.SCRIPT)
-_ASSETS = frozenset(kind.value for kind in Kind)
-_HTML = frozenset(("text/html", "application/xhtml+xml"))
-# Answers that speak about the client that asked, not about the asset: credentials, bans, rates,
-# malformed or conditional requests. One client's are not held against the asset.
-_PERSONAL = frozenset((400, 401, 403, 405, 406, 407, 408, 411, 412, 413, 414, 416, 417, 421, 425,
-                       426, 428, 429, 431, 451, 499, 503))  # fmt: skip
-_PRESENT = frozenset((200, 206, 304))
-# The part of the learner's bytes that may wait for other workers between two calls of `sync`;
-# beyond it only this worker counts what it sees. Views that ended may wait for it with this part.
-_OUTBOX = 0.02
 # How long a page may take to answer and still be learned.
 _ANSWER_SECONDS = 60.0
-_ENDED = 0.01
-# URLs that are remembered as no assets, so that a page that names them does not bring them back.
-_REFUSED = 1000
 
 
 class Learner:
-    """Learn which assets follow which page, and name those to send ahead."""
+    """Learn which assets follow which page, and name those to send ahead.
+
+    Attributes:
+        options: Its options.
+        assets: The requests for assets.
+        choice: The candidates of views.
+        ended: The views that ended.
+        findings: Reasons why less is learned than could be.
+    """
 
     def __init__(self, options: LearnOptions | None = None) -> None:
         self.options = options or LearnOptions()
-        self.refusals: dict[Unlearnable, int] = dict.fromkeys(Unlearnable, 0)
-        self.withheld: dict[Withheld, int] = dict.fromkeys(Withheld, 0)
+        self.findings = Findings()
         self._map = Map(self.options)
         self._views = Views(self.options)
-        self._attribution = Attribution(self._map, self.options)
         self._rendering = Rendering(self.options)
         self._lacking = Lacking(self.options)
-        self.findings = Findings()
-        self.on_refusal: Callable[[Request, Answer, Unlearnable], None] | None = None
-        """Told of each asset of a view that may not be learned."""
-        self.on_fetch: Callable[[Request, bool], None] | None = None
-        """Told of each request for an asset that its view hinted, and whether it is the second."""
-        self.on_asset: Callable[[Request, View], None] | None = None
-        """Told of each request for an asset with the view that it belongs to."""
-        self.on_end: Callable[[View], None] | None = None
-        """Told of each view of a page that has ended."""
-        self.on_stop: Callable[[Stop], None] | None = None
-        """Told of each page that this worker stops for what it gains, or lets go on."""
-        self.arriving: Arrival | None = None
-        """The asset whose response has just begun, if its view is measured."""
-        self._outbox: list[Record] = []
-        self._told = 0
-        self._refused: dict[int, None] = {}
-        self._firsts = 0
-        self._ended: list[View] = []
-        self._ended_weight = 0
+        self._outbox = Outbox(self.options.max_bytes)
+        self.ended = EndedViews(
+            self.options, self._map, self._views, self._rendering, self._lacking, self._outbox
+        )
+        self.assets = AssetRequests(self.options, self._map, self._views, self.ended, self._outbox)
+        self.choice = Choice(self.options, self._map, self._rendering, self._lacking, self.assets)
 
     # The way of a request
 
@@ -122,9 +92,9 @@ class Learner:
         Returns:
             A view with the candidates to send now if this is a page, or may be one; else None.
         """
-        if request.destination in _ASSETS or request.method != "GET":
+        if request.destination in ASSETS or request.method != "GET":
             return None
-        if not self._may_be_page(request):
+        if not may_be_page(request, self._map, self.options.max_url):
             return None
         return self._open(request, now)
 
@@ -152,13 +122,13 @@ class Learner:
         if view is None:
             if request.method != "GET":
                 return None
-            if request.destination in _ASSETS or not self._is_html(request, answer):
-                self._asset(request, answer, now)
+            if request.destination in ASSETS or not is_html(request, answer, self.options.max_url):
+                self.assets.take(request, answer, now)
                 return None
             view = self._open(request, now)
-        elif not self._is_page(request, answer):
+        elif not is_page(answer):
             self._views.close(view)
-            self._asset(request, answer, now)
+            self.assets.take(request, answer, now)
             return None
         view.confirmed = True
         view.personal = is_personal(request, answer, cookies=cookies)
@@ -204,7 +174,7 @@ class Learner:
         known = self._map.asset(view.origin, target)
         self._views.remember(view.viewer, hash((view.origin, target)))
         kind = known.seen.kind if known is not None else kind_of_path(target)
-        if kind in _NAMING:
+        if kind in NAMING:
             # It is not going to be asked for, but what it needs is.
             view.name(view.origin + target)
 
@@ -222,8 +192,8 @@ class Learner:
         """
         if status is None:
             view.wasted.add(target)
-        elif status not in _PRESENT:
-            self._remove(Removal(view.origin, target))
+        elif status not in PRESENT:
+            self.assets.remove(Removal(view.origin, target))
 
     def pushed(self, request: Request, answer: Answer) -> None:
         """Take the response to a pushed request: forget an asset that it shows to be unlearnable.
@@ -237,7 +207,7 @@ class Learner:
         known = self._map.asset(request.origin, request.target)
         named = known is None or known.named
         if refusal(request, answer, self.options.max_url, named=named) is not None:
-            self._remove(Removal(request.origin, request.target))
+            self.assets.remove(Removal(request.origin, request.target))
 
     def read(self, reading: Reading) -> None:
         """Take the assets that a client's copy of a page names.
@@ -248,48 +218,11 @@ class Learner:
         named = tuple(
             each
             for each in reading.named
-            if hash((reading.origin, each.target)) not in self._refused
+            if not self.assets.is_refused(reading.origin, each.target)
         )
         reading = replace(reading, named=named)
         self._map.read(reading)
-        self._tell(reading)
-
-    def first_candidates(
-        self, view: View, named: Sequence[Named], *, credentials: bool
-    ) -> list[Candidate]:
-        """Return the assets of which nothing was known before the page's HTML named them now.
-
-        Only assets that are safe to send to this client; none if such clients seldom fetch any.
-
-        Args:
-            view: Of the page.
-            named: The assets that the copy that goes out names.
-            credentials: The page was asked for with a Cookie or an Authorization.
-        """
-        if not named:
-            return []
-        view.fetching = self._rendering.chance(view)
-        view.lacking = self._lacking.chance(view)
-        found = []
-        for each in named:
-            if hash((view.origin, each.target)) in self._refused:
-                continue
-            candidate = self._map.first_candidate(
-                view.origin, view.path, each, credentials=credentials
-            )
-            if candidate is not None and self._is_worth_it(view, candidate):
-                found.append(candidate)
-        return found
-
-    def is_first_control(self) -> bool:
-        """Return whether this view is pushed none of the assets that the page's HTML names.
-
-        A client that is pushed all that a page names looks like one that lacks nothing, whether it
-        would fetch assets or not. This view shows it.
-        """
-        share = self.options.control_share
-        self._firsts += 1
-        return share > 0 and self._firsts % share == share // 2
+        self._outbox.add(reading)
 
     def is_read(self, origin: str, path: str) -> bool:
         """Return whether a page's HTML was read, and since the last deployment that was seen."""
@@ -302,9 +235,9 @@ class Learner:
     def gone(self, connection: Hashable) -> None:
         """Handle a closed connection: its views end and count at once."""
         for view in self._views.of_connection(connection):
-            self._end(view)
+            self.ended.end(view)
         self._views.forget(connection)
-        self._fold_ended()
+        self.ended.count()
 
     # What others need
 
@@ -346,7 +279,7 @@ class Learner:
             return False
         if not self._map.report(report):
             return False
-        self._tell(report)
+        self._outbox.add(report)
         return True
 
     def push_ended(self, request: Request, now: float) -> None:
@@ -410,12 +343,11 @@ class Learner:
             # A page that is still being made has no window yet; it gains most by being learned.
             limit = view.expires if view.confirmed else view.opened + _ANSWER_SECONDS
             if now > limit:
-                self._end(view)
+                self.ended.end(view)
             elif view.confirmed and view.counted is None and view.asked:
-                self._fold_partly(view)
-        self._fold_ended()
-        outbox, self._outbox, self._told = self._outbox, [], 0
-        return outbox
+                self.ended.count_partly(view)
+        self.ended.count()
+        return self._outbox.take()
 
     def absorb(self, records: Iterable[Record]) -> list[ConfigurationError]:
         """Take the result of another worker's `sync`, or of `export`.
@@ -432,7 +364,7 @@ class Learner:
                 case Reading():
                     self._map.read(record)
                 case Removal():
-                    self._refuse(record.origin, record.target)
+                    self.assets.refuse(record.origin, record.target)
                     self._map.remove(record)
                 case PageRecord():
                     self._map.load(record)
@@ -457,7 +389,7 @@ class Learner:
         """Take a reason why less is learned than could be; return whether nobody told it yet."""
         new, telling = self.findings.take(finding)
         if telling:
-            self._tell(finding)
+            self._outbox.add(finding)
         return new
 
     def export(self) -> Iterator[PageRecord | Rule]:
@@ -468,254 +400,24 @@ class Learner:
 
     def forget(self, page: str, now: float) -> bool:
         """Forget a page, and its open views so far. Return false if it was not known."""
-        self._tell(Forgotten(page, now))
+        self._outbox.add(Forgotten(page, now))
         return self._map.forget(page, now)
 
     def pin(self, page: str, asset: str) -> None:
         """Send this asset with this page always. Raises ConfigurationError."""
         rule = Rule(Verdict.PIN, page, asset)
         self._map.obey(rule)
-        self._tell(rule)
+        self._outbox.add(rule)
 
     def never(self, asset: str) -> None:
         """Never sends this asset. Raises ConfigurationError."""
         rule = Rule(Verdict.NEVER, "", asset)
         self._map.obey(rule)
-        self._tell(rule)
-
-    # Pages
-
-    def _may_be_page(self, request: Request) -> bool:
-        if len(request.target) > self.options.max_url:
-            return False
-        if request.destination:
-            return request.destination in _DOCUMENTS
-        # The name first, since it is known sooner: most of what comes here are assets.
-        if kind_of_path(request.target) is not None:
-            return False
-        return request.accepts_html or self._map.knows_page(request.origin, path_of(request.target))
-
-    def _is_html(self, request: Request, answer: Answer) -> bool:
-        """Return true if this opens a view though `begin` did not know it."""
-        if answer.status != 200 or (request.destination and request.destination not in _DOCUMENTS):
-            return False
-        is_html = "html" in answer.content_type and essence(answer.content_type) in _HTML
-        return is_html and len(request.target) <= self.options.max_url
-
-    def _is_page(self, request: Request, answer: Answer) -> bool:
-        """Return true if a possible page is one: found, and HTML as far as that is known."""
-        if answer.status == 304:
-            return True
-        if answer.status != 200:
-            return False
-        return not answer.content_type or essence(answer.content_type) in _HTML
+        self._outbox.add(rule)
 
     def _open(self, request: Request, now: float) -> View:
         view, ended = self._views.open(request, now)
         for old in ended:
-            self._end(old)
-        view.returning = self._lacking.knows(view)
-        had = view.viewer.had
-        likely = self._map.candidates(view.origin, view.path, view.segment)
-        if self._map.is_personal(view.origin, view.path):
-            likely = tuple(filter(partial(self._may_know, view), likely))
-        view.candidates = tuple(c for c in likely if c.key not in had) if had else likely
-        view.withheld = self._withheld(view)
-        if view.withheld is not None:
-            self.withheld[view.withheld] += 1
-            view.candidates = ()
+            self.ended.end(old)
+        self.choice.choose(view)
         return view
-
-    def _may_know(self, view: View, candidate: Candidate) -> bool:
-        """Return true if the view's client, or several others, asked for the asset before.
-
-        The page may be one that a single user is allowed to read. Whoever asks for its URL must not
-        be told of assets that this user alone has seen.
-        """
-        if candidate.why is Judgement.PINNED:
-            return True
-        asset = self._map.asset(view.origin, candidate.target)
-        return asset is None or asset.asker in (0, view.viewer.voter)
-
-    def _is_worth_it(self, view: View, candidate: Candidate) -> bool:
-        """Return true if an asset is likely enough for a client that fetches assets so often."""
-        return candidate.probability * view.fetching >= self.options.min_chance
-
-    def _withheld(self, view: View) -> Withheld | None:
-        if view.conditional:
-            return Withheld.CONDITIONAL
-        if not view.candidates:
-            return Withheld.NOTHING_KNOWN
-        view.fetching = self._rendering.chance(view)
-        view.proven = self._rendering.is_proven(view)
-        view.lacking = self._lacking.chance(view)
-        if view.fetching * self.options.likely < self.options.min_chance:
-            view.candidates = tuple(c for c in view.candidates if self._is_worth_it(view, c))
-            if not view.candidates:
-                return Withheld.NOT_RENDERING
-        view.judged = view.candidates
-        if self._map.is_waste(view.origin, view.path):
-            return Withheld.MOSTLY_WASTE
-        page = view.origin, view.path, view.segment
-        view.comparable = self.options.measure and self._map.control.is_comparable(*page)
-        is_chosen = self._map.control.is_control(*page)
-        if self._map.is_stopped(view.origin, view.path):
-            # The sorts change places: few views get something, so that a change for the better
-            # shows, and all others are what they are compared with.
-            return None if is_chosen and view.comparable else Withheld.SLOWER
-        return Withheld.CONTROL if is_chosen else None
-
-    # Assets
-
-    def _asset(self, request: Request, answer: Answer, now: float) -> None:
-        if request.destination and request.destination not in _ASSETS:
-            self.refusals[Unlearnable.DYNAMIC_TYPE] += 1
-            return
-        viewer = self._views.viewer(request)
-        known = self._map.asset(request.origin, request.target)
-        self.arriving = None
-        if answer.status not in _PRESENT:
-            if known is not None:
-                self._not_there(request, answer, known, viewer)
-            elif answer.status not in _PERSONAL and kind_of_path(request.target) is not None:
-                self._refuse(request.origin, request.target)
-        if viewer is None or answer.status not in _PRESENT:
-            return
-        view = self._attribution.view_of(viewer, request, now) if viewer.views else None
-        if view is not None and view.origin == request.origin:
-            self._belongs(view, request, answer, known, now)
-            if self.on_asset is not None:
-                self.on_asset(request, view)
-        elif known is not None:
-            if not known.answered:
-                self._seen_asset(request, answer, known)
-            if sent := viewer.view_sent(request.target, now):
-                sent.fetched.add(request.target)
-                if sent.measured:
-                    self.arriving = (sent, known.seen.kind)
-            self._views.remember(viewer, known.key)
-
-    def _belongs(
-        self, view: View, request: Request, answer: Answer, known: Asset | None, now: float
-    ) -> None:
-        """Take an asset of a view: the client lacks it (200), or had it (304)."""
-        seen = self._seen_asset(request, answer, known)
-        kind = seen.kind if seen is not None else kind_of_path(request.target)
-        if kind is None:
-            return
-        if kind in _NAMING:
-            view.name(request.origin + request.target)
-        view.renew(now, self.options)
-        if view.measured:
-            self.arriving = (view, kind)
-        key = known.key if known is not None else hash((request.origin, request.target))
-        if request.target in view.delivered:
-            self._fetched(view, request)
-        elif seen is not None and key not in view.viewer.had:
-            for old in self._views.ask(view, seen):
-                self._end(old)
-        self._views.remember(view.viewer, key)
-
-    def _fetched(self, view: View, request: Request) -> None:
-        """Take that a client asked for an asset that it was told of."""
-        again = request.target in view.fetched
-        view.fetched.add(request.target)
-        hinted = view.delivered[request.target] is How.HINTED
-        if hinted and not request.conditional and self.on_fetch is not None:
-            self.on_fetch(request, again)
-
-    def _seen_asset(
-        self, request: Request, answer: Answer, known: Asset | None
-    ) -> SeenAsset | None:
-        """Return the asset as it was seen now, or None if it may not be learned."""
-        if answer.status != 200:
-            return None
-        checked = hash_of(request, answer)
-        if known is not None and known.checked == checked:
-            return known.seen
-        named = known is not None and known.named
-        why = refusal(request, answer, self.options.max_url, named=named)
-        if why is not None:
-            self.refusals[why] += 1
-            if self.on_refusal is not None:
-                self.on_refusal(request, answer, why)
-            if unsays(why, answer):
-                self._refuse(request.origin, request.target)
-                if known is not None:
-                    self._remove(Removal(request.origin, request.target))
-            return None
-        self._refused.pop(hash((request.origin, request.target)), None)
-        seen = seen_asset_of(request, answer)
-        if known is not None:
-            known.checked = checked
-            self._map.see(known, seen)
-        return seen
-
-    def _not_there(
-        self, request: Request, answer: Answer, known: Asset, viewer: Viewer | None
-    ) -> None:
-        """Remove the asset after a failed response, unless it is about one client only."""
-        if answer.status in _PERSONAL and not known.doubted_by(
-            viewer.voter if viewer else voter_of(request.address)
-        ):
-            return
-        self._remove(Removal(request.origin, request.target))
-
-    def _refuse(self, origin: str, target: str) -> None:
-        """Remember that a URL is not an asset for everybody, even if pages name it."""
-        self._refused[hash((origin, target))] = None
-        if len(self._refused) > _REFUSED:
-            del self._refused[next(iter(self._refused))]
-
-    def _remove(self, removal: Removal) -> None:
-        self._refuse(removal.origin, removal.target)
-        if self._map.remove(removal):
-            self._tell(removal)
-        for view in self._views:
-            if view.origin == removal.origin:
-                view.asked.pop(removal.target, None)
-
-    # Views that end
-
-    def _end(self, view: View) -> None:
-        if self._views.close(view) and view.confirmed:
-            self._ended.append(view)
-            self._ended_weight += view.weight
-        if self._ended_weight > self.options.max_bytes * _ENDED:
-            self._fold_ended()
-
-    def _fold_ended(self) -> None:
-        ended, self._ended, self._ended_weight = self._ended, [], 0
-        for view in ended:
-            if view.prefetched:
-                continue  # nobody has looked at it
-            if self.on_end is not None:
-                self.on_end(view)
-            self._rendering.learn(view)
-            vote = vote_of(view, self._map, self._lacking.had(view))
-            self._lacking.learn(view)
-            self._cast(view, vote)
-
-    def _fold_partly(self, view: View) -> None:
-        """Count an open view, so that the next client need not wait for its end."""
-        vote = partial_vote(view)
-        view.refused = not self._cast(view, vote)
-
-    def _cast(self, view: View, vote: Vote) -> bool:
-        counted = self._map.measure(vote)
-        stop = self._map.judge_gain(vote) if counted else None
-        if not view.refused:
-            counted |= self._map.fold(vote)
-        if not counted:
-            return False
-        self._tell(vote)
-        if stop is not None:
-            self._tell(stop)
-            if self.on_stop is not None:
-                self.on_stop(stop)
-        return True
-
-    def _tell(self, record: Record) -> None:
-        self._told += weight(record)
-        if self._told <= self.options.max_bytes * _OUTBOX:
-            self._outbox.append(record)

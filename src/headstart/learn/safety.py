@@ -25,6 +25,14 @@ class Kind(StrEnum):
     IMAGE = "image"
 
 
+ASSETS = frozenset(kind.value for kind in Kind)
+"""Sec-Fetch-Dest of requests for assets."""
+NAMING = (Kind.STYLE, Kind.SCRIPT)
+"""The kinds that ask for more assets in their own name."""
+PRESENT = frozenset((200, 206, 304))
+"""The statuses of an asset that is there."""
+
+
 class Trust(StrEnum):
     """How far one client's copy of a page speaks for the copies of others."""
 

@@ -89,9 +89,9 @@ class Diagnosis:
         self._learner = learner
         self._clock = clock
         self._sites: dict[str, _Site] = {}
-        learner.on_refusal = self.refused
-        learner.on_fetch = self.fetched
-        learner.on_stop = self.stopped
+        learner.assets.on_refusal = self.refused
+        learner.assets.on_fetch = self.fetched
+        learner.ended.on_stop = self.stopped
 
     def viewed(
         self, origin: str, http_version: str, headers: Iterable[tuple[bytes, bytes]]

@@ -227,8 +227,8 @@ class Recorder:
         """The clients, or their connections, whose views are recorded."""
         self._admitted = timer() - _BETWEEN_LOADS
         self._attributed: tuple[Request, View] | None = None
-        learner.on_asset = self._attribute
-        learner.on_end = self._count
+        learner.assets.on_asset = self._attribute
+        learner.ended.on_end = self._count
 
     @property
     def totals(self) -> Figures:

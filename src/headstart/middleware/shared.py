@@ -75,6 +75,7 @@ class Shared:
     __slots__ = (
         "_hint_unmarked",
         "_hints_fail",
+        "asset_requests",
         "clock",
         "counters",
         "diagnosis",
@@ -101,6 +102,7 @@ class Shared:
     ) -> None:
         self.learner = learner
         self.viewers = learner.viewers
+        self.asset_requests = learner.assets
         self.options = options
         self.reader = PageReader() if learner.options.read_pages else None
         self.clock = clock

@@ -381,7 +381,7 @@ class Visit:
             return
         # A view that gets nothing is read as well: its refusals are counted.
         refused = view_refusal(page, NOTHING_EXPECTED) is not None
-        if refused or not shared.learner.is_first_control():
+        if refused or not shared.learner.choice.is_first_control():
             url = self._request.origin + self._request.target
             self._opening = opening_of(url, answer.content_type, coding_of(headers))
 
@@ -391,7 +391,7 @@ class Visit:
         if message["type"] != "http.response.body" or opening.done:
             self._opening = None
             return
-        candidates = shared.learner.first_candidates(
+        candidates = shared.learner.choice.first_candidates(
             self._view,
             opening.add(bytes(message.get("body", b""))),
             credentials=bool(self._page.cookies) or self._request.authorized,

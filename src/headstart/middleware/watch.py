@@ -33,7 +33,7 @@ def watched(shared: Shared, scope: Scope, request: Request, send: Send) -> Send:
         nonlocal capture, arriving
         if message["type"] == "http.response.start":
             capture = answered(shared, scope, request, message)
-            arriving = shared.learner.arriving
+            arriving = shared.asset_requests.arriving
             return send(message)
         if capture is not None:
             take_part(capture, message)
