@@ -394,12 +394,12 @@ def test_what_a_page_says_to_one_client_is_believed_as_far_as_it_is_public(
 ) -> None:
     answer = HTML._replace(**fields)
 
-    assert trust_in(page_request(), answer, cookies=cookies) is trust
+    assert trust_in(page_request(cookies=cookies), answer) is trust
 
 
 def test_credentials_and_queries_make_a_page_one_client_s() -> None:
-    assert trust_in(page_request(authorized=True), HTML, cookies=False) is None
-    assert trust_in(page_request("/?q=<img src=/x.png>"), HTML, cookies=False) is Trust.AGREED
+    assert trust_in(page_request(authorized=True), HTML) is None
+    assert trust_in(page_request("/?q=<img src=/x.png>"), HTML) is Trust.AGREED
 
 
 # Without a Referer.

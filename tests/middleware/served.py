@@ -25,6 +25,8 @@ NAVIGATION: Headers = [
     (b"accept-language", b"de"),
     (b"cookie", b"user=me"),
 ]
+# Of a browser that was never here.
+STRANGER: Headers = NAVIGATION[:-1]
 # Of a client that is no browser.
 PROGRAM: Headers = [(b"accept", b"text/html")]
 PUSH: dict[str, Any] = {"http.response.push": {}}
@@ -187,7 +189,7 @@ class Served:
         return wire
 
     async def teach(self, assets: Iterable[str] = ASSETS) -> None:
-        await self.load(assets, ours(999))
+        await self.load(assets, ours(999), headers=STRANGER)
         await self.later()
 
     async def later(self) -> None:

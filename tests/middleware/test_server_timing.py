@@ -15,6 +15,7 @@ from tests.middleware.served import (
     NAVIGATION,
     PAGE,
     PROGRAM,
+    STRANGER,
     UVICORN_2,
     Served,
     Wire,
@@ -55,7 +56,8 @@ async def told(
     """What the header says to the client after others have taught the page."""
     served = Served(Fields(*fields), learn=learn, deliver=deliver)
     for connection in (998, 999):
-        await served.load(["/site.css"], ours(connection), client=(f"192.0.2.{connection % 99}", 1))
+        client = (f"192.0.2.{connection % 99}", 1)
+        await served.load(["/site.css"], ours(connection), headers=STRANGER, client=client)
         await served.later()
     return timing(await served.get(PAGE, headers, wire=wire, **server))
 

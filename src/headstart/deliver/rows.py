@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from headstart.deliver.decide import is_icon
-from headstart.learn import Gain, Judgement, Learner, Row, explain, explain_gain
+from headstart.learn import Gain, Judgement, Learner, Row, SeenAsset, explain, explain_gain
 from headstart.learn.urls import path_of, pattern_of
 
 # How a row of an origin names the pages that it is about.
@@ -124,7 +124,11 @@ def sent_by(learner: Learner, row: Row) -> str:
     found = [c for c in learner.candidates(origin, path) if c.target == row.asset]
     if not found:
         return "by push, 103 or Link"
-    asset = found[0].asset
+    ways = _ways_of(found[0].asset)
+    return f"{ways}, to clients with cookies or credentials" if found[0].personal else ways
+
+
+def _ways_of(asset: SeenAsset) -> str:
     if not asset.verified:
         return "by push or Link (no 103: its cache fields were never seen)"
     if asset.lifetime is None:

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     TOO_MANY = "the format takes fewer pages; those with the most views are kept"
     BAD_LINK = "it cannot be written as a Link header"
     OVER_BUDGET = "the Link header of the page would be too long"
+    PERSONAL = "only clients with cookies or credentials asked for it, so it may be theirs alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,9 @@ def _page(
     left_out: list[LeftOut] = []
     for candidate in delivery_order(likely):
         link = _link(candidate)
-        if link is None:
+        if candidate.personal:
+            left_out.append(LeftOut(path, candidate.target, Reason.PERSONAL))
+        elif link is None:
             left_out.append(LeftOut(path, candidate.target, Reason.BAD_LINK))
         elif len(links) == DeliverOptions().max_assets:
             left_out.append(LeftOut(path, candidate.target, Reason.OVER_BUDGET))

@@ -54,6 +54,8 @@ class Choice:
         view.returning = self._lacking.knows(view)
         had = view.viewer.had
         likely = self._map.candidates(view.origin, view.path, view.segment)
+        if not view.credentials and self._map.holds_personal():
+            likely = tuple(candidate for candidate in likely if not candidate.personal)
         if self._map.is_personal(view.origin, view.path):
             likely = tuple(filter(partial(self._may_know, view), likely))
         view.candidates = tuple(c for c in likely if c.key not in had) if had else likely

@@ -30,6 +30,7 @@ class AssetTable:
 
     Attributes:
         bytes: About the bytes that the associations of all nodes take.
+        personal: The number of assets that were asked for with personal pages only.
         changes: Grows when an asset changes in a way that any page may depend on.
     """
 
@@ -37,6 +38,7 @@ class AssetTable:
         self._options = options
         self._assets: dict[int, Asset] = {}
         self.bytes = 0
+        self.personal = 0
         self.changes = 0
 
     def __len__(self) -> int:
@@ -56,8 +58,16 @@ class AssetTable:
             asset.dropped = 0.0
             self.changes += 1
 
+    def publish(self, asset: Asset) -> None:
+        """Take that an asset is of a page that is not personal."""
+        if asset.personal:
+            asset.personal = False
+            self.personal -= 1
+            self.changes += 1
+
     def name(self, asset: Asset) -> None:
-        """Take that the HTML of a page names an asset."""
+        """Take that the HTML of a page names an asset; only HTML without credentials is read."""
+        self.publish(asset)
         if not asset.named or asset.dropped:
             asset.named, asset.dropped = True, 0.0
             self.changes += 1
@@ -72,7 +82,14 @@ class AssetTable:
         return self._assets.get(hash((origin, target)))
 
     def associate(
-        self, node: Node, seen: SeenAsset, voter: int, doubt: float, *, answered: bool = True
+        self,
+        node: Node,
+        seen: SeenAsset,
+        voter: int,
+        doubt: float,
+        *,
+        answered: bool = True,
+        personal: bool = False,
     ) -> Association | None:
         """Add an association to a node.
 
@@ -82,6 +99,7 @@ class AssetTable:
             voter: The first voter who asked for it there.
             doubt: The views that count against it from the start.
             answered: It was seen to be answered.
+            personal: It was asked for with a personal page.
 
         Returns:
             None if likely assets take all places of the node.
@@ -91,7 +109,10 @@ class AssetTable:
         key = hash((node.origin, seen.target))
         asset = self._assets.get(key)
         if asset is None:
-            asset = self._assets[key] = Asset(key, seen, voter, answered=answered)
+            asset = self._assets[key] = Asset(
+                key, seen, voter, answered=answered, personal=personal
+            )
+            self.personal += personal
         asset.uses += 1
         association = Association(asset, voter, doubt)
         if node.level is Level.PAGE:
@@ -119,6 +140,7 @@ class AssetTable:
         asset.uses -= 1
         if not asset.uses:
             del self._assets[asset.key]
+            self.personal -= asset.personal
 
     def set_naming(self, association: Association, naming: Naming | None) -> None:
         """Take how a page's HTML names an asset; None if it does not."""
@@ -263,7 +285,9 @@ class VoteCounter:
     def _count_wanted(self, node: Node, seen: SeenAsset, vote: Vote, page: int) -> None:
         association = node.assets.get(seen.target)
         if association is None:
-            association = self._table.associate(node, seen, vote.voter, _doubt(node, vote))
+            association = self._table.associate(
+                node, seen, vote.voter, _doubt(node, vote), personal=vote.personal
+            )
             if association is not None:
                 # Others were here before and did without it.
                 association.doubted = node.voters.recent not in ([], [vote.voter])
@@ -285,6 +309,8 @@ class VoteCounter:
             association.last = page
             self._table.see(association.asset, seen)
             self._table.confirm(association.asset, vote.voter, vote.time)
+            if not vote.personal:
+                self._table.publish(association.asset)
 
     def _replace_old_versions(self, node: Node, asked: set[str]) -> None:
         """Let a file name with a new fingerprint inherit the counts of the old name.

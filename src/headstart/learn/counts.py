@@ -116,6 +116,7 @@ class Asset:
         doubter: The voter who was refused it last (401, 403, 429 and their like), else 0.
         answered: A response to it was seen; an asset that only a page's HTML names has none.
         named: The HTML of some page names it.
+        personal: Clients with credentials alone asked for it, with pages that no cache may share.
         dropped: When the HTML of a page was seen to name it no more, 0.0 since another did, or
             since a client asked for it.
         uses: Associations that hold it; at none it is forgotten.
@@ -132,12 +133,21 @@ class Asset:
         "dropped",
         "key",
         "named",
+        "personal",
         "seen",
         "stem",
         "uses",
     )
 
-    def __init__(self, key: int, seen: SeenAsset, asker: int = 0, *, answered: bool = True) -> None:
+    def __init__(
+        self,
+        key: int,
+        seen: SeenAsset,
+        asker: int = 0,
+        *,
+        answered: bool = True,
+        personal: bool = False,
+    ) -> None:
         self.key = key
         self.seen = seen
         self.stem = stem_of(seen.target)
@@ -147,6 +157,7 @@ class Asset:
         self.uses = 0
         self.answered = answered
         self.named = False
+        self.personal = personal
         self.dropped = 0.0
         self.drawn: Share | None = None
 

@@ -31,6 +31,7 @@ class Request(NamedTuple):
         authorized: An Authorization field is there.
         prefetched: Sec-Purpose says that the page is fetched before anybody wants to see it.
         phone: Sec-CH-UA-Mobile says that the client is a phone.
+        cookies: A Cookie field is there.
     """
 
     origin: str
@@ -47,6 +48,12 @@ class Request(NamedTuple):
     authorized: bool = False
     prefetched: bool = False
     phone: bool = False
+    cookies: bool = False
+
+    @property
+    def credentials(self) -> bool:
+        """Return true if the response may be for this client alone."""
+        return self.cookies or self.authorized
 
 
 class Answer(NamedTuple):

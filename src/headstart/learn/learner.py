@@ -99,13 +99,7 @@ class Learner:
         return self._open(request, now)
 
     def complete(
-        self,
-        request: Request,
-        answer: Answer,
-        view: View | None,
-        now: float,
-        *,
-        cookies: bool = False,
+        self, request: Request, answer: Answer, view: View | None, now: float
     ) -> View | None:
         """Take the head of the response.
 
@@ -114,7 +108,6 @@ class Learner:
             answer: The head of its response.
             view: The result of `begin`.
             now: Seconds.
-            cookies: The request carried cookies.
 
         Returns:
             The view that this request opened, or None.
@@ -131,7 +124,7 @@ class Learner:
             self.assets.take(request, answer, now)
             return None
         view.confirmed = True
-        view.personal = is_personal(request, answer, cookies=cookies)
+        view.personal = is_personal(request, answer)
         view.conditional |= answer.status == 304
         view.answered(now)
         view.open(now, self.options)
@@ -242,7 +235,10 @@ class Learner:
     # What others need
 
     def candidates(self, origin: str, target: str) -> tuple[Candidate, ...]:
-        """Return the map's assets for a page, for any client; for display and for tests."""
+        """Return the map's assets for a page, for any client; for display and for tests.
+
+        Those that are `personal` are not for all.
+        """
         return self._map.candidates(origin, path_of(target))
 
     def wastes(self, origin: str, target: str) -> bool:

@@ -168,6 +168,10 @@ class Map:
             plan = self._plans.of(self.nodes.chain_of(node, path), segment)
         return self._with_pins(plan, origin, pinned) if pinned else plan
 
+    def holds_personal(self) -> bool:
+        """Return true if any asset was asked for with personal pages only."""
+        return self._assets.personal > 0
+
     def is_waste(self, origin: str, path: str) -> bool:
         """Return true if most assets sent with this page are not used."""
         node = self.nodes.narrowest(origin, path)
@@ -486,13 +490,15 @@ class Map:
             return
         is_new = self.asset(node.origin, target) is None
         association = node.assets.get(target) or self._assets.associate(
-            node, tally.asset, tally.first, 0.0, answered=tally.answered
+            node, tally.asset, tally.first, 0.0, answered=tally.answered, personal=tally.personal
         )
         if association is None:
             return
         take_tally(association, tally, memory)
         if is_new:
             association.asset.dropped = tally.dropped
+        if not tally.personal:
+            self._assets.publish(association.asset)
         if node.segmented:
             for each in segments_of(tally, segments):
                 share = self._assets.share(association, each.segment)

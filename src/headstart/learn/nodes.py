@@ -87,6 +87,8 @@ class Candidate:
         why: The node that it was learned at.
         key: Stands for origin and target within this process.
         named: As the page's own HTML names it, or None if it does not.
+        personal: It was asked for with personal pages only, so it goes to no client without
+            credentials.
     """
 
     asset: SeenAsset
@@ -94,6 +96,7 @@ class Candidate:
     why: Judgement
     key: int
     named: Named | None = None
+    personal: bool = False
 
     @property
     def target(self) -> str:

@@ -148,7 +148,9 @@ class Plans:
                 assert asset is not None, "associations hold it"
                 naming = own.naming if own is not None and why is Judgement.NAMED else None
                 named = naming.named if naming is not None else None
-                found.append(Candidate(asset.seen, probability, why, asset.key, named))
+                found.append(
+                    Candidate(asset.seen, probability, why, asset.key, named, asset.personal)
+                )
         found.sort(key=_PROBABILITY, reverse=True)
         return found[: options.max_assets]
 

@@ -165,6 +165,7 @@ class Tally:
         dropped: When pages were seen to name the asset no more, or 0.0.
         segments: Its shares in segments, if its page has views of several.
         together: The other assets of its page in the same views; None for patterns and origins.
+        personal: It was asked for with personal pages only.
     """
 
     asset: SeenAsset
@@ -184,6 +185,7 @@ class Tally:
     dropped: float = 0.0
     segments: tuple[SegmentTally, ...] = ()
     together: Cooccurrence | None = None
+    personal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ def lifetime(cache_control: str | None) -> int | None:
     return int(age) if age.isdecimal() and age.isascii() and len(age) < 12 else None
 
 
-def trust_in(request: Request, answer: Answer, *, cookies: bool) -> Trust | None:
+def trust_in(request: Request, answer: Answer) -> Trust | None:
     """Return how far a page speaks for the copies of other clients, or None if it does not.
 
     A response to a request with credentials may be one user's, in spite of its headers: many
@@ -166,9 +166,8 @@ def trust_in(request: Request, answer: Answer, *, cookies: bool) -> Trust | None
     Args:
         request: The page's request.
         answer: The head of the response.
-        cookies: The request carried cookies.
     """
-    if cookies or request.authorized or answer.status != 200:
+    if request.credentials or answer.status != 200:
         return None
     varies = {name.strip().lower() for name in answer.vary.split(",")}
     if "*" in varies:
@@ -179,15 +178,14 @@ def trust_in(request: Request, answer: Answer, *, cookies: bool) -> Trust | None
     return Trust.SOLE
 
 
-def is_personal(request: Request, answer: Answer, *, cookies: bool) -> bool:
+def is_personal(request: Request, answer: Answer) -> bool:
     """Return true if a page may be one that its client alone is allowed to read.
 
     Args:
         request: The page's request.
         answer: The head of the response.
-        cookies: The request carried cookies.
     """
-    if not cookies and not request.authorized:
+    if not request.credentials:
         return False
     said = directives(answer.cache_control or "")
     varies = {name.strip().lower() for name in answer.vary.split(",")}

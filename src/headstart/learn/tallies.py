@@ -61,6 +61,7 @@ def _tally(association: Association) -> Tally:
             for segment, share in (association.segments or {}).items()
         ),
         together=_together(association) if association.bit else None,
+        personal=association.asset.personal,
     )
 
 

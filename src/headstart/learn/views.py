@@ -72,6 +72,7 @@ class View:
         withheld: Why nothing is to be sent, or None.
         control: It gets nothing so that it can be compared.
         prefetched: It becomes a view when its first asset is requested.
+        credentials: Its request had a Cookie or an Authorization.
         personal: The page may be one that its client alone is allowed to read.
         fetching: How likely its client is to fetch assets at all.
         segment: That of its client and URL, as in `clients.segment_of`.
@@ -95,6 +96,7 @@ class View:
         "conditional",
         "confirmed",
         "counted",
+        "credentials",
         "delivered",
         "expires",
         "fetched",
@@ -148,6 +150,7 @@ class View:
         self.returning = False
         self.lacking = 1.0
         self.prefetched = request.prefetched
+        self.credentials = request.credentials
         self.personal = False
         self.confirmed = False
         self.comparable = self.measured = False

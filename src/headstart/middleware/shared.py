@@ -150,7 +150,6 @@ class Shared:
 
     def capture(
         self,
-        scope: Scope,
         request: Request,
         answer: Answer,
         fields: Iterable[tuple[bytes, bytes]],
@@ -159,22 +158,20 @@ class Shared:
         """Return a reader for the body of a page, or None if nothing can be learned from it.
 
         Args:
-            scope: Of the page's request.
-            request: That request, as the learner knows it.
-            answer: The head of the response, likewise.
+            request: The page's request.
+            answer: The head of the response.
             fields: The header of the response.
             linked: The assets that the application names beside the page's HTML.
         """
         if self.reader is None:
             return None
-        trust = trust_in(request, answer, cookies=has_cookies(scope))
+        trust = trust_in(request, answer)
         if trust is None:
             return None
         return self.reader.capture(self._head_of(request, answer, fields, trust, linked))
 
     def capture_sheet(
         self,
-        scope: Scope,
         request: Request,
         answer: Answer,
         fields: Iterable[tuple[bytes, bytes]],
@@ -182,12 +179,11 @@ class Shared:
         """Return a reader for a stylesheet's body, or None unless it is the same for everybody.
 
         Args:
-            scope: Of the request.
-            request: That request, as the learner knows it.
-            answer: The head of the response, likewise.
+            request: The stylesheet's request.
+            answer: The head of the response.
             fields: The header of the response.
         """
-        if self.reader is None or has_cookies(scope):
+        if self.reader is None or request.cookies:
             return None
         if refusal(request, answer, self.learner.options.max_url, named=True) is not None:
             return None
@@ -224,11 +220,6 @@ class Shared:
             elif push.state is PushState.SENT:
                 going.append((view, push))
         self.under_way = going
-
-
-def has_cookies(scope: Scope) -> bool:
-    """Return true if the request carries cookies."""
-    return any(name == b"cookie" for name, _ in scope["headers"])
 
 
 def _signature(fields: Iterable[tuple[bytes, bytes]]) -> int:

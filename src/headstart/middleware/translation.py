@@ -90,6 +90,7 @@ def learned_request(scope: Scope, referer_header: bytes = b"referer") -> Request
         b"authorization" in found,
         is_prefetch(get(b"sec-purpose") or get(b"purpose")),
         get(b"sec-ch-ua-mobile") == b"?1",
+        b"cookie" in found,
     )
 
 

@@ -36,7 +36,7 @@ from headstart.deliver.seen import Seen, grown, may_carry_cookie, set_cookie
 from headstart.learn import Answer, Candidate, How, Request, View, Withheld
 from headstart.middleware.own_assets import OwnAssets
 from headstart.middleware.server_timing import server_timing
-from headstart.middleware.shared import Shared, has_cookies
+from headstart.middleware.shared import Shared
 from headstart.middleware.translation import (
     coding_of,
     connection_of,
@@ -185,6 +185,8 @@ class Visit:
         """Leave decisions that say why this view gets nothing, for each likely asset."""
         view = self._view
         likely = self._shared.learner.candidates(view.origin, view.path)
+        if not self._request.credentials:
+            likely = tuple(candidate for candidate in likely if not candidate.personal)
         self._refuse_all(likely, refusal_of(withheld))
 
     def _refuse_all(self, likely: Sequence[Candidate], refusal: Refusal) -> None:
@@ -307,9 +309,7 @@ class Visit:
         shared, now = self._shared, self._shared.clock()
         headers = headers_of(message)
         answer = learned_answer(message["status"], headers)
-        view = shared.learner.complete(
-            self._request, answer, self._view, now, cookies=has_cookies(self._scope)
-        )
+        view = shared.learner.complete(self._request, answer, self._view, now)
         more = [(b"link", link) for link in self._own.links]
         asked = self._view.origin + self._view.path
         shared.habits.note_answer(asked, message["status"], is_page=view is not None)
@@ -327,9 +327,7 @@ class Visit:
             if self._own.hinted or self._waiting:
                 shared.habits.note_hints(page, self._own.hinted)
             said = self._own.say(links_of(headers))
-            self._capture = shared.capture(
-                self._scope, self._request, answer, headers, self._own.named()
-            )
+            self._capture = shared.capture(self._request, answer, headers, self._own.named())
             await self._push_as_told(said)
             self._read_opening(answer, headers)
             more = [(b"link", link) for link in self._own.links]
@@ -394,7 +392,7 @@ class Visit:
         candidates = shared.learner.choice.first_candidates(
             self._view,
             opening.add(bytes(message.get("body", b""))),
-            credentials=bool(self._page.cookies) or self._request.authorized,
+            credentials=self._request.credentials,
         )
         if not candidates:
             return

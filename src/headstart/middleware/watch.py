@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 
 from headstart.deliver.asgi import Message, Scope, Send
 from headstart.learn import Arrival, Request
-from headstart.middleware.shared import Shared, has_cookies
+from headstart.middleware.shared import Shared
 from headstart.middleware.translation import (
     connection_of,
     headers_of,
@@ -54,17 +54,15 @@ def answered(shared: Shared, scope: Scope, request: Request, message: Message) -
     status: int = message["status"]
     fields = headers_of(message)
     answer = learned_answer(status, fields)
-    view = shared.learner.complete(
-        request, answer, None, shared.clock(), cookies=has_cookies(scope)
-    )
+    view = shared.learner.complete(request, answer, None, shared.clock())
     if view is not None:
-        return shared.capture(scope, request, answer, fields)
+        return shared.capture(request, answer, fields)
     capture = None
     if status == 200:
         if shared.learner.is_viewer(request):
             shared.diagnosis.asked(request, answer)
             if answer.content_type.startswith(_STYLE):
-                capture = shared.capture_sheet(scope, request, answer, fields)
+                capture = shared.capture_sheet(request, answer, fields)
         shared.remember(connection_of(scope), request)
     return capture
 
