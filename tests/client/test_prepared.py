@@ -50,6 +50,40 @@ def test_option_that_no_request_has_is_named() -> None:
         prepared(options=cast(Options, {"verify": None}))
 
 
+def test_a_request_without_options_is_prepared_once() -> None:
+    builder = RequestBuilder("https://localhost/", (), 10.0)
+    first = builder.make("GET", "/", None, {})
+
+    same = builder.make("GET", "/", None, {})
+    others = [
+        builder.make("HEAD", "/", None, {}),
+        builder.make("GET", "/b", None, {}),
+        builder.make("GET", "/", b"", {}),
+        builder.make("GET", "/", None, {"timeout": 1.0}),
+    ]
+
+    assert same is first
+    assert (first.method, first.target, first.content, first.timeout) == ("GET", "/", None, 10.0)
+    assert [(one.method, one.target, one.content, one.timeout) for one in others] == [
+        ("HEAD", "/", None, 10.0),
+        ("GET", "/b", None, 10.0),
+        ("GET", "/", b"", 10.0),
+        ("GET", "/", None, 1.0),
+    ]
+
+
+def test_prepared_requests_of_many_urls_are_forgotten() -> None:
+    builder = RequestBuilder("https://localhost/", (), 10.0)
+    first = builder.make("GET", "/", None, {})
+
+    for number in range(600):
+        builder.make("GET", f"/{number}", None, {})
+    again = builder.make("GET", "/", None, {})
+
+    assert again == first
+    assert again is not first
+
+
 @pytest.mark.parametrize("headers", [{"X-A": "1"}, [("X-A", b"1")], iter([(b"x-a", "1")])])
 def test_fields_are_octets_with_names_in_lower_case(headers: HeaderTypes) -> None:
     made = prepared(options={"headers": headers})

@@ -35,6 +35,7 @@ from headstart.wire.events import (
     TrailersReceived,
 )
 from headstart.wire.server import ServerConnection
+from tests.counting import calls_of
 
 _OK = (b":status", b"200")
 _LONG = b"q" * 66_000
@@ -357,6 +358,19 @@ def test_block_of_more_fields_than_the_engine_takes_is_not_looked_at() -> None:
 
     assert rewritten(500)
     assert not rewritten(501)
+
+
+def test_block_that_could_stay_is_examined_once_and_others_behind_it_are() -> None:
+    fine = HeadersFrame(1, b"\x88\x00\x01a\x01b", flags=["END_HEADERS"]).serialize()
+    blank = HeadersFrame(1, b"\x88\x00\x01a\x02b ", flags=["END_HEADERS"]).serialize()
+    rewriter = BlockRewriter()
+
+    first = calls_of(lambda: rewriter.rewrite(fine))
+    again = calls_of(lambda: rewriter.rewrite(fine))
+    given = [bytes(rewriter.rewrite(frames)) for frames in (blank, blank, fine, blank, fine)]
+
+    assert again < first
+    assert given == [fine, fine, fine, fine, fine]
 
 
 # Requests.

@@ -11,11 +11,11 @@ from ngh2 import ErrorCode, Setting
 from headstart.config import ClientLimits, WireLimits
 from headstart.errors import LocalProtocolError, StreamGoneError
 from headstart.reasons import Closing, Refusal
+from headstart.wire.asking import request_fields
 from headstart.wire.client import (
     ClientConnection,
     Upgraded,
     bare_authority,
-    request_fields,
     settings_payload,
 )
 from headstart.wire.events import (

@@ -89,6 +89,9 @@ class Http2ClientConnection(Channel):
         self.upgrade: bytes | None = None
         self.was_asked = False
         self.became_idle: Callable[[], None] | None = None
+        self._scheme, self._authority = origin.scheme.encode(), origin.authority
+        self._completed: tuple[list[tuple[bytes, bytes]], bytes, Fields] = [], self._authority, []
+        """The caller's headers of the last request, and the result of `_complete`."""
         self._used_at = self.connected_at
         self._limits = limits
         self._push = push
@@ -258,6 +261,11 @@ class Http2ClientConnection(Channel):
         """
         return await self._liveness.confirmed()
 
+    @property
+    def is_doubted(self) -> bool:
+        """Return whether `answers` has to wait."""
+        return self._liveness.is_doubted()
+
     def has_pushed(
         self, method: str, target: str, headers: Iterable[tuple[bytes, bytes]] = ()
     ) -> bool:
@@ -281,8 +289,8 @@ class Http2ClientConnection(Channel):
         self, method: str, target: str, headers: Iterable[tuple[bytes, bytes]]
     ) -> Pushed | None:
         authority, fields = self._complete(headers)
-        scheme, path = self.origin.scheme.encode(), target.encode("latin-1", "replace")
-        return self.pushes.find(method, scheme, authority, path, fields, self.now())
+        path = target.encode("latin-1", "replace")
+        return self.pushes.find(method, self._scheme, authority, path, fields, self.now())
 
     async def ping(self, timeout: float | None = 10.0) -> float:
         """Seconds that a PING takes to the server and back (RFC 9113, 6.7).
@@ -390,27 +398,31 @@ class Http2ClientConnection(Channel):
         trailers: Trailers,
         protocol: str,
     ) -> int:
-        self._require_open()
-        length = length_of(b"" if content is None and method in _WITH_CONTENT else content)
-        if length is not None and not any(name == b"content-length" for name, _ in fields):
-            fields.append((b"content-length", b"%d" % length))
+        if not self.available:  # any more, after a wait for a slot
+            raise self._unavailable()
+        if content is not None or method in _WITH_CONTENT:
+            length = length_of(b"" if content is None else content)
+            if length is not None and not any(name == b"content-length" for name, _ in fields):
+                fields = [*fields, (b"content-length", b"%d" % length)]
         is_all = content is None and not trailers
-        path, scheme = as_ascii(target), self.origin.scheme.encode()
+        path, tunnel = as_ascii(target), protocol.encode("ascii")
         try:
-            return self._wire.request(
-                method, scheme, authority, path, fields, is_all, protocol.encode("ascii")
-            )
+            return self._wire.request(method, self._scheme, authority, path, fields, is_all, tunnel)
         except StreamGoneError as error:
             raise self._unavailable() from error
 
     def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, Fields]:
-        """Return the authority of a request and its other headers."""
-        authority, fields = self.origin.authority, []
-        for name, value in headers:
+        """Return the authority of a request and its other headers, which nobody changes."""
+        given, authority, fields = self._completed
+        if headers == given:
+            return authority, fields
+        given, authority, fields = [(*pair,) for pair in headers], self._authority, []
+        for name, value in given:
             if name.lower() != b"host":
                 fields.append((name.lower(), value))
             elif value:
                 authority = value
+        self._completed = given, authority, fields
         return authority, fields
 
     def _require_open(self) -> None:
@@ -441,7 +453,7 @@ class Http2ClientConnection(Channel):
             self._first = (first.method, authority, first.target, fields), exchange
         else:
             exchange.abandoned = True
-        return Upgraded(first.method, self.origin.scheme.encode(), authority), exchange
+        return Upgraded(first.method, self._scheme, authority), exchange
 
     def _first_exchange(self, words: _Words, content: Content) -> ResponseStream | None:
         """Return the stream that already has a response for this request, or None."""
@@ -467,6 +479,11 @@ class Http2ClientConnection(Channel):
                 self._streams.received(event, now)
             case ResponseReceived():
                 self._streams.responded(event, now)
+            case StreamClosed():
+                self._used_at = now
+                self._streams.closed(event.stream_id, event.error_code, now)
+                if self.became_idle is not None and not len(self._streams):
+                    self.became_idle()
             case InformationalResponseReceived():
                 self._streams.informed(event, now)
             case TrailersReceived():
@@ -475,11 +492,6 @@ class Http2ClientConnection(Channel):
                 self._streams.promised(event, now)
             case StreamReset(stream_id=stream_id, error_code=error_code):
                 self._streams.reset(stream_id, error_code, now)
-            case StreamClosed(stream_id=stream_id, error_code=error_code):
-                self._used_at = now
-                self._streams.closed(stream_id, error_code, now)
-                if self.became_idle is not None and not len(self._streams):
-                    self.became_idle()
             case _:
                 self._act_on_connection(event)
 

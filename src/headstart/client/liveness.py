@@ -48,7 +48,7 @@ class Liveness:
 
     def doubt(self) -> None:
         """Ask the server whether it is there, unless it is being asked."""
-        if self._is_doubted():
+        if self.is_doubted():
             return
         self._doubted_at = self._loop.time()
         try:
@@ -56,7 +56,8 @@ class Liveness:
         except StreamGoneError:
             return  # the connection is over, which everybody is told
 
-    def _is_doubted(self) -> bool:
+    def is_doubted(self) -> bool:
+        """Return whether a PING waits for its answer and nothing else has come meanwhile."""
         if self._answer is not None and (
             self._answer.done() or self._moved_at() > self._doubted_at
         ):
@@ -65,9 +66,9 @@ class Liveness:
 
     async def confirmed(self) -> bool:
         """Return whether the server is there; wait for its answer, one second at most."""
-        if not self._is_doubted():
+        if not self.is_doubted():
             return True
         assert self._answer is not None
         left = self._doubted_at + _PATIENCE - self._loop.time()
         await asyncio.wait([self._answer], timeout=max(left, 0))
-        return not self._is_doubted()
+        return not self.is_doubted()

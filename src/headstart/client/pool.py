@@ -81,7 +81,11 @@ class Pool:
         """
         self._require_usable()
         connection = self._connections.get(prepared.origin)
-        if connection is not None and connection.available and await connection.answers():
+        if (
+            connection is not None
+            and connection.available
+            and (not connection.is_doubted or await connection.answers())
+        ):
             return connection
         # Nobody keeps a lock: it is there as long as somebody uses it.
         lock = self._locks.setdefault(prepared.origin, asyncio.Lock())

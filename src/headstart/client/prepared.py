@@ -31,7 +31,8 @@ _USER_AGENT = (b"user-agent", f"headstart/{__version__}".encode())
 
 # Programs ask for the same few URLs again and again, and to take one apart costs as much as the
 # rest of a request.
-_split = lru_cache(maxsize=512)(split_url)
+_REMEMBERED = 512
+_split = lru_cache(maxsize=_REMEMBERED)(split_url)
 
 
 class Options(TypedDict, total=False):
@@ -107,6 +108,8 @@ class RequestBuilder:
             self._headers.append(_USER_AGENT)
         _require_seconds(timeout)
         self._timeout = timeout
+        self._plain: dict[tuple[str, str], PreparedRequest] = {}
+        """Requests with neither content nor options, by method and URL; at most `_REMEMBERED`."""
 
     def make(self, method: str, url: str, content: Content, options: Options) -> PreparedRequest:
         """Prepare a request from a caller's arguments; see `AsyncClient.request`.
@@ -116,14 +119,12 @@ class RequestBuilder:
             LocalProtocolError: A header is not Latin-1.
             TypeError: An argument has a wrong type or an unknown name.
         """
+        if content is None and not options and isinstance(url, str):  # as most requests
+            return self._plain.get((method, url)) or self._make_plain(method, url)
         if isinstance(content, str):
             raise TypeError("content must be bytes, not str: encode it")
         if isinstance(content, bytearray | memoryview):
             content = bytes(content)  # it may change before the request is sent once more
-        if not options:  # as most requests
-            origin, target = self._resolve(url)
-            fields, timeout = self._headers, self._timeout
-            return PreparedRequest(origin, method, target, fields, content, [], None, timeout)
         _require_known(options)
         origin, target = self._resolve(url)
         if params := options.get("params"):
@@ -141,6 +142,16 @@ class RequestBuilder:
         informed, timeout = _informed(options), options.get("timeout", self._timeout)
         _require_seconds(timeout)
         return PreparedRequest(origin, method, target, fields, content, trailing, informed, timeout)
+
+    def _make_plain(self, method: str, url: str) -> PreparedRequest:
+        origin, target = self._resolve(url)
+        prepared = PreparedRequest(
+            origin, method, target, self._headers, None, [], None, self._timeout
+        )
+        if len(self._plain) >= _REMEMBERED:
+            self._plain.clear()
+        self._plain[method, url] = prepared
+        return prepared
 
     def _resolve(self, url: str) -> tuple[Origin, str]:
         if not isinstance(url, str):

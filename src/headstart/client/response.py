@@ -169,10 +169,13 @@ class AsyncResponse:
                 raise LocalProtocolError("the body is being read", hint="Wait for that.")
             self._is_reading = True
             try:
-                parts = []
-                while data := self._exchange.take_part() or await self._next():
+                take, parts = self._exchange.take_part, []
+                # Most bodies are whole by now, and the last part is followed by nothing.
+                while data := take() or (
+                    b"" if self.is_complete and not self._is_cut else await self._next()
+                ):
                     parts.append(data)
-                self._content = b"".join(parts)
+                self._content = parts[0] if len(parts) == 1 else b"".join(parts)
             finally:
                 self._is_reading = False
         return self._content

@@ -12,7 +12,13 @@ from collections import deque
 from headstart.client import failures
 from headstart.client.errors import RequestError
 from headstart.client.pushed import PushedResponses
-from headstart.client.response_stream import Owner, ResponseStream, StreamInfo
+from headstart.client.response_stream import (
+    ClosedStream,
+    Owner,
+    ResponseStream,
+    StreamInfo,
+    closed_info,
+)
 from headstart.client.slots import Slots
 from headstart.client.uploads import Uploads
 from headstart.wire.client import ClientConnection
@@ -52,7 +58,7 @@ class Streams:
         self._has_answered = False
         """A response came, to whatever request."""
         self._open: dict[int, ResponseStream] = {}
-        self._closed: deque[StreamInfo] = deque(maxlen=_CLOSED_KEPT)
+        self._closed: deque[ClosedStream] = deque(maxlen=_CLOSED_KEPT)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -62,7 +68,7 @@ class Streams:
         shown = {**self._pushed.exchanges, **self._open}
         infos = [exchange.info(exchange.stream_id in self._pushed) for exchange in shown.values()]
         if closed:
-            infos += [info for info in self._closed if info.id not in shown]
+            infos += [closed_info(one) for one in self._closed if one[0] not in shown]
         return sorted(infos, key=lambda info: info.id)
 
     def opened(self, exchange: ResponseStream) -> None:
@@ -151,7 +157,7 @@ class Streams:
             error = failures.stream_closed(error_code, problem, goaway=goaway, begun=begun)
             exchange.fail(error, now)
             self._pushed.take(stream_id)
-        self._closed.append(exchange.info())
+        self._closed.append(exchange.as_closed())
 
     def refused_above(self, last_stream_id: int, now: float) -> None:
         """Fail the requests above the last stream of a GOAWAY (RFC 9113, 6.8)."""

@@ -18,7 +18,7 @@ from headstart.client import failures
 from headstart.client.channel import Channel
 from headstart.client.errors import ClientError
 from headstart.client.origin import Origin, as_ascii
-from headstart.wire.client import request_fields
+from headstart.wire.asking import request_fields
 from headstart.wire.events import Fields
 from headstart.wire.frames import Direction
 

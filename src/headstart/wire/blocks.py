@@ -82,6 +82,7 @@ class BlockRewriter:
 
     __slots__ = (
         "_ahead",
+        "_fine",
         "_held",
         "_is_off",
         "_long",
@@ -98,6 +99,8 @@ class BlockRewriter:
         self._most = most
         self._ahead = 0
         """Bytes until the next frame header."""
+        self._fine = b""
+        """The last block with literals that could stay."""
         self._held = bytearray()
         """The beginning of a block that is not all there."""
         self._needed = 0
@@ -141,9 +144,12 @@ class BlockRewriter:
             is_plain = (kind, flags & ~_END_STREAM) == (HEADERS, _END_HEADERS)
             if is_plain and end <= size and length <= _LARGEST_FRAME:
                 block = bytes(data[at + _HEADER_SIZE : end])
-                # Nothing but references is like the section before, as most are.
-                has_literals = block.translate(None, _REFERENCES)
-                frames = self._changed(kind, flags, stream, b"", block) if has_literals else None
+                # Nothing but references is like the section before, as most are; others are bytes
+                # that could stay the last time.
+                frames = None
+                if block != self._fine and block.translate(None, _REFERENCES):
+                    frames = self._changed(kind, flags, stream, b"", block)
+                    self._fine = block if frames is None else b""
             else:
                 end = self._end_of_block(data, at)
                 if end > size or self._is_off:

@@ -8,7 +8,6 @@ and closes the connection for one on a pushed stream.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,8 +26,9 @@ from ngh2 import (
 )
 
 from headstart.config import ClientLimits
-from headstart.errors import LocalProtocolError, StreamGoneError
+from headstart.errors import StreamGoneError
 from headstart.reasons import Closing, Refusal
+from headstart.wire.asking import MOST_SENT, RequestSections, sendable
 from headstart.wire.blocks import TOO_LONG, BlockRewriter
 from headstart.wire.connection import Connection
 from headstart.wire.events import (
@@ -42,17 +42,10 @@ from headstart.wire.events import (
     ResponseReceived,
     TrailersReceived,
 )
-from headstart.wire.fields import (
-    checked_fields,
-    header_list_size,
-    valid_authority,
-    valid_target,
-)
+from headstart.wire.fields import checked_fields, valid_target
 from headstart.wire.guard import FREE_WINDOW_UPDATES, Guard
 from headstart.wire.server_frames import ServerFrameChecker
 
-# RFC 9110, 9.1. CONNECT has no place here but with a protocol (RFC 8441): it needs a tunnel.
-_METHOD = re.compile(r"(?!CONNECT\Z)[A-Z][A-Z0-9_-]*")
 # RFC 9113, 6.5.2: what an entry counts for besides its octets.
 _ENTRY_OVERHEAD = 32
 _DEFAULT_PORTS = {b"https": b":443", b"http": b":80"}
@@ -62,9 +55,6 @@ _REFUSALS_KEPT = 2000
 _CONTINUATIONS = 32
 # RFC 9110, 15; the engine takes all that has three digits.
 _HIGHEST_STATUS = 599
-# Bytes of one header section that are sent, and what the engine is told: its own estimate counts
-# less than `_ENTRY_OVERHEAD` for a field, but it must never be what decides.
-_MOST_SENT = 64 * 1024
 # A response to a condition or a range does not fit a plain request for the same target.
 _CONDITIONAL = frozenset(
     {
@@ -108,6 +98,7 @@ class ClientConnection(Connection):
         "_origins",
         "_problems",
         "_promised",
+        "_sections",
         "_sends",
         "_upgraded",
         "last_stream_id",
@@ -128,6 +119,7 @@ class ClientConnection(Connection):
         self._checker = ServerFrameChecker(push, self._is_live, FREE_WINDOW_UPDATES)
         self._guard = Guard(limits, self._checker, now)
         self._blocks = BlockRewriter(_most_fields(limits))
+        self._sections = RequestSections()
         self._sends = 0
         """Parts of bodies that were sent."""
         self._origins: dict[int, tuple[bytes, bytes]] = {}
@@ -219,13 +211,13 @@ class ClientConnection(Connection):
                     events.append(event)
             case ngh2.ResponseReceived() | ngh2.InformationalResponseReceived():
                 events += self._response(event)
+            case StreamClosed():
+                self._closed(event)
+                events.append(event)
             case PushedStreamReceived():
                 events.append(self._promise(event))
                 if len(self._promised) > _most_promised(self._limits):
                     self._hold_against(Closing.USELESS_FRAMES, events)
-            case StreamClosed():
-                self._closed(event)
-                events.append(event)
             case TrailersReceived(stream_id=stream_id) if stream_id in self._problems:
                 pass
             case TrailersReceived(stream_id=stream_id, headers=headers):
@@ -263,7 +255,8 @@ class ClientConnection(Connection):
         headers = self._blocks.restored(event.headers)
         if stream_id in self._problems or not self._within_limits(stream_id, headers):
             return []
-        status, fields = _split(headers)
+        # The engine has checked the status, which comes first (RFC 9113, 8.3.2).
+        status, fields = int(headers[0][1]), list(headers[1:])
         if status > _HIGHEST_STATUS:
             self._refuse(stream_id, f"its status is {status}, and HTTP ends with {_HIGHEST_STATUS}")
             return []
@@ -373,7 +366,7 @@ class ClientConnection(Connection):
             StreamGoneError: The connection takes no new requests.
         """
         given = "GET" if protocol else method
-        fields = _sendable(request_fields(given, scheme, authority, target, headers))
+        fields = self._sections.section(given, scheme, authority, target, headers)
         if protocol:
             fields[:1] = [(b":method", b"CONNECT"), (b":protocol", protocol)]
         if self.goaway or self.ended is not None:
@@ -393,7 +386,7 @@ class ClientConnection(Connection):
 
     def send_trailers(self, stream_id: int, headers: Iterable[Iterable[bytes]]) -> None:
         """End a body with trailers; see `Connection.send_trailers`."""
-        super().send_trailers(stream_id, _sendable(checked_fields(headers, [])))
+        super().send_trailers(stream_id, sendable(checked_fields(headers, [])))
 
     def ping(self, payload: bytes) -> None:
         """Send a PING; see `Connection.ping`."""
@@ -401,67 +394,9 @@ class ClientConnection(Connection):
         self._checker.pinged()
 
 
-def _sendable(fields: Fields) -> Fields:
-    """Return the fields of a header section that the engine will write.
-
-    Raises:
-        LocalProtocolError: They are too large. The engine would close the stream without a word.
-    """
-    size = header_list_size(fields)
-    if size > _MOST_SENT:
-        raise LocalProtocolError(
-            f"the fields are {size} bytes, {_MOST_SENT} at most can be sent",
-            hint="Send less, or send it as content. Most servers take 8 to 32 KiB.",
-        )
-    return fields
-
-
-def request_fields(
-    method: str,
-    scheme: bytes,
-    authority: bytes,
-    target: bytes,
-    headers: Iterable[Iterable[bytes]],
-) -> Fields:
-    """Return the header section of a request, checked (RFC 9113, 8.3.1).
-
-    Raises:
-        LocalProtocolError: The method is not an upper-case token, or is CONNECT; the authority is
-            not a host with an optional port; the target is not a path of printable ASCII; a field
-            may not be sent.
-    """
-    if not _METHOD.fullmatch(method):
-        raise LocalProtocolError(
-            f"{method!r} is not a method that can be sent",
-            hint="Name one in capitals. CONNECT is not one of them: this client opens no tunnels.",
-        )
-    if not valid_authority(authority):
-        raise LocalProtocolError(
-            f"{authority!r} is not a host with an optional port",
-            hint="Write HOST or HOST:PORT, without a user's name.",
-        )
-    if not valid_target(target) and not (target == b"*" and method == "OPTIONS"):
-        raise LocalProtocolError(
-            f"{target!r} is not an absolute path of printable ASCII",
-            hint="Begin it with a slash, and percent-encode spaces and other letters.",
-        )
-    fields = [
-        (b":method", method.encode("ascii")),
-        (b":scheme", scheme),
-        (b":authority", authority),
-        (b":path", target),
-    ]
-    return checked_fields(headers, fields)
-
-
 def settings_payload(limits: ClientLimits, push: bool) -> bytes:
     """Return the content of HTTP2-Settings for such a connection, before base64 (RFC 7540)."""
     return ngh2.pack_settings_payload(_settings(limits, push))
-
-
-def _split(headers: tuple[tuple[bytes, bytes], ...]) -> tuple[int, Fields]:
-    """Return the status, checked by the engine, and the fields after it (RFC 9113, 8.3.2)."""
-    return int(headers[0][1]), list(headers[1:])
 
 
 def bare_authority(scheme: bytes, authority: bytes) -> bytes:
@@ -489,7 +424,8 @@ def _code_for(refusal: Refusal) -> ErrorCode:
 def _configuration(limits: ClientLimits) -> ngh2.Configuration:
     return ngh2.Configuration(
         auto_window_update=False,
-        max_send_header_block_length=2 * _MOST_SENT,
+        # Its own estimate counts less than `_ENTRY_OVERHEAD` for a field, but must never decide.
+        max_send_header_block_length=2 * MOST_SENT,
         # The checker allows fewer; here are those that `wire.blocks` makes, too.
         max_continuations=_CONTINUATIONS,
         # Above our own limits, which harm one stream where the engine's end the connection.
