@@ -427,7 +427,7 @@ def test_snapshot_that_redis_does_not_take_leaves_no_connection_behind(
         # When the commands are queued, and the key is watched.
         patch.setattr(redis_journal, "_fields", stopping)
         # When its connections are closed, and the transaction is still to be collected.
-        patch.setattr(one.store, "_warn", going_on)
+        patch.setattr(one.store._outage, "_warn", going_on)
         one.says()
 
     # redis-py says UNWATCH once.

@@ -4,6 +4,7 @@
     address.py  the file or the server that a user named
     memory.py   MemoryStore: keeps nothing
     pending.py  records that wait for a medium that cannot be used
+    outage.py   when it is tried again, and the lines that say so
 
     sqlite.py   SqliteStore: one file for all workers of a machine
     files.py    the file: opened, made, moved aside

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from headstart.learn.records import Record
 from headstart.store.address import RedisAddress
 from headstart.store.base import StoreError, Warn
+from headstart.store.outage import Outage
 from headstart.store.pending import Pending
 from headstart.store.redis_client import check_installed, connect, disconnect, told
 from headstart.store.redis_journal import Entry, RedisJournal
@@ -55,9 +56,7 @@ class RedisStore:
         self._pending = Pending()
         # Entries that were sent, and may or may not have been added.
         self._unsure: list[Entry] = []
-        self._trouble = False
-        self.failures = 0
-        self._retry_at = float("-inf")
+        self._outage = Outage(str(address), warn, _RETRY, repeats=False)
         self._told_at = float("-inf")
         self._claimed = False
         self._owes = False
@@ -66,12 +65,17 @@ class RedisStore:
     @property
     def snapshot_due(self) -> bool:
         """Return true if this worker is to give `exchange` its learner's export."""
-        return self._claimed and not self._trouble
+        return self._claimed and not self._outage
 
     @property
     def available(self) -> bool:
         """Return false while the medium cannot be used, and learning goes on in memory."""
-        return not self._trouble
+        return not self._outage
+
+    @property
+    def failures(self) -> int:
+        """Return how often the medium could not be used since the start."""
+        return self._outage.failures
 
     def load(self) -> list[Record]:
         """Return all that is known, or nothing where the server cannot be used."""
@@ -89,7 +93,7 @@ class RedisStore:
         """Publish and read; nothing is lost, and nothing counted twice, if it fails."""
         with self._lock:
             self._pending.add(outbox)
-            if self._closed or self._clock() < self._retry_at:
+            if self._closed or self._outage.is_waiting(self._clock()):
                 self._pending.bound()
                 return []
             try:
@@ -98,7 +102,7 @@ class RedisStore:
             except StoreError as error:
                 self._fail(error)
             else:
-                self._recover()
+                self._outage.recovered()
             return self._found()
 
     def close(self) -> None:
@@ -149,19 +153,9 @@ class RedisStore:
 
     def _fail(self, error: StoreError) -> None:
         self._claimed = False
-        self.failures += 1
         self._disconnect()
         self._pending.bound()
-        self._retry_at = self._clock() + _RETRY
-        if not self._trouble:
-            self._trouble = True
-            hint = f" {error.hint}" if error.hint else ""
-            self._warn(f"{error}; going on from memory.{hint}")
-
-    def _recover(self) -> None:
-        if self._trouble:
-            self._trouble = False
-            self._warn(f"{self.address} is in use again")
+        self._outage.failed(error, self._clock())
 
     def _tell_unreadable(self, journal: RedisJournal) -> None:
         """Count the entries that were left out in a log line, at most once a minute."""

@@ -19,6 +19,7 @@ from headstart.store import ownership
 from headstart.store.base import DamagedError, StoreError, Warn, encode
 from headstart.store.files import OpenFile, default_path, open_file, open_to_read, told
 from headstart.store.journal import Journal, Position
+from headstart.store.outage import Outage
 from headstart.store.pending import Pending
 
 # Seconds between two attempts to use a file that could not be used.
@@ -48,9 +49,7 @@ class SqliteStore:
         self._damaged: ownership.Handle | None = None
         self._position: Position | None = None
         self._pending = Pending()
-        self._trouble = ""
-        self.failures = 0
-        self._retry_at = 0.0
+        self._outage = Outage(str(self.path), warn, _RETRY, repeats=True)
         self._claimed = False
         self._owes = False
         self._closed = False
@@ -58,12 +57,17 @@ class SqliteStore:
     @property
     def snapshot_due(self) -> bool:
         """Return true if this worker is to give `exchange` its learner's export."""
-        return self._claimed and not self._trouble
+        return self._claimed and not self._outage
 
     @property
     def available(self) -> bool:
         """Return false while the medium cannot be used, and learning goes on in memory."""
-        return not self._trouble
+        return not self._outage
+
+    @property
+    def failures(self) -> int:
+        """Return how often the medium could not be used since the start."""
+        return self._outage.failures
 
     def load(self) -> list[Record]:
         """Return all records, or the readable ones if the file cannot be written."""
@@ -82,7 +86,7 @@ class SqliteStore:
         """Publish and read in one transaction; nothing is lost if it fails."""
         with self._lock:
             self._pending.add(outbox)
-            if self._closed or 0.0 < self._retry_at - self._clock() <= _RETRY:
+            if self._closed or self._outage.is_waiting(self._clock()):
                 self._pending.bound()
                 return []
             try:
@@ -90,7 +94,7 @@ class SqliteStore:
             except StoreError as error:
                 self._fail(error)
                 return []
-            self._recover()
+            self._outage.recovered()
             return records
 
     def close(self) -> None:
@@ -175,21 +179,9 @@ class SqliteStore:
             return []
 
     def _fail(self, error: StoreError) -> None:
-        self.failures += 1
         self._release()
         self._pending.bound()
-        self._retry_at = self._clock() + _RETRY
-        if str(error) == self._trouble:
-            return
-        self._trouble = str(error)
-        hint = f" {error.hint}" if error.hint else ""
-        self._warn(f"{error}; going on from memory.{hint}")
-
-    def _recover(self) -> None:
-        self._retry_at = 0.0
-        if self._trouble:
-            self._trouble = ""
-            self._warn(f"{self.path} is in use again")
+        self._outage.failed(error, self._clock())
 
     def _release(self) -> None:
         self._claimed = False
