@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from headstart.learn import LearnOptions, Withheld
+from headstart.learn import LearnOptions
+from headstart.reasons import Refusal
 from tests.browsing import World, new_world
 from tests.clients.chromium import Browser, Event, Tab, chromium
 from tests.peers import peer
@@ -73,7 +74,7 @@ def test_pages_that_are_prefetched_and_never_looked_at_silence_nobody(world: Wor
     assert named(load) == ["/next.css", "/next.png"]
     assert world.app.asked == ["/next/", "/next.css", "/next.png"]
     # The browser itself is not taken for a program that fetches no assets.
-    assert world.site.middleware.learner.choice.withheld[Withheld.NOT_RENDERING] == 0
+    assert world.site.middleware.learner.withheld[Refusal.NO_SUBRESOURCES] == 0
     assert load.console == []
 
 

@@ -24,10 +24,10 @@ from headstart.learn import (
     Unlearnable,
     View,
     Vote,
-    Withheld,
     from_plain,
     to_plain,
 )
+from headstart.reasons import Refusal
 from tests.learn.site import (
     ASSETS,
     FONT,
@@ -56,7 +56,7 @@ def test_the_second_client_is_sent_what_the_first_asked_for() -> None:
 
     second = site.open()
 
-    assert first.withheld is Withheld.NOTHING_KNOWN
+    assert first.withheld is Refusal.NOTHING_KNOWN
     assert _targets(second) == set(ASSETS)
     assert second.withheld is None
 
@@ -195,7 +195,7 @@ def test_a_conditional_request_is_sent_nothing() -> None:
     view = site.open(conditional=True)
 
     assert not view.candidates
-    assert view.withheld is Withheld.CONDITIONAL
+    assert view.withheld is Refusal.CONDITIONAL
     site.wait()
     assert site.sent() == set(ASSETS)
 
@@ -234,7 +234,7 @@ def test_a_client_that_never_fetches_assets_is_sent_nothing() -> None:
 
     view = site.open(address="192.0.2.200", user_agent="Feed/1.0")
 
-    assert view.withheld is Withheld.NOT_RENDERING
+    assert view.withheld is Refusal.NO_SUBRESOURCES
     assert not view.candidates
 
 
@@ -703,9 +703,9 @@ def test_a_page_whose_gain_is_surely_negative_stops_and_says_so_once() -> None:
     assert (stop.origin, stop.path, stop.stopped) == (ORIGIN, "/", True)
     assert stop.low <= 0.2 <= stop.high
     assert stop.seconds == pytest.approx(0.2, rel=0.1)
-    assert {view.withheld for view in views} == {Withheld.SLOWER, None}
+    assert {view.withheld for view in views} == {Refusal.SLOWER, None}
     assert sum(bool(view.candidates) for view in views) == 25
-    assert site.learner.choice.withheld[Withheld.SLOWER] == 75
+    assert site.learner.withheld[Refusal.SLOWER] == 75
     assert site.learner.stops(ORIGIN, "/?query")
     assert not any(row.sent for row in site.learner.rows() if row.page == ORIGIN + "/")
     gain = site.learner.gain(ORIGIN + "/")
@@ -761,7 +761,7 @@ def test_a_page_with_a_pinned_asset_goes_on_however_slow_that_is() -> None:
     site.learner.pin("/", STYLE)
 
     assert not site.learner.stops(ORIGIN, "/")
-    assert site.open(address=site.somebody()).withheld in (None, Withheld.CONTROL)
+    assert site.open(address=site.somebody()).withheld in (None, Refusal.CONTROL_VIEW)
     assert [row.sent for row in site.learner.rows() if row.why is Judgement.PINNED] == [True]
 
 

@@ -181,7 +181,7 @@ async def test_control_views_are_counted() -> None:
     await made.later()
 
     assert (made.figures.views, made.figures.controls) == (2, 1)
-    assert made.last.withheld == "control"
+    assert made.last.withheld == "control-view"
 
 
 async def test_view_whose_assets_were_all_refused_shows_the_reason(taught: Recorded) -> None:

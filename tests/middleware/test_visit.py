@@ -8,8 +8,7 @@ import pytest
 
 from headstart.config import DeliverOptions
 from headstart.deliver.decide import Decision, Way
-from headstart.learn import LearnOptions, Withheld
-from headstart.middleware.visit import refusal_of
+from headstart.learn import LearnOptions, View
 from headstart.reasons import Refusal
 from tests.middleware.served import (
     ASSETS,
@@ -310,9 +309,35 @@ async def test_page_of_which_nothing_is_known_has_no_decisions() -> None:
     await made.middleware.stop()
 
 
-@pytest.mark.parametrize("withheld", Withheld)
-def test_each_silence_has_a_word_for_the_application(withheld: Withheld) -> None:
-    assert (refusal_of(withheld) is Refusal.MOSTLY_WASTE) is (withheld is Withheld.MOSTLY_WASTE)
+@pytest.mark.parametrize(
+    "withheld",
+    [
+        Refusal.CONDITIONAL,
+        Refusal.NOTHING_KNOWN,
+        Refusal.NO_SUBRESOURCES,
+        Refusal.MOSTLY_WASTE,
+        Refusal.SLOWER,
+        Refusal.CONTROL_VIEW,
+    ],
+)
+async def test_application_and_counters_are_told_why_a_view_gets_none_of_its_likely_assets(
+    served: Served, withheld: Refusal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choose(view: View) -> Refusal:
+        view.candidates = view.judged = ()
+        return withheld
+
+    monkeypatch.setattr(served.middleware.learner.choice, "choose", choose)
+    scope = scope_of(PAGE, NAVIGATION, {**ours(1), **PUSH})
+    wire = Wire()
+
+    await served.middleware(scope, wire.receive, wire.send)
+
+    # The page's assets are likely, so a client of which nothing is lacking has them.
+    told = Refusal.ALREADY_SENT if withheld is Refusal.NOTHING_KNOWN else withheld
+    assert [decision.refusal for decision in scope["headstart.decisions"]] == [told] * 2
+    assert served.middleware.counters.refused == {told: 2}
+    assert wire.pushed == []
 
 
 @pytest.mark.parametrize("way", [PUSH, HINT], ids=["push", "103"])

@@ -32,8 +32,9 @@ from headstart.deliver.rows import (
 )
 from headstart.errors import ConfigurationError
 from headstart.export import FORMATS, configuration, plan_of
-from headstart.learn import Judgement, Learner, LearnOptions, Record, Row, Withheld
+from headstart.learn import Judgement, Learner, LearnOptions, Record, Row
 from headstart.learn.records import from_plain, to_plain
+from headstart.reasons import Refusal
 from headstart.store import Place, default_path, offline
 
 _STORE_HELP = (
@@ -166,7 +167,7 @@ def _print_gains(learner: Learner, rows: list[Row] | None) -> None:
 
 
 def _plain(learner: Learner, row: Row) -> dict[str, Any]:
-    why = Withheld.MOSTLY_WASTE if is_waste(row) else Withheld.SLOWER if row.slower else row.why
+    why = Refusal.MOSTLY_WASTE if is_waste(row) else Refusal.SLOWER if row.slower else row.why
     gain = gain_of(learner, row.page)
     cells = asdict(row)
     del cells["slower"]

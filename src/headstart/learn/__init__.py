@@ -80,7 +80,7 @@ from headstart.learn.records import (
     to_plain,
 )
 from headstart.learn.safety import Kind, Trust, Unlearnable, refusal, trust_in
-from headstart.learn.views import Arrival, How, View, Withheld
+from headstart.learn.views import Arrival, How, View
 
 __all__ = [
     "Answer",
@@ -118,7 +118,6 @@ __all__ = [
     "Verdict",
     "View",
     "Vote",
-    "Withheld",
     "explain",
     "explain_gain",
     "explain_stop",

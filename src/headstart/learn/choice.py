@@ -16,7 +16,8 @@ from headstart.learn.named import Named
 from headstart.learn.nodes import Candidate, Judgement
 from headstart.learn.options import LearnOptions
 from headstart.learn.rendering import Rendering
-from headstart.learn.views import View, Withheld
+from headstart.learn.views import View
+from headstart.reasons import Refusal
 
 
 class Choice:
@@ -29,8 +30,6 @@ class Choice:
         lacking: Knows which clients lack assets.
         requests: Knows the URLs that are not assets for everybody.
 
-    Attributes:
-        withheld: The number of views that got nothing, by reason.
     """
 
     def __init__(
@@ -47,10 +46,13 @@ class Choice:
         self._lacking = lacking
         self._requests = requests
         self._firsts = 0
-        self.withheld: dict[Withheld, int] = dict.fromkeys(Withheld, 0)
 
-    def choose(self, view: View) -> None:
-        """Set the candidates of a view that has just opened, or why it gets nothing."""
+    def choose(self, view: View) -> Refusal | None:
+        """Set the likely assets that the client of a new view may lack.
+
+        Returns:
+            Why the view gets none of them, or None.
+        """
         view.returning = self._lacking.knows(view)
         had = view.viewer.had
         likely = self._map.candidates(view.origin, view.path, view.segment)
@@ -59,10 +61,28 @@ class Choice:
         if self._map.is_personal(view.origin, view.path):
             likely = tuple(filter(partial(self._may_know, view), likely))
         view.candidates = tuple(c for c in likely if c.key not in had) if had else likely
-        view.withheld = self._withheld(view)
-        if view.withheld is not None:
-            self.withheld[view.withheld] += 1
-            view.candidates = ()
+        if view.conditional:
+            return Refusal.CONDITIONAL
+        if not view.candidates:
+            return Refusal.NOTHING_KNOWN
+        view.fetching = self._rendering.chance(view)
+        view.proven = self._rendering.is_proven(view)
+        view.lacking = self._lacking.chance(view)
+        if view.fetching * self._options.likely < self._options.min_chance:
+            view.candidates = tuple(c for c in view.candidates if self._is_worth_it(view, c))
+            if not view.candidates:
+                return Refusal.NO_SUBRESOURCES
+        view.judged = view.candidates
+        if self._map.is_waste(view.origin, view.path):
+            return Refusal.MOSTLY_WASTE
+        page = view.origin, view.path, view.segment
+        view.comparable = self._options.measure and self._map.control.is_comparable(*page)
+        is_chosen = self._map.control.is_control(*page)
+        if self._map.is_stopped(view.origin, view.path):
+            # The sorts change places: few views get something, so that a change for the better
+            # shows, and all others are what they are compared with.
+            return None if is_chosen and view.comparable else Refusal.SLOWER
+        return Refusal.CONTROL_VIEW if is_chosen else None
 
     def first_candidates(
         self, view: View, named: Sequence[Named], *, credentials: bool
@@ -115,27 +135,3 @@ class Choice:
     def _is_worth_it(self, view: View, candidate: Candidate) -> bool:
         """Return true if an asset is likely enough for a client that fetches assets so often."""
         return candidate.probability * view.fetching >= self._options.min_chance
-
-    def _withheld(self, view: View) -> Withheld | None:
-        if view.conditional:
-            return Withheld.CONDITIONAL
-        if not view.candidates:
-            return Withheld.NOTHING_KNOWN
-        view.fetching = self._rendering.chance(view)
-        view.proven = self._rendering.is_proven(view)
-        view.lacking = self._lacking.chance(view)
-        if view.fetching * self._options.likely < self._options.min_chance:
-            view.candidates = tuple(c for c in view.candidates if self._is_worth_it(view, c))
-            if not view.candidates:
-                return Withheld.NOT_RENDERING
-        view.judged = view.candidates
-        if self._map.is_waste(view.origin, view.path):
-            return Withheld.MOSTLY_WASTE
-        page = view.origin, view.path, view.segment
-        view.comparable = self._options.measure and self._map.control.is_comparable(*page)
-        is_chosen = self._map.control.is_control(*page)
-        if self._map.is_stopped(view.origin, view.path):
-            # The sorts change places: few views get something, so that a change for the better
-            # shows, and all others are what they are compared with.
-            return None if is_chosen and view.comparable else Withheld.SLOWER
-        return Withheld.CONTROL if is_chosen else None

@@ -15,6 +15,7 @@ client's deliveries reveal nothing of another one's request a moment ago.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, KeysView
 from dataclasses import replace
 from typing import assert_never
@@ -49,6 +50,7 @@ from headstart.learn.rendering import Rendering
 from headstart.learn.safety import ASSETS, NAMING, PRESENT, is_personal, kind_of_path, refusal
 from headstart.learn.urls import origin_and_path, path_of
 from headstart.learn.views import How, View, Views
+from headstart.reasons import Refusal
 
 # How long a page may take to answer and still be learned.
 _ANSWER_SECONDS = 60.0
@@ -63,11 +65,13 @@ class Learner:
         choice: The candidates of views.
         ended: The views that ended.
         findings: Reasons why less is learned than could be.
+        withheld: The number of views that got nothing, by reason.
     """
 
     def __init__(self, options: LearnOptions | None = None) -> None:
         self.options = options or LearnOptions()
         self.findings = Findings()
+        self.withheld: Counter[Refusal] = Counter()
         self._map = Map(self.options)
         self._views = Views(self.options)
         self._rendering = Rendering(self.options)
@@ -415,5 +419,8 @@ class Learner:
         view, ended = self._views.open(request, now)
         for old in ended:
             self.ended.end(old)
-        self.choice.choose(view)
+        view.withheld = self.choice.choose(view)
+        if view.withheld is not None:
+            self.withheld[view.withheld] += 1
+            view.candidates = ()
         return view

@@ -7,7 +7,7 @@ for every request, and turns an ended view into a vote. Time is a parameter.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, KeysView
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import TypeAlias
 
 from headstart.learn.clients import client_key, groups_of, segment_of, viewer_key, voter_of
@@ -17,6 +17,7 @@ from headstart.learn.nodes import Candidate
 from headstart.learn.options import LearnOptions
 from headstart.learn.safety import Kind
 from headstart.learn.urls import path_of
+from headstart.reasons import Refusal
 
 # Of one view, one viewer and one voter, so much is kept; a page with more assets than this is
 # known by its first ones, and a voter with more viewers pushes out its own.
@@ -44,23 +45,6 @@ class How(Enum):
 
     PUSHED = "pushed"
     HINTED = "hinted"
-
-
-class Withheld(StrEnum):
-    """Why nothing is sent with a page. The value is the word shown in logs and counters."""
-
-    NOTHING_KNOWN = "nothing-known"
-    """No asset is likely with this page, or the client has all that are."""
-    CONDITIONAL = "conditional"
-    """The client has the page, so it likely has the assets."""
-    CONTROL = "control"
-    """One view in so many gets nothing, for comparison."""
-    NOT_RENDERING = "not-rendering"
-    """Such clients do not fetch assets."""
-    MOSTLY_WASTE = "mostly-waste"
-    """What was sent with this page was mostly not used."""
-    SLOWER = "slower"
-    """Views of this page that got something took longer than those that did not."""
 
 
 class View:
@@ -136,7 +120,7 @@ class View:
         self.fresh = not viewer.had and not request.conditional
         self.candidates: tuple[Candidate, ...] = ()
         self.judged: tuple[Candidate, ...] = ()
-        self.withheld: Withheld | None = None
+        self.withheld: Refusal | None = None
         self.delivered: dict[str, How] = {}
         self.wasted: set[str] = set()
         self.fetched: set[str] = set()
@@ -161,7 +145,7 @@ class View:
     @property
     def control(self) -> bool:
         """Return true if it gets nothing, so that it can be compared with views that do."""
-        return self.withheld is Withheld.CONTROL or self.withheld is Withheld.SLOWER
+        return self.withheld is Refusal.CONTROL_VIEW or self.withheld is Refusal.SLOWER
 
     def answered(self, now: float) -> None:
         """Take that the page's response begins."""

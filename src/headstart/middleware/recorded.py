@@ -99,7 +99,7 @@ class PageLoad:
         origin, path: The page.
         time: When it was asked for, in seconds since 1970.
         version: Of HTTP.
-        withheld: Why nothing was sent, a `Withheld` or the `Refusal` of all its assets; or "".
+        withheld: Why nothing was sent, the `Refusal` of the view or of all its assets; or "".
         hinted: A 103 went out, in seconds since the request; None if none did.
         responded, end, status, size: As with assets.
         assets: In the order of their start, those that were sent ahead and not fetched last.

@@ -16,7 +16,7 @@ from itertools import islice
 
 from headstart.deliver.asgi import Message, Scope, Send
 from headstart.deliver.decide import Decision, Way
-from headstart.learn import How, Learner, Request, View, Withheld
+from headstart.learn import How, Learner, Request, View
 from headstart.learn.clients import viewer_key
 from headstart.learn.votes import judged_deliveries
 from headstart.middleware.recorded import (
@@ -28,6 +28,7 @@ from headstart.middleware.recorded import (
     Report,
     SiteReport,
 )
+from headstart.reasons import Refusal
 
 _MOST_SITES = 20
 _MOST_LOADS = 30
@@ -151,7 +152,7 @@ class _Load:
 class _Ended:
     """The little that a record keeps of a view that has ended."""
 
-    withheld: Withheld | None
+    withheld: Refusal | None
     ways: dict[str, str]
     confirmed: bool = True
 

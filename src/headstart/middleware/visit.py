@@ -33,7 +33,7 @@ from headstart.deliver.own_links import OwnLink, links_of, own_links
 from headstart.deliver.policy import read_policy
 from headstart.deliver.preload import preconnect_value
 from headstart.deliver.seen import Seen, grown, may_carry_cookie, set_cookie
-from headstart.learn import Answer, Candidate, How, Request, View, Withheld
+from headstart.learn import Answer, Candidate, How, Request, View
 from headstart.middleware.own_assets import OwnAssets
 from headstart.middleware.server_timing import server_timing
 from headstart.middleware.shared import Shared
@@ -181,13 +181,15 @@ class Visit:
             self._shared.learner.compare(self._view, by_push=Way.PUSH in ways)
         return bool(ways)
 
-    def _say_nothing(self, withheld: Withheld) -> None:
+    def _say_nothing(self, withheld: Refusal) -> None:
         """Leave decisions that say why this view gets nothing, for each likely asset."""
         view = self._view
         likely = self._shared.learner.candidates(view.origin, view.path)
         if not self._request.credentials:
             likely = tuple(candidate for candidate in likely if not candidate.personal)
-        self._refuse_all(likely, refusal_of(withheld))
+        # What is likely and was not a candidate is there, at this client.
+        known = withheld is Refusal.NOTHING_KNOWN
+        self._refuse_all(likely, Refusal.ALREADY_SENT if known else withheld)
 
     def _refuse_all(self, likely: Sequence[Candidate], refusal: Refusal) -> None:
         if likely:
@@ -346,8 +348,8 @@ class Visit:
         if page.push_refusal is not None or not likely:
             return
         refusal = view_refusal(page, NOTHING_EXPECTED)
-        if self._view.withheld not in (None, Withheld.NOTHING_KNOWN):
-            refusal = refusal_of(self._view.withheld)
+        if self._view.withheld not in (None, Refusal.NOTHING_KNOWN):
+            refusal = self._view.withheld
         decisions = self._scope.get("headstart.decisions", ())
         counted = {decision.candidate.target for decision in decisions}
         known = [refusal] * len(likely)
@@ -370,7 +372,7 @@ class Visit:
     def _read_opening(self, answer: Answer, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Read the page's HTML as it goes out, if its client accepts pushes."""
         page, withheld = self._page, self._view.withheld
-        if page.push_refusal is not None or withheld not in (None, Withheld.NOTHING_KNOWN):
+        if page.push_refusal is not None or withheld not in (None, Refusal.NOTHING_KNOWN):
             return
         if answer.status != 200:
             return
@@ -445,22 +447,3 @@ class Visit:
                 value = set_cookie(client_set, now, secure=page.secure, name=name)
                 more.append((b"set-cookie", value))
         return more
-
-
-def refusal_of(withheld: Withheld) -> Refusal:
-    """Return the word that the application and the counters are told."""
-    match withheld:
-        case Withheld.NOTHING_KNOWN:  # of what is missing at this client
-            return Refusal.ALREADY_SENT
-        case Withheld.CONDITIONAL:
-            return Refusal.CONDITIONAL
-        case Withheld.CONTROL:
-            return Refusal.CONTROL_VIEW
-        case Withheld.NOT_RENDERING:
-            return Refusal.NO_SUBRESOURCES
-        case Withheld.MOSTLY_WASTE:
-            return Refusal.MOSTLY_WASTE
-        case Withheld.SLOWER:
-            return Refusal.SLOWER
-        case _:
-            assert_never(withheld)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from headstart.learn import Withheld
 from headstart.learn.explaining import UNTIL
 from headstart.reasons import Closing, Refusal
 
@@ -31,6 +30,7 @@ _REFUSALS: Final = {
     Refusal.CONDITIONAL: "the client has the page, and so probably its assets",
     Refusal.IN_DIGEST: "the client says that its cache has it",
     Refusal.IN_COOKIE: "the client was given it on an earlier visit",
+    Refusal.NOTHING_KNOWN: "nothing is known of the page, or the client has it all",
     Refusal.CONTROL_VIEW: "a control view gets nothing, for comparison",
     Refusal.NO_SUBRESOURCES: "the client does not load assets: a robot, or a script",
     Refusal.NOT_A_PAGE: "the URL answers with a redirect, an error or a download",
@@ -87,12 +87,12 @@ _CLOSINGS: Final = {
     Closing.MEMORY: "the process used as much memory as it may",
 }
 _WITHHELD: Final = {
-    Withheld.NOTHING_KNOWN: "nothing was known of the page, or the client had it all",
-    Withheld.CONDITIONAL: "nothing was sent: the client has the page",
-    Withheld.CONTROL: "nothing was sent: a control view, for comparison",
-    Withheld.NOT_RENDERING: "nothing was sent: such clients load no assets",
-    Withheld.SLOWER: "nothing was sent: it made this page slower",
-    Withheld.MOSTLY_WASTE: "nothing was sent: it was mostly wasted with this page",
+    Refusal.NOTHING_KNOWN: "nothing was known of the page, or the client had it all",
+    Refusal.CONDITIONAL: "nothing was sent: the client has the page",
+    Refusal.CONTROL_VIEW: "nothing was sent: a control view, for comparison",
+    Refusal.NO_SUBRESOURCES: "nothing was sent: such clients load no assets",
+    Refusal.SLOWER: "nothing was sent: it made this page slower",
+    Refusal.MOSTLY_WASTE: "nothing was sent: it was mostly wasted with this page",
 }
 
 
