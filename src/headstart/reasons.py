@@ -134,7 +134,7 @@ class Closing(StrEnum):
     STALLED = "stalled"
     """The client reads nothing of what waits for it."""
     UNREACHABLE = "unreachable"
-    """The client has requests under way and does not answer a PING: its link is gone."""
+    """The client has requests under way and acknowledges nothing: its link is gone."""
     DRAINED = "drained"
     """The server stops, and all that was under way has ended."""
     DRAIN_TIMEOUT = "drain-timeout"

@@ -4,7 +4,6 @@ TLS handshake.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 import subprocess
@@ -18,7 +17,7 @@ import uvicorn
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
 from headstart.server.counters import Counters
-from headstart.server.protocol import PREFACE, keep_alive, speaks_plain_http
+from headstart.server.protocol import PREFACE, speaks_plain_http
 from headstart.server.run import Config
 from headstart.server.worker import Worker
 from tests.peers import peer
@@ -357,23 +356,3 @@ def test_message_at_the_start_says_https() -> None:
         assert f"running on https://127.0.0.1:{server.port}" in server.log
         with RawClient(server.port, tls=True) as client:
             assert client.get(b"/x").status == 200
-
-
-def test_tcp_asks_whether_a_client_is_still_there() -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        socket.create_connection(listener.getsockname()) as connection,
-    ):
-        keep_alive(asyncio.Transport({"socket": connection}))
-
-        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
-
-
-def test_nothing_is_asked_where_there_is_no_link_that_could_be_lost() -> None:
-    here, there = socket.socketpair()
-    with here, there:
-        keep_alive(asyncio.Transport({"socket": here}))
-        keep_alive(asyncio.Transport({"socket": None}))
-
-        assert not here.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

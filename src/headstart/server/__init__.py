@@ -10,6 +10,7 @@
     ahead.py     pushes and hints of one connection
     cycle.py     one request <-> one call of the application
     worker.py    the state that all connections of a process share
+    reachable.py links that are lost, as TCP knows them
     admission.py the number of connections, in all and per address
     memory.py    the memory in use, and its limit
     refusals.py  reasons for refusals, in the log

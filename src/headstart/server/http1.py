@@ -606,7 +606,7 @@ class Http1Connection(asyncio.Protocol):
                 self._refuse(Answer(408, "the request came too slowly", reason))
             case Closing.BODY_TIMEOUT:
                 self._refuse(Answer(408, "the body came too slowly", reason), broken=True)
-            case Closing.STALLED | Closing.PREFACE_TIMEOUT:
+            case Closing.STALLED | Closing.PREFACE_TIMEOUT | Closing.UNREACHABLE:
                 self._tell(reason)
                 self._transport.abort()
             case Closing.PEER_LEFT:

@@ -16,6 +16,7 @@ from headstart.server.deadlines import Backlog
 from headstart.server.early import Lingering
 from headstart.server.http1_parser import Part, RequestParser
 from headstart.server.http1_state import State
+from headstart.server.reachable import PATIENCE, unacknowledged_for
 
 
 class Http1Deadlines:
@@ -94,6 +95,8 @@ class Http1Deadlines:
         waits = self._transport.get_write_buffer_size()
         if self.backlog.is_stalled(waits, now, self._options.stall_timeout):
             return Closing.STALLED
+        if state is not State.IDLE and unacknowledged_for(self._transport) >= PATIENCE:
+            return Closing.UNREACHABLE
         if lingering is not None:
             return Closing.CLOSED if lingering.is_over(now) else None
         # Nobody is slow while the server does not read.

@@ -10,9 +10,7 @@ connection counts, and its time runs, before the handshake has ended.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-import sys
 from typing import Any, ClassVar, Final, cast
 
 from uvicorn.config import Config
@@ -26,14 +24,9 @@ from headstart.server.http1_response import answer
 from headstart.server.http2 import Http2ServerConnection
 from headstart.server.proxied import ProxiedTransport
 from headstart.server.proxy_header import MalformedHeader, read_header
+from headstart.server.reachable import keep_alive
 from headstart.server.tls import Handshake, TlsBroken, TlsTransport
 from headstart.server.worker import Worker
-
-# Seconds of silence after which TCP asks whether a client is there, between two such questions, and
-# how many stay unanswered until the connection is lost: after two minutes and a half.
-_TCP_IDLE: Final = 60
-_TCP_INTERVAL: Final = 15
-_TCP_PROBES: Final = 6
 
 # No method that is registered is longer.
 _LONGEST_METHOD: Final = 18
@@ -42,18 +35,6 @@ _LINGER: Final = 2.0
 _SPEAK_TLS: Final = b"This is an HTTPS port: use https:// in place of http://.\n"
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-
-def keep_alive(transport: asyncio.BaseTransport) -> None:
-    """Let TCP ask whether the client is there; it never notices otherwise that a link is gone."""
-    connection = transport.get_extra_info("socket")
-    if connection is None or connection.family == getattr(socket, "AF_UNIX", None):
-        return
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if sys.platform == "linux":
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _TCP_IDLE)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _TCP_INTERVAL)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _TCP_PROBES)
 
 
 def speaks_plain_http(data: bytes) -> bool | None:
