@@ -25,8 +25,8 @@ _TCP_PROBES: Final = 6
 PATIENCE: Final = float(_TCP_IDLE + _TCP_INTERVAL * _TCP_PROBES)
 """Seconds for which a client may acknowledge nothing of what was sent to it."""
 
-# Of Linux' struct tcp_info: how often something was repeated since the last acknowledgement, and the
-# milliseconds since then.
+# Of Linux' struct tcp_info: how often something was repeated since the last acknowledgement, and
+# the milliseconds since then.
 _TCP_INFO: Final = struct.Struct("=2xB53xI")
 
 
