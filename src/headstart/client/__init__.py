@@ -5,6 +5,7 @@
     sync.py         Client: AsyncClient's interface without an event loop
     requester.py    Requester: sends requests, and repeats those that were not processed
     connect.py      connect: the name, the socket, TLS, and the server's SETTINGS
+    dialing.py      dial: a socket to the first address that can be reached
     proxies.py      HTTP proxies: which one, and the tunnel through it
     upgrade.py      Upgrading: from HTTP/1.1 to HTTP/2 on one connection
     channel.py      Channel: bytes between a socket and the engine

@@ -7,21 +7,18 @@ of `h2c`.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 import ssl
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from headstart.client import failures
 from headstart.client.channel import Tap
 from headstart.client.connection import Http2ClientConnection
+from headstart.client.dialing import dial, dial_through, hosts_of
 from headstart.client.errors import ClientTimeoutError, Phase
 from headstart.client.origin import Origin
 from headstart.client.proxies import HttpProxy, tunnel
-from headstart.client.tls import client_context, is_loopback
+from headstart.client.tls import client_context
 from headstart.client.upgrade import HARMLESS, FirstRequest, Upgrading
 from headstart.config import ClientLimits
 from headstart.errors import ConfigurationError
@@ -112,94 +109,18 @@ async def _open(
     origin = connection.origin
     hosts = hosts_of(origin.host) if address is None else (address,)
     try:
+        make = partial(_protocol, connection)
         if proxy is not None:
-            await _open_on(await tunnel(proxy, origin, hosts[0]), connection, context)
+            opened = await tunnel(proxy, origin, hosts[0])
+            await dial_through(opened, make, origin.host, context)
         else:
-            await _open_at_one_of(hosts, connection, context)
+            await dial(hosts, origin.port, make, origin.host, context)
     except ssl.SSLError as error:
         raise failures.tls_failed(error, origin) from error
     except TimeoutError:
         raise
     except OSError as error:
         raise failures.connect_failed(error, origin) from error
-
-
-def hosts_of(host: str) -> tuple[str, ...]:
-    """Return the host; for `localhost` also the addresses that a resolver may omit (RFC 6761)."""
-    is_name = host.removesuffix(".").endswith("localhost")
-    return (host, "127.0.0.1", "::1") if is_name and is_loopback(host) else (host,)
-
-
-async def _open_at_one_of(
-    hosts: Iterable[str], connection: Http2ClientConnection, context: ssl.SSLContext | None
-) -> None:
-    """Connect to the first of the hosts that can be reached.
-
-    Raises:
-        OSError: None can be reached; this is the first host's error.
-    """
-    problems: list[OSError] = []
-    for host in hosts:
-        try:
-            return await _open_at(host, connection, context)
-        except (ssl.SSLError, TimeoutError):
-            raise
-        except OSError as error:
-            problems.append(error)
-    raise problems[0]
-
-
-async def _open_at(
-    host: str, connection: Http2ClientConnection, context: ssl.SSLContext | None
-) -> None:
-    loop = asyncio.get_running_loop()
-    options: dict[str, Any] = {}
-    is_eager = loop.get_task_factory() is not None  # perhaps; nothing tells for sure
-    if isinstance(loop, asyncio.BaseEventLoop) and not is_eager and not _is_address(host):
-        # RFC 8305, 8; uvloop has no such option and tries one address after the other. With tasks
-        # that begin eagerly asyncio's own fails (CPython issue 124309). Where there is one address
-        # alone it would only lose the socket of who is cancelled meanwhile.
-        options["happy_eyeballs_delay"] = 0.25
-    await loop.create_connection(
-        partial(_protocol, connection),
-        host,
-        connection.origin.port,
-        ssl=context,
-        server_hostname=server_name(connection.origin.host) if context else None,
-        **options,
-    )
-
-
-async def _open_on(
-    opened: socket.socket, connection: Http2ClientConnection, context: ssl.SSLContext | None
-) -> None:
-    try:
-        await asyncio.get_running_loop().create_connection(
-            partial(_protocol, connection),
-            sock=opened,
-            ssl=context,
-            server_hostname=server_name(connection.origin.host) if context else None,
-        )
-    except BaseException:
-        opened.close()
-        raise
-
-
-def server_name(host: str) -> str:
-    """Return the host as TLS and certificates have it.
-
-    That is without the dot that ends an absolute name (RFC 6066, 3), and without the zone of an
-    address.
-    """
-    return host.removesuffix(".").partition("%")[0]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _protocol(connection: Http2ClientConnection) -> asyncio.BaseProtocol:

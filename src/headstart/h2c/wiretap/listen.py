@@ -6,7 +6,7 @@ import errno
 import socket
 from collections.abc import Iterable
 
-from headstart.client.connect import hosts_of
+from headstart.client.dialing import hosts_of
 from headstart.client.origin import Origin
 from headstart.h2c import exits
 from headstart.h2c.streams import Failed

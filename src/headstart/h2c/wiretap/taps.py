@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Coroutine
 
 from headstart.client import failures
-from headstart.client.connect import hosts_of, server_name
+from headstart.client.dialing import dial, hosts_of
 from headstart.client.errors import ClientTimeoutError
 from headstart.client.origin import Origin
 from headstart.errors import HeadstartError
@@ -155,7 +155,9 @@ class Taps:
         context = self._tls.to_server(offered) if remote.scheme == "https" else None
         try:
             async with asyncio.timeout(_PATIENCE):
-                transport = await self._dial(relay, context)
+                transport = await dial(
+                    hosts_of(remote.host), remote.port, lambda: relay.server, remote.host, context
+                )
         except ssl.SSLError as error:
             raise failures.tls_failed(error, remote) from error
         except TimeoutError:
@@ -170,32 +172,6 @@ class Taps:
             return chosen
         # Over cleartext the server has no say: it takes what the client begins with.
         return next((name for name in ("h2", "http/1.1") if name in offered), None)
-
-    async def _dial(self, relay: Relay, context: ssl.SSLContext | None) -> asyncio.BaseTransport:
-        """Connect to the first of the server's addresses that can be reached.
-
-        Raises:
-            OSError: None can be reached; this is the first address's error.
-        """
-        loop = asyncio.get_running_loop()
-        problems: list[OSError] = []
-        for host in hosts_of(self._remote.host):
-            try:
-                transport, _ = await loop.create_connection(
-                    lambda: relay.server,
-                    host,
-                    self._remote.port,
-                    ssl=context,
-                    server_hostname=server_name(self._remote.host) if context else None,
-                    happy_eyeballs_delay=0.25,  # RFC 8305, 8
-                )
-            except (ssl.SSLError, TimeoutError):
-                raise
-            except OSError as error:
-                problems.append(error)
-            else:
-                return transport
-        raise problems[0]
 
     async def _answer_client(self, client: socket.socket, relay: Relay, chosen: str | None) -> None:
         secure = self._local.scheme == "https"

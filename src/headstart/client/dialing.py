@@ -1,0 +1,126 @@
+"""Connect a socket to the first address of a host that can be reached, perhaps with TLS.
+
+Knows nothing of HTTP. Called by `connect`, and by `h2c wiretap` for the server of each connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from headstart.client.tls import is_loopback
+
+# RFC 8305, 8.
+_ATTEMPT_DELAY = 0.25
+
+
+async def dial(
+    hosts: Iterable[str],
+    port: int,
+    make: Callable[[], asyncio.BaseProtocol],
+    name: str,
+    context: ssl.SSLContext | None,
+) -> asyncio.Transport:
+    """Connect to the first of the hosts that can be reached.
+
+    Args:
+        hosts: Names or addresses; see `hosts_of`.
+        port: The port of each.
+        make: Makes the protocol of a new socket.
+        name: The host that the server's certificate must name.
+        context: For TLS; None for cleartext.
+
+    Raises:
+        ssl.SSLError: TLS failed. The other hosts are not tried.
+        TimeoutError: A connection took too long.
+        OSError: None can be reached; this is the first host's error.
+    """
+    problems: list[OSError] = []
+    for host in hosts:
+        try:
+            return await _dial_one(host, port, make, name, context)
+        except (ssl.SSLError, TimeoutError):
+            raise
+        except OSError as error:
+            problems.append(error)
+    raise problems[0]
+
+
+async def _dial_one(
+    host: str,
+    port: int,
+    make: Callable[[], asyncio.BaseProtocol],
+    name: str,
+    context: ssl.SSLContext | None,
+) -> asyncio.Transport:
+    loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {}
+    is_eager = loop.get_task_factory() is not None  # perhaps; nothing tells for sure
+    if isinstance(loop, asyncio.BaseEventLoop) and not is_eager and not _is_address(host):
+        # uvloop has no such option and tries one address after the other. With tasks that begin
+        # eagerly asyncio's own fails (CPython issue 124309). Where there is one address alone it
+        # would only lose the socket of who is cancelled meanwhile.
+        options["happy_eyeballs_delay"] = _ATTEMPT_DELAY
+    transport, _ = await loop.create_connection(
+        make,
+        host,
+        port,
+        ssl=context,
+        server_hostname=server_name(name) if context else None,
+        **options,
+    )
+    return transport
+
+
+async def dial_through(
+    opened: socket.socket,
+    make: Callable[[], asyncio.BaseProtocol],
+    name: str,
+    context: ssl.SSLContext | None,
+) -> None:
+    """Connect on a socket that is open already, such as a tunnel; it is closed on an error.
+
+    Args:
+        opened: The socket.
+        make, name, context: See `dial`.
+
+    Raises:
+        OSError: TLS failed, or the socket was lost.
+    """
+    try:
+        await asyncio.get_running_loop().create_connection(
+            make,
+            sock=opened,
+            ssl=context,
+            server_hostname=server_name(name) if context else None,
+        )
+    except BaseException:
+        opened.close()
+        raise
+
+
+def hosts_of(host: str) -> tuple[str, ...]:
+    """Return the host; for `localhost` also the addresses that a resolver may omit (RFC 6761)."""
+    is_name = host.removesuffix(".").endswith("localhost")
+    return (host, "127.0.0.1", "::1") if is_name and is_loopback(host) else (host,)
+
+
+def server_name(host: str) -> str:
+    """Return the host as TLS and certificates have it.
+
+    That is without the dot that ends an absolute name (RFC 6066, 3), and without the zone of an
+    address.
+    """
+    return host.removesuffix(".").partition("%")[0]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
