@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from headstart.config import DeliverOptions
-from headstart.deliver.decide import Decision, Way
+from headstart.deliver.decide import Decision, Way, fields_size
 from headstart.learn import LearnOptions, View
 from headstart.reasons import Refusal
 from tests.middleware.served import (
@@ -118,6 +118,45 @@ async def test_links_over_http_1_1_leave_room_for_the_responses_own_fields() -> 
     assert [d.refusal for d in scope["headstart.decisions"]] == [Refusal.OVER_BUDGET] * 2
     assert made.middleware.counters.refused == {Refusal.OVER_BUDGET: 2}
     assert [len(links) for links in roomy.hinted] == [2]
+    await made.middleware.stop()
+
+
+# It has a place among the fields that servers add.
+SERVER_TIMING = len('server-timing: headstart;desc="link"\r\n')
+
+
+@pytest.mark.parametrize("added", [0, 300])
+async def test_links_over_http_1_1_leave_room_for_our_cookie_and_the_server_s_fields(
+    added: int,
+) -> None:
+    class Sized(Site):
+        size = 0
+
+        def _other(self, scope: Scope) -> Found:
+            cache = b"private, no-cache"
+            fields = answer_head("text/html", (b"x-own", b"x" * self.size), cache=cache)
+            return Found(fields, 200)
+
+    styles = [f"/{number}.css" for number in range(20)]
+    app = Sized(*styles)
+    for found in app.found.values():
+        found.headers[1] = (b"cache-control", b"max-age=86400")
+    made = Served(app, deliver=DeliverOptions(min_think_time=0.0, cookie="had"))
+    made.middleware.shared.added_fields = added
+    await made.teach(styles)
+    fullest = 0
+    for number in range(50):
+        app.size = 3000 + 8 * number
+        connection, client = ours(number), (f"198.51.100.{number}", 1)
+        # The first page's links are those that the client has with the second.
+        await made.get(extensions=connection, client=client, http_version="1.1")
+        wire = await made.get(extensions=connection, client=client, http_version="1.1")
+        if wire.links:
+            assert any(value.startswith(b"had=") for _, value in wire.headers)
+            fullest = max(fullest, fields_size(wire.headers))
+
+    most = 4096 - 256 - added + SERVER_TIMING
+    assert most - 100 < fullest <= most
     await made.middleware.stop()
 
 

@@ -429,8 +429,16 @@ def _push_bytes(options: DeliverOptions, think_time: float | None) -> int:
     return int(min(in_time, options.max_push_bytes))
 
 
+def fields_size(fields: Iterable[tuple[bytes, bytes]]) -> int:
+    """Return the bytes that fields take over HTTP/1.1."""
+    return sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in fields)
+
+
 def link_room(
-    request: PageRequest, headers: Iterable[tuple[bytes, bytes]], options: DeliverOptions
+    request: PageRequest,
+    headers: Iterable[tuple[bytes, bytes]],
+    options: DeliverOptions,
+    more: int = 0,
 ) -> int:
     """Return how many bytes of Link fields the page's own response has room for.
 
@@ -439,11 +447,12 @@ def link_room(
 
     Args:
         headers: The response's own fields.
+        options: Limits.
+        more: Bytes of fields that the server adds because it was told to.
     """
     if request.http_version not in _BEHIND_PROXIES:
         return options.max_link_size
-    own = sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in headers)
-    left = _PROXY_BUFFER - _SERVERS_FIELDS - own
+    left = _PROXY_BUFFER - _SERVERS_FIELDS - more - fields_size(headers)
     return min(options.max_link_size, options.max_link_size_http1, left)
 
 

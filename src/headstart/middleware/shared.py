@@ -75,6 +75,7 @@ class Shared:
     __slots__ = (
         "_hint_unmarked",
         "_hints_fail",
+        "added_fields",
         "asset_requests",
         "clock",
         "counters",
@@ -116,6 +117,8 @@ class Shared:
         """Records the recent past, if somebody wants to look at it."""
         self.plain: dict[int, list[tuple[bytes, bytes]]] = {}
         """Connections -> fields of a request there that says nothing of pages."""
+        self.added_fields = 0
+        """Bytes of fields that the server adds to each response because it was told to."""
         self._hint_unmarked = hint_unmarked
         self._hints_fail = False
         self.referer = learner.options.referer_header.lower().encode("latin-1")

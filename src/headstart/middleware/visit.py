@@ -422,8 +422,8 @@ class Visit:
         policy = read_policy(headers, page.origin)
         shared.habits.note_guarded(view.origin, view.path, policy.with_nonce | policy.barred)
         self._link_instead(self._waiting, Refusal.APPLICATION_HINTS)
-        more = []
-        room = link_room(page, headers, shared.options)
+        more = self._cookie(headers, now)
+        room = link_room(page, [*headers, *more], shared.options, shared.added_fields)
         for decision in self._decisions:
             if decision.way is not Way.LINK:
                 continue
@@ -440,10 +440,17 @@ class Visit:
                 room -= size
                 more.append((b"link", link))
                 self._sent(decision, How.HINTED)
-        name = shared.options.cookie
-        if name and self._decisions and may_carry_cookie(headers):
-            client_set = grown(self._client.cookie, had(self._decisions, page.origin), now)
-            if client_set is not None:
-                value = set_cookie(client_set, now, secure=page.secure, name=name)
-                more.append((b"set-cookie", value))
         return more
+
+    def _cookie(self, headers: Any, now: float) -> list[tuple[bytes, bytes]]:
+        """Return the field with the cookie for the client's assets, if there is one to set.
+
+        A client may not follow a link in the page's own response, so the cookie has none of those.
+        """
+        page, name = self._page, self._shared.options.cookie
+        if not name or not self._decisions or not may_carry_cookie(headers):
+            return []
+        client_set = grown(self._client.cookie, had(self._decisions, page.origin), now)
+        if client_set is None:
+            return []
+        return [(b"set-cookie", set_cookie(client_set, now, secure=page.secure, name=name))]

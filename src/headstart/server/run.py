@@ -27,6 +27,7 @@ from uvicorn.supervisors import ChangeReload
 
 from headstart.cache import CacheMiddleware
 from headstart.config import ServerOptions
+from headstart.deliver.decide import fields_size
 from headstart.learn import LearnOptions
 from headstart.middleware import HeadstartMiddleware
 from headstart.observe import Observer, TracePassing, Tracing, check_tracing
@@ -189,7 +190,7 @@ class Config(uvicorn.Config):
         store = (
             MemoryStore() if learning.store is None else open_store(learning.store, logger.warning)
         )
-        return HeadstartMiddleware(
+        middleware = HeadstartMiddleware(
             app,
             learn=learning.options,
             deliver=self.headstart.deliver,
@@ -199,6 +200,10 @@ class Config(uvicorn.Config):
             recording=self.companion is not None,
             rum=self.headstart.rum,
         )
+        middleware.shared.added_fields = fields_size(
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers
+        )
+        return middleware
 
 
 Beside: TypeAlias = Callable[[Config], AbstractContextManager[Companion]]
