@@ -1,0 +1,167 @@
+"""Requests for assets: the views that they belong to, and the URLs that are not for everybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headstart.learn import Answer, How, Request, Unlearnable, View
+from headstart.learn.records import Removal
+from tests.learn.site import ASSETS, ORIGIN, SCRIPT, STYLE, Site, asset_answer, asset_request
+
+
+def taught() -> Site:
+    """Return a site whose page was viewed by three clients, each with all of its assets."""
+    site = Site()
+    for _ in range(3):
+        site.visit()
+    return site
+
+
+def answered(site: Site, status: int, address: str, target: str = STYLE) -> None:
+    """A client asks for an asset on a page that it views."""
+    site.open("/", address)
+    request = asset_request(target, "/", address)
+    site.learner.complete(request, asset_answer(target)._replace(status=status), None, site.now)
+    site.wait()
+
+
+@pytest.mark.parametrize("status", [404, 410, 301, 302, 500, 502])
+def test_response_that_any_client_would_get_removes_the_asset_at_once(status: int) -> None:
+    site = taught()
+
+    answered(site, status, "192.0.2.50")
+
+    assert site.sent() == set(ASSETS) - {STYLE}
+    assert site.learner.assets.is_refused(ORIGIN, STYLE)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 408, 416, 425, 429, 431, 451, 499, 503])
+def test_response_to_one_client_removes_the_asset_when_a_second_one_gets_it(status: int) -> None:
+    site = taught()
+
+    answered(site, status, "192.0.2.50")
+    answered(site, status, "192.0.2.50")
+    after_one = site.sent()
+    answered(site, status, "192.0.2.51")
+
+    assert after_one == set(ASSETS)
+    assert site.sent() == set(ASSETS) - {STYLE}
+
+
+@pytest.mark.parametrize("status", [200, 206, 304])
+def test_asset_that_is_there_stays(status: int) -> None:
+    site = taught()
+
+    for address in ("192.0.2.50", "192.0.2.51", "192.0.2.52"):
+        answered(site, status, address)
+
+    assert STYLE in site.sent()
+    assert not site.learner.assets.is_refused(ORIGIN, STYLE)
+
+
+def test_asset_that_is_gone_and_comes_back_is_learned_anew() -> None:
+    site = taught()
+    answered(site, 404, "192.0.2.50")
+    gone = site.sent()
+    for _ in range(4):
+        site.visit()
+
+    assert STYLE not in gone
+    assert STYLE in site.sent()
+    assert not site.learner.assets.is_refused(ORIGIN, STYLE)
+
+
+def test_thousand_urls_are_remembered_as_refused_and_one_more_displaces_the_first() -> None:
+    assets = Site().learner.assets
+    for number in range(1000):
+        assets.refuse(ORIGIN, f"/{number}.css")
+    full = [assets.is_refused(ORIGIN, f"/{number}.css") for number in (0, 999)]
+    assets.refuse(ORIGIN, "/1000.css")
+
+    assert full == [True, True]
+    assert [assets.is_refused(ORIGIN, f"/{n}.css") for n in (0, 1, 1000)] == [False, True, True]
+    assert not assets.is_refused("https://other.example", "/1.css")
+
+
+def test_removed_asset_is_told_to_other_workers_once_and_leaves_open_views() -> None:
+    site = taught()
+    view = site.open()
+    for target in (STYLE, SCRIPT):
+        site.fetch(view, target)
+    site.learner.sync(site.now)
+
+    for _ in range(2):
+        site.learner.assets.remove(Removal(ORIGIN, STYLE))
+
+    assert site.learner.sync(site.now) == [Removal(ORIGIN, STYLE)]
+    assert set(view.asked) == {SCRIPT}
+
+
+def test_second_fetch_of_a_hinted_asset_is_told_as_the_second() -> None:
+    site = taught()
+    told: list[tuple[str, bool]] = []
+
+    def fetched(request: Request, again: bool) -> None:
+        told.append((request.target, again))
+
+    site.learner.assets.on_fetch = fetched
+    view = site.open()
+    site.learner.delivered(view, STYLE, How.HINTED)
+    site.learner.delivered(view, SCRIPT, How.PUSHED)
+
+    for _ in range(3):
+        site.fetch(view, STYLE)
+    site.fetch(view, SCRIPT)
+
+    assert told == [(STYLE, False), (STYLE, True), (STYLE, True)]
+
+
+def test_each_asset_of_a_view_is_told_with_the_view_and_others_are_not() -> None:
+    site = Site()
+    told: list[tuple[str, View]] = []
+
+    def asked(request: Request, view: View) -> None:
+        told.append((request.target, view))
+
+    site.learner.assets.on_asset = asked
+    first, second = site.open("/one"), site.open("/two")
+
+    site.fetch(second, STYLE)
+    site.fetch(first, STYLE)
+    site.learner.complete(
+        asset_request(SCRIPT, "/", "203.0.113.9"), asset_answer(SCRIPT), None, 0.0
+    )
+
+    assert told == [(STYLE, second), (STYLE, first)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"sets_cookie": True}, Unlearnable.SETS_COOKIE),
+        ({"cache_control": "private"}, Unlearnable.PRIVATE),
+        ({"cache_control": "no-store"}, Unlearnable.PRIVATE),
+        ({"vary": "Cookie"}, Unlearnable.VARIES),
+    ],
+)
+def test_asset_that_is_one_clients_is_told_and_counted_each_time_and_not_learned(
+    fields: dict[str, Any], why: Unlearnable
+) -> None:
+    site = Site()
+    told: list[Unlearnable] = []
+
+    def refused(_: Request, __: Answer, reason: Unlearnable) -> None:
+        told.append(reason)
+
+    site.learner.assets.on_refusal = refused
+    for _ in range(3):
+        view = site.open()
+        site.fetch(view, STYLE, **fields)
+        site.fetch(view, SCRIPT)
+        site.wait()
+
+    assert told == [why] * 3
+    assert site.learner.assets.refusals[why] == 3
+    assert site.sent() == {SCRIPT}

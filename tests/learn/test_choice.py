@@ -1,0 +1,110 @@
+"""The candidates of a view: those its client lacks, or the reason why it gets none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headstart.learn import Answer, Kind, Named
+from headstart.reasons import Refusal
+from tests.learn.site import ASSETS, FONT, ORIGIN, SCRIPT, STYLE, Site, asset_request
+
+
+def taught(**options: Any) -> Site:
+    """Return a site whose page was viewed by three clients, each with all of its assets."""
+    site = Site(**options)
+    for _ in range(3):
+        site.visit()
+    return site
+
+
+def test_first_clients_get_nothing_and_later_ones_the_assets_that_the_first_asked_for() -> None:
+    site = Site()
+    chosen = []
+    for _ in range(4):
+        view = site.visit()
+        chosen.append(({each.target for each in view.candidates}, view.withheld))
+
+    assert chosen[0] == (set(), Refusal.NOTHING_KNOWN)
+    assert chosen[2:] == [(set(ASSETS), None)] * 2
+    assert site.learner.withheld[Refusal.NOTHING_KNOWN] == 1
+
+
+def test_client_gets_no_asset_that_it_has_from_another_page_of_its_connection() -> None:
+    site = taught()
+    site.visit("/other", (STYLE,), "192.0.2.5", connection=7)
+
+    view = site.open("/", "192.0.2.5", connection=7)
+    stranger = site.open("/", "192.0.2.5", connection=8)
+
+    assert {each.target for each in view.candidates} == set(ASSETS) - {STYLE}
+    assert {each.target for each in stranger.candidates} == set(ASSETS)
+
+
+def test_client_that_has_them_all_gets_nothing_and_is_not_counted_as_a_control_view() -> None:
+    site = taught()
+    site.visit("/", ASSETS, "192.0.2.5", connection=7)
+
+    view = site.open("/", "192.0.2.5", connection=7)
+
+    assert (view.candidates, view.withheld, view.control) == ((), Refusal.NOTHING_KNOWN, False)
+
+
+def test_client_that_has_the_page_gets_nothing() -> None:
+    site = taught()
+
+    view = site.open(conditional=True)
+
+    assert (view.candidates, view.withheld) == ((), Refusal.CONDITIONAL)
+    assert site.learner.withheld[Refusal.CONDITIONAL] == 1
+
+
+def test_asset_that_is_gone_is_a_candidate_no_more_and_the_others_are() -> None:
+    site = taught()
+    request = asset_request(STYLE, "/", "192.0.2.5")
+    site.learner.complete(request, Answer(404), None, site.now)
+
+    assert {each.target for each in site.open().candidates} == set(ASSETS) - {STYLE}
+
+
+def test_control_views_have_their_share_of_a_page_and_name_their_reason() -> None:
+    site = Site(control_share=8)
+    withheld = [site.visit().withheld for _ in range(160)]
+
+    assert 10 <= withheld.count(Refusal.CONTROL_VIEW) <= 40
+    assert set(withheld) == {Refusal.NOTHING_KNOWN, Refusal.CONTROL_VIEW, None}
+
+
+@pytest.mark.parametrize(
+    ("share", "chosen"), [(0, []), (1, [*range(9)]), (3, [0, 3, 6]), (4, [1, 5])]
+)
+def test_one_view_in_so_many_is_pushed_nothing_of_the_assets_that_its_html_names(
+    share: int, chosen: list[int]
+) -> None:
+    choice = Site(control_share=share).learner.choice
+
+    assert [number for number in range(9) if choice.is_first_control()] == chosen
+
+
+def test_assets_that_html_names_are_candidates_before_any_client_asked_for_them() -> None:
+    site = Site()
+    view = site.open()
+    named = [Named(target, kind) for target, kind in ((SCRIPT, Kind.SCRIPT), (STYLE, Kind.STYLE))]
+
+    found = site.learner.choice.first_candidates(view, named, credentials=False)
+
+    assert [each.target for each in found] == [SCRIPT, STYLE]
+    assert site.learner.choice.first_candidates(view, (), credentials=False) == []
+
+
+def test_asset_that_was_answered_404_is_no_candidate_when_html_names_it() -> None:
+    site = Site()
+    view = site.open()
+    site.learner.complete(asset_request(STYLE), Answer(404), None, site.now)
+    named = [Named(target, kind) for target, kind in ((STYLE, Kind.STYLE), (FONT, Kind.FONT))]
+
+    found = site.learner.choice.first_candidates(view, named, credentials=False)
+
+    assert site.learner.assets.is_refused(ORIGIN, STYLE)
+    assert [each.target for each in found] == [FONT]
