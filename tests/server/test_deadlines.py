@@ -305,6 +305,8 @@ def test_stream_that_outlasts_the_drain_is_cut_off() -> None:
 
         assert client.goaways[0] is ErrorCode.NO_ERROR
         assert int.from_bytes(client.frames(GOAWAY)[-1].payload[:4], "big") == 1
+        kinds = [heard.kind for heard in client.heard if heard.kind in (GOAWAY, PING)]
+        assert kinds == [GOAWAY, PING, GOAWAY]
 
 
 # Clients that upload and read nothing.

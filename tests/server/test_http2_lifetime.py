@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 
+import ngh2
 import pytest
 
 from headstart.config import ServerOptions, WireLimits
 from headstart.deliver.outcome import Push
 from headstart.reasons import Refusal
+from headstart.server.drain import Drain
+from headstart.wire.fields import response_fields
 from tests.server.apps import (
     STYLE,
     Held,
@@ -21,6 +24,7 @@ from tests.server.apps import (
 )
 from tests.server.live import Gate, running, until
 from tests.server.raw import RawClient
+from tests.wire.pair import Pair
 
 NO_ERROR, PROTOCOL_ERROR = "NO_ERROR", "PROTOCOL_ERROR"
 
@@ -32,6 +36,50 @@ def test_idle_connection_ends_with_a_goaway() -> None:
         client.until_closed()
 
         assert [error for _, error in client.goaways] == [NO_ERROR]
+
+
+@pytest.mark.parametrize("waiting", [1, 500_000, 3_000_000])
+def test_client_is_asked_whether_it_has_seen_the_notice_behind_the_notice(waiting: int) -> None:
+    """One that is asked before it has seen the notice opens streams that are then refused."""
+    pair = Pair({ngh2.Setting.INITIAL_WINDOW_SIZE: 4_000_000})
+    pair.client.set_local_window_size(4_000_000)
+    page = pair.request()
+    pair.server.respond(page, response_fields(200, []), False, bytes(waiting))
+    drain = Drain(pair.server)
+    drain.begin()
+    assert not drain.ask()
+
+    while not drain.ask():
+        assert pair.to_client()
+    pair.exchange()
+
+    at_the_end = [frame.kind for frame in pair.sent() if frame.kind in ("GOAWAY", "PING")]
+    assert at_the_end == ["GOAWAY", "PING"]
+    assert len(pair.body(page)) == waiting
+    assert not drain.ask()
+
+
+def test_client_that_keeps_reading_is_asked_before_all_is_read() -> None:
+    pair = Pair({ngh2.Setting.INITIAL_WINDOW_SIZE: 4_000_000})
+    pair.client.set_local_window_size(4_000_000)
+    page = pair.request()
+    pair.server.respond(page, response_fields(200, []), False, bytes(3_000_000))
+    drain = Drain(pair.server)
+    drain.begin()
+
+    while not drain.ask():
+        pair.to_client()
+
+    assert len(pair.body(page)) < 2_000_000
+
+
+def test_connection_that_has_ended_is_asked_nothing() -> None:
+    pair = Pair()
+    drain = Drain(pair.server)
+    drain.begin()
+    pair.server.close()
+
+    assert not drain.ask()
 
 
 def test_connection_with_a_request_under_way_is_not_idle() -> None:

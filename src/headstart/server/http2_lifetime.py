@@ -182,6 +182,9 @@ class Http2Lifetime:
         A client that does not read the rest has its time.
         """
         drain = self._drain
+        if drain.ask():
+            self._write.now()
+            return
         if self._wire.ended is None and not (
             drain.begun and drain.is_over(bool(self._streams.open))
         ):
