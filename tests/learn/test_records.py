@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from headstart.errors import ConfigurationError
-from headstart.learn import How, Learner, PageRecord, Record, Vote, from_plain, to_plain
-from tests.learn.site import ASSETS, STYLE, Site
+from headstart.learn import How, Learner, PageRecord, Record, SiteIcon, Vote, from_plain, to_plain
+from tests.learn.site import ASSETS, ORIGIN, STYLE, Site
 
 
 def _records() -> list[Record]:
@@ -27,6 +27,7 @@ def _records() -> list[Record]:
     site.learner.forget("/nowhere", site.now)
     removed = site.open()
     site.fetch(removed, STYLE, status=404)
+    site.learner.absorb([SiteIcon(ORIGIN, "/logo-32.png")])
     return [*votes, *site.learner.sync(site.now + 60), *site.learner.export()]
 
 
@@ -34,7 +35,7 @@ def test_each_record_survives_json() -> None:
     records = _records()
 
     assert {to_plain(record)["record"] for record in records} == {
-        *("vote", "page", "rule", "removal", "forgotten")
+        *("vote", "page", "rule", "removal", "forgotten", "icon")
     }
     assert [from_plain(json.loads(json.dumps(to_plain(record)))) for record in records] == records
 

@@ -105,8 +105,9 @@ def test_answer_is_read_from_its_head_in_any_case_and_either_type() -> None:
         vary="Accept, Cookie",
         sets_cookie=True,
         size=12,
+        location="",
     )
-    assert learned_answer(204, ()) == Answer(204)
+    assert learned_answer(204, ()) == Answer(204, location="")
 
 
 def test_connection_is_our_servers_number_or_address_and_port() -> None:

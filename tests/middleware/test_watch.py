@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from tests.middleware.served import ASSETS, NAVIGATION, PAGE, PUSH, Served, ours
-from tests.visits import Found
+import pytest
+
+from tests.middleware.served import ASSETS, NAVIGATION, PAGE, PUSH, Served, ours, site
+from tests.visits import Found, answer_head
 
 
 async def test_pushed_request_teaches_nothing_and_gets_nothing_ahead(served: Served) -> None:
@@ -47,3 +49,22 @@ async def test_asset_whose_push_is_answered_with_404_is_sent_to_nobody(served: S
     wire = await served.get(extensions={**ours(2), **PUSH})
 
     assert wire.pushed == ["/site.css"]
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+async def test_image_that_an_icon_redirects_to_is_sent_to_nobody(version: str) -> None:
+    """As WordPress does: its `/favicon.ico` leads to an image among its own."""
+    application = site()
+    location = (b"location", b"https://example.test/logo.png")
+    application.found["/favicon.ico"] = Found(answer_head("text/html", location), 302)
+    application.found["/logo.png"] = Found(answer_head("image/png"))
+    served = Served(application)
+    for number in (1, 2):
+        address: dict[str, Any] = {"client": (f"192.0.2.{number}", 50000), "http_version": version}
+        extensions = ours(number) if version == "2" else None
+        await served.load([*ASSETS, "/favicon.ico", "/logo.png"], extensions, **address)
+        await served.later()
+    wire = await served.get(extensions={**ours(3), **PUSH})
+
+    assert sorted(wire.pushed) == sorted(ASSETS)
+    await served.middleware.stop()

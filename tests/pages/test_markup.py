@@ -208,3 +208,20 @@ def test_no_page_costs_more_than_in_proportion(begin: bytes, repeated: bytes, en
         read_markup(page(len(room)), "https://example.org/")
 
     assert_grows_linearly(read, bytes(256 * 1024))
+
+
+def test_icons_are_told_apart_from_images_that_the_page_shows() -> None:
+    page = b"""<link rel="shortcut icon" href=/fav.png><link rel=apple-touch-icon href=touch.png>
+      <link rel=mask-icon href=//elsewhere.example/mask.svg><link rel=icon href=data:,>
+      <link rel=ICON href=/logo.png><link rel=icon href=http://[x><img src=/logo.png>"""
+
+    found = read_markup(page, URL)
+
+    assert found.icons == ("/fav.png", "/blog/touch.png")
+    assert [each.target for each in found.named] == ["/logo.png"]
+
+
+def test_so_many_icons_are_kept_and_no_more() -> None:
+    page = "".join(f"<link rel=icon href=/{number}.png>" for number in range(20))
+
+    assert len(read_markup(page.encode(), URL).icons) == 16

@@ -205,3 +205,21 @@ def test_server_is_told_of_assets_as_it_would_read_them(monkeypatch: pytest.Monk
     known, learned = (list(each._live.middleware.learner.export()) for each in (told, reads))
     assert known == learned
     assert len(known) > 1
+
+
+@pytest.mark.parametrize("location", ["/logo.png", None])
+@pytest.mark.parametrize("content_type", ["text/html", ""])
+def test_image_that_an_icon_redirects_to_is_not_hinted(
+    location: str | None, content_type: str
+) -> None:
+    visits = []
+    for client in (1, 2):
+        lines = visit(100 * client, client, "/a.css", "/favicon.ico", "/logo.png")
+        redirect = lines[2].exchange.answer
+        answer = redirect._replace(status=302, content_type=content_type, location=location)
+        lines[2] = LogLine(lines[2].time, Exchange(lines[2].exchange.request, answer))
+        visits.append(lines)
+
+    score = played(*visits)
+
+    assert (score.sent, score.used) == (1, 1)

@@ -17,7 +17,7 @@ from headstart.learn import Request
 from headstart.learn.counts import SeenAsset
 from headstart.learn.learner import Learner
 from headstart.learn.nodes import Level
-from headstart.learn.records import PageRecord, Record, Rule, Tally, Vote
+from headstart.learn.records import PageRecord, Record, Tally, Vote
 from headstart.learn.safety import Kind
 from headstart.store import Place, RedisAddress, open_store, parse_place
 from headstart.store.offline import saved
@@ -110,7 +110,7 @@ class Worker:
 
     def says(self, *records: Record) -> list[Record]:
         """One turn; what it absorbed."""
-        image: list[PageRecord | Rule] | None = None
+        image: list[Record] | None = None
         self.learner.absorb(records)
         if self.store.snapshot_due:
             image = list(self.learner.export())

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import click
@@ -28,7 +28,7 @@ from headstart.cli.terminal import Column, count, printable, say, warn
 from headstart.config import DeliverOptions
 from headstart.errors import ConfigurationError
 from headstart.hosts import ascii_host
-from headstart.learn import LearnOptions, Level, PageRecord, Rule
+from headstart.learn import LearnOptions, Level, PageRecord, Rule, SiteIcon
 from headstart.learn.logs import LogFile, LogFormat, LogLine, Pattern
 from headstart.replay import Assumptions, Mode, Score
 from headstart.store import Place, offline
@@ -47,6 +47,7 @@ _ADD_REFERER = {
     LogFormat.HAR: "Save the archive with the fields of the requests.",
     LogFormat.TRACE: "Give a trace that has them.",
 }
+_Saved: TypeAlias = PageRecord | Rule | SiteIcon
 _STANDARD_INPUT = "-"
 # A log's Referer has no other name.
 _NOT_LEARN = ("referer_header",)
@@ -280,7 +281,7 @@ def _plain_score(score: Score) -> dict[str, Any]:
 # Saving
 
 
-def _at(records: list[PageRecord | Rule], origin: str | None) -> list[PageRecord | Rule]:
+def _at(records: list[_Saved], origin: str | None) -> list[_Saved]:
     """Return the records with the site's own origin instead of the log's name for it."""
     if origin is None:
         return records
@@ -293,7 +294,7 @@ def _at(records: list[PageRecord | Rule], origin: str | None) -> list[PageRecord
     meant = same or [found for found, _ in views.most_common(1)]
     return [
         replace(record, origin=origin)
-        if isinstance(record, PageRecord) and record.origin in meant
+        if isinstance(record, PageRecord | SiteIcon) and record.origin in meant
         else record
         for record in records
     ]
@@ -317,7 +318,7 @@ def _bare(origin: str) -> str:
     return origin.partition("://")[2].removeprefix("www.")
 
 
-def _print_saved(records: list[PageRecord | Rule], save: Place) -> None:
+def _print_saved(records: list[_Saved], save: Place) -> None:
     pages = [record for record in records if isinstance(record, PageRecord)]
     origins = sorted({record.origin for record in pages})
     known = sum(record.level is Level.PAGE for record in pages)

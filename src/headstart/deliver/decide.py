@@ -17,29 +17,22 @@ After sending, the middleware tells `seen.Memory`, and asks `had` for the conten
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from typing import Protocol, TypeAlias, TypeVar, assert_never, get_args
 
 from headstart.config import DeliverOptions
 from headstart.deliver.preload import Asset, Named, link_value, needs_response
 from headstart.deliver.request import PageRequest
 from headstart.deliver.seen import Seen
+from headstart.learn import is_icon
 from headstart.reasons import Refusal
 from headstart.wire.links import As
 
 PAGE_URGENCY = 3
 """Of a request that names none (RFC 9218, 4.1)."""
 _LOWEST_URGENCY = 7
-# Browsers ask for icons when all else is there, and warn of a preload that the page does not use.
-_ICON = re.compile(
-    r"favicon|apple-(touch-)?icon|android-(chrome|icon)-|ms(tile|-icon)-|safari-pinned-tab"
-    r"|(maskable|pwa|app)?[-_]?icons?[-_]?[0-9]+|[^/]*\.ico$",
-    re.IGNORECASE,
-)
 # What the page cannot be drawn without comes first. A font is asked for last of these, by the style
 # sheet, and so wins most.
 _RANKS = {"style": 0, "font": 1, "script": 2, "image": 3, "fetch": 4}
@@ -324,12 +317,6 @@ def _hint_refusal(
     if expected.think_time is not None and expected.think_time < options.min_think_time:
         return Refusal.TOO_FAST
     return None
-
-
-@lru_cache(maxsize=2048)
-def is_icon(target: str) -> bool:
-    """Return whether a target is by its name an icon of the site, which no page shows."""
-    return _ICON.match(target.partition("?")[0].rpartition("/")[2]) is not None
 
 
 def delivery_order(candidates: Iterable[AnyCandidate]) -> list[AnyCandidate]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from headstart.deliver.decide import is_icon
-from headstart.learn import Gain, Judgement, Learner, Row, SeenAsset, explain, explain_gain
+from headstart.learn import Gain, Judgement, Learner, Row, SeenAsset, explain, explain_gain, is_icon
 from headstart.learn.urls import path_of, pattern_of
 
 # How a row of an origin names the pages that it is about.

@@ -11,11 +11,11 @@ from enum import StrEnum
 from typing import Final
 
 from headstart.config import DeliverOptions
-from headstart.deliver.decide import delivery_order, is_icon
+from headstart.deliver.decide import delivery_order
 from headstart.deliver.preload import link_value
 from headstart.errors import ConfigurationError
 from headstart.export.paths import is_plain
-from headstart.learn import Candidate, Judgement, Learner, Level, PageRecord, Rule, Verdict
+from headstart.learn import Candidate, Judgement, Learner, Level, PageRecord, Rule, Verdict, is_icon
 from headstart.learn.urls import path_of
 
 # Origins that an error names.

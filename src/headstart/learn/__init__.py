@@ -34,6 +34,7 @@ Do not tell the learner of pushed requests that re-enter the server, nor of thei
     clients    the origin of a request: viewer, client, voter, and similar clients
     views      live views; the assets that a client has
     attribution  which view an asset belongs to
+    icons      which images are a site's icons
     sightings  an asset as one exchange shows it
     rendering  which clients fetch assets
     lacking    which clients lack the assets of a page
@@ -60,6 +61,7 @@ from headstart.learn.exchange import Answer, Exchange, Request
 from headstart.learn.explaining import explain_gain, explain_stop
 from headstart.learn.findings import Cause, Finding, explain
 from headstart.learn.gains import Gain, Metric, Saving, Stop
+from headstart.learn.icons import is_icon
 from headstart.learn.learner import Learner
 from headstart.learn.listing import Entry, Row
 from headstart.learn.named import Named, OtherOrigin
@@ -73,6 +75,7 @@ from headstart.learn.records import (
     Removal,
     Report,
     Rule,
+    SiteIcon,
     Tally,
     Verdict,
     Vote,
@@ -111,6 +114,7 @@ __all__ = [
     "Rule",
     "Saving",
     "SeenAsset",
+    "SiteIcon",
     "Stop",
     "Tally",
     "Trust",
@@ -122,6 +126,7 @@ __all__ = [
     "explain_gain",
     "explain_stop",
     "from_plain",
+    "is_icon",
     "refusal",
     "to_plain",
     "trust_in",

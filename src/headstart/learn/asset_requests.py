@@ -13,11 +13,12 @@ from headstart.learn.clients import voter_of
 from headstart.learn.counts import Asset, SeenAsset
 from headstart.learn.ended_views import EndedViews
 from headstart.learn.exchange import Answer, Request
+from headstart.learn.icons import Icons
 from headstart.learn.model import Map
 from headstart.learn.options import LearnOptions
 from headstart.learn.outbox import Outbox
 from headstart.learn.records import Removal
-from headstart.learn.safety import ASSETS, NAMING, PRESENT, Unlearnable, kind_of_path, refusal
+from headstart.learn.safety import ASSETS, NAMING, PRESENT, Kind, Unlearnable, kind_of_path, refusal
 from headstart.learn.sightings import hash_of, seen_asset_of, unsays
 from headstart.learn.views import Arrival, How, View, Viewer, Views
 
@@ -40,6 +41,7 @@ class AssetRequests:
         outbox: Takes the removed assets, for other workers.
 
     Attributes:
+        icons: The URLs that are icons in spite of their names.
         refusals: The number of assets that may not be learned, by reason.
         arriving: The asset whose response has just begun, if its view is measured.
     """
@@ -59,6 +61,7 @@ class AssetRequests:
         self._outbox = outbox
         self._attribution = Attribution(known, options)
         self._refused: dict[int, None] = {}
+        self.icons = Icons(known, views)
         self.refusals: dict[Unlearnable, int] = dict.fromkeys(Unlearnable, 0)
         self.arriving: Arrival | None = None
         self.on_refusal: Callable[[Request, Answer, Unlearnable], None] | None = None
@@ -82,6 +85,7 @@ class AssetRequests:
             elif answer.status not in _PERSONAL and kind_of_path(request.target) is not None:
                 self.refuse(request.origin, request.target)
         if viewer is None or answer.status not in PRESENT:
+            self._redirected(request, answer, viewer, now)
             return
         view = self._attribution.view_of(viewer, request, now) if viewer.views else None
         if view is not None and view.origin == request.origin:
@@ -108,6 +112,9 @@ class AssetRequests:
         if kind in NAMING:
             view.name(request.origin + request.target)
         view.renew(now, self._options)
+        if kind is Kind.IMAGE and self.icons.is_asked_for(view, request.target):
+            self.refusals[Unlearnable.ICON] += 1
+            return
         if view.measured:
             self.arriving = (view, kind)
         key = known.key if known is not None else hash((request.origin, request.target))
@@ -117,6 +124,18 @@ class AssetRequests:
             for old in self._views.ask(view, seen):
                 self._ended.end(old)
         self._views.remember(view.viewer, key)
+
+    def _redirected(
+        self, request: Request, answer: Answer, viewer: Viewer | None, now: float
+    ) -> None:
+        """Take where an icon leads to, and tell other workers."""
+        icon = self.icons.redirected(request, answer)
+        if icon is not None and self.icons.take(icon):
+            self._outbox.add(icon)
+        elif answer.location is None and viewer and self.icons.leads_on(request, answer):
+            view = self._attribution.view_of(viewer, request, now)
+            if view is not None:
+                view.icon_due = True
 
     def _fetched(self, view: View, request: Request) -> None:
         """Take that a client asked for an asset that it was told of."""

@@ -72,6 +72,8 @@ class Answer(NamedTuple):
             age of the file (RFC 9111, 4.2.2); None where nothing says so.
         expires_in: Seconds until its `Expires`, 0 if that is over or not a date (RFC 9111, 5.3);
             None without one.
+        location: The whole field, "" where there is none, None where it is unknown, as in an
+            access log.
     """
 
     status: int
@@ -83,6 +85,7 @@ class Answer(NamedTuple):
     validated: bool = False
     heuristic_lifetime: int | None = None
     expires_in: int | None = None
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from headstart.learn.ended_views import EndedViews
 from headstart.learn.exchange import Answer, Exchange, Request
 from headstart.learn.findings import Finding, Findings
 from headstart.learn.gains import Gain, Stop
+from headstart.learn.icons import icons_of
 from headstart.learn.lacking import Lacking
 from headstart.learn.listing import Entry, Row
 from headstart.learn.model import Map, MapSize
@@ -43,6 +44,7 @@ from headstart.learn.records import (
     Removal,
     Report,
     Rule,
+    SiteIcon,
     Verdict,
     Vote,
 )
@@ -218,8 +220,14 @@ class Learner:
             if not self.assets.is_refused(reading.origin, each.target)
         )
         reading = replace(reading, named=named)
-        self._map.read(reading)
+        self._take_names(reading)
         self._outbox.add(reading)
+
+    def _take_names(self, said: Reading | SiteIcon) -> None:
+        if isinstance(said, Reading):
+            self._map.read(said)
+        for icon in icons_of(said):
+            self.assets.icons.take(icon)
 
     def is_read(self, origin: str, path: str) -> bool:
         """Return whether a page's HTML was read, and since the last deployment that was seen."""
@@ -361,8 +369,8 @@ class Learner:
                 case Vote():
                     self._map.measure(record)
                     self._map.fold(record)
-                case Reading():
-                    self._map.read(record)
+                case Reading() | SiteIcon():
+                    self._take_names(record)
                 case Removal():
                     self.assets.refuse(record.origin, record.target)
                     self._map.remove(record)
@@ -392,9 +400,10 @@ class Learner:
             self._outbox.add(finding)
         return new
 
-    def export(self) -> Iterator[PageRecord | Rule]:
+    def export(self) -> Iterator[PageRecord | Rule | SiteIcon]:
         """All that was learned and said, for `absorb` after a restart or elsewhere."""
-        return self._map.export()
+        yield from self._map.export()
+        yield from self.assets.icons.export()
 
     # The operator; `page` and `asset` are paths, or whole URLs where there is more than one origin
 

@@ -26,7 +26,16 @@ from headstart.learn.node_caches import NodeCaches
 from headstart.learn.nodes import Candidate, Judgement, Level, Node, NodeCache
 from headstart.learn.options import LearnOptions
 from headstart.learn.plans import Plans, candidate_of
-from headstart.learn.records import PageRecord, Reading, Removal, Report, Rule, Tally, Vote
+from headstart.learn.records import (
+    PageRecord,
+    Reading,
+    Removal,
+    Report,
+    Rule,
+    SiteIcon,
+    Tally,
+    Vote,
+)
 from headstart.learn.rules import Rules
 from headstart.learn.safety import bad_target, kind_of_path
 from headstart.learn.tallies import (
@@ -359,13 +368,20 @@ class Map:
         others = node.others if node is not None else {}
         return tuple(other for other, namer in others.items() if not namer)
 
-    def remove(self, removal: Removal) -> bool:
-        """Forgets an asset everywhere. False if it was not known."""
+    def remove(self, removal: Removal | SiteIcon) -> bool:
+        """Forget an asset everywhere, an icon but where a page's HTML names it as its own image.
+
+        Returns:
+            False if it was not known.
+        """
         asset = self.asset(removal.origin, removal.target)
         if asset is None:
             return False
+        is_icon = isinstance(removal, SiteIcon)
         for node in list(self.nodes):
             if node.origin == removal.origin and removal.target in node.assets:
+                if is_icon and is_named(node.assets[removal.target]):
+                    continue
                 self._assets.drop(node, removal.target)
                 node.changed()
         self._plans.changed()

@@ -2,7 +2,8 @@
 
 A `Vote` is one view as it counts, and a `Removal` a removed asset; workers exchange them about once
 a second, and fold each other's into their own map. A `PageRecord` is a page (or a pattern, or an
-origin) with all its counts; a `Rule` is an operator's order. Those two are written for a restart.
+origin) with all its counts; a `Rule` is an operator's order; a `SiteIcon` is an image that no page
+shows. Those three are written for a restart.
 All are frozen, hold only numbers, strings and tuples, and survive JSON (`to_plain`, `from_plain`).
 Made and read by `learner`, `model`, `rules` and `tallies`.
 """
@@ -84,6 +85,14 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteIcon:
+    """An image that browsers ask for as a site's icon, though its name does not say so."""
+
+    origin: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One client's copy of a page, as its HTML names assets.
 
@@ -97,6 +106,7 @@ class Reading:
         others: Other origins that the page loads from.
         alternatives: Images of which a browser takes one of several.
         sheets: The stylesheets among `named` all of whose fonts are in `named`, too.
+        icons: Images that it names as the site's icons and not otherwise.
     """
 
     time: float
@@ -109,6 +119,7 @@ class Reading:
     others: tuple[OtherOrigin, ...] = ()
     alternatives: tuple[str, ...] = ()
     sheets: tuple[str, ...] = ()
+    icons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,12 +253,13 @@ class Forgotten:
 
 
 Record: TypeAlias = (
-    Vote | Reading | Removal | PageRecord | Rule | Forgotten | Finding | Stop | Report
+    Vote | Reading | Removal | SiteIcon | PageRecord | Rule | Forgotten | Finding | Stop | Report
 )
 _RECORDS: dict[str, type[Record]] = {
     "vote": Vote,
     "reading": Reading,
     "removal": Removal,
+    "icon": SiteIcon,
     "page": PageRecord,
     "rule": Rule,
     "forgotten": Forgotten,

@@ -57,6 +57,8 @@ class Unlearnable(StrEnum):
     """Longer than the operator allows."""
     DYNAMIC_TYPE = "dynamic-type"
     """No stylesheet, script, font or image."""
+    ICON = "icon"
+    """An icon of the site: browsers ask for it, but the page does not show it."""
     QUERY = "query"
     """A query may change state, and nothing says that it does not: no lifetime, no validator."""
     AUTHORIZED = "authorized"

@@ -66,6 +66,7 @@ class View:
         delivered: The assets sent ahead, and how (told by `Learner.delivered`).
         comparable: It was chosen by lot whether it gets something.
         measured: It gets something, or would if it were not a control view, and so it is compared.
+        icon_due: Its client was redirected from an icon, and the log does not say where to.
     """
 
     __slots__ = (
@@ -87,6 +88,7 @@ class View:
         "fetching",
         "fresh",
         "groups",
+        "icon_due",
         "judged",
         "lacking",
         "limit",
@@ -136,7 +138,7 @@ class View:
         self.prefetched = request.prefetched
         self.credentials = request.credentials
         self.personal = False
-        self.confirmed = False
+        self.confirmed = self.icon_due = False
         self.comparable = self.measured = False
         self._requested = self._answered = now
         self._blocked = self._loaded = 0.0

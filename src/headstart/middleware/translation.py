@@ -33,6 +33,7 @@ _READ = frozenset(
         b"expires",
         b"date",
         b"pragma",
+        b"location",
     )
 )
 # RFC 9111, 4.2.2: the share of its age that a file without a lifetime may be kept for, as browsers
@@ -142,6 +143,7 @@ def learned_answer(status: int, headers: Any) -> Answer:
         modified is not None or b"etag" in found,
         _heuristic_lifetime(modified) if modified and not _SAYS_LIFETIME.search(said) else None,
         None if expires is None else _expires_in(expires, get(b"date")),
+        str(get(b"location", b""), "latin-1"),
     )
 
 

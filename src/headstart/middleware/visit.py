@@ -23,7 +23,6 @@ from headstart.deliver.decide import (
     bytes_of,
     decide,
     had,
-    is_icon,
     link_room,
     push_urgency,
     view_refusal,
@@ -33,7 +32,7 @@ from headstart.deliver.own_links import OwnLink, links_of, own_links
 from headstart.deliver.policy import read_policy
 from headstart.deliver.preload import preconnect_value
 from headstart.deliver.seen import Seen, grown, may_carry_cookie, set_cookie
-from headstart.learn import Answer, Candidate, How, Request, View
+from headstart.learn import Answer, Candidate, How, Request, View, is_icon
 from headstart.middleware.own_assets import OwnAssets
 from headstart.middleware.server_timing import server_timing
 from headstart.middleware.shared import Shared

@@ -25,6 +25,7 @@ _Attributes: TypeAlias = Mapping[str, str | None]
 _MOST_NAMES = 64
 _MOST_ORIGINS = 4
 _MOST_ALTERNATIVES = 64
+_MOST_ICONS = 16
 # A value that is longer is left out, and its asset with it: links are to be short.
 _LONGEST_VALUE = 512
 _LONGEST_CANDIDATES = 1024
@@ -34,6 +35,8 @@ _CLASSIC_SCRIPTS = frozenset(
     ("", "text/javascript", "application/javascript", "application/x-javascript", "text/ecmascript")
 )
 _KINDS = {kind.value: kind for kind in Kind}
+# HTML, 4.6.7.9, and those of Apple, which other browsers read, too.
+_ICON_RELS = frozenset(("icon", "apple-touch-icon", "apple-touch-icon-precomposed", "mask-icon"))
 # Media that hold on every screen, so that a link need not say them.
 _ALWAYS = frozenset(("", "all", "screen", "only screen"))
 # Encodings whose tags are not ASCII bytes.
@@ -50,11 +53,13 @@ class Markup:
         named: Assets of the page's own origin.
         others: Other origins that it loads from.
         alternatives: Images of which a browser takes one of several.
+        icons: Images of the page's own origin that it names as icons and not otherwise.
     """
 
     named: tuple[Named, ...] = ()
     others: tuple[OtherOrigin, ...] = ()
     alternatives: tuple[str, ...] = ()
+    icons: tuple[str, ...] = ()
 
 
 def read_markup(page: bytes, url: str, charset: str = "") -> Markup:
@@ -73,6 +78,7 @@ def read_markup(page: bytes, url: str, charset: str = "") -> Markup:
         tuple(reader.named.values()),
         tuple(reader.others.values()),
         tuple(reader.alternatives)[:_MOST_ALTERNATIVES],
+        tuple(icon for icon in reader.icons if icon not in reader.named)[:_MOST_ICONS],
     )
 
 
@@ -118,6 +124,7 @@ class _Reader:
         self.named: dict[str, Named] = {}
         self.others: dict[OtherOrigin, OtherOrigin] = {}
         self.alternatives: dict[str, None] = {}
+        self.icons: dict[str, None] = {}
         self._addresses = Addresses(url)
         self._based = False
 
@@ -159,6 +166,10 @@ class _Reader:
                 self._name(href, kind, attributes)
         elif "preconnect" in rels:
             self._other(href, cors="crossorigin" in attributes)
+        elif not _ICON_RELS.isdisjoint(rels):
+            address = self._addresses.resolve(href)
+            if address is not None and address.own:
+                self.icons[address.target] = None
 
     def _script(self, attributes: _Attributes) -> None:
         kind, src = _type(attributes), attributes.get("src") or ""

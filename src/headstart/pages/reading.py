@@ -246,6 +246,8 @@ class PageReader:
             others=markup.others,
             alternatives=markup.alternatives,
             sheets=sheets,
+            # A copy of one client's alone may name what the client gave it.
+            icons=markup.icons if alone else (),
         )
 
     def _read_sheet(self, capture: Capture, body: bytes) -> None:

@@ -284,6 +284,7 @@ class _LoggedSite:
             answer.sets_cookie,
             answer.size,
             validated,
+            location=answer.location,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -303,6 +304,8 @@ class _LoggedSite:
             headers.append((b"set-cookie", b"a=b"))
         if answer.size:
             headers.append((b"content-length", b"%d" % answer.size))
+        if answer.location:
+            headers.append((b"location", answer.location.encode("latin-1", "replace")))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body"})
 

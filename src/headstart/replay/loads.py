@@ -20,6 +20,7 @@ from functools import lru_cache
 from mimetypes import guess_type
 
 from headstart.learn import Answer
+from headstart.learn.icons import REDIRECTS
 from headstart.learn.logs import LogLine
 from headstart.learn.safety import kind_of_path, kind_of_type
 from headstart.learn.urls import extension, path_of
@@ -215,6 +216,8 @@ def is_asset(line: LogLine) -> bool:
     if request.method != "GET":
         return False
     media_type = answer.content_type.partition(";")[0].strip().lower()
+    if answer.status in REDIRECTS:
+        media_type = ""  # of the text for those who do not go where it leads
     return bool(kind_of_type(media_type) if media_type else kind_of_path(request.target))
 
 

@@ -35,6 +35,7 @@ HAR_ENTRY: dict[str, Any] = {
     },
     "response": {
         "status": 200,
+        "redirectURL": "/elsewhere.css",
         "bodySize": -1,
         "content": {"size": 99, "mimeType": "text/css"},
         "headers": [{"name": "Cache-Control", "value": "max-age=60"}],
@@ -130,7 +131,11 @@ def test_a_trace_is_read_with_its_cache_headers(tmp_path: Path) -> None:
             },
             "status": 200,
             "size": 99,
-            "resp_headers": {"Content-Type": ["text/css"], "Cache-Control": ["max-age=60"]},
+            "resp_headers": {
+                "Content-Type": ["text/css"],
+                "Cache-Control": ["max-age=60"],
+                "Location": ["/x.css"],
+            },
         },
     ],
     ids=["nginx", "caddy"],
@@ -145,6 +150,7 @@ def test_json_lines_are_read_as_servers_write_them(tmp_path: Path, entry: dict[s
     assert line.exchange.request.referer == "https://example.org/"
     assert line.time == 1760097336.0
     assert line.exchange.answer.size == 99
+    assert line.exchange.answer.location == ("/x.css" if "request" in entry else None)
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -158,6 +164,7 @@ def test_a_har_is_read_whether_on_one_line_or_many(tmp_path: Path, indent: int |
     assert line.exchange.request.target == "/site.css?v=1"
     assert line.exchange.answer.cache_control == "max-age=60"
     assert line.exchange.answer.size == 99
+    assert line.exchange.answer.location == "/elsewhere.css"
 
 
 def test_a_har_that_is_cut_off_is_one_broken_line(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def _entry(entry: Fields) -> Fields:
         "agent": asked.get("user-agent"),
         "cache": said.get("cache-control", ""),
         "vary": said.get("vary"),
+        "location": response.get("redirectURL") or said.get("location", ""),
         "cookie": "set-cookie" in said,
     }
 

@@ -55,6 +55,7 @@ _ALIASES: Final = {
     ),
     "cache": ("cache_control", "sent_http_cache_control"),
     "vary": ("vary", "sent_http_vary"),
+    "location": ("location", "sent_http_location"),
 }
 
 
@@ -171,6 +172,7 @@ def _caddy(found: Fields, request: Fields) -> Fields:
         "content_type": said.get("content-type"),
         "cache_control": said.get("cache-control", ""),
         "vary": said.get("vary"),
+        "location": said.get("location", ""),
         "cookie": "set-cookie" in said,
     }
 

@@ -1,8 +1,8 @@
 """Named fields of one line as a LogLine, the same for all formats.
 
 The names are time, client, method, host, url (path and query, or a whole URL), status, size, type,
-referer, agent, cache (Cache-Control, None where it is not known), vary, and cookie (a Set-Cookie is
-there). Called by `file`.
+referer, agent, cache (Cache-Control, None where it is not known), vary, location (Location, the
+same), and cookie (a Set-Cookie is there). Called by `file`.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ def line_of(fields: Fields, site: str) -> LogLine | None:
         vary=str(fields.get("vary") or ""),
         sets_cookie=bool(fields.get("cookie")),
         size=_count(fields.get("size")),
+        location=None if fields.get("location") is None else str(fields["location"]),
     )
     host = bare(fields.get("host") or named) or site
     return LogLine(time, Exchange(_request(fields, host, target, answer), answer))
