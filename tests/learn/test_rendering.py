@@ -5,7 +5,8 @@ from __future__ import annotations
 from headstart.learn import How
 from headstart.learn.options import LearnOptions
 from headstart.learn.rendering import Rendering
-from tests.learn.site import Site
+from headstart.reasons import Refusal
+from tests.learn.site import ASSETS, Site
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 NEXT_FIREFOX = FIREFOX.replace("128.0", "128.5")
@@ -96,6 +97,30 @@ def test_view_that_does_not_show_it_says_nothing() -> None:
         site.visit(assets=[], conditional=True)
 
     assert site.open().fetching == 1.0
+
+
+def known_page() -> Site:
+    """A page whose assets eight clients with browsers of another kind asked for."""
+    site = Site()
+    for _ in range(8):
+        site.visit(user_agent="Browser/1.0")
+    return site
+
+
+def test_robot_that_ignores_hints_is_hinted_nothing_after_some_views() -> None:
+    site = known_page()
+    hinted = []
+    for number in range(40):
+        view = site.open(address="192.0.2.7", user_agent=FIREFOX, connection=number)
+        hinted.append(len(view.candidates))
+        for candidate in view.candidates:
+            site.learner.delivered(view, candidate.target, How.HINTED)
+        site.wait()
+
+    assert hinted[0] == len(ASSETS)
+    assert hinted[-1] == 0
+    assert view.withheld is Refusal.NO_SUBRESOURCES
+    assert len(site.open(user_agent="Browser/1.0").candidates) == len(ASSETS)
 
 
 def test_groups_and_clients_are_bounded() -> None:
