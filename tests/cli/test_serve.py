@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import http.client
 import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from headstart.config import DeliverOptions, ServerOptions, WireLimits
 from headstart.learn import LearnOptions
 from headstart.server.run import Learning
 from tests.cli.command import (
+    PATIENCE,
     assert_one_line,
     headstart_says,
     on_a_terminal,
@@ -52,6 +55,30 @@ def test_unknown_application_is_one_line() -> None:
     said = headstart_says("serve", "nowhere_at_all:app")
 
     assert_one_line(said, "nowhere_at_all", "module:attribute")
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("import nowhere_at_all\n", "No module named 'nowhere_at_all'. Install the package"),
+        ("app = nothing\n", "name 'nothing' is not defined."),
+        ("app = (\n", "'(' was never closed"),
+    ],
+)
+def test_application_that_cannot_be_imported_shows_its_own_frames_and_why(
+    source: str, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "broken_app.py").write_text(source)
+
+    status, out, err = headstart_says("serve", "broken_app:app", "--app-dir", str(tmp_path))
+
+    assert status == 1
+    assert out == ""
+    *trace, last = err.splitlines()
+    assert last.startswith("Error: broken_app:app cannot be imported: ")
+    assert told in last
+    files = [line for line in trace if line.lstrip().startswith("File ")]
+    assert files == [line for line in files if "broken_app.py" in line] != []
 
 
 def test_unknown_attribute_is_one_line() -> None:
@@ -263,3 +290,12 @@ def test_app_dir_comes_before_the_working_folder(tmp_path: Path) -> None:
         RawClient(server.port) as client,
     ):
         assert client.get(b"/").body == b"named"
+
+
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]])
+def test_any_address_of_ipv6_is_any_address_of_ipv4_too(workers: list[str]) -> None:
+    with serving(APP, "--host", "::", *workers) as server:
+        for host in ("127.0.0.1", "::1"):
+            with closing(http.client.HTTPConnection(host, server.port, timeout=PATIENCE)) as client:
+                client.request("GET", "/")
+                assert client.getresponse().status == 200

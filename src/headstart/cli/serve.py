@@ -7,6 +7,7 @@ called; hands all to `server.run`.
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from headstart.cli.terminal import warn
 from headstart.config import AdminOptions, CacheOptions, DeliverOptions, ServerOptions, WireLimits
 from headstart.errors import ConfigurationError, LocalProtocolError
 from headstart.learn import LearnOptions
-from headstart.server.application import working_folder
+from headstart.server.application import cut_to_application, working_folder
 from headstart.server.logs import logging_config
 from headstart.server.run import Beside, Learning
 from headstart.server.run import serve as run_server
@@ -136,9 +137,27 @@ def run(app: Any, app_dir: str, **given: Any) -> None:
     if options.rum:
         _check_rum(options, learning)
     beside = _admin(AdminOptions(**taken(given, AdminOptions)))
-    run_server(
-        app, options, learning, beside=beside, **_uvicorn_settings(given, options.log_format)
-    )
+    settings = _uvicorn_settings(given, options.log_format)
+    try:
+        run_server(app, options, learning, beside=beside, **settings)
+    except Exception as error:
+        _tell_of_import(app, error)
+        raise
+
+
+def _tell_of_import(app: Any, error: Exception) -> None:
+    """Exit if the application could not be imported, with its own frames and a line that says so.
+
+    Any other error stays as it is.
+    """
+    if not cut_to_application(error):
+        return
+    traceback.print_exception(error)
+    told = f"{app} cannot be imported: {str(error) or type(error).__name__}"
+    if isinstance(error, ModuleNotFoundError):
+        told += f". Install the package that holds it for {sys.executable}"
+    click.echo(f"Error: {told}.", err=True)
+    sys.exit(1)
 
 
 def _admin(options: AdminOptions) -> Beside | None:

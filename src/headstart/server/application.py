@@ -6,6 +6,7 @@ factory.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 import pickle
@@ -63,6 +64,32 @@ def check_application(config: Config) -> None:
         _check_factory(found, app)
     else:
         check_kind(found, "wsgi" if config.wsgi else config.interface, name=app)
+
+
+def cut_to_application(error: BaseException) -> bool:
+    """Cut an error's traceback to the frames of the application that was imported.
+
+    Frames of the command, of uvicorn's importer and of `importlib` go.
+
+    Returns:
+        Whether the error is of an import at all; any other stays as it is.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code is not import_from_string.__code__:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    while trace is not None and _is_of_the_import(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    error.__traceback__ = trace  # None for a SyntaxError, which names the line itself
+    return True
+
+
+def _is_of_the_import(filename: str) -> bool:
+    return filename.startswith("<frozen importlib") or filename in (
+        import_from_string.__code__.co_filename,
+        importlib.__file__,
+    )
 
 
 def _named(app: str) -> str:

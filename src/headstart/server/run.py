@@ -258,7 +258,7 @@ def _run(config: Config) -> None:
         elif config.workers > 1:
             Supervisor(config, _listeners(config)).run()
         else:
-            server.run()
+            server.run(_listeners(config) if _is_any_address(config) else None)
     except KeyboardInterrupt:
         return  # Ctrl-C, after the graceful end
     finally:
@@ -283,6 +283,11 @@ def allow_open_files(connections: int) -> None:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _is_any_address(config: Config) -> bool:
+    """Return whether the server listens on `::`, which asyncio would take for IPv6 alone."""
+    return config.host == "::" and not config.uds and config.fd is None
 
 
 def _listeners(config: Config) -> list[socket.socket]:

@@ -135,6 +135,30 @@ async def test_a_page_that_cannot_be_reached_has_its_own_exit_code(session: Sess
 
     (message,) = recorder.messages
     assert "refuses the connection" in message
+    assert recorder.output == b""
+
+
+class Ordered(Recorder):
+    """Keeps how much had been written when something was said."""
+
+    written = -1
+
+    async def say(self, message: str) -> None:
+        self.written = len(self.output)
+        await super().say(message)
+
+
+async def test_json_of_a_page_that_cannot_be_reached_comes_after_the_error(
+    session: Session,
+) -> None:
+    recorder = Ordered()
+
+    code = await run(session, recorder, "http://127.0.0.1:1/", "--json")
+
+    assert code == exits.NOT_CONNECTED
+    assert recorder.written == 0
+    (resource,) = json.loads(recorder.output)["resources"]
+    assert "refuses the connection" in resource["error"]
 
 
 async def test_insecure_is_said(session: Session, server: PushServer) -> None:

@@ -34,10 +34,12 @@ async def load(
     if command.waterfall:
         await conversation.out(picture(loader.result))
         await conversation.close_output()
-    await _show(command, loader.result, conversation, request)
     if loader.problem is not None:
         await conversation.say(explanation(loader.problem))
+        if command.json or any(one.status for one in loader.result.resources):
+            await _show(command, loader.result, conversation, request)
         return exit_code(loader.problem)
+    await _show(command, loader.result, conversation, request)
     return await _outcome(command, loader.result, conversation)
 
 
