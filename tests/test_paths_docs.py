@@ -74,13 +74,14 @@ def test_nginx_sends_what_the_log_teaches(tmp_path: Path) -> None:
     [line] = blocks("An nginx configuration from your access log", "nginx")
     (tmp_path / "access.log").write_bytes((ROOT / "docs/examples/access.log").read_bytes())
     assert "(examples/access.log)" in DOCS
-    typed(commands, tmp_path)
+    shown = typed(commands, tmp_path)
     made = (tmp_path / "headstart.conf").read_text()
     peer("curl")
 
     with nginx(made) as (port, _):
         answer = typed(ask.replace("localhost/", f"127.0.0.1:{port}/"), tmp_path)
 
+    assert "Requests saved: 16 of 26 were" in shown
     assert f"#     {line}" in made
     assert answer.startswith("Link: </style.css>; rel=preload; as=style")
 

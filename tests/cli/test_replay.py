@@ -163,6 +163,7 @@ def test_table_has_a_line_for_each_way_and_what_the_words_mean(tmp_path: Path) -
     assert [line[: len(name)] for line, name in zip(lines[4:11], NAMES, strict=True)] == NAMES
     assert lines[4].split()[1:] == ["66.7%", "100.0%", "100.0%", "6", "0", "B", "0.0%"]
     assert len({len(line) for line in lines[3:11]}) == 1
+    assert "Requests saved: 6 of 9 were sent ahead or hinted" in lines
     assert any(line.startswith("recall:") for line in lines)
 
 

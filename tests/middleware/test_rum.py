@@ -318,3 +318,45 @@ async def test_reports_reach_other_workers() -> None:
     [page] = [each for each in records if isinstance(each, PageRecord) and each.path == PAGE]
     counts = {each.metric: sum(each.counts) for each in page.measures if not each.control}
     assert (counts[Metric.FCP], counts[Metric.LCP], counts[Metric.LOAD]) == (3, 3, 3)
+
+
+async def test_medians_are_those_of_many_addresses_beside_an_office_and_a_liar() -> None:
+    """An office is one address: what its people say counts, and no more than one voter's may."""
+    served = await known()
+    rum = rum_of(served)
+    office = (b"hint 2300 2400 2600 ", b"control 2500 2600 2900 ")
+    forged = (b"hint 59000 59000 59000 ", b"control 1 1 1 ")
+    for number in range(120):
+        served.clock.now += 1.0
+        for kind in (0, 1):
+            address, spread = f"203.0.{number}.{kind + 1}", 10 * (number % 13)
+            first = 440 + spread if kind else 240 + spread
+            honest = f"{'control' if kind else 'hint'} {first} {first} {first} {PAGE}"
+            await ask(served, honest.encode(), address=address)
+            for _ in range(2):
+                await ask(served, office[kind] + PAGE.encode(), address="198.51.100.1")
+                await ask(served, forged[kind] + PAGE.encode(), address="198.51.100.2")
+    savings = gain_of(served).savings
+    await served.middleware.stop()
+
+    assert rum.refused[ReportRefusal.NOT_COUNTED] > 700
+    for metric in (Metric.FCP, Metric.LCP, Metric.LOAD):
+        saving = savings[metric]
+        # Within the honest figures, but for the width of a bucket.
+        assert 0.23 <= saving.median <= 0.37
+        assert 0.43 <= saving.control_median <= 0.57
+
+
+async def test_people_of_an_office_do_not_keep_others_from_reporting() -> None:
+    served = await known()
+    for _ in range(30):
+        await ask(served, b"hint 300 400 600 " + PAGE.encode(), address="198.51.100.1")
+    others = [
+        await ask(served, b"hint 300 400 600 " + PAGE.encode(), address=f"203.0.{number}.1")
+        for number in range(20)
+    ]
+    await served.middleware.stop()
+
+    assert rum_of(served).refused == {ReportRefusal.TOO_MANY: 26}
+    assert rum_of(served).counted == 4 + 20
+    assert [sent.messages[0]["status"] for sent in others] == [204] * 20

@@ -212,6 +212,7 @@ def _print_report(
     lines = terminal.table(_COLUMNS, [_cells(score) for score in scores], terminal.width())
     for number, line in enumerate(lines):
         say(line, bold=number == 1)
+    say(f"\nRequests saved: {first.foreseen:,} of {first.real:,} were sent ahead or hinted")
     say(_LEGEND.format(how=_HOW[Mode(mode)], **asdict(assumed)))
 
 
