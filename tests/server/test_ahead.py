@@ -110,6 +110,28 @@ def test_pushes_of_the_next_page_have_the_next_pages_fields() -> None:
     ]
 
 
+def test_pushes_of_the_same_page_of_another_host_are_that_hosts() -> None:
+    recorder = Recorder()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/":
+            await send({"type": "http.response.push", "path": "/a.css", "headers": []})
+        await answer(send)
+
+    recorder.act = act
+    with running(recorder) as server, RawClient(server.port) as client:
+        for client.authority in (b"one.test", b"two.test", b"one.test"):
+            client.get()
+        client.response(2 * 3)
+        promised = [dict(fields) for fields in client.promises.values()]
+        scopes = [dict(recorder.next()["headers"]) for _ in range(2 * 3)]
+
+    hosts = [b"one.test", b"two.test", b"one.test"]
+    assert [fields[b":authority"] for fields in promised] == hosts
+    assert [fields[b"referer"] for fields in promised] == [b"http://%s/" % host for host in hosts]
+    assert sorted(fields[b"host"] for fields in scopes) == sorted(2 * hosts)
+
+
 def test_pushes_of_one_page_have_each_their_own_method_and_referer() -> None:
     def push(path: str, method: str, *headers: tuple[bytes, bytes]) -> Message:
         return {**STYLE, "path": path, "method": method, "headers": list(headers)}

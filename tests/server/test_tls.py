@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pytest
 import uvloop
@@ -813,6 +813,77 @@ def test_bytes_behind_the_clients_close_reach_no_other_connection(buffers: Buffe
     assert other.above.received == b"the other's"
     assert other.wire.calls == []
     loop.close()
+
+
+@pytest.fixture
+def two(buffers: Buffers) -> Iterator[tuple[Pair, Pair, list[object]]]:
+    """Two connections that share buffers, and the errors that their loop was told of."""
+    loop = asyncio.new_event_loop()
+    errors: list[object] = []
+    loop.set_exception_handler(lambda _, context: errors.append(type(context["exception"])))
+    yield Pair(loop, buffers), Pair(loop, buffers), errors
+    loop.close()
+
+
+def test_record_that_is_too_long_reaches_no_other_connection(
+    two: tuple[Pair, Pair, list[object]],
+) -> None:
+    """OpenSSL reads no more of it than its length."""
+    failing, other, errors = two
+    length = 0x7000
+
+    failing.receive(b"\x17\x03\x03" + length.to_bytes(2, "big") + bytes(length))
+    other.receive(other.records(b"the other's"))
+
+    assert failing.wire.is_closing()
+    assert other.above.received == b"the other's"
+    assert other.wire.calls == errors == []
+
+
+class _OutOfMemory:
+    """TLS of a connection for which memory is short, with bytes in the shared buffers."""
+
+    def __init__(self, tls: ssl.SSLObject) -> None:
+        self._tls = tls
+
+    def read(self, size: int) -> bytes:
+        """Fail before anything is read."""
+        raise MemoryError
+
+    def write(self, data: bytes) -> int:
+        """Fail with a record on its way."""
+        self._tls.write(data)
+        raise MemoryError
+
+
+def test_lack_of_memory_amid_reading_reaches_no_other_connection(
+    two: tuple[Pair, Pair, list[object]],
+) -> None:
+    failing, other, errors = two
+    records = failing.records(b"lost")
+    failing.transport._tls = cast(ssl.SSLObject, _OutOfMemory(failing.transport._tls))
+
+    failing.receive(records)
+    other.receive(other.records(b"the other's"))
+
+    assert errors == [MemoryError]
+    assert failing.wire.is_closing()
+    assert other.above.received == b"the other's"
+    assert other.wire.calls == []
+
+
+def test_lack_of_memory_amid_writing_reaches_no_other_connection(
+    two: tuple[Pair, Pair, list[object]],
+) -> None:
+    failing, other, _ = two
+    failing.transport._tls = cast(ssl.SSLObject, _OutOfMemory(failing.transport._tls))
+
+    with pytest.raises(MemoryError):
+        failing.transport.write(b"lost")
+    other.transport.write(b"for the other")
+
+    assert failing.wire.is_closing()
+    assert other.read() == b"for the other"
 
 
 def test_client_that_reads_what_is_left_has_its_time_anew(buffers: Buffers) -> None:

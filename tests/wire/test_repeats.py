@@ -66,6 +66,7 @@ def test_other_references_are_another_section(other: bytes) -> None:
         b"\x80" + GET,
         b"\xff\x80\x01",
         b"\xff\x00",
+        b"\xff\x04\x81\x82",
     ],
     ids=[
         "remembered",
@@ -79,6 +80,7 @@ def test_other_references_are_another_section(other: bytes) -> None:
         "no entry",
         "entry of three octets",
         "entry of two octets",
+        "entry whose second octet begins a path elsewhere",
     ],
 )
 def test_block_that_is_more_than_references_and_a_path_repeats_nothing(block: bytes) -> None:
