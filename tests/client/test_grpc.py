@@ -45,10 +45,9 @@ def _grpcio() -> Iterator[int]:
 
 
 @contextmanager
-def _grpc_go(folder: Path) -> Iterator[int]:
-    """A server of grpc-go's, which asks so, too."""
-    command = [built.grpc_go(folder), "serve"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+def _process(command: list[str]) -> Iterator[int]:
+    """A server of grpc-go's or grpc-java's, which ask so, too."""
+    with subprocess.Popen([*command, "serve"], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
             yield int(server.stdout.readline())
@@ -56,10 +55,17 @@ def _grpc_go(folder: Path) -> Iterator[int]:
             server.kill()
 
 
-@pytest.fixture(params=["grpcio", "grpc-go"])
+@pytest.fixture(params=["grpcio", "grpc-go", "grpc-java"])
 def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
     """The port of each server."""
-    with _grpcio() if request.param == "grpcio" else _grpc_go(tmp_path) as port:
+    match request.param:
+        case "grpcio":
+            server = _grpcio()
+        case "grpc-go":
+            server = _process([built.grpc_go(tmp_path)])
+        case _:
+            server = _process(built.grpc_java())
+    with server as port:
         yield port
 
 

@@ -1,4 +1,4 @@
-"""Programs of tests/clients that Go builds for a test."""
+"""Programs of tests/clients that Go or Java builds for a test."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ CLIENTS = Path(__file__).parent
 # Where Debian's packages of Go libraries are.
 _LIBRARIES = Path("/usr/share/gocode")
 _GRPC = _LIBRARIES / "src/google.golang.org/grpc"
+# ... and those of Java, of which gRPC needs these.
+_JARS = Path("/usr/share/java")
+_GRPC_JARS = (
+    *("grpc-api", "grpc-context", "grpc-core", "grpc-netty", "grpc-stub", "perfmark-api", "guava"),
+    *("netty-buffer", "netty-codec", "netty-codec-http", "netty-codec-http2", "netty-common"),
+    *("netty-handler", "netty-resolver", "netty-transport"),
+)
 
 
 def early_uploads(folder: Path) -> str:
@@ -25,6 +32,15 @@ def grpc_go(folder: Path) -> str:
     if not _GRPC.exists():
         lack(f"grpc-go is not installed for {go}")
     return _build("grpc_go", folder, {"GO111MODULE": "off", "GOPATH": str(_LIBRARIES)})
+
+
+def grpc_java() -> list[str]:
+    """Return the command of `GrpcJava.java`, with Debian's package of gRPC; Java compiles it."""
+    java = peer("java")
+    jars = [_JARS / f"{name}.jar" for name in _GRPC_JARS]
+    if not all(jar.exists() for jar in jars):
+        lack(f"grpc-java is not installed for {java}")
+    return [java, "-cp", os.pathsep.join(map(str, jars)), str(CLIENTS / "GrpcJava.java")]
 
 
 def _build(name: str, folder: Path, settings: dict[str, str]) -> str:

@@ -101,15 +101,15 @@ def test_grpc_streams_of_small_messages_go_both_ways(streams: int, channel: grpc
 
 
 @pytest.fixture(scope="module")
-def grpc_go(tmp_path_factory: pytest.TempPathFactory) -> str:
+def grpc_go(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The program `tests/clients/grpc_go.go`, with the gRPC library of Go."""
-    return built.grpc_go(tmp_path_factory.mktemp("go"))
+    return [built.grpc_go(tmp_path_factory.mktemp("go"))]
 
 
-def printed(program: str, server: ServerProcess, kind: str, *numbers: int) -> str:
-    """What the Go program printed; it makes calls of a kind."""
+def printed(program: list[str], server: ServerProcess, kind: str, *numbers: int) -> str:
+    """What the program printed; it makes calls of a kind."""
     done = subprocess.run(
-        [program, kind, f"127.0.0.1:{server.port}", *map(str, numbers)],
+        [*program, kind, f"127.0.0.1:{server.port}", *map(str, numbers)],
         capture_output=True,
         text=True,
         timeout=2 * PATIENCE,
@@ -121,14 +121,29 @@ def printed(program: str, server: ServerProcess, kind: str, *numbers: int) -> st
 
 @pytest.mark.parametrize("size", [50, 20_000])
 def test_grpc_of_go_makes_two_thousand_calls_a_second(
-    size: int, grpc_go: str, server: ServerProcess
+    size: int, grpc_go: list[str], server: ServerProcess
 ) -> None:
     assert printed(grpc_go, server, "unary", 6000, 20, 2000, size) == "6000\n"
 
 
+@pytest.mark.parametrize("size", [50, 20_000])
+def test_grpc_of_java_makes_two_thousand_calls_a_second(size: int, server: ServerProcess) -> None:
+    assert printed(built.grpc_java(), server, "unary", 6000, 20, 2000, size) == "6000\n"
+
+
+def test_grpc_calls_of_java_go_on_over_the_last_request_of_a_connection() -> None:
+    """It gives up each call that a GOAWAY refuses."""
+    with serving(APP, "--no-learn", "--no-access-log", "--max-requests", "300") as server:
+        came = printed(built.grpc_java(), server, "unary", 10_000, 20, 4000, 50)
+        accepted = counted(server)["accepted"]
+
+    assert came == "10000\n"
+    assert accepted > 30
+
+
 @pytest.mark.parametrize("streams", [1, 10])
 def test_grpc_of_go_streams_small_messages_both_ways(
-    streams: int, grpc_go: str, server: ServerProcess
+    streams: int, grpc_go: list[str], server: ServerProcess
 ) -> None:
     sent = printed(grpc_go, server, "streams", streams, 5000, 50)
 
