@@ -16,6 +16,7 @@ from headstart.config import ServerOptions, WireLimits
 from headstart.reasons import Closing
 from headstart.server.calls import Calls
 from headstart.server.cycle import Cycle
+from headstart.server.cycle_state import ResponseState
 from headstart.server.run import Config
 from tests.server.apps import hello
 
@@ -39,7 +40,8 @@ class Exchange:
 
     def __init__(self, *, waits: bool, stream_id: int = 1) -> None:
         self.request = Request(stream_id)
-        self.complete = self.answered = self.left = False
+        self.state = ResponseState.AWAITED
+        self.answered = self.left = False
         self.read_whole = True
         self.task: asyncio.Task[None] | None = None
         self._waits = waits
@@ -48,7 +50,7 @@ class Exchange:
         """Answer."""
         if self._waits:
             await asyncio.Event().wait()
-        self.complete = True
+        self.state = ResponseState.COMPLETE
 
     def disconnect(self) -> None:
         """Note it."""

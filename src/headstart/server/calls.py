@@ -23,6 +23,7 @@ from headstart.config import ServerOptions
 from headstart.reasons import Closing
 from headstart.server.abandoned import Abandoned
 from headstart.server.cycle import Application, Cycle
+from headstart.server.cycle_state import COMPLETE
 
 logger = logging.getLogger("headstart.server")
 
@@ -136,7 +137,7 @@ class Calls:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return True
-        return not (cycle.complete and cycle.request.end_stream)
+        return not (cycle.state is COMPLETE and cycle.request.end_stream)
 
     def disconnect(self, cycle: Cycle) -> None:
         """Tell the application that its client has disconnected; it should end.

@@ -23,6 +23,7 @@ from uvicorn.protocols.utils import (
 
 from headstart.deliver.asgi import current_send, leave_send
 from headstart.errors import LocalProtocolError, StreamGoneError
+from headstart.server.cycle_state import AWAITED, BODY, COMPLETE, HELD, LAST_PART, ResponseState
 from headstart.server.remainder import Remainder
 from headstart.server.stream_connection import RequestConnection
 from headstart.wire.connection import ErrorCode
@@ -78,7 +79,7 @@ class Cycle:
         request: The received or promised request.
         scope: As given to the application.
         disconnected: The stream was reset or the connection lost.
-        complete: The whole response was handed to the wire.
+        state: How far the response is.
         no_body: The response that was started has no content, even if the application sends some.
         read_whole: After the client disconnected: the request's body was complete and read.
         received: Bytes of the request's body that came.
@@ -100,7 +101,7 @@ class Cycle:
         self.scope = scope
         self._body_ended = request.end_stream
         self.disconnected = False
-        self.complete = False
+        self.state: ResponseState = AWAITED
         self.read_whole = True
         self.continue_due = False
         self.received = 0
@@ -111,9 +112,8 @@ class Cycle:
         """Nobody reads what comes of the body: the application knows that it ended, or is done."""
         self._waiters: list[asyncio.Future[None]] | None = None
         self._feeding = False
-        self._started = False
         self._head: ResponseHead | None = None
-        """The response's header section, held until the first body message (ASGI, HTTP)."""
+        """The header section, while it is held."""
         self._length_left: int | None = None
         self.no_body = False
         self._trailers_due = False
@@ -139,8 +139,9 @@ class Cycle:
         else:
             if result is not None:
                 self._fail(f"ASGI callable should return None, but returned {result!r}.")
-            elif not (self.answered or self.disconnected):
-                what = "completing" if self._started else "starting"
+            elif self.state < LAST_PART and not self.disconnected:
+                began_to = self.state is not AWAITED
+                what = "completing" if began_to else "starting"
                 self._fail(f"ASGI callable returned without {what} response.")
         finally:
             if counts is not None:
@@ -156,7 +157,7 @@ class Cycle:
     def data_received(self, data: bytes, end_stream: bool) -> None:
         """Take a part of the request's body."""
         self.received += len(data)
-        if self._discards or self.complete:
+        if self._discards or self.state is COMPLETE:
             self._connection.consumed(self.request.stream_id, len(data))
         elif self._chunks:
             self._keep(data)
@@ -187,19 +188,24 @@ class Cycle:
         return self.request.stream_id
 
     @property
+    def complete(self) -> bool:
+        """The whole response was handed to the wire."""
+        return self.state is COMPLETE
+
+    @property
     def answered(self) -> bool:
         """The application has sent the whole response."""
-        return self.complete or self._rest is not None
+        return self.state >= LAST_PART
 
     @property
     def answered_early(self) -> bool:
         """The response is complete, and the request is not."""
-        return self.complete and not self._body_ended
+        return self.state is COMPLETE and not self._body_ended
 
     @property
     def awaits_body(self) -> bool:
         """Nothing of the request's body is there, more must come, and no response has begun."""
-        return not (self._body_ended or self._chunks or self._started or self.complete)
+        return self.state is AWAITED and not (self._body_ended or self._chunks)
 
     def disconnect(self) -> None:
         """Handle a reset stream or a lost connection."""
@@ -235,9 +241,9 @@ class Cycle:
         """ASGI's receive: the body in parts, then `http.disconnect` when there is one."""
         if self.continue_due:
             self.continue_due = False
-            if not self._started and not self.disconnected:
+            if self.state is AWAITED and not self.disconnected:
                 self._say_continue()
-        while not (self.disconnected or self.complete):
+        while not (self.disconnected or self.state is COMPLETE):
             if self._chunks or (self._body_ended and not self._discards):
                 return self._take_body()
             await self._wait()
@@ -269,7 +275,7 @@ class Cycle:
                 rest = self._send_body(message.get("body", b""), message.get("more_body", False))
                 if rest is not None:
                     await self._send_later(*rest)
-                elif not self.complete:
+                elif self.state is not COMPLETE:
                     self._parts += 1
                     if not self._parts % _A_TURN:
                         await asyncio.sleep(0)
@@ -334,14 +340,14 @@ class Cycle:
     # Response.
 
     def _start(self, message: Message) -> None:
-        if self._started:
+        if self.state is not AWAITED:
             raise RuntimeError("Unexpected ASGI message 'http.response.start': it was sent before.")
         connection = self._connection
         head = connection.heads.of(
             message["status"], message.get("headers") or (), connection.server_state.default_headers
         )
         self._head = head
-        self._started = True
+        self.state = HELD
         if "trailers" in message:
             self._trailers_due = bool(message["trailers"])
         if head.bodiless or self.request.method == "HEAD":
@@ -369,6 +375,7 @@ class Cycle:
         fits = False
         if head is not None:
             self._head = None
+            self.state = BODY
             if connection.notes_responses:
                 self._noted = head
                 if connection.access_log:
@@ -383,14 +390,14 @@ class Cycle:
                 return body, end_stream
             connection.send_data(stream_id, body, end_stream)
         if end_stream:
-            self.complete = True
+            self.state = COMPLETE
             if self._chunks or self._waiters:
                 self._complete()
         return None
 
     def _check_turn(self) -> None:
         """Raise RuntimeError where a part of the body is out of order."""
-        if not self._started or self.answered:
+        if self.state is not BODY:
             raise RuntimeError(
                 "Unexpected ASGI message 'http.response.body': "
                 + ("the response is complete." if self.answered else "no 'http.response.start'.")
@@ -435,6 +442,7 @@ class Cycle:
     def _send_rest(self, rest: Remainder) -> None:
         """Queue the last part of a body, as far as there is room; the call need not wait for it."""
         self._rest = rest
+        self.state = LAST_PART
         if rest.go_on():
             self._rest = None
             self._complete()
@@ -442,7 +450,7 @@ class Cycle:
             self._connection.wait_for_room(self)
 
     def _complete(self) -> None:
-        self.complete = True
+        self.state = COMPLETE
         if self._chunks:
             self.drop_body()
         if self._waiters:
@@ -451,7 +459,8 @@ class Cycle:
     async def _send_other(self, kind: str, message: Message) -> None:
         match kind:
             case "http.response.early_hint":
-                self._connection.hint(self, message, started=self._started)
+                started = self.state is not AWAITED
+                self._connection.hint(self, message, started)
             case "http.response.trailers":
                 self._send_trailers(message)
             case "http.response.pathsend":
@@ -462,7 +471,7 @@ class Cycle:
     def _send_trailers(self, message: Message) -> None:
         if self.no_body and self.complete:
             return
-        if not self._trailers_due or self._head is not None or self.complete:
+        if not self._trailers_due or self.state is not BODY:
             raise RuntimeError(
                 "Unexpected ASGI message 'http.response.trailers': they come after the body, "
                 "and 'http.response.start' must say 'trailers': True."
@@ -492,7 +501,7 @@ class Cycle:
         if self.answered or self.disconnected:
             return
         stream_id = self.request.stream_id
-        if self._started and self._head is None:
+        if self.state is BODY:
             self._connection.reset(stream_id, ErrorCode.INTERNAL_ERROR)
             self.disconnected = True
             return

@@ -436,7 +436,7 @@ class Http1Connection(asyncio.Protocol):
         self.server_state.total_requests += 1
         if self.calls.left:
             self.calls.left.discard(cycle)
-        if cycle.complete and cycle is self._current:
+        if cycle is self._current and cycle.complete:
             self._current = None
 
     # Ends of responses.

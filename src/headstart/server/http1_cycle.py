@@ -11,6 +11,7 @@ import asyncio
 from typing import Protocol
 
 from headstart.server.cycle import MOST_IN_VAIN, Cycle, CycleConnection, Message, Scope
+from headstart.server.cycle_state import HELD
 from headstart.server.http1_parser import Http1Template
 from headstart.server.worker import call_size
 from headstart.wire.events import RequestReceived
@@ -76,7 +77,7 @@ class Http1Cycle(Cycle):
 
     def send_head(self) -> None:
         """Send the header section that waits for a body, if there is one."""
-        if self._head is not None and not self.disconnected:
+        if self.state is HELD and not self.disconnected:
             self._send_body(b"", True)
 
     def _start(self, message: Message) -> None:
