@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from headstart.config import ServerOptions, WireLimits
 from headstart.reasons import Closing
+from headstart.server.abandoned import UNREAD_GRACE
 from headstart.server.counters import Counters
 from headstart.server.early import BYTES, BYTES_A_SECOND, SECONDS, SILENCE
 from headstart.server.http1 import Http1Connection
@@ -500,15 +501,143 @@ def is_open(client: socket.socket, size: int = 1000) -> bool:
     return True
 
 
-def test_more_requests_at_once_than_streams_are_refused_behind_the_others() -> None:
+def test_more_requests_at_once_than_streams_wait_behind_the_others() -> None:
     options = ServerOptions(limits=WireLimits(max_concurrent_streams=10))
     held = Held()
     with running(held, options) as server, connected(server) as client:
-        client.sendall(GOOD * 50)
+        client.sendall(b"".join(GOOD.replace(b"ok", b"%d" % n) for n in range(3000)) + LAST)
+        until(lambda: held.waiting == 1, "the first request")
+        connection: Any = next(iter(server.server.server_state.connections))
+        # A slice of the input holds fewer than a hundred of these requests.
+        assert len(connection._waiting) < 10 + 110
+        held.gate.open()
+
+        data = rest(client)
+
+    assert statuses(data) == [200] * 3001
+    assert re.findall(rb"\n/(\d+)", data) == [b"%d" % n for n in range(3000)]
+
+
+def test_requests_that_wait_behind_a_body_are_answered_as_well() -> None:
+    options = ServerOptions(limits=WireLimits(max_concurrent_streams=10))
+    with running(upload, options) as server:
+        request = POST + b"Content-Length: 20000\r\n\r\n" + bytes(20_000)
+        data = told(server, request + GOOD * 500 + request + GOOD * 500 + LAST)
+
+    assert statuses(data) == [200] * 1003
+    assert data.count(b"20000") == 2
+
+
+LARGE = 8_000_000
+
+
+async def large(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with more than any buffer takes."""
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    return await answer(send, bytes(LARGE))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [LAST, GOOD.replace(b"1.1", b"1.0"), LAST + b"nonsense\r\n", LAST + GOOD],
+    ids=["close", "1.0", "nonsense behind", "request behind"],
+)
+def test_request_behind_the_last_one_does_not_cost_the_end_of_its_response(first: bytes) -> None:
+    with running(large) as server, connected(server) as client:
+        client.sendall(first)
+        data = client.recv(1000)
+        until(lambda: not server.server.server_state.tasks, "the end of the call")
+        client.sendall(GOOD * 10)
+        data += rest(client)
+
+    assert len(data.partition(b"\r\n\r\n")[2]) == LARGE
+
+
+def test_connection_that_lingers_has_time_until_its_client_has_read_the_response() -> None:
+    with running(large, skipping=True) as server, connected(server) as client:
+        client.sendall(LAST)
+        data = client.recv(1000)
+        until(lambda: not server.server.server_state.tasks, "the end of the call")
+        for _ in range(3):
+            server.skip(SILENCE * 0.9)
+            data += client.recv(1_000_000)
+        client.sendall(GOOD)
+        data += rest(client)
+
+    assert len(data.partition(b"\r\n\r\n")[2]) == LARGE
+
+
+def test_client_that_closes_its_side_alone_gets_its_responses() -> None:
+    held = Held()
+    with running(held) as server, connected(server) as client:
+        client.sendall(GOOD * 3)
+        client.shutdown(socket.SHUT_WR)
         until(lambda: held.waiting == 1, "the first request")
         held.gate.open()
 
-        assert statuses(rest(client)) == [200] * 11 + [503]
+        assert statuses(rest(client)) == [200] * 3
+
+
+def test_client_that_closes_its_side_behind_many_requests_gets_all_responses() -> None:
+    with running(hello) as server, connected(server) as client:
+        client.sendall(GOOD * 1000)
+        client.shutdown(socket.SHUT_WR)
+
+        assert statuses(rest(client)) == [200] * 1000
+
+
+def test_client_that_closes_its_side_amid_a_response_gets_the_rest() -> None:
+    with running(large) as server, connected(server) as client:
+        client.sendall(GOOD)
+        data = client.recv(1000)
+        client.shutdown(socket.SHUT_WR)
+        data += rest(client)
+
+    assert len(data.partition(b"\r\n\r\n")[2]) == LARGE
+
+
+@pytest.mark.parametrize("cut", [b"", GOOD[:20], CHUNKED + b"3\r\nabc"])
+def test_client_that_closes_its_side_amid_a_request_is_closed(cut: bytes) -> None:
+    with running(upload) as server, connected(server) as client:
+        client.sendall(cut)
+        client.shutdown(socket.SHUT_WR)
+
+        assert rest(client) == b""
+        until(lambda: not server.server.server_state.connections, "the end of the connection")
+
+
+def test_client_that_seems_to_have_left_is_waited_with_for_seconds_only() -> None:
+    with running(Held(), skipping=True) as server, connected(server) as client:
+        client.sendall(GOOD)
+        until(lambda: server.server.server_state.tasks, "the call")
+        client.shutdown(socket.SHUT_WR)
+        connection: Any = next(iter(server.server.server_state.connections))
+        until(lambda: connection._half_closed, "the end of the client's side")
+        server.skip(UNREAD_GRACE / 2)
+        assert server.server.server_state.connections
+        server.skip(UNREAD_GRACE)
+        server.skip(UNREAD_GRACE)
+        until(lambda: not server.server.server_state.connections, "the end of the connection")
+
+
+_NODE_ENDS = """
+const client = require("node:net").connect(process.argv[1], "127.0.0.1");
+client.end("GET /ok HTTP/1.0\\r\\n\\r\\n");
+client.pipe(process.stdout);
+"""
+
+
+def test_node_that_closes_its_side_gets_its_response() -> None:
+    held = Held()
+    with running(held) as server:
+        command = [peer("node"), "-e", _NODE_ENDS, str(server.port)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as node:
+            until(lambda: held.waiting == 1, "the request")
+            held.gate.open()
+            said, _ = node.communicate(timeout=PATIENCE)
+
+    assert said.endswith(b"/ok")
 
 
 def test_pipelined_requests_are_answered_in_their_order() -> None:

@@ -25,7 +25,7 @@ class Watch:
     """Looks every second, as the worker does.
 
     Attributes:
-        state, asked, reads, waits_for_100, lingering: As in `Http1Deadlines.look`.
+        state, asked, reads, writes, waits_for_100, lingering: As in `Http1Deadlines.look`.
         now: Seconds.
     """
 
@@ -35,7 +35,7 @@ class Watch:
             self.socket = Socket(asyncio.Protocol(), loop)
         self._deadlines = Http1Deadlines(OPTIONS, 5, self.parser, self.socket)
         self.state, self.asked = State.IDLE, 0
-        self.reads, self.waits_for_100 = True, False
+        self.reads, self.writes, self.waits_for_100 = True, False, False
         self.lingering: Lingering | None = None
         self.now = 100.0
 
@@ -47,6 +47,7 @@ class Watch:
                 self.state,
                 self.asked,
                 self.reads,
+                self.writes,
                 self.waits_for_100,
                 self.lingering,
             )

@@ -142,6 +142,10 @@ class Lingering:
         self._moved = now
         return self._bucket.take(now, size)
 
+    def goes_on(self, now: float) -> None:
+        """Begin anew: the client has not got the whole response yet."""
+        self._since = self._moved = now
+
     def is_over(self, now: float) -> bool:
         """Return true if the client has stopped to send, or has sent for long enough."""
         return now - self._moved >= SILENCE or now - self._since >= SECONDS

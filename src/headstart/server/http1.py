@@ -19,20 +19,18 @@ from collections import deque
 from typing import Any, Final, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from headstart.reasons import Closing
 from headstart.server.admission import ConnectionSlot
 from headstart.server.calls import Calls
-from headstart.server.cycle import Cycle, Message
+from headstart.server.cycle import Cycle
 from headstart.server.early import Lingering
 from headstart.server.http1_checks import Answer
-from headstart.server.http1_cycle import Http1Cycle
+from headstart.server.http1_cycle import Http1Cycle, NothingAhead
 from headstart.server.http1_deadlines import Http1Deadlines
 from headstart.server.http1_output import Output
 from headstart.server.http1_parser import (
-    SLICE,
     BodyReceived,
     Http1Template,
     Part,
@@ -42,24 +40,25 @@ from headstart.server.http1_parser import (
 from headstart.server.http1_response import CONTINUE, Http1Head, http1_head
 from headstart.server.http1_response import answer as whole_answer
 from headstart.server.http1_state import Answers, State
+from headstart.server.http1_unparsed import Unparsed
+from headstart.server.http1_upgrade import open_websocket
 from headstart.server.scheduler import Waiting
 from headstart.server.scope import Http1Scopes, expects_continue
 from headstart.server.tls import TlsBroken
-from headstart.server.websocket import Handshake, WebSocketConnection
 from headstart.server.worker import Worker
 from headstart.wire.connection import ErrorCode
 from headstart.wire.events import Fields, RequestReceived
 from headstart.wire.responses import ResponseHead, ResponseHeads
 
 DRAIN_GRACE: Final = 0.5
-"""How long what was asked for just when the server stopped may be under way."""
+"""Seconds that a request sent just when the server stopped may be under way."""
 # Bytes of a request's body that wait for the application before nothing more is read.
 _MOST_UNREAD: Final = 64 * 1024
 # Requests of one connection that are answered at once before others have their turn.
 _A_TURN: Final = 50
 
 
-class Http1Connection(asyncio.Protocol):
+class Http1Connection(NothingAhead, asyncio.Protocol):
     """One client's connection.
 
     Attributes:
@@ -87,6 +86,7 @@ class Http1Connection(asyncio.Protocol):
         "_deadlines",
         "_drain_timer",
         "_end",
+        "_half_closed",
         "_incoming",
         "_lingering",
         "_over",
@@ -96,6 +96,7 @@ class Http1Connection(asyncio.Protocol):
         "_told",
         "_transport",
         "_turn_due",
+        "_unparsed",
         "_unread",
         "_waiting",
         "_worker",
@@ -132,6 +133,10 @@ class Http1Connection(asyncio.Protocol):
         self.slot: ConnectionSlot | None = None
         offers_websockets = config.ws_protocol_class is not None
         self._parser = RequestParser(worker.options.limits, offers_websockets)
+        self._unparsed = Unparsed()
+        """Bytes that wait until fewer requests do."""
+        self._half_closed = False
+        """True once the client sends nothing any more and is still answered."""
         self._answers = Answers()
         self._context = contextvars.copy_context()
         self._transport: asyncio.Transport
@@ -190,22 +195,39 @@ class Http1Connection(asyncio.Protocol):
         # What an earlier turn began has had its share.
         self._begun = 0
         self._worker.counters.bytes_received += len(data)
-        if len(data) <= SLICE:
-            self._take(data)
-            return
-        for begin in range(0, len(data), SLICE):
-            if not self._over:
-                self._take(data[begin : begin + SLICE])
+        self._unparsed.add(data)
+        self._parse()
+
+    def _parse(self) -> None:
+        """Parse the bytes that have come, as long as not too many requests wait for their turn."""
+        most, unparsed = self._worker.options.limits.max_concurrent_streams, self._unparsed
+        while unparsed.size and not self._over and len(self._waiting) < most:
+            self._take(unparsed.take(in_body=self._parser.part is Part.BODY))
 
     def _drop(self, data: bytes) -> None:
         if self._lingering is not None and not self._lingering.drop(len(data), self._worker.now):
             self._transport.close()
 
     def eof_received(self) -> bool:
-        """Close: whoever wants an answer keeps its side open."""
+        """Answer the requests that have come, and then close.
+
+        It may have closed its side alone, as `nc -N` and old tools do. That looks as if it had left
+        altogether until something is written, so it is waited with for seconds only.
+        """
         self._worker.turns.act()
         self.scheduler.write()
-        return False
+        if self._incoming is not None or self._over or not self._transport.can_write_eof():
+            return False
+        if not self._is_busy:
+            return False
+        self._half_closed = True
+        return True
+
+    @property
+    def _is_busy(self) -> bool:
+        """Return true if a request is answered, or waits for that."""
+        waits = bool(self._waiting or self._unparsed.size)
+        return waits or self._answers.state in (State.CALLED, State.RESPONDING)
 
     def abort(self) -> None:
         """End at once."""
@@ -221,7 +243,7 @@ class Http1Connection(asyncio.Protocol):
         self._deadlines.backlog.was_read()
         if self._current is not None:
             self._current.writable()
-        if self._waiting:
+        if self._waiting or self._unparsed.size:
             self._advance_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -240,6 +262,7 @@ class Http1Connection(asyncio.Protocol):
         # buffer keeps its largest size as long as the transport is referred to.
         self._current = self._incoming = None
         self._waiting.clear()
+        self._unparsed.take_all()
         self._parser.close()
 
     def _leave(self) -> None:
@@ -283,9 +306,8 @@ class Http1Connection(asyncio.Protocol):
             self._advance()
             if self._over:
                 return
-        overload = self._overload()
-        if overload is not None:
-            self._refuse(overload)
+        if self._worker.shedding:
+            self._refuse(Answer(503, "too busy", Closing.MEMORY))
             return
         template = request.template
         assert isinstance(template, Http1Template)
@@ -297,13 +319,6 @@ class Http1Connection(asyncio.Protocol):
         if not request.end_stream:
             self._incoming = cycle
         self._waiting.append(cycle)
-
-    def _overload(self) -> Answer | None:
-        if self._worker.shedding:
-            return Answer(503, "too busy", Closing.MEMORY)
-        if len(self._waiting) >= self._worker.options.limits.max_concurrent_streams:
-            return Answer(503, "too many requests at once", Closing.TOO_MANY_CALLS)
-        return None
 
     def _body_received(self, data: bytes, ended: bool) -> None:
         cycle = self._incoming
@@ -333,6 +348,8 @@ class Http1Connection(asyncio.Protocol):
             answers.become(State.CALLED)
             self.calls.start(cycle, self.calls.application(cycle.forwarded))
         self._advancing = False
+        if self._unparsed.size and not waiting:
+            self._advance_soon()
         if waiting or self._reading_paused:
             self._mind_reading()
 
@@ -349,11 +366,12 @@ class Http1Connection(asyncio.Protocol):
         self._turn_due = False
         self._begun = 0
         self._advance()
+        self._parse()
 
     def _mind_reading(self) -> None:
         """Read as long as there is somebody to read for."""
         # What was read is parsed, so a client that pipelines without end is stopped here.
-        pause = self._unread > _MOST_UNREAD or bool(self._waiting)
+        pause = self._unread > _MOST_UNREAD or bool(self._waiting or self._unparsed.size)
         if pause is not self._reading_paused and not self._transport.is_closing():
             self._reading_paused = pause
             if pause:
@@ -415,22 +433,6 @@ class Http1Connection(asyncio.Protocol):
         if self._reading_paused:
             self._mind_reading()
 
-    def push(self, cycle: Cycle, message: Message) -> None:
-        """Refuse a push, which is not offered.
-
-        Raises:
-            RuntimeError: Always.
-        """
-        raise RuntimeError(f"Unexpected ASGI message {message['type']!r}.")
-
-    def hint(self, cycle: Cycle, message: Message, started: bool) -> None:
-        """Refuse a 103, which is not offered.
-
-        Raises:
-            RuntimeError: Always.
-        """
-        raise RuntimeError(f"Unexpected ASGI message {message['type']!r}.")
-
     def finished(self, cycle: Cycle) -> None:
         """Forget a call that has ended."""
         self.server_state.total_requests += 1
@@ -445,25 +447,29 @@ class Http1Connection(asyncio.Protocol):
         """Begin the next request, or the end."""
         self._answers.become(State.IDLE)
         if not cycle.keeps_alive:
-            self._finish(lingers=not cycle.request_ended)
-        elif self._waiting:
+            self._finish()
+        elif self._waiting or self._unparsed.size:
             if not self._advancing:
                 self._advance_soon()
         elif self._answer is not None:
             self._write_answer(self._answer)
+        elif self._half_closed:
+            self._finish()
 
-    def _finish(self, lingers: bool) -> None:
+    def _finish(self) -> None:
         """End the connection behind all that was written.
 
-        Args:
-            lingers: The client may still be sending.
+        The client may still be sending, if only a request behind its last one. A socket that is
+        closed with bytes unread resets the connection, and the part of the response that the client
+        has not read is lost. So all that comes is read and dropped (RFC 9112, 9.6).
         """
         self._over = True
         self._waiting.clear()
+        self._unparsed.take_all()
         self.scheduler.write()
         if self._transport.is_closing():
             return
-        if lingers and self._transport.can_write_eof():
+        if self._transport.can_write_eof() and not self._half_closed:
             self._answers.become(State.LINGERING)
             self._transport.write_eof()
             self._lingering = Lingering(self._worker.now)
@@ -515,7 +521,7 @@ class Http1Connection(asyncio.Protocol):
         text = f"{answer.text}\n".encode()
         defaults = self.server_state.default_headers
         self.scheduler.put(whole_answer(answer.status, text, defaults))
-        self._finish(lingers=True)
+        self._finish()
 
     def shutdown(self) -> None:
         """Stop: respond to open requests, including those just on their way."""
@@ -544,29 +550,17 @@ class Http1Connection(asyncio.Protocol):
         self._connections.discard(self)
         self._leave()
         self._parser.close()
-        make: Any = self._config.ws_protocol_class
-        if make is WebSocketsSansIOProtocol:
-            self._open_websocket(event)
-            return
-        protocol = make(
-            config=self._config, server_state=self.server_state, app_state=self._app_state
+        event.rest += self._unparsed.take_all()
+        open_websocket(
+            event,
+            self._transport,
+            self.slot,
+            self.loop,
+            self._worker,
+            self._config,
+            self.server_state,
+            self._app_state,
         )
-        head = [b"GET %s HTTP/1.1\r\n" % event.target]
-        head += [b"%s: %s\r\n" % field for field in event.headers]
-        protocol.connection_made(self._transport)
-        protocol.data_received(b"".join([*head, b"\r\n"]))
-        self._transport.set_protocol(protocol)
-        if self.slot is not None:
-            self._worker.keep_seat(self.slot, self._transport)
-
-    def _open_websocket(self, event: UpgradeReceived) -> None:
-        protocol = WebSocketConnection(self._config, self.server_state, self._app_state, self.loop)
-        protocol.slot = self.slot
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
-        protocol.begin(Handshake(event.target, event.headers))
-        if event.rest:
-            protocol.data_received(event.rest)
 
     # Memory.
 
@@ -579,7 +573,8 @@ class Http1Connection(asyncio.Protocol):
         if self._current is not None and self._answers.state is not State.IDLE:
             cycles.append(self._current)
         size = sum([cycle.held() for cycle in cycles])
-        return self._transport.get_write_buffer_size() + self.scheduler.size + size
+        size += self._unparsed.size + self.scheduler.size
+        return self._transport.get_write_buffer_size() + size
 
     def cut_off(self) -> None:
         """Memory is so short that this connection cannot be kept."""
@@ -595,7 +590,8 @@ class Http1Connection(asyncio.Protocol):
             now,
             self._answers.state,
             self._asked,
-            reads=not (self._reading_paused or self._over),
+            reads=not (self._reading_paused or self._over or self._half_closed),
+            writes=self.scheduler.was_written(),
             waits_for_100=incoming is not None and incoming.continue_due,
             lingering=self._lingering,
         )

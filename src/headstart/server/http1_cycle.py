@@ -24,6 +24,28 @@ class Http1Channel(CycleConnection, Protocol):
         """Write a header section when the turn ends, unless its body has begun."""
 
 
+class NothingAhead:
+    """The part of a connection that refuses messages that HTTP/1.1 does not offer."""
+
+    __slots__ = ()
+
+    def push(self, cycle: Cycle, message: Message) -> None:
+        """Refuse a push.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError(f"Unexpected ASGI message {message['type']!r}.")
+
+    def hint(self, cycle: Cycle, message: Message, started: bool) -> None:
+        """Refuse a 103.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError(f"Unexpected ASGI message {message['type']!r}.")
+
+
 class Http1Cycle(Cycle):
     """One request and its response.
 

@@ -73,6 +73,7 @@ class Http1Deadlines:
         state: State,
         asked: int,
         reads: bool,
+        writes: bool,
         waits_for_100: bool,
         lingering: Lingering | None,
     ) -> Closing | None:
@@ -83,6 +84,7 @@ class Http1Deadlines:
             state: How far the answers are.
             asked: Requests that came.
             reads: The client is read from, and its bytes are of use.
+            writes: Something was written since the last look.
             waits_for_100: The client waits for a 100 before it sends a body.
             lingering: The last response is written, and the client may still send.
         """
@@ -98,11 +100,13 @@ class Http1Deadlines:
         if state is not State.IDLE and unacknowledged_for(self._transport) >= PATIENCE:
             return Closing.UNREACHABLE
         if lingering is not None:
+            if waits:
+                lingering.goes_on(now)
             return Closing.CLOSED if lingering.is_over(now) else None
         # Nobody is slow while the server does not read.
         if not reads:
             self._since, self._body_before = now, self._parser.body_size
-            return self._look_who_left(now)
+            return self._look_who_left(now, writes=writes or waits > 0)
         self._left_at = None
         if part is Part.HEAD and passed >= self._options.header_timeout:
             return Closing.HEADERS_TIMEOUT if self._parser.begun else Closing.PREFACE_TIMEOUT
@@ -113,11 +117,14 @@ class Http1Deadlines:
         idle = part is Part.NOTHING and state is State.IDLE
         return Closing.IDLE if idle and passed >= self._keep_alive else None
 
-    def _look_who_left(self, now: float) -> Closing | None:
-        """Look for a disconnected client, since nothing is being read from it."""
+    def _look_who_left(self, now: float, *, writes: bool) -> Closing | None:
+        """Look for a disconnected client, since nothing is being read from it.
+
+        One that closed its side alone is not gone as long as it takes responses.
+        """
         if self._transport.is_closing() or not has_left(self._transport):
             self._left_at = None
-        elif self._left_at is None:
+        elif self._left_at is None or writes:
             self._left_at = now
         elif now - self._left_at >= self._unread_grace:
             return Closing.PEER_LEFT

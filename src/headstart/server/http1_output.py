@@ -50,6 +50,7 @@ class Output:
         "_started",
         "_transport",
         "_turns",
+        "_wrote",
         "own_room",
         "size",
     )
@@ -59,7 +60,7 @@ class Output:
         self._turns = turns
         self._counters = counters
         self._parts: list[bytes] = []
-        self._due = False
+        self._due = self._wrote = False
         self._in_chunks = False
         self._started: Http1Cycle | None = None
         """A request whose response has started in this turn."""
@@ -151,12 +152,18 @@ class Output:
         if self._transport.is_closing():
             return
         self._counters.bytes_sent += size
+        self._wrote = True
         if size <= _MOST_UNWRITTEN:
             self._transport.write(b"".join(parts))
             return
         # Not `writelines`: asyncio's of Python 3.13.0 never says that it holds too much.
         for part in parts:
             self._transport.write(part)
+
+    def was_written(self) -> bool:
+        """Return whether anything was written since the last call."""
+        wrote, self._wrote = self._wrote, False
+        return wrote
 
     def abort(self) -> None:
         """End the connection at once, since writing failed."""
