@@ -12,7 +12,8 @@
 #   make lint     ruff, mypy, the import contracts
 #   make fuzz     random peers (RUNS of each test), then each target of tests/fuzzing/guided for SECONDS
 #   make mutants  small faults put into wire/, learn/ and parts of server/, and which no test notices:
-#                 hours; goes on where it stopped (ARGS="headstart.wire.fields.*")
+#                 hours; goes on where it stopped (ARGS="headstart.wire.fields.*"); with
+#                 ARGS="--sample 1000" an estimate from some that are drawn by lot
 #   make soak     mixed load for ten minutes, and whether memory stays flat (ARGS="--minutes 1")
 #   make pictures the README's pictures, from a real session
 #   make docs     the documentation as a site, in site/ (strict: a broken link or reference fails)

@@ -9,9 +9,11 @@ side, since a fault often makes a test wait for bytes that never come.
 
 Called by `make mutants`, which has installed mutmut. Arguments are patterns of mutants' names
 (`headstart.wire.fields.*`). Without any, all mutants are tried that have no result; with some,
-those that survived before are tried as well. Results are kept in mutants/ beside each module, where
-`mutmut show NAME` finds them. A run that was interrupted goes on where it stopped, and the mutants
-of a function that has changed have no result.
+those that survived before are tried as well. With `--sample 1000`, so many are drawn by lot, the
+same ones for the same `--seed`, and the score of all is estimated from them.
+
+Results are kept in mutants/ beside each module, where `mutmut show NAME` finds them. A run that was
+interrupted goes on where it stopped, and the mutants of a function that has changed have no result.
 
 Reads:   pyproject.toml, src/, tests/
 Changes: mutants/
@@ -19,18 +21,20 @@ Changes: mutants/
 
 from __future__ import annotations
 
+import argparse
 import ast
 import contextlib
 import fnmatch
 import math
 import os
+import random
 import resource
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from multiprocessing import Pipe
@@ -307,32 +311,71 @@ def row(name: str, counts: Counter[str]) -> str:
     )
 
 
-def main(patterns: list[str]) -> int:
+def estimate(results: dict[str, SourceFileMutationData], sample: Sequence[str]) -> str:
+    """Return the share of a sample that was noticed, with an interval of 95 % (Wilson's)."""
+    verdicts = Counter(verdict(results[name].exit_code_by_key[name]) for name in sample)
+    tried = len(sample) - verdicts["untried"]
+    if not tried:
+        return "Nothing of the sample was tried."
+    share, z = verdicts["killed"] / tried, 1.96
+    middle = (share + z * z / (2 * tried)) / (1 + z * z / tried)
+    half = math.sqrt(share * (1 - share) / tried + z * z / (4 * tried * tried))
+    half *= z / (1 + z * z / tried)
+    return (
+        f"The sample: {verdicts['killed']} of {tried} noticed, {share:.1%} (95 % interval"
+        f" {middle - half:.1%} to {middle + half:.1%}); {verdicts['survived']} survived,"
+        f" {verdicts['unreached']} unreached"
+    )
+
+
+def drawn(names: Iterable[str], size: int, seed: int) -> list[str]:
+    """Return so many of the names, or all; the same ones for the same seed."""
+    ordered = sorted(names)
+    return sorted(random.Random(seed).sample(ordered, min(size, len(ordered))))
+
+
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="make mutants", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="names of mutants")
+    parser.add_argument("--sample", type=int, metavar="N", help="try so many, drawn by lot")
+    parser.add_argument("--seed", type=int, default=1, help="of the draw (default: 1)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
     """Return pytest's status: survivors are reported and are no failure."""
+    given = parsed(arguments)
     os.chdir(ROOT)
     set_mutant_under_test("mutant_generation")
     results = prepare()
-    alive = (None, SURVIVED, UNREACHED) if patterns else (None,)
-    wanted = {
+    named = [
         name
-        for name, data in results.items()
-        if data.exit_code_by_key[name] in alive
-        and any(fnmatch.fnmatch(name, pattern) for pattern in patterns or ["*"])
-    }
+        for name in results
+        if any(fnmatch.fnmatch(name, pattern) for pattern in given.patterns or ["*"])
+    ]
+    if given.sample is not None:
+        named = drawn(named, given.sample, given.seed)
+    alive = (None, SURVIVED, UNREACHED) if given.patterns else (None,)
+    wanted = {name for name in named if results[name].exit_code_by_key[name] in alive}
     setup_source_paths()
     set_mutant_under_test("")
     chosen = config()
-    arguments = [*chosen.pytest_add_cli_args, *chosen.pytest_add_cli_args_test_selection]
+    options = [*chosen.pytest_add_cli_args, *chosen.pytest_add_cli_args_test_selection]
     os.chdir("mutants")
     try:
         return int(
             pytest.main(
-                ["--rootdir=.", "-p", "no:terminal", *arguments], plugins=[Runner(results, wanted)]
+                ["--rootdir=.", "-p", "no:terminal", *options], plugins=[Runner(results, wanted)]
             )
         )
     finally:
         os.chdir(ROOT)
         print(report(results))
+        if given.sample is not None:
+            print(f"\n{estimate(results, named)}")
 
 
 if __name__ == "__main__":
