@@ -129,6 +129,7 @@ async def test_application_is_called_without_uvicorns_middleware_where_that_does
 
     inner = calls.application(forwarded=False)
     assert inner is hello
+    assert calls.plain is inner
     assert isinstance(calls.application(forwarded=True), ProxyHeadersMiddleware)
     assert calls.application_for_push(forwarded=False) is inner
     assert calls.application_for_push(forwarded=True) is calls.application(forwarded=True)
@@ -136,6 +137,7 @@ async def test_application_is_called_without_uvicorns_middleware_where_that_does
 
 async def test_limit_of_concurrency_is_503_and_told(caplog: pytest.LogCaptureFixture) -> None:
     calls, state = calls_of(limit_concurrency=1)
+    assert calls.plain is None  # so that each request asks
     one = calls.application(forwarded=False)
     state.connections.add(cast(Any, object()))
 

@@ -23,9 +23,10 @@ from headstart.server.http2 import Http2ServerConnection
 from headstart.server.run import Config
 from headstart.server.turns import MOST_WAITING, PendingWrite, Turns
 from tests.clock import ClockLoop
+from tests.counting import calls_of
 from tests.fuzzing.memory import Socket
 from tests.server.apps import Receive, Scope, Send, answer, read_all
-from tests.server.hostile import ACK, PREFACE, SETTINGS, frame, get
+from tests.server.hostile import ACK, HEADERS, PREFACE, SETTINGS, WHOLE, frame, get
 from tests.server.live import PATIENCE, running, until
 from tests.server.raw import RawClient
 
@@ -326,6 +327,37 @@ def test_requests_of_one_turn_all_reach_the_application_before_any_answer_is_wri
         assert told == ["asked /0", "asked /1", "written", "written"]
         for connection in connections:
             connection.connection_lost(None)
+
+
+def test_a_segment_calls_few_functions_beside_those_of_its_requests() -> None:
+    """Browsers' requests come one in a segment, so that each of these calls is paid for each."""
+    with closing(ClockLoop()) as loop:
+        config = Config(_echo, ServerOptions(), log_config=None, interface="asgi3")
+        config.load()
+        connection = Http2ServerConnection(config, ServerState(), {}, loop)
+        socket = Socket(connection, loop)
+        connection.connection_made(socket)
+        connection.data_received(PREFACE + frame(SETTINGS, 0, 0, b"") + frame(SETTINGS, ACK))
+        turn(loop)
+        # `:method`, `:scheme`, `:path` and `:authority`, which refer to HPACK's tables from now on.
+        connection.data_received(frame(HEADERS, WHOLE, 1, b"\x82\x86\x84\x41\x01a"))
+        turn(loop)
+        asked = iter(range(3, 100, 2))
+
+        def answer(requests: int) -> None:
+            fields = b"\x82\x86\x84\xbe"
+            data = [frame(HEADERS, WHOLE, next(asked), fields) for _ in range(requests)]
+            connection.data_received(b"".join(data))
+            turn(loop)
+
+        for _ in range(3):
+            answer(1)
+        empty = calls_of(lambda: turn(loop))
+        alone, together = calls_of(lambda: answer(1)), calls_of(lambda: answer(2))
+
+        of_a_segment = 2 * alone - together - empty
+        assert of_a_segment <= 46
+        connection.connection_lost(None)
 
 
 @pytest.mark.parametrize("tls", [False, True])

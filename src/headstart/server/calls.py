@@ -56,6 +56,8 @@ class Calls:
     Attributes:
         left: Calls that go on though their client left before they had answered.
         max_left: No call begins while so many of them go on.
+        plain: The application for a request without such fields as `application` asks about; None
+            if that has to be asked each time, with --limit-concurrency.
     """
 
     __slots__ = (
@@ -70,6 +72,7 @@ class Calls:
         "_unproxied",
         "left",
         "max_left",
+        "plain",
     )
 
     def __init__(
@@ -83,6 +86,7 @@ class Calls:
         self._is_limited = config.limit_concurrency is not None
         self._application: Application = config.loaded_app
         self._unproxied = _without_proxy_headers(self._application)
+        self.plain = None if self._is_limited else self._unproxied
         self._starting: dict[str, Any] = {"loop": loop, **_AT_ONCE}
         self._connections: set[Any] = server_state.connections
         self._tasks: set[asyncio.Task[None]] = server_state.tasks

@@ -39,6 +39,7 @@ from headstart.wire.events import (
     TrailersReceived,
     WebSocketRequested,
 )
+from headstart.wire.frame_checks import LOOKED_AT
 from headstart.wire.server import ServerConnection
 
 
@@ -131,8 +132,8 @@ class Http2ServerConnection(asyncio.Protocol):
             return
         if self._transport.is_closing():
             return
-        size = self._wire.first_part(data)
-        if size < len(data):
+        # Most segments are small, and are one part.
+        if len(data) > LOOKED_AT and (size := self._wire.first_part(data)) < len(data):
             self._unread, data = data[size:], data[:size]
             self._transport.pause_reading()
             self._loop.call_soon(self._go_on)
@@ -155,7 +156,9 @@ class Http2ServerConnection(asyncio.Protocol):
 
     def _take(self, data: bytes) -> None:
         """Act on bytes of the client; all that they bring about is written in one go."""
-        self._write.soon()
+        write = self._write
+        if not write.is_due:
+            write.soon()
         now = self._lifetime.heard_at = self._loop.time()
         self._worker.counters.bytes_received += len(data)
         streams, wire = self.streams, self._wire

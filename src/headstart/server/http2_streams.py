@@ -153,7 +153,8 @@ class Http2Streams:
         cycle = Cycle(self, request, scope)
         if watched:
             cycle.continue_due = expects_continue(watched)
-        if calls.start(cycle, calls.application(bool(watched))):
+        application = None if watched else calls.plain
+        if calls.start(cycle, application or calls.application(bool(watched))):
             self.open[request.stream_id] = cycle
 
     def websocket_requested(self, request: WebSocketRequested) -> None:

@@ -50,14 +50,15 @@ class Turns:
 
     Attributes:
         acting: The loop has read; a connection's new bytes are acted on directly.
+        writing: Those that write in this turn's last phase.
     """
 
-    __slots__ = ("_arrived", "_loop", "_size", "_writing", "acting")
+    __slots__ = ("_arrived", "_loop", "_size", "acting", "writing")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._arrived: list[tuple[Reader, bytes]] = []
-        self._writing: list[Writer] = []
+        self.writing: list[Writer] = []
         self._size = 0
         self.acting = False
 
@@ -73,7 +74,7 @@ class Turns:
     def write_soon(self, writer: Writer) -> None:
         """Let a connection write: in this turn's last phase, or at the end of the turn."""
         if self.acting:
-            self._writing.append(writer)
+            self.writing.append(writer)
         else:
             self._loop.call_soon(writer.write_out)
 
@@ -95,7 +96,7 @@ class Turns:
             self._write_all()
 
     def _write_all(self) -> None:
-        writing, self._writing = self._writing, []
+        writing, self.writing = self.writing, []
         for writer in writing:
             try:
                 writer.write_out()
@@ -131,9 +132,14 @@ class PendingWrite:
 
     def soon(self) -> None:
         """Write at the end of this turn."""
-        if not self.is_due and self._writer is not None:
+        writer = self._writer
+        if not self.is_due and writer is not None:
             self.is_due = True
-            self._turns.write_soon(self._writer)
+            turns = self._turns
+            if turns.acting:  # as nearly always; a call for each would cost more than this
+                turns.writing.append(writer)
+            else:
+                turns.write_soon(writer)
 
     @contextmanager
     def once(self) -> Iterator[None]:

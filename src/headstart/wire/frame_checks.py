@@ -80,6 +80,8 @@ class FrameChecker(ABC):
     """Frame headers of one peer, across segments.
 
     Attributes:
+        ahead: Bytes of the next segment that belong to the frame before.
+        rest: A frame header, or a little more, that the last segment cut.
         last: The highest stream that the peer opened with a request; far below all where it is
             not the one that asks.
         repeats: Which streams began like the one before.
@@ -91,27 +93,25 @@ class FrameChecker(ABC):
     """
 
     __slots__ = (
-        "_at",
         "_before",
         "_block_at",
         "_continuations",
-        "_rest",
         "_total",
         "_what",
+        "ahead",
         "due",
         "last",
         "looked",
         "repeats",
+        "rest",
         "useless",
         "window_allowance",
         "window_updates",
     )
 
     def __init__(self, begins_at: int, last: int, window_allowance: int) -> None:
-        self._at = begins_at
-        """Bytes until the next frame header."""
-        self._rest = b""
-        """A frame header, or a little more, that the last segment cut."""
+        self.ahead = begins_at
+        self.rest = b""
         self._total = 0
         """Bytes walked so far."""
         self._what = DATA
@@ -138,10 +138,10 @@ class FrameChecker(ABC):
         or None.
         """
         self._total += len(data)
-        if self._rest:
-            data = self._rest + data
-            self._rest = b""
-        at, size, what = self._at, len(data), self._what
+        if self.rest:
+            data = self.rest + data
+            self.rest = b""
+        at, size, what = self.ahead, len(data), self._what
         last = self._before = self.last
         unpack = _HEADER.unpack_from
         final = size - _HEADER_SIZE
@@ -169,10 +169,10 @@ class FrameChecker(ABC):
             at += _HEADER_SIZE + (high << 8) + low
         self.last, self._what, self.looked = last, what, looked
         if at < size:
-            self._rest = bytes(data[at:])
-            self._at = 0
+            self.rest = bytes(data[at:])
+            self.ahead = 0
         else:
-            self._at = at - size
+            self.ahead = at - size
         return None
 
     def first_part(self, data: bytes | memoryview) -> int:
@@ -183,11 +183,11 @@ class FrameChecker(ABC):
         requests, and meanwhile all other connections wait.
         """
         size = len(data)
-        if self._rest:
-            head = self._rest + bytes(data[:_HEADER_SIZE])
-            at = _HEADER_SIZE - len(self._rest) + int.from_bytes(head[:3], "big")
+        if self.rest:
+            head = self.rest + bytes(data[:_HEADER_SIZE])
+            at = _HEADER_SIZE - len(self.rest) + int.from_bytes(head[:3], "big")
         else:
-            at = self._at
+            at = self.ahead
         left, unpack = _TURN, _HEADER.unpack_from
         while left > 0 and at + _HEADER_SIZE <= size:
             high, low, what, _ = unpack(data, at)
@@ -197,16 +197,6 @@ class FrameChecker(ABC):
         return size if left > 0 else min(at, size)
 
     @property
-    def ahead(self) -> int:
-        """Bytes of the next segment that belong to the frame before."""
-        return self._at
-
-    @property
-    def is_cut(self) -> bool:
-        """Return whether a frame header has begun and not ended."""
-        return bool(self._rest)
-
-    @property
     def unfinished(self) -> int | None:
         """Return a number that identifies an unfinished frame or header section, or None.
 
@@ -214,10 +204,10 @@ class FrameChecker(ABC):
         """
         if self._block_at >= 0:
             return self._block_at
-        if self._rest:
-            return self._total - len(self._rest)
-        if self._at and self._what >> 8 != DATA:
-            return self._total + self._at
+        if self.rest:
+            return self._total - len(self.rest)
+        if self.ahead and self._what >> 8 != DATA:
+            return self._total + self.ahead
         return None
 
     @abstractmethod

@@ -78,6 +78,7 @@ class ServerConnection(ServerOutput):
         "_used_up",
         "answered",
         "greeted",
+        "last_opened",
         "round_trip",
         "takes_hints",
     )
@@ -103,6 +104,8 @@ class ServerConnection(ServerOutput):
         """It is new, or `_used_up`."""
         self._known = 0
         """Streams, while it is new, of which the engine told or we did."""
+        self.last_opened = 0
+        """The highest stream that the client opened, though it may have been refused."""
         self.answered = 0
         """PING and SETTINGS frames that came; the engine answers each."""
         self.greeted = False
@@ -112,11 +115,6 @@ class ServerConnection(ServerOutput):
         """Seconds that the client took to acknowledge our SETTINGS, which is one round trip."""
         self.takes_hints = True
         """False for a client that is known to fail on a 103."""
-
-    @property
-    def last_opened(self) -> int:
-        """The highest stream that the client opened, though it may have been refused."""
-        return self._checker.last
 
     @property
     def unfinished(self) -> int | None:
@@ -162,6 +160,7 @@ class ServerConnection(ServerOutput):
         checker = self._checker
         ahead = checker.ahead
         offence = checker.walk(data)
+        self.last_opened = checker.last
         self._gate.page = 0
         ended = self.ended
         if ended is not None:
@@ -175,7 +174,8 @@ class ServerConnection(ServerOutput):
         if checker.last != self._guard.marked:
             self._guard.opened(now)
         failed = self._failed
-        fresh = checker.repeats.fresh or checker.is_cut or self._blocks.holds
+        # Attributes and no properties: this is asked of each segment.
+        fresh = checker.repeats.fresh or checker.rest or self._blocks.held
         feed = self._rewriting(ahead) if fresh else self._feed
         engine_events = self._feed_looked(data, feed) if looked else feed(data)
         read, since = self._reader.read, checker.repeats.since
