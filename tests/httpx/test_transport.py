@@ -345,10 +345,12 @@ async def test_trace_is_told_of_each_step(served: Site) -> None:
         "connection.connect_tcp.complete",
         "http2.send_request_headers.started",
         "http2.send_request_headers.complete",
-        "http2.receive_response_headers.started",
+        "http2.send_request_body.started",
     ]
     assert not any(name.startswith("connection") for name in told)
     assert told[2:] == [
+        "http2.send_request_body.started",
+        "http2.send_request_body.complete",
         "http2.receive_response_headers.started",
         "http2.receive_response_headers.complete",
         "http2.receive_response_body.started",

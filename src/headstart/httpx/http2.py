@@ -92,9 +92,10 @@ class Http2:
         try:
             # As in httpcore, there is a connection before anything is sent.
             await self._requester.connections.connection(asked)
-            # The client sends and receives by itself: these events enclose its work.
-            async with trace.event("http2.send_request_headers", request=request):
-                pass
+            # The client sends and receives by itself: the last of these events encloses its work.
+            for sent in ("http2.send_request_headers", "http2.send_request_body"):
+                async with trace.event(sent, request=request):
+                    pass
             async with trace.event("http2.receive_response_headers", request=request) as done:
                 response = await self._requester.ask(asked, read=False)
                 done["return_value"] = (response.status_code, response.headers.raw)
