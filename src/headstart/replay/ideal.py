@@ -19,6 +19,7 @@ from headstart.replay.scores import Score
 IDEAL = "the map alone"
 _EVERYTHING = "everything ever seen"
 _SYNC = 1.0
+_NAVIGATIONS = (LineKind.PAGE, LineKind.NAVIGATION)
 
 
 class Ideal:
@@ -49,11 +50,17 @@ class Ideal:
         if line.time - self._synced >= _SYNC or line.time < self._synced:
             self.learner.sync(line.time)
             self._synced = line.time
-        sent = self._predict(step)
         request = line.exchange.request
-        if step.load is not None and step.kind in (LineKind.PAGE, LineKind.NAVIGATION):
+        ours = self._foreseen(step)
+        if step.load is not None and step.kind in _NAVIGATIONS:
+            sent: dict[str, Collection[str]] = {IDEAL: ours}
+            sent |= {name: jetty.take(line) for name, jetty in self._jettys.items()}
+            sent[_EVERYTHING] = self._everything.take(line)
             for score in self.scores:
                 score.add(step.load, sent[score.name], self._sizes[request.origin])
+        else:
+            for jetty in self._jettys.values():
+                jetty.learn(line)
         if step.load is not None and step.load.is_page:
             for target in step.load.subrequests:
                 self._everything.learn(request.origin, path_of(request.target), target)
@@ -65,18 +72,15 @@ class Ideal:
         """End the views that are still open."""
         self.learner.sync(float("inf"))
 
-    def _predict(self, step: Step) -> dict[str, Collection[str]]:
+    def _foreseen(self, step: Step) -> Collection[str]:
+        """Return the assets that the learner foresees; then it learns from the request."""
         line = step.line
         request, answer = line.exchange.request, step.answer
-        navigation = step.kind in (LineKind.PAGE, LineKind.NAVIGATION)
+        navigation = step.kind in _NAVIGATIONS
         destination = "document" if navigation else "empty" if step.kind is LineKind.CALL else ""
         if request.destination != destination:
             request = request._replace(destination=destination)
         view = self.learner.begin(request, line.time)
         ours = tuple(candidate.target for candidate in view.candidates) if view else ()
         self.learner.complete(request, answer, view, line.time)
-        sent: dict[str, Collection[str]] = {IDEAL: ours}
-        for name, jetty in self._jettys.items():
-            sent[name] = jetty.take(line)
-        sent[_EVERYTHING] = self._everything.take(line)
-        return sent
+        return ours

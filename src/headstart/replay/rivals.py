@@ -33,16 +33,22 @@ class JettyFilter:
         self._associated: dict[tuple[str, str], dict[str, None]] = {}
 
     def take(self, line: LogLine) -> Collection[str]:
-        """Return the pushes for this request; then learn from it."""
+        """Learn from this request, and return the pushes for it."""
+        self.learn(line)
+        request = line.exchange.request
+        if request.method != "GET" or line.exchange.answer.status == 304:
+            return ()
+        return self._pushed(request.origin, self._key(request.target))
+
+    def learn(self, line: LogLine) -> None:
+        """Learn from this request."""
         request = line.exchange.request
         if request.method != "GET":
-            return ()
+            return
         path = self._key(request.target)
-        conditional = line.exchange.answer.status == 304
-        if request.referer and not conditional:
+        if request.referer and line.exchange.answer.status != 304:
             self._associate(line, path)
         self._opened.setdefault((request.origin, path), line.time)
-        return () if conditional else self._pushed(request.origin, path)
 
     def _associate(self, line: LogLine, path: str) -> None:
         origin = line.exchange.request.origin
