@@ -49,6 +49,15 @@ def test_views_are_counted_for_each_asset_whether_it_is_asked_for_or_not() -> No
     assert (counted.node.views, counted.node.fresh.tries) == (3.0, 3.0)
 
 
+def test_asset_of_a_later_view_begins_with_the_earlier_ones_against_it() -> None:
+    counted = Counted()
+    counted.count(1, A)
+    counted.count(2, A, B)
+    counted.count(3, A, B, C)
+
+    assert [counted.share(target) for target in (A, B, C)] == [(3.0, 3.0), (2.0, 3.0), (1.0, 2.0)]
+
+
 def test_view_without_an_asset_that_its_client_has_does_not_count_against_it() -> None:
     counted = Counted()
     counted.count(1, A, B)
@@ -145,6 +154,20 @@ def test_table_forgets_an_asset_with_its_last_page_and_gives_its_bytes_back() ->
     assert left[1:] == (None, 1)
     assert full > 0
     assert (counted.table.bytes, len(counted.table)) == (0, 0)
+
+
+def test_place_of_a_dropped_asset_is_free_and_no_other_one_inherits_its_company() -> None:
+    counted = Counted()
+    counted.count(1, A, B)
+    counted.count(2, A, B)
+    place = counted.node.assets[B].bit
+    counted.table.drop(counted.node, B)
+    company = counted.node.assets[A].mates & place
+    counted.count(3, A, C)
+
+    assert company == 0
+    assert counted.node.assets[C].bit == place
+    assert counted.node.bits == counted.node.assets[A].bit | place
 
 
 def test_name_with_a_new_fingerprint_inherits_the_counts_of_the_old_one() -> None:
