@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from headstart.config import WireLimits
@@ -13,6 +15,24 @@ from headstart.wire.guard import FREE_WINDOW_UPDATES, RequestGuard, TokenBucket
 def guarding(**limits: int) -> RequestGuard:
     """A guard at time 0, beside a checker that nobody feeds."""
     return RequestGuard(WireLimits(**limits), ClientFrameChecker({}, FREE_WINDOW_UPDATES), 0.0)
+
+
+def test_a_connections_guard_is_small_and_stays_so_however_many_streams_are_opened() -> None:
+    checker = ClientFrameChecker({}, FREE_WINDOW_UPDATES)
+    tracemalloc.start()
+    try:
+        begin = tracemalloc.get_traced_memory()[0]
+        guard = RequestGuard(WireLimits(), checker, 0.0)
+        idle = tracemalloc.get_traced_memory()[0] - begin
+        for turn in range(5000):
+            checker.last = 2 * turn + 1
+            guard.opened(turn / 10)
+        busy = tracemalloc.get_traced_memory()[0] - begin
+    finally:
+        tracemalloc.stop()
+
+    assert idle < 1000  # a deque alone takes 760
+    assert busy < 6000
 
 
 def test_bucket_gives_a_burst_and_then_its_rate() -> None:
