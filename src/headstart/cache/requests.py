@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from headstart.deliver.asgi import query_part
+
 Directives: TypeAlias = dict[bytes, bytes | None]
 Key: TypeAlias = tuple[str, bytes, bytes, bytes]
 """Scheme, Host, target, and what a proxy in front says of scheme and host."""
@@ -80,8 +82,7 @@ class CachedRequest:
         self.fields = fields
         self.method: str = scope["method"]
         path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8")
-        query: bytes = scope.get("query_string", b"")
-        target = b"%b?%b" % (path, query) if query else path
+        target = path + query_part(scope)
         front = b""
         if b"x-forwarded-host" in fields or b"x-forwarded-proto" in fields:
             front = b" ".join(fields.get(name, b"") for name in _KEYED)

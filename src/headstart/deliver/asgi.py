@@ -21,6 +21,8 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
 
 OURS: Final = "headstart"
 """The name of `HeadstartExtension` among a scope's extensions."""
+EMPTY_QUERY: Final = "headstart.empty_query"
+"""In a scope if the target has a `?` and nothing behind it, which ASGI itself cannot say."""
 
 
 class HeadstartExtension(TypedDict):
@@ -88,6 +90,14 @@ def send_channel(request: RequestLike) -> Send:
             "Request(scope, receive, send), or use PushBuilder.",
         )
     return send
+
+
+def query_part(scope: Mapping[str, Any]) -> bytes:
+    """Return the part of a request's target behind its path, with the `?`; b"" if there is none."""
+    query: bytes = scope.get("query_string", b"")
+    if query:
+        return b"?" + query
+    return b"?" if EMPTY_QUERY in scope else b""
 
 
 def headstart_extension(scope: Mapping[str, Any]) -> HeadstartExtension | None:

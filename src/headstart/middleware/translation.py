@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
 
-from headstart.deliver.asgi import Message, Scope, headstart_extension
+from headstart.deliver.asgi import Message, Scope, headstart_extension, query_part
 from headstart.deliver.request import is_prefetch
 from headstart.learn import Answer, Request
 
@@ -59,8 +59,7 @@ def connection_of(scope: Scope) -> Hashable:
 
 def _target(scope: Scope) -> str:
     path: bytes = scope.get("raw_path") or scope["path"].encode()
-    query: bytes = scope["query_string"]
-    return str(path + b"?" + query if query else path, "latin-1")
+    return str(path + query_part(scope), "latin-1")
 
 
 def learned_request(scope: Scope, referer_header: bytes = b"referer") -> Request:

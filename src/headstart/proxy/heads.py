@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from headstart.config import ProxyOptions
-from headstart.deliver.asgi import Scope
+from headstart.deliver.asgi import Scope, query_part
 from headstart.errors import LocalProtocolError
 from headstart.proxy.fields import Fields, forwarded, passed_to_upstream
 
@@ -236,9 +236,7 @@ def target_of(scope: Scope) -> bytes:
         prefix = root.encode("utf-8").rstrip(b"/")
         if prefix and target.startswith(prefix):
             target = target[len(prefix) :] or b"/"
-    query: bytes = scope.get("query_string", b"")
-    if query:
-        target = b"%b?%b" % (target, query)
+    target += query_part(scope)
     if _UNSAFE.search(target):
         raise LocalProtocolError("The target of the request has white space in it")
     return target

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from headstart.deliver.asgi import Message, Receive, Scope, Send
+from headstart.deliver.asgi import Message, Receive, Scope, Send, query_part
 from headstart.server.listening import as_it_is
 from headstart.wire.fields import valid_authority
 
@@ -46,9 +46,7 @@ class Redirect:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close"})
             return
-        target: bytes = scope.get("raw_path") or b""
-        if query := scope["query_string"]:
-            target += b"?" + query
+        target: bytes = (scope.get("raw_path") or b"") + query_part(scope)
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         location = self.location(hosts[0], target) if len(hosts) == 1 else None
         await send(_refusal() if location is None else _redirect(location))

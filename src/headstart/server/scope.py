@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from uvicorn.config import Config
 
 from headstart.config import ServerOptions
-from headstart.deliver.asgi import OURS, HeadstartExtension
+from headstart.deliver.asgi import EMPTY_QUERY, OURS, HeadstartExtension
 from headstart.deliver.request import is_grpc
 from headstart.reasons import Refusal
 from headstart.server.addresses import local_address, remote_address
@@ -90,6 +90,10 @@ class _ConnectionScopes:
         scope = model.scope.copy()
         if request.target != model.target:
             scope["path"], scope["raw_path"], scope["query_string"] = self._located(request.target)
+            if request.target.endswith(b"?"):
+                _note_empty_query(scope, request.target)
+            elif EMPTY_QUERY in scope:
+                del scope[EMPTY_QUERY]
         scope["headers"] = request.headers
         # Copied as deep as an application may change them.
         scope["state"] = self._app_state.copy()
@@ -98,7 +102,7 @@ class _ConnectionScopes:
 
     def _common(self, request: RequestReceived, version: str, extensions: Scope) -> dict[str, Any]:
         path, raw_path, query = self._located(request.target)
-        return {
+        scope: dict[str, Any] = {
             "type": "http",
             "asgi": self._asgi,
             "http_version": version,
@@ -114,6 +118,8 @@ class _ConnectionScopes:
             "state": self._app_state.copy(),
             "extensions": extensions,
         }
+        _note_empty_query(scope, request.target)
+        return scope
 
     def _located(self, target: bytes) -> tuple[str, bytes, bytes]:
         """`path`, `raw_path` and `query_string`, behind the root path."""
@@ -239,6 +245,12 @@ class Scopes(_ConnectionScopes):
         marked = any(name.startswith(b"sec-fetch-") for name, _ in watched)
         unmarked_too = self._options.hint_unmarked_clients
         return None if unmarked_too and not marked else Refusal.NOT_NAVIGATION
+
+
+def _note_empty_query(scope: Scope, target: bytes) -> None:
+    """Note a `?` at the end of a target, unless it is a part of a query."""
+    if target.endswith(b"?") and target.index(b"?") == len(target) - 1:
+        scope[EMPTY_QUERY] = True
 
 
 def _split(target: bytes) -> tuple[str, bytes, bytes]:
