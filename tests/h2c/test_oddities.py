@@ -78,3 +78,20 @@ def test_a_field_of_more_than_64_kib_costs_its_own_response_only(
     assert "the response was refused: fields of more than 65536 bytes" in large.err
     assert room.ok("get", "/x") == "page"
     assert len(server.connections) == 1
+
+
+def test_proxy_that_is_set_after_the_background_process_began_is_told_to_be_unused(
+    room: Room,
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        room.environment.pop(name, None)
+    room.start()
+    # A name for documentation (RFC 6761) that resolves nowhere.
+    before = room.h2c("connect", "https://nowhere.invalid")
+
+    room.environment["https_proxy"] = "http://proxy.test:3128"
+    after = room.h2c("connect", "https://nowhere.invalid")
+
+    assert (before.code, after.code) == (3, 3)
+    assert "PROXY" not in before.err
+    assert "HTTPS_PROXY is set, but not used for this connection" in after.err

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import ssl
+from contextvars import ContextVar
 from dataclasses import replace
 
 from headstart.client.errors import (
@@ -68,12 +69,17 @@ def connect_failed(error: OSError, origin: Origin) -> ClientError:
     )
 
 
+proxies_of_user: ContextVar[tuple[str, ...]] = ContextVar("headstart_proxies", default=())
+"""Variables that name a proxy where the user is, if that is another process, as with `h2c`."""
+
+
 def unused_proxy(origin: Origin) -> str:
     """Return advice for users whose environment names a proxy, which is not used."""
     if is_loopback(origin.host):
         return ""
     names = (f"{origin.scheme}_proxy", "all_proxy")
     given = [name for one in names for name in (one, one.upper()) if os.environ.get(name)]
+    given += [name for name in proxies_of_user.get() if name.lower() in names]
     return f"{given[0]} is set, but not used for this connection." if given else ""
 
 

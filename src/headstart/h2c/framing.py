@@ -69,6 +69,8 @@ COLOUR = "c"
 """NO_COLOR is not set."""
 UNICODE = "u"
 """Text is UTF-8 here."""
+PROXIES = {"s": "HTTPS_PROXY", "h": "HTTP_PROXY", "a": "ALL_PROXY"}
+"""These variables are set, in small or capital letters."""
 WIDTH = "w"
 """The decimal number of a terminal's columns follows; left out where it is not known."""
 

@@ -31,6 +31,8 @@ def facts() -> str:
     told += framing.STDERR_IS_TERMINAL if is_terminal(2) else ""
     told += "" if os.environ.get("NO_COLOR") else framing.COLOUR
     told += framing.UNICODE if sys.getfilesystemencoding() == "utf-8" else ""
+    for letter, name in framing.PROXIES.items():
+        told += letter if os.environ.get(name) or os.environ.get(name.lower()) else ""
     columns = width()
     return f"{told}{framing.WIDTH}{columns}" if columns else told
 

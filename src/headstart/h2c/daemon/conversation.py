@@ -32,6 +32,7 @@ class Request:
         colour: The terminal supports colour.
         unicode: The terminal supports Unicode.
         width: Columns of the terminal; 0 without a terminal.
+        proxies: The variables that name a proxy in the command's environment.
     """
 
     version: str
@@ -42,6 +43,7 @@ class Request:
     colour: bool = False
     unicode: bool = False
     width: int = 0
+    proxies: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, payload: bytes) -> Request:
@@ -64,6 +66,7 @@ class Request:
             framing.COLOUR in flags,
             framing.UNICODE in flags,
             int(width[:4]) if width.isascii() and width.isdecimal() else 0,
+            tuple(name for letter, name in framing.PROXIES.items() if letter in flags),
         )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from headstart import __version__
+from headstart.client.failures import proxies_of_user
 from headstart.errors import HeadstartError
 from headstart.h2c import exits, options
 from headstart.h2c.daemon.conversation import Conversation, Request
@@ -66,6 +67,7 @@ class Service:
         if request.version != __version__ and request.arguments not in _OF_ANY_VERSION:
             await conversation.say(exits.OTHER_VERSION.format(__version__, request.version))
             return exits.NOT_CONNECTED
+        proxies_of_user.set(request.proxies)
         try:
             return await self._perform(request, conversation)
         except HelpWanted as wanted:
