@@ -154,6 +154,23 @@ async def test_trailers_that_were_announced_reach_the_client() -> None:
     }
 
 
+async def test_framing_among_trailers_is_dropped_and_harms_no_response() -> None:
+    """Bun has sent a Content-Length behind files (nginx/nginx#1115)."""
+    response = (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n"
+        b"5\r\nhello\r\n0\r\nx-sum: 9\r\ncontent-length: 0\r\n"
+        b"transfer-encoding: chunked\r\nhost: a\r\n\r\n"
+    )
+    async with (
+        raw_upstream(answering(response)) as upstream,
+        closing(Proxy(upstream.url)) as proxy,
+    ):
+        answers = [await ask(proxy) for _ in range(2)]
+
+    assert [answered.body for answered in answers] == [b"hello", b"hello"]
+    assert [answered.messages[-1]["headers"] for answered in answers] == [[(b"x-sum", b"9")]] * 2
+
+
 @pytest.mark.parametrize(
     ("method", "response", "body"),
     [

@@ -24,6 +24,8 @@ HOP_BY_HOP = frozenset(
         b"http2-settings",
     )
 )
+# These frame or route a message (RFC 9110, 6.5.1): behind the content it is too late for them.
+_NO_TRAILERS = frozenset((b"content-length", b"host"))
 # The proxy writes these itself. A client must not be able to say who it is.
 _WRITTEN = frozenset(
     (
@@ -82,6 +84,11 @@ def passed_to_client(fields: Fields) -> Fields:
             ending = named_by_connection(fields) | HOP_BY_HOP
             break
     return [pair for pair in fields if pair[0] not in ending]
+
+
+def trailers_to_client(fields: Fields) -> Fields:
+    """Return a response's trailers without those that would frame or route (RFC 9110, 6.5.1)."""
+    return [pair for pair in passed_to_client(fields) if pair[0] not in _NO_TRAILERS]
 
 
 def forwarded(fields: Fields, client: str, scheme: str, host: bytes, *, trusted: bool) -> Fields:

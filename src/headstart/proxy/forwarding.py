@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from headstart.deliver.asgi import Message, Receive, Scope, Send, offers
 from headstart.errors import LocalProtocolError
 from headstart.proxy.failures import UpstreamError
-from headstart.proxy.fields import Fields, passed_to_client
+from headstart.proxy.fields import Fields, trailers_to_client
 from headstart.proxy.heads import RequestHead
 from headstart.proxy.http1 import Http1Connection
 from headstart.proxy.http2 import Http2Stream
@@ -203,7 +203,10 @@ class ForwardedRequest:
         await self._send({"type": "http.response.body", "body": b""})
         if trailers:
             await self._send(
-                {"type": "http.response.trailers", "headers": passed_to_client(connection.trailers)}
+                {
+                    "type": "http.response.trailers",
+                    "headers": trailers_to_client(connection.trailers),
+                }
             )
 
     async def _inform(self, head: ResponseHead) -> None:

@@ -144,7 +144,7 @@ class Http1Connection(asyncio.BufferedProtocol):
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser = _parser_for(self)
         self._buffer = buffer
         self._requests = requests
         self._responses = responses
@@ -340,7 +340,7 @@ class Http1Connection(asyncio.BufferedProtocol):
             self._fail(_too_large())
         if self._ended and self._method == "HEAD":
             # llhttp still waits for content that no response to HEAD has (RFC 9110, 9.3.2).
-            self._parser = httptools.HttpResponseParser(self)
+            self._parser = _parser_for(self)
 
     def _read_at_once(self, data: bytes) -> bool:
         """Read a plain response that came in one piece; return whether it is one."""
@@ -563,3 +563,13 @@ def _too_large() -> UpstreamError:
 def _detail(error: Exception) -> str:
     """Return the parser's words for the log, printable and short."""
     return str(error).encode("ascii", "backslashreplace").decode()[:200]
+
+
+def _parser_for(connection: Http1Connection) -> httptools.HttpResponseParser:
+    """Return a parser that lets a Content-Length among trailers pass, which Bun has sent.
+
+    One in the header section beside a Transfer-Encoding is refused by the connection itself.
+    """
+    parser = httptools.HttpResponseParser(connection)
+    parser.set_dangerous_leniencies(lenient_chunked_length=True)
+    return parser
