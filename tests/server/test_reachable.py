@@ -34,7 +34,10 @@ def cut(connection: socket.socket) -> None:
     """Let nothing that is sent to this socket arrive any more."""
     program = ctypes.create_string_buffer(DROP)
     attached = struct.pack("HL", 1, ctypes.addressof(program))
-    connection.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, attached)
+    try:
+        connection.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, attached)
+    except PermissionError:
+        pytest.skip("this kernel lets root alone put a filter on a socket")
 
 
 def closings(server: LiveServer) -> Counter[Closing]:
