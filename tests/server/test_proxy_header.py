@@ -248,6 +248,8 @@ def test_clients_are_counted_by_the_addresses_that_headers_name() -> None:
                 assert everything(fourth) == b""
             first.sendall(GET)
             assert everything(first).startswith(b"HTTP/1.1 200 ")
+            first.close()
+            until(lambda: counters(server).open == 2, "a free place")
             with sent(server, V1 + GET) as again:
                 assert everything(again).startswith(b"HTTP/1.1 200 ")
 
