@@ -113,6 +113,11 @@ class Channel(asyncio.BufferedProtocol):
         else:
             self._transport.abort()
 
+    @property
+    def lost(self) -> asyncio.Future[None]:
+        """Return what is done once the socket is closed; to wait for, not to cancel."""
+        return self._lost
+
     def tell(self, direction: Direction, data: bytes) -> None:
         """Tell the tap of bytes that went before this had the socket."""
         if self._tap is not None:

@@ -9,6 +9,7 @@ is safe, and answers in the upstream's place if it fails.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import ssl
@@ -149,14 +150,23 @@ class Proxy:
                 raise ValueError(f"ASGI scopes of type {kind!r} cannot be proxied")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
+        try:
             message = await receive()
-            if message["type"] == "lifespan.shutdown" and self._made is not None:
-                self._made.close()
-                self._made = None
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+            while message["type"] != "lifespan.shutdown":
+                await send({"type": message["type"] + ".complete"})
+                message = await receive()
+        except asyncio.CancelledError:
+            await self._close()  # told to stop at once, uvicorn sends no shutdown
+            raise
+        await self._close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _close(self) -> None:
+        """Close the connections to upstreams, before the event loop is closed."""
+        balance, self._made = self._made, None
+        if balance is not None:
+            balance.close()
+            await balance.wait_closed()
 
 
 def _logged(scope: Scope) -> str:

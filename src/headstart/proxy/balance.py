@@ -132,6 +132,10 @@ class Balance:
         for pool in self._pools:
             pool.close()
 
+    async def wait_closed(self) -> None:
+        """Wait until the sockets are closed, after `close`."""
+        await asyncio.gather(*(pool.wait_closed() for pool in self._pools))
+
     def in_order(self, last: AnyPool | None = None) -> list[AnyPool]:
         """Return the upstreams, the one to ask first in front.
 

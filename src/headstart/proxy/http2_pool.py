@@ -11,7 +11,7 @@ import asyncio
 from headstart.client import NotHttp2Error
 from headstart.client.connection import Http2ClientConnection
 from headstart.config import ProxyOptions
-from headstart.proxy.dialing import dial
+from headstart.proxy.dialing import Dialer
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.http1 import Http1Connection
 from headstart.proxy.http2 import Http2Stream
@@ -44,6 +44,7 @@ class Http2Pool:
         self._speaks_http1 = False
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
+        self._dialer = Dialer(upstream, options)
         self._connection: Http2ClientConnection | None = None
         self._leaving: list[Http2ClientConnection] = []
         self._streams: set[Http2Stream] = set()
@@ -111,15 +112,20 @@ class Http2Pool:
         self._tunnels.close()
         for stream in list(self._streams):
             stream.close()
-        for connection in [*self._leaving, self._connection]:
-            if connection is not None:
-                connection.abort()
+        self._dialer.close()
         self._leaving, self._connection = [], None
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
         if self._http1 is not None:
             self._http1.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until the sockets are closed, after `close`."""
+        await self._tunnels.wait_closed()
+        await self._dialer.wait_closed()
+        if self._http1 is not None:
+            await self._http1.wait_closed()
 
     @property
     def _is_full(self) -> bool:
@@ -139,7 +145,7 @@ class Http2Pool:
             self._leaving.append(self._connection)  # its other requests are still answered
         self._connection = None
         try:
-            self._connection = await dial(self.upstream, self._options)
+            self._connection = await self._dialer.dial()
         except NotHttp2Error as error:
             if self._http1 is None:
                 raise UpstreamError(Gateway.MALFORMED, str(error)) from error

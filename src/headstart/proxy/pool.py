@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from contextlib import suppress
 from typing import TypeAlias
 
 from headstart.config import ProxyOptions
+from headstart.proxy.dialing import CLOSE_PATIENCE
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.http1 import READ_SIZE, Http1Connection, Requests
 from headstart.proxy.responses import PlainResponses
@@ -47,6 +49,9 @@ class Pool:
         self._responses = PlainResponses()
         self._open: set[Http1Connection] = set()
         self._connecting = 0
+        self._is_closed = False
+        self._all_lost = asyncio.Event()
+        """Set once the last connection is lost, after `close`."""
         self._idle: deque[tuple[Http1Connection, float]] = deque()
         self._waiters: deque[tuple[_Waiter, float]] = deque()
         """Requests in the order in which they came, and until when each waits."""
@@ -122,12 +127,20 @@ class Pool:
         self._idle.append((connection, self._loop.time()))
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, one that is being made as soon as it is."""
+        self._is_closed = True
         for connection in list(self._open):
             connection.close()
+        if not self._open:
+            self._all_lost.set()
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
+
+    async def wait_closed(self) -> None:
+        """Wait until the sockets are closed, after `close`."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._all_lost.wait(), CLOSE_PATIENCE)
 
     async def _connect(self) -> Http1Connection:
         self._connecting += 1
@@ -144,7 +157,10 @@ class Pool:
         if connection.closed:  # `_lost` was called before
             return connection
         self._open.add(connection)
-        self._sweep_later()
+        if self._is_closed:
+            connection.close()
+        else:
+            self._sweep_later()
         return connection
 
     async def _dial(self) -> Http1Connection:
@@ -165,6 +181,8 @@ class Pool:
 
     def _lost(self, connection: Http1Connection) -> None:
         self._open.discard(connection)
+        if self._is_closed and not self._open:
+            self._all_lost.set()
         self._let_one_connect()
 
     def _let_one_connect(self) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from headstart.client.connection import Http2ClientConnection
 from headstart.config import ProxyOptions
-from headstart.proxy.dialing import dial
+from headstart.proxy.dialing import Dialer
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.tunnel import Tunnel
 from headstart.proxy.upstream import Upstream
@@ -33,6 +33,7 @@ class TunnelPool:
         self._upstream = upstream
         self._options = options
         self._loop = asyncio.get_running_loop()
+        self._dialer = Dialer(upstream, options)
         self._tunnels: Counter[Http2ClientConnection] = Counter()
         """Open connections -> their tunnels."""
         self._lock = asyncio.Lock()
@@ -55,9 +56,12 @@ class TunnelPool:
 
     def close(self) -> None:
         """Close every connection."""
-        for connection in self._tunnels:
-            connection.abort()
+        self._dialer.close()
         self._tunnels.clear()
+
+    async def wait_closed(self) -> None:
+        """Wait until the sockets are closed, after `close`."""
+        await self._dialer.wait_closed()
 
     def _with_room(self) -> Http2ClientConnection | None:
         for connection, count in self._tunnels.items():
@@ -71,7 +75,7 @@ class TunnelPool:
             return None
         if len(self._tunnels) >= self._options.max_upstream_connections:
             raise UpstreamError(Gateway.BUSY, f"{self._upstream.name} has too many WebSockets")
-        connection = await dial(self._upstream, self._options)
+        connection = await self._dialer.dial()
         if connection.offers_tunnels:
             return connection
         connection.leave()
