@@ -528,6 +528,22 @@ def test_requests_that_wait_behind_a_body_are_answered_as_well() -> None:
     assert data.count(b"20000") == 2
 
 
+def test_client_is_read_from_when_only_framing_is_left_of_a_body_that_nobody_reads() -> None:
+    with running(hello) as server, connected(server) as client:
+        client.sendall(CHUNKED)
+        data = client.recv(1000)
+        until(lambda: not server.server.server_state.tasks, "the end of the call")
+        size = 16 * 1024 - len(b"3ffa\r\n")
+        # The end of the chunk, which brings nothing, is parsed by itself.
+        client.sendall(b"%x\r\n%b\r\n" % (size, bytes(size)))
+        received = len(CHUNKED) + 16 * 1024 + 2
+        until(lambda: counters(server).bytes_received == received, "the chunk")
+        client.sendall(b"0\r\n\r\n" + LAST)
+        data += rest(client)
+
+    assert statuses(data) == [200, 200]
+
+
 LARGE = 8_000_000
 
 

@@ -203,6 +203,8 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         most, unparsed = self._worker.options.limits.max_concurrent_streams, self._unparsed
         while unparsed.size and not self._over and len(self._waiting) < most:
             self._take(unparsed.take(in_body=self._parser.part is Part.BODY))
+        if not self._over:
+            self._mind_reading()
 
     def _drop(self, data: bytes) -> None:
         if self._lingering is not None and not self._lingering.drop(len(data), self._worker.now):
@@ -216,12 +218,9 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         """
         self._worker.turns.act()
         self.scheduler.write()
-        if self._incoming is not None or self._over or not self._transport.can_write_eof():
-            return False
-        if not self._is_busy:
-            return False
-        self._half_closed = True
-        return True
+        ends = self._incoming is not None or self._over or not self._transport.can_write_eof()
+        self._half_closed = not ends and self._is_busy
+        return self._half_closed
 
     @property
     def _is_busy(self) -> bool:
@@ -328,7 +327,6 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
             self._incoming = None
         self._unread += len(data)
         cycle.data_received(data, ended)
-        self._mind_reading()
 
     def _advance(self) -> None:
         """Call the application for the requests whose turn it is."""
@@ -551,6 +549,7 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         self._leave()
         self._parser.close()
         event.rest += self._unparsed.take_all()
+        self._mind_reading()
         open_websocket(
             event,
             self._transport,
