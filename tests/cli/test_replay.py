@@ -410,6 +410,28 @@ def test_ctrl_c_is_quiet(tmp_path: Path) -> None:
 # Saving.
 
 
+def test_assets_with_a_query_that_a_log_cannot_vouch_for_are_counted(tmp_path: Path) -> None:
+    store = tmp_path / "learned.sqlite3"
+    log = combined(visits(1, 2)).replace("/style.css", "/style.css?v=3")
+    log = log.replace("/app.js", "/app.js?v=4")
+    told = "".join(
+        f'{line} "max-age=600"\n' if "?v=" in line else f'{line} "-"\n' for line in log.splitlines()
+    )
+    form = (
+        '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
+        '"$http_referer" "$http_user_agent" "$sent_http_cache_control"'
+    )
+
+    bare = said(written(tmp_path / "access.log", log), "--save", str(store))
+    with_fields = said(
+        written(tmp_path / "told.log", told), "--format", form, "--save", str(tmp_path / "told")
+    )
+
+    assert "\nNot saved: 2 assets with a query, because the log does not show" in bare
+    assert "Not saved" not in with_fields
+    assert "Not saved" not in said(str(tmp_path / "access.log"))
+
+
 def test_what_was_learned_starts_a_server_warm(tmp_path: Path) -> None:
     store = tmp_path / "learned.sqlite3"
     log = written(

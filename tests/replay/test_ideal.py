@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,3 +98,28 @@ def test_with_more_places_a_page_the_longer_window_is_beaten_too() -> None:
 
     assert ours.recall > jetty.recall
     assert ours.precision > jetty.precision
+
+
+def _unlearned(lines: Iterable[LogLine], cache_control: str | None) -> set[str]:
+    """Return the targets that are counted, if all responses have this Cache-Control."""
+    loads, ideal = Loads(), Ideal()
+    for one in lines:
+        answer = one.exchange.answer._replace(cache_control=cache_control)
+        logged = replace(one, exchange=replace(one.exchange, answer=answer))
+        for step in loads.take(logged):
+            ideal.take(step)
+    for step in loads.until(float("inf")):
+        ideal.take(step)
+    return {target for _, target in ideal.unlearned}
+
+
+def test_assets_whose_query_the_log_cannot_vouch_for_are_counted_from_two_addresses_on() -> None:
+    lines = [
+        *_visit(0, "a", "/a.css?v=1", "/b.css?s=1", "/plain.css", "/api?x=1"),
+        *_visit(100, "a", "/a.css?v=1", "/b.css?s=1"),
+        *_visit(200, "b", "/a.css?v=1", "/b.css?s=2", "/plain.css", "/api?x=1"),
+    ]
+
+    assert _unlearned(lines, None) == {"/a.css?v=1"}
+    assert _unlearned(lines, "max-age=600") == set()
+    assert _unlearned(lines, "") == set()  # the log tells that there is none

@@ -101,7 +101,7 @@ def _replay(
     else:
         _print_report(files, logs, scores, mode, assumed)
         if save:
-            _print_saved(records, save)
+            _print_saved(records, save, replay.unlearned)
 
 
 @contextmanager
@@ -195,6 +195,11 @@ _HOW = {
     Mode.HINT: "in a 103, to clients that fetch what they lack of it",
     Mode.PUSH: "in pushes, to clients that cancel what they have of it",
 }
+
+_UNLEARNED = """\
+Not saved: {} with a query, because the log does not show their Cache-Control.
+  A log with $sent_http_cache_control teaches those with a max-age; so does the live traffic of
+  headstart serve and headstart proxy."""
 
 
 def _print_report(
@@ -319,7 +324,7 @@ def _bare(origin: str) -> str:
     return origin.partition("://")[2].removeprefix("www.")
 
 
-def _print_saved(records: list[_Saved], save: Place) -> None:
+def _print_saved(records: list[_Saved], save: Place, unlearned: int) -> None:
     pages = [record for record in records if isinstance(record, PageRecord)]
     origins = sorted({record.origin for record in pages})
     known = sum(record.level is Level.PAGE for record in pages)
@@ -328,6 +333,8 @@ def _print_saved(records: list[_Saved], save: Place) -> None:
         where += f" and {count(len(origins) - _NAMED, 'more origin')}"
     place = printable(str(save))
     say(f"\n{count(known, 'page')} of {where} saved to {place}")
+    if unlearned:
+        say(_UNLEARNED.format(count(unlearned, "asset")))
     say(f"Serve with them: headstart serve main:app --store {place}")
     say(f"Or send them with nginx and others: headstart map export --format nginx --store {place}")
 

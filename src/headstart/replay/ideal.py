@@ -11,6 +11,8 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from headstart.learn import Learner, LearnOptions
+from headstart.learn.exchange import Answer, Request
+from headstart.learn.safety import Unlearnable, refusal
 from headstart.learn.urls import path_of
 from headstart.replay.loads import LineKind, Step
 from headstart.replay.rivals import Everything, JettyFilter
@@ -19,6 +21,8 @@ from headstart.replay.scores import Score
 IDEAL = "the map alone"
 _EVERYTHING = "everything ever seen"
 _SYNC = 1.0
+# URLs with a query that are remembered; a log may name millions, each asked for once.
+_QUERIES = 10_000
 _NAVIGATIONS = (LineKind.PAGE, LineKind.NAVIGATION)
 
 
@@ -28,6 +32,8 @@ class Ideal:
     Attributes:
         learner: The learner, with what the log taught it.
         scores: The learner's first.
+        unlearned: Assets with a query that clients of two addresses asked for, and which are not
+            learned since the log lacks their Cache-Control; of the first 10,000 URLs.
     """
 
     def __init__(self, options: LearnOptions | None = None) -> None:
@@ -43,6 +49,8 @@ class Ideal:
         self.scores = [Score(name) for name in (IDEAL, *self._jettys, _EVERYTHING)]
         self._sizes: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._synced = float("-inf")
+        self.unlearned: set[tuple[str, str]] = set()
+        self._first_address: dict[tuple[str, str], str] = {}
 
     def take(self, step: Step) -> None:
         """Predict if this is a navigation, then learn from it."""
@@ -83,4 +91,16 @@ class Ideal:
         view = self.learner.begin(request, line.time)
         ours = tuple(candidate.target for candidate in view.candidates) if view else ()
         self.learner.complete(request, answer, view, line.time)
+        if view is None and "?" in request.target and answer.cache_control is None:
+            self._note_query(request, answer)
         return ours
+
+    def _note_query(self, request: Request, answer: Answer) -> None:
+        url = (request.origin, request.target)
+        first = self._first_address.get(url)
+        if first is None:
+            refused = refusal(request, answer, self.learner.options.max_url)
+            if refused is Unlearnable.QUERY and len(self._first_address) < _QUERIES:
+                self._first_address[url] = request.address
+        elif first != request.address:
+            self.unlearned.add(url)

@@ -55,6 +55,12 @@ class Replay:
         assert self._ideal is not None, "made with rivals=True"
         return self._ideal.learner
 
+    @property
+    def unlearned(self) -> int:
+        """Return the number of assets that `learner` lacks for want of their Cache-Control."""
+        assert self._ideal is not None, "made with rivals=True"
+        return len(self._ideal.unlearned)
+
     def run(self, lines: Iterable[LogLine]) -> list[Score]:
         """Take all lines. Return the score of the real middleware first."""
         asyncio.run(self._run(lines))
