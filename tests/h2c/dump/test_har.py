@@ -305,3 +305,13 @@ def test_replay_reads_what_is_written(archive: Archive, tmp_path: Path) -> None:
     assert sheet.exchange.request.referer == "https://example.org/"
     assert sheet.exchange.answer.cache_control == "max-age=9"
     assert page.time == SOURCE.began + 1.0
+
+
+def test_replay_reads_an_archive_of_one_exchange(archive: Archive, tmp_path: Path) -> None:
+    archive(request(1.0, 1, "/"), response(1.1, 1, 200, ("content-type", "text/html"), end=True))
+
+    log = LogFile(tmp_path / "visit.har")
+    (page,) = log
+
+    assert (log.format, log.lines, log.broken) == (LogFormat.HAR, 1, 0)
+    assert page.is_page

@@ -167,6 +167,25 @@ def test_a_har_is_read_whether_on_one_line_or_many(tmp_path: Path, indent: int |
     assert line.exchange.answer.location == "/elsewhere.css"
 
 
+def test_a_har_whose_only_entry_fills_a_line_is_no_log_of_json_lines(tmp_path: Path) -> None:
+    text = f'{{"log":{{"version":"1.2","entries":[\n{json.dumps(HAR_ENTRY)}\n]}}}}\n'
+
+    log, (line,) = _read(tmp_path / "page.har", text)
+
+    assert log.format is LogFormat.HAR
+    assert line.exchange.request.target == "/site.css?v=1"
+
+
+def test_a_json_line_that_is_cut_off_hides_no_other(tmp_path: Path) -> None:
+    entry = {"time": 1, "uri": "/site.css", "status": 200, "host": "example.org", "referer": ""}
+    whole = json.dumps({"log": {"id": 1}, **entry})
+
+    log, lines = _read(tmp_path / "access.log", f"{whole[:20]}\n{whole}\n")
+
+    assert log.format is LogFormat.JSON_LINES
+    assert len(lines) == 1
+
+
 def test_a_har_that_is_cut_off_is_one_broken_line(tmp_path: Path) -> None:
     log, lines = _read(tmp_path / "page.har", '{\n  "log": {"entries": [')
 

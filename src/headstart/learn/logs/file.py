@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import StrEnum
@@ -33,6 +34,7 @@ _TRACE_NAMES: Final = (
     *("time", "client", "method", "host", "url"),
     *("status", "size", "type", "referer", "agent"),
 )
+_OPEN_ARCHIVE: Final = re.compile(r'\{\s*"log"\s*:\s*\{')
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BOM: Final = "\ufeff"
 
@@ -213,7 +215,11 @@ def _begins_archive(lines: list[str]) -> bool:
     try:
         found = json.loads(first)
     except (ValueError, RecursionError):
-        return len(lines) < 2 or json_lines.object_of(lines[1]) is None
+        # The only entry of an archive may fill the second line, as h2c writes it. Two JSON lines,
+        # of which the first is cut off, begin alike.
+        if len(lines) < 2 or json_lines.object_of(lines[1]) is None:
+            return True
+        return bool(_OPEN_ARCHIVE.match(first)) and not _OPEN_ARCHIVE.match(lines[1].lstrip())
     return isinstance(found.get("log"), dict)
 
 
