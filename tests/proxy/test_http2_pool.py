@@ -173,6 +173,37 @@ async def test_connection_that_idles_for_less_than_its_time_is_kept() -> None:
         assert pool.idle() is not None
 
 
+async def test_connection_of_a_stream_that_has_not_begun_is_kept() -> None:
+    async with pooled(upstream_idle_timeout=0.000001) as pool:
+        stream = await pool.acquire()
+        connection = pool._connection
+        assert connection is not None
+        sweep(pool)
+        content = await asked(stream)
+        pool.release(stream)
+        sweep(pool)
+
+        assert content == b"two"
+        assert connection.closed
+
+
+async def test_old_connection_of_a_stream_that_has_not_begun_is_kept() -> None:
+    async with pooled(upstream_max_age=600) as pool:
+        stream = await pool.acquire()
+        old = pool._connection
+        assert old is not None
+        old.connected_at -= 600
+        pool.release(await pool.acquire())
+        sweep(pool)
+        content = await asked(stream)
+        pool.release(stream)
+        sweep(pool)
+
+        assert pool._connection is not old
+        assert content == b"two"
+        assert old.closed
+
+
 async def test_slow_stream_is_asked_each_time_until_it_says_true() -> None:
     results = [False, False, True]
     asked_for: list[bool] = []

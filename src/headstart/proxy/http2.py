@@ -30,6 +30,7 @@ class Http2Stream:
     """A stream to an upstream, for one request.
 
     Attributes:
+        connection: The one that it is of.
         when_slow: Called by the pool once a second until it returns True.
         ended: The whole response has come and was taken.
         trailers: Fields behind the content; there once it has ended.
@@ -40,11 +41,11 @@ class Http2Stream:
     reusable = False
 
     def __init__(self, connection: Http2ClientConnection, options: ProxyOptions) -> None:
+        self.connection = connection
         self.ended = False
         self.closed = False
         self.trailers: Fields = []
         self.when_slow: Callable[[], bool] | None = None
-        self._connection = connection
         self._options = options
         self._heads: deque[ResponseHead] = deque()
         self._final = False
@@ -149,7 +150,7 @@ class Http2Stream:
         fields = [*head.fields, *head.trace]
         if head.content_length is not None:
             fields.append((b"content-length", b"%d" % head.content_length))
-        response = await self._connection.request(
+        response = await self.connection.request(
             head.method,
             target.decode("ascii"),
             fields,

@@ -159,11 +159,15 @@ class Http2Pool:
             if stream.when_slow is not None and stream.when_slow():
                 stream.when_slow = None
         oldest = self._loop.time() - self._options.upstream_idle_timeout
+        # A stream that was given away and has sent nothing is none of its connection yet.
+        given = {stream.connection for stream in self._streams}
         current = self._connection
-        if current is not None and current.idle_since is not None and current.idle_since < oldest:
+        since = None if current is None or current in given else current.idle_since
+        if current is not None and since is not None and since < oldest:
             self._leaving.append(current)
             self._connection = None
-        for connection in [one for one in self._leaving if one.idle_since is not None]:
+        leaving = [one for one in self._leaving if one not in given]
+        for connection in [one for one in leaving if one.idle_since is not None]:
             connection.leave()
             self._leaving.remove(connection)
         again = self._connection is not None or self._leaving
