@@ -570,6 +570,22 @@ def test_request_behind_the_last_one_does_not_cost_the_end_of_its_response(first
     assert len(data.partition(b"\r\n\r\n")[2]) == LARGE
 
 
+def test_server_that_stops_does_not_wait_for_a_client_that_keeps_its_side_open() -> None:
+    held = Held()
+    with running(held, skipping=True) as server, connected(server) as client:
+        client.sendall(GOOD)
+        until(lambda: held.waiting == 1, "the request")
+        connection: Any = next(iter(server.server.server_state.connections))
+        server.call(connection.shutdown)
+        until(lambda: connection._worker.draining, "the stop")
+        held.gate.open()
+        # As a client with a pool, which does not look at the connection until it asks again.
+        assert statuses(rest(client)) == [200]
+        server.skip(SILENCE / 2)
+
+        assert not server.server.server_state.connections
+
+
 def test_connection_that_lingers_has_time_until_its_client_has_read_the_response() -> None:
     with running(large, skipping=True) as server, connected(server) as client:
         client.sendall(LAST)

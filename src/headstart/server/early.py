@@ -129,13 +129,17 @@ class Lingering:
 
     Args:
         now: Seconds, on the clock that the methods are told the time of.
+
+    Attributes:
+        silence: A client that sends nothing for so many seconds has stopped to send.
     """
 
-    __slots__ = ("_bucket", "_moved", "_since")
+    __slots__ = ("_bucket", "_moved", "_since", "silence")
 
     def __init__(self, now: float) -> None:
         self._bucket = TokenBucket(BYTES, BYTES_A_SECOND, now)
         self._since = self._moved = now
+        self.silence = SILENCE
 
     def drop(self, size: int, now: float) -> bool:
         """Drop so many bytes; return false if the client has sent too many."""
@@ -148,4 +152,4 @@ class Lingering:
 
     def is_over(self, now: float) -> bool:
         """Return true if the client has stopped to send, or has sent for long enough."""
-        return now - self._moved >= SILENCE or now - self._since >= SECONDS
+        return now - self._moved >= self.silence or now - self._since >= SECONDS

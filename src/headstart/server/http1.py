@@ -517,8 +517,7 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         if self._transport.is_closing():
             return
         text = f"{answer.text}\n".encode()
-        defaults = self.server_state.default_headers
-        self.scheduler.put(whole_answer(answer.status, text, defaults))
+        self.scheduler.put(whole_answer(answer.status, text, self.server_state.default_headers))
         self._finish()
 
     def shutdown(self) -> None:
@@ -571,9 +570,8 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         cycles = [*self._waiting]
         if self._current is not None and self._answers.state is not State.IDLE:
             cycles.append(self._current)
-        size = sum([cycle.held() for cycle in cycles])
-        size += self._unparsed.size + self.scheduler.size
-        return self._transport.get_write_buffer_size() + size
+        size = sum([cycle.held() for cycle in cycles]) + self._unparsed.size
+        return self._transport.get_write_buffer_size() + self.scheduler.size + size
 
     def cut_off(self) -> None:
         """Memory is so short that this connection cannot be kept."""
@@ -585,6 +583,8 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
     def second_passed(self, now: float) -> None:
         """Check the timeouts of the client and of its unread responses."""
         incoming = self._incoming
+        if self._worker.draining and self._lingering is not None and incoming is None:
+            self._lingering.silence = DRAIN_GRACE  # no upload, so the stop need not wait for more
         reason = self._deadlines.look(
             now,
             self._answers.state,
