@@ -8,7 +8,10 @@ import shlex
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -103,7 +106,7 @@ def site(tmp_path: Path) -> Iterator[str]:
 
 
 def test_waterfall_of_a_site_is_drawn(site: str, tmp_path: Path) -> None:
-    [command] = blocks("A waterfall of your own site", "sh")
+    command, _ = blocks("A waterfall of your own site", "sh")
     words = shlex.split(command.replace("https://www.example.org/", site))[1:]
 
     with room(tmp_path) as here:
@@ -115,6 +118,31 @@ def test_waterfall_of_a_site_is_drawn(site: str, tmp_path: Path) -> None:
     assert "/a.css" in table
     assert "/a.css" in drawn
     assert "/a.css" in figures
+
+
+def test_site_without_http_2_is_loaded_behind_the_proxy(tmp_path: Path) -> None:
+    _, command = blocks("A waterfall of your own site", "sh")
+    (tmp_path / "index.html").write_text("<h1>Here</h1>")
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as upstream, room(tmp_path) as here:
+        thread = threading.Thread(target=upstream.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{upstream.server_port}"
+        known = {"http://127.0.0.1:3000": url, "8000": "0"}
+        words = [known.get(word, word) for word in shlex.split(command)]
+        proxy = ServerProcess(*words[1:], folder=tmp_path)
+        try:
+            refused = here.h2c("load", f"{url}/")
+            proxy.wait_until_started()
+            table = here.ok("load", f"http://localhost:{proxy.port}/")
+        finally:
+            proxy.end()
+            upstream.shutdown()
+            thread.join()
+
+    assert "answers in HTTP/1.1, not HTTP/2" in refused.err
+    assert "headstart proxy" in refused.err
+    assert table.splitlines()[-1].startswith("1 resource")
 
 
 def test_commands_for_wordpress_serve_a_site_and_show_what_was_learned(

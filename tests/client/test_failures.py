@@ -5,10 +5,15 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from ngh2 import ErrorCode
 
+from headstart import Client
 from headstart.client import failures
 from headstart.client.errors import ConnectError, NotHttp2Error, TlsError
 from headstart.client.origin import Origin
@@ -113,6 +118,7 @@ def test_alert_that_python_has_no_name_for_is_known_by_its_words() -> None:
     [
         (HOST, b"HTTP/", NotHttp2Error),
         (CLEARTEXT, b"HTTP/", NotHttp2Error),
+        (CLEARTEXT, b"<!DOCTYPE HTML>", NotHttp2Error),
         (CLEARTEXT, b"\x15\x03\x03", NotHttp2Error),
         (CLEARTEXT, b"SSH-2", NotHttp2Error),
         (CLEARTEXT, b"", NotHttp2Error),
@@ -163,3 +169,21 @@ def test_proxy_of_the_environment_is_told_to_be_unused(
     assert before.hint == "Is the server running, and is the port right?"
     assert after.hint == f"{name} is set, but not used for this connection."
     assert failures.unused_proxy(Origin.parse("localhost")) == ""
+
+
+def test_python_s_own_server_is_known_to_answer_in_http_1(tmp_path: Path) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with (
+                Client(f"http://127.0.0.1:{server.server_port}") as client,
+                pytest.raises(NotHttp2Error, match=r"answers in HTTP/1\.1") as caught,
+            ):
+                client.get("/")
+        finally:
+            server.shutdown()
+            thread.join()
+
+    assert "headstart proxy" in caught.value.hint

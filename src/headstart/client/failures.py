@@ -164,10 +164,13 @@ def no_start(origin: Origin, first: bytes, reason: str) -> ClientError:
         first: The first bytes received, if any.
         reason: Why it ended.
     """
-    if first.startswith(b"HTTP/"):
+    # Python's servers, Django's and Flask's for development too, answer a version that they do not
+    # know with HTML alone, as in HTTP/0.9.
+    if first.startswith((b"HTTP/", b"<")):
         return NotHttp2Error(
             f"{origin} answers in HTTP/1.1, not HTTP/2",
-            hint="Over cleartext the server must take HTTP/2 by prior knowledge.",
+            hint="Over cleartext the server must take HTTP/2 by prior knowledge. "
+            "To load a site that does not, put headstart proxy in front of it.",
         )
     # RFC 8446, 5.1: an alert; the other records of a server begin with 0x16.
     if first[:2] in (b"\x15\x03", b"\x16\x03") and origin.scheme == "http":

@@ -161,6 +161,15 @@ async def test_json_of_a_page_that_cannot_be_reached_comes_after_the_error(
     assert "refuses the connection" in resource["error"]
 
 
+async def test_a_page_that_cannot_be_reached_replaces_no_picture(session: Session) -> None:
+    recorder = Recorder()
+
+    code = await run(session, recorder, "http://127.0.0.1:1/", "--waterfall", "page.svg")
+
+    assert code == exits.NOT_CONNECTED
+    assert (recorder.output, recorder.closed) == (b"", 0)
+
+
 async def test_insecure_is_said(session: Session, server: PushServer) -> None:
     recorder = Recorder()
 

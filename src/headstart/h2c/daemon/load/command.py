@@ -31,12 +31,15 @@ async def load(
         await conversation.open_output(command.waterfall)
     async with Loader(session, settings(command, session), url) as loader:
         loader.page()
-    if command.waterfall:
+    loaded = any(one.status for one in loader.result.resources)
+    # A file that is not closed is not kept: an old picture stays if there is nothing to draw. The
+    # JSON is for standard output, which comes after the file.
+    if command.waterfall and (loaded or command.json):
         await conversation.out(picture(loader.result))
         await conversation.close_output()
     if loader.problem is not None:
         await conversation.say(explanation(loader.problem))
-        if command.json or any(one.status for one in loader.result.resources):
+        if command.json or loaded:
             await _show(command, loader.result, conversation, request)
         return exit_code(loader.problem)
     await _show(command, loader.result, conversation, request)
