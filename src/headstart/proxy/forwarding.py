@@ -189,16 +189,22 @@ class ForwardedRequest:
         if not head.dated:
             fields.append((b"date", formatdate(usegmt=True).encode("ascii")))
         start: Message = {"type": "http.response.start", "status": head.status, "headers": fields}
+        early = None
+        if self._may_hold(head):  # broken off before its content, it can still become a 502
+            early = await connection.next_chunk()
         self.started = True
         if connection.ended and not head.announces_trailers:  # most responses are whole by now
             await self._send(start)
-            await self._send({"type": "http.response.body", "body": connection.take()})
+            await self._send(
+                {"type": "http.response.body", "body": (early or b"") + connection.take()}
+            )
             return
         trailers = head.announces_trailers and offers(self._scope, "http.response.trailers")
         if trailers:
             start["trailers"] = True
         await self._send(start)
-        while (chunk := await connection.next_chunk()) is not None:
+        while (chunk := early or await connection.next_chunk()) is not None:
+            early = None
             await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})
         if trailers:
@@ -208,6 +214,18 @@ class ForwardedRequest:
                     "headers": trailers_to_client(connection.trailers),
                 }
             )
+
+    def _may_hold(self, head: ResponseHead) -> bool:
+        """Return whether the head may wait for the first content.
+
+        A stream of events has no Content-Length, and its head is news; but over HTTP/2 the server
+        waits for content itself. A client that still sends may wait for the head.
+        """
+        if self._connection is None or self._connection.ended:
+            return False
+        is_uploading = self._upload is not None and not self._upload.done()
+        is_awaited = b"content-length" in head.single or self._scope.get("http_version") == "2"
+        return is_awaited and not is_uploading
 
     async def _inform(self, head: ResponseHead) -> None:
         """Pass a 1xx on: 100 asks for the content, 103 goes to a client that takes it."""
