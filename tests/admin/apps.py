@@ -37,13 +37,15 @@ PAGE = b"<!doctype html><link rel=stylesheet href=/style.css><script src=/script
 
 
 async def site(scope: Scope, receive: Receive, send: Send) -> None:
-    """A page with two assets, a path that fails, and nothing else."""
+    """A page with two assets, a path that fails, and one that waits for content."""
     if scope["type"] == "lifespan":
         return await lifespan(receive, send)
     kinds = {"/": b"text/html", "/style.css": b"text/css", "/script.js": b"text/javascript"}
     path = scope["path"]
     if path == "/fails":
         raise RuntimeError("broken")
+    if path == "/waits":
+        await receive()
     headers = [(b"content-type", kinds.get(path, b"text/plain"))]
     if path in kinds and path != "/":
         headers.append((b"cache-control", b"public, max-age=3600"))

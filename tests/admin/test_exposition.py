@@ -110,6 +110,26 @@ def test_assets_sent_ahead_are_counted_by_way_and_reason(tmp_path: Path) -> None
     )
 
 
+def test_open_connections_and_their_streams_are_counted_while_they_last() -> None:
+    with administered(SITE, "--no-learn") as (server, address), RawClient(server.port) as client:
+        client.get(b"/")
+        idle = scrape(address)
+        waiting = [client.request(b"/waits", end_stream=False) for _ in range(2)]
+        client.settle()
+        busy = scrape(address)
+        for stream_id in waiting:
+            client.send_data(stream_id, b"", end_stream=True)
+            client.response(stream_id)
+        done = scrape(address)
+
+    figures = [
+        [value(values, name) for name in ("connections_open", "streams_open")]
+        for values in (idle, busy, done)
+    ]
+    assert figures == [[1, 0], [1, 2], [1, 0]]
+    assert "in vain" not in server.log
+
+
 def test_promtool_finds_no_fault_in_any_metric(tmp_path: Path) -> None:
     promtool = peer("promtool")
     with (

@@ -40,10 +40,7 @@ def _server(sources: Sources) -> dict[str, float]:
     return {
         "connections_accepted_total": counters.accepted,
         "connections_open": counters.open,
-        "streams_open": sum(
-            getattr(connection, "streams", 0)
-            for connection in sources.server.server_state.connections
-        ),
+        "streams_open": sources.open_streams(),
         "received_bytes_total": counters.bytes_received,
         "sent_bytes_total": counters.bytes_sent,
         "pushes_total": counters.promises,

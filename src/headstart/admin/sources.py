@@ -13,6 +13,7 @@ from headstart.admin.delays import Delays
 from headstart.cache import CacheMiddleware
 from headstart.middleware import HeadstartMiddleware
 from headstart.proxy import Proxy
+from headstart.server.http2 import Http2ServerConnection
 from headstart.server.worker import Worker
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class Sources:
                 self.cache = part
             elif isinstance(part, Proxy):
                 self.proxy = part
+
+    def open_streams(self) -> int:
+        """Return the number of open HTTP/2 streams whose requests wait for something."""
+        connections = self.worker.sheddable
+        return sum(len(c.streams) for c in connections if isinstance(c, Http2ServerConnection))
 
 
 def layers(app: Any) -> Iterator[Any]:

@@ -20,7 +20,6 @@ from headstart.learn import Judgement, Learner, Row, explain
 from headstart.learn.explaining import explain_stop
 from headstart.middleware import HeadstartMiddleware
 from headstart.middleware.recorded import as_plain
-from headstart.server.http2 import Http2ServerConnection
 
 # Each costs a judgement on all of its assets, up to 64.
 PAGES_AT_ONCE: Final = 25
@@ -42,7 +41,7 @@ def report(sources: Sources, most: int = 0, origin: str = "", path: str = "") ->
     return {
         "report": None if recorder is None else as_plain(recorder.report(most, origin, path)),
         "counters": sources.worker.counters.snapshot(),
-        "streams": _streams(sources),
+        "streams": sources.open_streams(),
         "learning": middleware is not None,
         "known": [] if middleware is None else _known(middleware, origin),
     }
@@ -54,7 +53,7 @@ def version(sources: Sources) -> list[int]:
     recorder = middleware.shared.recorder if middleware is not None else None
     counters = sources.worker.counters
     changes = 0 if recorder is None else recorder.changes
-    return [changes, counters.open, counters.accepted, _streams(sources)]
+    return [changes, counters.open, counters.accepted, sources.open_streams()]
 
 
 def pages(sources: Sources, origin: str, text: str, start: int) -> dict[str, Any] | None:
@@ -132,11 +131,6 @@ def _obey(learner: Learner, verb: str, page: str, asset: str, now: float) -> Non
                 raise ConfigurationError("nothing is known of this page", hint="Look at Pages.")
         case _:
             raise ConfigurationError(f"{verb!r} is not an order", hint="Use the buttons.")
-
-
-def _streams(sources: Sources) -> int:
-    connections = sources.worker.sheddable
-    return sum(len(c.streams) for c in connections if isinstance(c, Http2ServerConnection))
 
 
 def _known(middleware: HeadstartMiddleware, wanted: str) -> list[dict[str, Any]]:
