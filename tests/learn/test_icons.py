@@ -89,6 +89,18 @@ def test_other_redirects_say_nothing_of_icons(target: str, location: str) -> Non
     assert not any(isinstance(record, SiteIcon) for record in site.learner.export())
 
 
+def test_icon_that_redirects_to_a_login_says_nothing() -> None:
+    site = Site()
+    view = site.open()
+    redirect(site, view, location=f"{LOGO}?v=2")
+    # As a gateway in front of the site does to those without its cookie.
+    for state in range(1500):
+        redirect(site, view, location=f"/login?state={state}")
+
+    icons = [record for record in site.learner.export() if isinstance(record, SiteIcon)]
+    assert icons == [SiteIcon(ORIGIN, f"{LOGO}?v=2")]
+
+
 def test_image_that_was_learned_before_it_was_known_to_be_an_icon_is_forgotten() -> None:
     site = Site()
     site.visit(assets=[*ASSETS, LOGO])

@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 from headstart.learn.exchange import Answer, Request
 from headstart.learn.model import Map
 from headstart.learn.records import Reading, SiteIcon
+from headstart.learn.safety import Kind, kind_of_path
 from headstart.learn.views import View, Views
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -72,12 +73,15 @@ class Icons:
     def redirected(self, request: Request, answer: Answer) -> SiteIcon | None:
         """Return the icon that an icon redirects to, if the response does so.
 
-        A query may name any URL to go to, so a redirect of a URL with one says nothing.
+        A query may name any URL to go to, so a redirect of a URL with one says nothing. A redirect
+        to one that does not name an image leads to a login, and is different for each client.
         """
         if not answer.location or not self.leads_on(request, answer):
             return None
         target = _target_of(request, answer.location)
-        return None if target is None else SiteIcon(request.origin, target)
+        if target is None or ("?" in target and kind_of_path(target) is not Kind.IMAGE):
+            return None
+        return SiteIcon(request.origin, target)
 
     def leads_on(self, request: Request, answer: Answer) -> bool:
         """Return whether a response redirects an icon, though it may not say where to."""
