@@ -284,6 +284,19 @@ def test_asset_is_pinned_before_any_server_ran(tmp_path: Path) -> None:
     assert "you pinned it" in said("--store", new)
 
 
+def test_pin_for_every_origin_makes_no_page_that_a_site_has_already(store: Path) -> None:
+    def pages() -> str:
+        return said("--store", store).rpartition("\n\n")[2].partition(" with ")[0]
+
+    before = pages()
+    said("--store", store, "pin", "/about", "/own.css")
+    known_to_a_site = pages()
+    said("--store", store, "pin", "/nowhere-else", "/own.css")
+
+    assert known_to_a_site == before
+    assert int(pages().split()[0]) == int(before.split()[0]) + 1
+
+
 @pytest.mark.parametrize("asset", [STYLE, ORIGIN + STYLE])
 def test_bar_of_a_known_asset_says_no_more(store: Path, asset: str) -> None:
     for _ in range(2):

@@ -236,7 +236,11 @@ def _cells(row: Row, before: Row | None) -> tuple[str, ...]:
 
 
 def _summary(rows: list[Row]) -> str:
-    pages = count(len({row.page for row in rows if not row.page.endswith("/*")}), "page")
+    named = {split(row.page) for row in rows if not row.page.endswith("/*")}
+    # A path that is pinned on every origin is not another page where an origin has it.
+    of_sites = {path for origin, path in named if origin}
+    known = {(origin, path) for origin, path in named if origin or path not in of_sites}
+    pages = count(len(known), "page")
     return f"{pages} with {count(len(rows), 'asset')}, {sum(row.sent for row in rows):,} sent"
 
 
