@@ -59,7 +59,9 @@ class Upstream:
             parts = urlsplit(text)
             port = parts.port or _PORTS.get(parts.scheme, 0)
         except ValueError as error:
-            raise ConfigurationError(f"The upstream {text!r} is not a URL", hint=_HINT) from error
+            raise ConfigurationError(
+                f"The upstream {text!r} is not a URL: {error}", hint=_HINT
+            ) from error
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ConfigurationError(f"The upstream {text!r} is not an HTTP server", hint=_HINT)
         if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
