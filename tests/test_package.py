@@ -94,6 +94,13 @@ def test_sdist_has_all_that_is_kept_in_git_and_nothing_else(sdist: Path) -> None
     assert (sdist / "tools/setup").stat().st_mode & 0o100
 
 
+def test_no_store_of_a_trial_run_is_kept_in_git() -> None:
+    heads = {name: (ROOT / name).read_bytes()[:16] for name in kept() if (ROOT / name).is_file()}
+
+    assert "README.md" in heads
+    assert [name for name, head in heads.items() if head == b"SQLite format 3\0"] == []
+
+
 def test_tests_of_the_sdist_are_found_and_pass(sdist: Path) -> None:
     beside = ["tests/bench/test_main.py", "tests/fuzzing/test_guided_main.py"]
     beside += ["tests/test_pictures.py", "tests/test_makefile.py"]
