@@ -10,11 +10,23 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Subprotocol
 
+from headstart.deliver.asgi import query_part
 from headstart.proxy import Proxy
 from tests.proxy.asked import answering, raw_upstream
+from tests.server.apps import Receive, Scope, Send, lifespan
 from tests.server.live import running
 from tests.server.raw import RawClient
-from tests.server.websockets import BINARY, CLOSE, TEXT, Http2Client, frame, library_client
+from tests.server.websockets import (
+    BINARY,
+    CLOSE,
+    TEXT,
+    Connect,
+    Http2Client,
+    frame,
+    library_client,
+    over_http1,
+    over_http2,
+)
 from tests.server.websockets import connect as ask_for_websocket
 
 
@@ -57,6 +69,37 @@ def test_messages_pass_both_ways_as_they_are() -> None:
         got = [client.recv(), client.recv()]
 
     assert (address, got, client.subprotocol) == ("127.0.0.1", ["text", b"bytes"], "chat")
+
+
+async def tell_target(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send the target of the handshake as a message."""
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "bytes": scope["raw_path"] + query_part(scope)})
+    await send({"type": "websocket.close"})
+
+
+@pytest.mark.parametrize(
+    "target", ["/", "/?", "/x", "/x?", "/x??", "/x?a", "/x?a?", "//a/;b?c=%20"]
+)
+@pytest.mark.parametrize("kind", ["http", "h2c"])
+@pytest.mark.parametrize("over", [over_http1, over_http2])
+def test_target_of_a_handshake_reaches_the_upstream_as_the_client_wrote_it(
+    over: Connect, kind: str, target: str
+) -> None:
+    with (
+        running(tell_target) as site,
+        running(Proxy(f"{kind}://127.0.0.1:{site.port}")) as proxy,
+        over(proxy, target) as client,
+    ):
+        told = client.read()
+        client.send(frame(CLOSE, (1000).to_bytes(2)))
+        client.rest()
+
+    assert told == (BINARY, target.encode())
 
 
 def test_code_of_the_upstreams_end_reaches_the_client() -> None:

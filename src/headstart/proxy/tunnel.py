@@ -20,7 +20,7 @@ from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.http11 import Request, Response
-from websockets.uri import parse_uri
+from websockets.uri import WebSocketURI, parse_uri
 from websockets.utils import accept_key
 
 from headstart.client import AsyncResponse as Http2Response
@@ -39,11 +39,19 @@ _OF_HTTP1: Final = frozenset({"connection", "upgrade", "sec-websocket-key"})
 _LENGTH: Final = "content-length"
 
 
+def parsed_uri(uri: str) -> WebSocketURI:
+    """Return the URI as `websockets` reads it, but with an empty query, which it drops."""
+    parsed = parse_uri(uri)
+    if uri.endswith("?") and not parsed.query:
+        parsed.path = (parsed.path or "/") + "?"
+    return parsed
+
+
 class _Handshake(ClientProtocol):
     """The Sans-I/O protocol, whose request goes elsewhere."""
 
     def __init__(self, send: Callable[[Request], None], uri: str, **settings: Any) -> None:
-        super().__init__(parse_uri(uri), **settings)
+        super().__init__(parsed_uri(uri), **settings)
         self._send = send
 
     def send_request(self, request: Request) -> None:

@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.http11 import Response
 
 from headstart.config import ProxyOptions
-from headstart.deliver.asgi import Message, Receive, Scope, Send, offers
+from headstart.deliver.asgi import Message, Receive, Scope, Send, offers, query_part
 from headstart.proxy.balance import AnyPool, Balance
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.fields import Fields, forwarded, passed_to_client, passed_to_upstream
 from headstart.proxy.http2_pool import Http2Pool
+from headstart.proxy.tunnel import parsed_uri
 from headstart.reasons import Gateway
 
 logger = logging.getLogger("headstart.proxy")
@@ -129,12 +132,10 @@ async def _dial(
     fields: Fields = list(scope["headers"])
     host = dict(fields).get(b"host", b"localhost")
     named = options.upstream_host or host.decode("latin-1")
-    query: bytes = scope.get("query_string", b"")
     target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
     secure = upstream.tls
-    uri = f"{'wss' if secure else 'ws'}://{named}{target}" + (
-        f"?{query.decode('latin-1')}" if query else ""
-    )
+    query = query_part(scope).decode("latin-1")
+    uri = f"{'wss' if secure else 'ws'}://{named}{target}{query}"
     client = scope.get("client")
     told = forwarded(
         fields,
@@ -157,6 +158,7 @@ async def _dial(
     tunnel = await pool.acquire_tunnel() if isinstance(pool, Http2Pool) else None
     if tunnel is not None:
         return await tunnel.open(uri, **settings)
+    settings["create_connection"] = partial(_connection_for, uri)
     settings["proxy"] = None
     settings["ping_interval"] = None  # the client's own PINGs are answered by the server
     if secure:
@@ -165,6 +167,11 @@ async def _dial(
     if upstream.path:
         return await _Connect(uri, unix=True, path=upstream.path, **settings)
     return await _Connect(uri, host=upstream.host, port=upstream.port, **settings)
+
+
+def _connection_for(uri: str, protocol: ClientProtocol, **settings: Any) -> ClientConnection:
+    protocol.uri = parsed_uri(uri)
+    return ClientConnection(protocol, **settings)
 
 
 async def _pass_both_ways(connection: ClientConnection, receive: Receive, send: Send) -> None:

@@ -19,6 +19,7 @@ from uvicorn.protocols.utils import (
     get_path_with_query_string,
 )
 
+from headstart.deliver.asgi import EMPTY_QUERY
 from headstart.errors import LocalProtocolError
 from headstart.server.cycle import Application, Message, Scope, tells_of_disconnect
 from headstart.wire.events import Fields
@@ -275,10 +276,10 @@ def websocket_scope(
         common: The part of all scopes of the connection: the addresses, the scheme, the state.
         root_path: The prefix of every path.
     """
-    raw_path, _, query = target.partition("?")
+    raw_path, mark, query = target.partition("?")
     offered = [value for name, value in headers if name == b"sec-websocket-protocol"]
     words = [word.strip() for value in offered for word in value.decode("latin-1").split(",")]
-    return {
+    scope = {
         "type": "websocket",
         "http_version": version,
         **common,
@@ -290,3 +291,6 @@ def websocket_scope(
         "subprotocols": words,
         "extensions": {"websocket.http.response": {}},
     }
+    if mark and not query:
+        scope[EMPTY_QUERY] = True
+    return scope
