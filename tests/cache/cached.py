@@ -10,6 +10,7 @@ from typing import Any
 
 from headstart.cache import CacheMiddleware
 from headstart.config import CacheOptions
+from headstart.deliver.asgi import EMPTY_QUERY
 
 Fields = list[tuple[bytes, bytes]]
 PUBLIC = (b"cache-control", b"public, max-age=60")
@@ -76,7 +77,9 @@ def scope_of(
     target: str, *fields: tuple[bytes, bytes], method: str = "GET", **more: Any
 ) -> dict[str, Any]:
     """A scope of `site.example` over https."""
-    path, _, query = target.partition("?")
+    path, mark, query = target.partition("?")
+    if mark and not query:  # as our server has it
+        more = {EMPTY_QUERY: True} | more
     return {
         "type": "http",
         "http_version": "2",

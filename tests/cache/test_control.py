@@ -40,6 +40,13 @@ def test_pattern_is_a_url_or_a_path_of_any_host(pattern: str, found: bool) -> No
     assert matches(request_of("/css/a.css?v=1").key, pattern) is found
 
 
+@pytest.mark.parametrize("pattern", ["/x?", "https://site.example/x?"])
+def test_pattern_with_an_empty_query_names_the_key_that_has_one(pattern: str) -> None:
+    keys = [request_of(target).key for target in ("/x", "/x?", "/x?a")]
+
+    assert [matches(key, pattern) for key in keys] == [False, True, False]
+
+
 async def asked(folder: Path, question: dict[str, Any]) -> list[dict[str, Any]]:
     return await asyncio.to_thread(lambda: list(ask(folder, question)))
 

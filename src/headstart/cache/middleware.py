@@ -328,12 +328,15 @@ class CacheMiddleware:
         for name, value in fields:
             if bytes(name).lower() in (b"location", b"content-location"):
                 try:
-                    url = urlsplit(urljoin(own, bytes(value).decode("latin-1")))
+                    text = bytes(value).decode("latin-1")
+                    url = urlsplit(urljoin(own, text))
                 except ValueError:
                     continue
                 if url.netloc.lower().encode("latin-1") == host:
                     path = url.path or "/"
-                    query = f"?{url.query}" if url.query else ""
+                    # Both functions drop the mark of an empty query, which is in the key.
+                    mark = url.query or text.partition("#")[0].endswith("?")
+                    query = f"?{url.query}" if mark else ""
                     targets.add(f"{path}{query}".encode("latin-1"))
         for changed in targets:
             for spoken in ("http", "https"):
