@@ -518,6 +518,18 @@ def test_more_requests_at_once_than_streams_wait_behind_the_others() -> None:
     assert re.findall(rb"\n/(\d+)", data) == [b"%d" % n for n in range(3000)]
 
 
+def test_bytes_behind_a_bad_request_do_not_keep_its_refusal_from_being_written() -> None:
+    held = Held()
+    with running(held) as server, connected(server) as client:
+        client.sendall(GOOD + b"not a request\r\n\r\n" + GOOD * 500)
+        until(lambda: held.waiting == 1, "the first request")
+        held.gate.open()
+
+        data = rest(client)
+
+    assert statuses(data) == [200, 400]
+
+
 def test_requests_that_wait_behind_a_body_are_answered_as_well() -> None:
     options = ServerOptions(limits=WireLimits(max_concurrent_streams=10))
     with running(upload, options) as server:

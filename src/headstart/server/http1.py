@@ -206,6 +206,11 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         if not self._over:
             self._mind_reading()
 
+    def _stop_parsing(self) -> None:
+        """Take nothing more: bytes that wait would keep the turns going for ever."""
+        self._over = True
+        self._unparsed.take_all()
+
     def _drop(self, data: bytes) -> None:
         if self._lingering is not None and not self._lingering.drop(len(data), self._worker.now):
             self._transport.close()
@@ -261,11 +266,10 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         # buffer keeps its largest size as long as the transport is referred to.
         self._current = self._incoming = None
         self._waiting.clear()
-        self._unparsed.take_all()
         self._parser.close()
 
     def _leave(self) -> None:
-        self._over = True
+        self._stop_parsing()
         self._answers.become(State.CLOSED)
         self._worker.watched.discard(self)
         self._worker.sheddable.discard(self)
@@ -414,7 +418,7 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
 
     def reset(self, stream_id: int, error_code: ErrorCode) -> None:
         """Break a response off: the connection ends."""
-        self._over = True
+        self._stop_parsing()
         self.scheduler.write()
         self._transport.close()
 
@@ -461,9 +465,8 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         closed with bytes unread resets the connection, and the part of the response that the client
         has not read is lost. So all that comes is read and dropped (RFC 9112, 9.6).
         """
-        self._over = True
+        self._stop_parsing()
         self._waiting.clear()
-        self._unparsed.take_all()
         self.scheduler.write()
         if self._transport.is_closing():
             return
@@ -483,7 +486,7 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
             answer: The refusal.
             broken: The body of the newest request breaks off.
         """
-        self._over = True
+        self._stop_parsing()
         self._tell(answer.reason, f"{answer.status} {answer.text}")
         if broken:
             self._advance()  # the application hears of it if its turn has come
