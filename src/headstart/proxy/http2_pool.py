@@ -160,7 +160,7 @@ class Http2Pool:
                 stream.when_slow = None
         oldest = self._loop.time() - self._options.upstream_idle_timeout
         # A stream that was given away and has sent nothing is none of its connection yet.
-        given = {stream.connection for stream in self._streams}
+        given = {one.connection for one in self._streams if not (one.ended or one.closed)}
         current = self._connection
         since = None if current is None or current in given else current.idle_since
         if current is not None and since is not None and since < oldest:
