@@ -218,20 +218,21 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer the requests that have come, and then close.
 
-        It may have closed its side alone, as `nc -N` and old tools do. That looks as if it had left
-        altogether until something is written, so it is waited with for seconds only.
+        A client may have closed its side alone, right behind its request, as `nc -N` and old tools
+        do. That looks as if it had left altogether until something is written, so it is waited with
+        for seconds only. Behind the start of a response it has left, as browsers leave a stream.
         """
         self._worker.turns.act()
         self.scheduler.write()
         ends = self._incoming is not None or self._over or not self._transport.can_write_eof()
-        self._half_closed = not ends and self._is_busy
+        self._half_closed = not ends and self._owes_a_response
         return self._half_closed
 
     @property
-    def _is_busy(self) -> bool:
-        """Return true if a request is answered, or waits for that."""
+    def _owes_a_response(self) -> bool:
+        """Return true if a request has come whose response has not begun."""
         waits = bool(self._waiting or self._unparsed.size)
-        return waits or self._answers.state in (State.CALLED, State.RESPONDING)
+        return waits or self._answers.state is State.CALLED
 
     def abort(self) -> None:
         """End at once."""
