@@ -107,7 +107,7 @@ def grpc_go(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def printed(program: list[str], server: ServerProcess, kind: str, *numbers: int) -> str:
-    """What the program printed; it makes calls of a kind."""
+    """Let the program make calls of a kind, and return its output."""
     done = subprocess.run(
         [*program, kind, f"127.0.0.1:{server.port}", *map(str, numbers)],
         capture_output=True,
@@ -132,7 +132,7 @@ def test_grpc_of_java_makes_two_thousand_calls_a_second(size: int, server: Serve
 
 
 def test_grpc_calls_of_java_go_on_over_the_last_request_of_a_connection() -> None:
-    """It gives up each call that a GOAWAY refuses."""
+    """The client of Java gives up each call that a GOAWAY refuses."""
     with serving(APP, "--no-learn", "--no-access-log", "--max-requests", "300") as server:
         came = printed(built.grpc_java(), server, "unary", 10_000, 20, 4000, 50)
         accepted = counted(server)["accepted"]

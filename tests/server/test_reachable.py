@@ -1,4 +1,4 @@
-"""Whether a client can still be reached.
+"""Tests of headstart.server.reachable.
 
 A link that is gone is made by a filter on the client's socket, which drops every segment before TCP
 sees it. So nothing is acknowledged, and the kernel of the server's side behaves as it does when a

@@ -199,7 +199,7 @@ class ResponseStream:
     closed = False
     """The stream is: nothing more is sent or received on it."""
     abandoned = False
-    """Nobody reads the body: what still comes is thrown away."""
+    """True once nobody reads the body: the rest is dropped."""
     reuses = False
     """The connection had answered another request before this one was made."""
     error: Exception | None = None

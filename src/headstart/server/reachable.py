@@ -1,4 +1,4 @@
-"""Whether a client can still be reached, as TCP knows it.
+"""Tell whether a client can still be reached, from what TCP knows.
 
 A link that is gone (a closed laptop, a forgotten NAT entry) says nothing. Over HTTP/2 the client is
 asked by PING, over a WebSocket by its own ping. Over HTTP/1.1 nothing can be asked, and TCP alone

@@ -9,7 +9,7 @@ from headstart.store.base import StoreError, Warn
 
 
 class Outage:
-    """Whether a medium can be used.
+    """Remember whether a medium can be used.
 
     Args:
         medium: Its name, in the lines for the operator.
