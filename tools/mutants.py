@@ -132,7 +132,9 @@ class Runner:
         failed, self.took, reached = receiver.recv()
         os.waitpid(pid, 0)
         if failed:
-            pytest.exit("These fail without a fault:\n" + "\n".join(failed), returncode=1)
+            # pytest has no terminal here, so the reason of an exit would not be shown.
+            print("These fail without a fault:", *failed, sep="\n", flush=True)
+            pytest.exit("tests fail without a fault", returncode=1)
         print(f"\n{len(self.items)} tests pass without a fault", flush=True)
         return defaultdict(set, reached)
 
