@@ -16,7 +16,7 @@ import pytest
 
 from headstart.h2c import options
 from headstart.h2c.command import completion
-from headstart.h2c.options.completing import SHELLS
+from headstart.h2c.options.process import SHELLS
 from tests.h2c.room import PATIENCE, Room
 from tests.peers import peer
 

@@ -8,11 +8,9 @@ import pytest
 
 from headstart.h2c import options
 from headstart.h2c.options import Command, HelpWanted
-from headstart.h2c.options.completing import Completion
-from headstart.h2c.options.connections import Connect, Ping, Trust
-from headstart.h2c.options.fields import SetField, UnsetField
-from headstart.h2c.options.process import Version
-from headstart.h2c.options.pushes import PushList, StreamInfo
+from headstart.h2c.options.connections import Connect, Ping, PushList, StreamInfo, Trust
+from headstart.h2c.options.process import Completion, Version
+from headstart.h2c.options.requests import SetField, UnsetField
 from tests.h2c.options.typed import mistake, shown_help
 
 VERBS = [

@@ -17,7 +17,7 @@ import pytest
 
 from headstart.h2c import exits, options, streams, wiretap
 from headstart.h2c.dump.sink import Sink
-from headstart.h2c.options.wiretapping import Wiretap
+from headstart.h2c.options.process import Wiretap
 from headstart.h2c.streams import Failed
 from headstart.wire.frames import PREFACE
 from tests.h2c.push_server import PushServer, push_server

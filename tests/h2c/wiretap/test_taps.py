@@ -21,7 +21,7 @@ from headstart.client.connect import connect
 from headstart.client.origin import Origin
 from headstart.h2c import options, streams
 from headstart.h2c.dump.tap import Dump
-from headstart.h2c.options.wiretapping import Wiretap
+from headstart.h2c.options.process import Wiretap
 from headstart.h2c.wiretap.listen import listen
 from headstart.h2c.wiretap.taps import Taps
 from headstart.h2c.wiretap.tls import Tls

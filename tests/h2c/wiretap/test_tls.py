@@ -11,7 +11,7 @@ import trustme
 from headstart import devca
 from headstart.errors import ConfigurationError
 from headstart.h2c import options
-from headstart.h2c.options.wiretapping import Wiretap
+from headstart.h2c.options.process import Wiretap
 from headstart.h2c.wiretap import tls as module
 from headstart.h2c.wiretap.tls import Tls
 

@@ -10,9 +10,7 @@ from headstart import __version__
 from headstart.h2c import exits, options, sockets, streams
 from headstart.h2c.command import launch
 from headstart.h2c.options import HelpWanted, UsageError
-from headstart.h2c.options.completing import Completion
-from headstart.h2c.options.process import Start, Version
-from headstart.h2c.options.wiretapping import Wiretap
+from headstart.h2c.options.process import Completion, Start, Version, Wiretap
 
 
 def answer(session: str, arguments: list[str]) -> int | None:

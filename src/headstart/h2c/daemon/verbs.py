@@ -20,15 +20,19 @@ from headstart.h2c.daemon.ping import ping
 from headstart.h2c.daemon.requesting import exchange
 from headstart.h2c.daemon.session import Session
 from headstart.h2c.options import Command
-from headstart.h2c.options.completing import Completion
-from headstart.h2c.options.connections import Connect, Connections, Disconnect, Ping, Trust
-from headstart.h2c.options.fields import SetField, UnsetField
+from headstart.h2c.options.connections import (
+    Connect,
+    Connections,
+    Disconnect,
+    Ping,
+    PushList,
+    StreamInfo,
+    Trust,
+)
 from headstart.h2c.options.grammar import octets
 from headstart.h2c.options.loading import LoadPage
-from headstart.h2c.options.process import Pid, Start, Stop, Version
-from headstart.h2c.options.pushes import PushList, StreamInfo
-from headstart.h2c.options.requests import RequestCommand
-from headstart.h2c.options.wiretapping import Wiretap
+from headstart.h2c.options.process import Completion, Pid, Start, Stop, Version, Wiretap
+from headstart.h2c.options.requests import RequestCommand, SetField, UnsetField
 
 
 async def perform(

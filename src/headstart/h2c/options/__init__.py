@@ -1,18 +1,13 @@
 """The commands of `h2c` and their options, each declared once.
 
     grammar.py       the classes that declare them
-    process.py       start, stop, pid, version
-    connections.py   connect, disconnect, connections, ping
-    requests.py      get, post and so on
+    process.py       start, stop, pid, version, wiretap, completion
+    connections.py   connect, disconnect, connections, ping, push-list, stream-info
+    requests.py      get, post and so on, set, unset
     loading.py       load
-    pushes.py        push-list, stream-info
-    fields.py        set, unset
-    wiretapping.py   wiretap
-    completing.py    completion
-    dumping.py       the form of frames, for start and wiretap
 
-Each module has its commands as frozen dataclasses, the result of parsing, and
-`declare`, which adds them to the grammar. Pure: reads only its arguments. Called by the
+Each module has its commands as frozen dataclasses, the result of parsing, and functions
+that declare them to the grammar. Pure: reads only its arguments. Called by the
 background process, and by the command for help and errors while the background process is not
 running. Bytes in arguments that are not UTF-8 stay as surrogates (PEP 383).
 """
@@ -23,25 +18,19 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from headstart.errors import ConfigurationError
-from headstart.h2c.options import (
-    completing,
-    connections,
-    fields,
-    loading,
-    process,
-    pushes,
-    requests,
-    wiretapping,
+from headstart.h2c.options import connections, loading, process, requests
+from headstart.h2c.options.connections import (
+    Connect,
+    Connections,
+    Disconnect,
+    Ping,
+    PushList,
+    StreamInfo,
 )
-from headstart.h2c.options.completing import Completion
-from headstart.h2c.options.connections import Connect, Connections, Disconnect, Ping
-from headstart.h2c.options.fields import SetField, UnsetField
 from headstart.h2c.options.grammar import Grammar, HelpWanted, UsageError
 from headstart.h2c.options.loading import LoadPage
-from headstart.h2c.options.process import Pid, Start, Stop, Version
-from headstart.h2c.options.pushes import PushList, StreamInfo
-from headstart.h2c.options.requests import RequestCommand
-from headstart.h2c.options.wiretapping import Wiretap
+from headstart.h2c.options.process import Completion, Pid, Start, Stop, Version, Wiretap
+from headstart.h2c.options.requests import RequestCommand, SetField, UnsetField
 
 Command: TypeAlias = (
     Start
@@ -232,8 +221,15 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 def new_grammar() -> Grammar:
     """All commands and options, to read arguments with, or to list them."""
     grammar = Grammar(_INTRODUCTION, _LAST_WORDS)
-    for group in (process, connections, requests, loading, pushes, fields, wiretapping, completing):
-        group.declare(grammar)
+    # In the order in which `--help` lists them.
+    process.declare(grammar)
+    connections.declare(grammar)
+    requests.declare(grammar)
+    loading.declare(grammar)
+    connections.declare_lists(grammar)
+    requests.declare_headers(grammar)
+    process.declare_wiretap(grammar)
+    process.declare_completion(grammar)
     return grammar
 
 

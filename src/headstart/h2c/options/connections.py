@@ -1,6 +1,8 @@
-"""Connections: `connect`, `disconnect`, `connections`, `ping`, and whom to trust.
+"""Connections and their streams: `connect`, `disconnect`, `connections`, `ping`, and the lists.
 
-Called by the package; `requests` takes the trust from here, since a URL connects by itself.
+`push-list` and `stream-info` list the pushed responses and the streams of the current connection.
+Which servers to trust is here, too: `requests` takes it, since a URL connects by itself. Called by
+the package.
 """
 
 from __future__ import annotations
@@ -80,7 +82,7 @@ class Ping:
 
 
 def declare(grammar: Grammar) -> None:
-    """Declare the commands of this module."""
+    """Declare `connect`, `disconnect`, `connections` and `ping`."""
     connect = grammar.command(
         "connect",
         _connect,
@@ -197,3 +199,50 @@ def _resolved(text: str) -> tuple[str, int, str]:
 
 def _connect(given: argparse.Namespace) -> Connect:
     return Connect(given.origin, trust(given), given.timeout, given.verbose, given.upgrade)
+
+
+@dataclass(frozen=True, slots=True)
+class PushList:
+    """List the pushed responses that wait."""
+
+    long: bool
+    json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """List the current connection's streams.
+
+    Attributes:
+        verbose: With their windows.
+    """
+
+    closed: bool
+    verbose: bool
+
+
+def declare_lists(grammar: Grammar) -> None:
+    """Declare `push-list` and `stream-info`."""
+    pushes = grammar.command(
+        "push-list",
+        lambda given: PushList(given.long, given.json),
+        "list the pushed responses that wait for a 'get'",
+        """
+h2c push-list            a path a line
+h2c push-list --json     everything that is known
+""",
+    )
+    pushes.flag("-l", "--long", help="stream, parent, status, size, age, state; promises refused")
+    pushes.flag("--json", help="the same as a JSON array")
+    streams = grammar.command(
+        "stream-info",
+        lambda given: StreamInfo(given.closed, given.verbose),
+        "list the current connection's streams",
+        """
+h2c stream-info            those that are open, and pushed responses that wait
+h2c stream-info --closed   the last hundred that have ended, too
+h2c stream-info -v         with what may still be sent and received on each
+""",
+    )
+    streams.flag("--closed", help="those that have ended, too")
+    streams.flag("-v", "--verbose", help="flow-control windows, and bytes received")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from headstart.errors import ConfigurationError
 from headstart.h2c.options.connections import Trust, server_options, trust
-from headstart.h2c.options.fields import header, header_option
 from headstart.h2c.options.grammar import Grammar, count, size
+from headstart.h2c.options.requests import header, header_option
 
 DEFAULT_RESOURCES = 200
 DEFAULT_BYTES = 64_000_000

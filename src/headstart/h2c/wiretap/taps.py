@@ -16,7 +16,7 @@ from headstart.errors import HeadstartError
 from headstart.h2c import exits, streams
 from headstart.h2c.dump.tap import Dump
 from headstart.h2c.failures import explanation
-from headstart.h2c.options.wiretapping import Wiretap
+from headstart.h2c.options.process import Wiretap
 from headstart.h2c.wiretap import opening
 from headstart.h2c.wiretap.relay import Relay
 from headstart.h2c.wiretap.tls import Tls

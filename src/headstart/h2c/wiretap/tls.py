@@ -13,7 +13,7 @@ from headstart import devca
 from headstart.client.tls import client_context, is_loopback
 from headstart.errors import ConfigurationError
 from headstart.h2c import keylog
-from headstart.h2c.options.wiretapping import Wiretap
+from headstart.h2c.options.process import Wiretap
 
 # Clients decide what they offer, so there may be any number.
 _CONTEXTS = 16
