@@ -1,4 +1,4 @@
-"""HTTP archives."""
+"""HTTP archives, and the cookies in them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from hario_core.models.har_1_2 import HarLog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headstart.h2c.dump.exchanges import Bounds
-from headstart.h2c.dump.har import HarWriter
-from headstart.h2c.dump.sink import Sink
+from headstart.h2c.dump.har import HarWriter, request_cookies, response_cookies
+from headstart.h2c.dump.tap import Sink
 from headstart.h2c.dump.text import FrameFilter, Source, masked
 from headstart.learn.logs import LogFile, LogFormat
 from headstart.wire.frames import Frame
@@ -315,3 +317,51 @@ def test_replay_reads_an_archive_of_one_exchange(archive: Archive, tmp_path: Pat
 
     assert (log.format, log.lines, log.broken) == (LogFormat.HAR, 1, 0)
     assert page.is_page
+
+
+def test_a_request_may_have_its_cookies_in_one_field_or_in_several() -> None:
+    expected = [{"name": "a", "value": "1"}, {"name": "b", "value": "x=y"}]
+
+    assert request_cookies(["a=1; b=x=y"]) == expected
+    assert request_cookies(["a=1", "b=x=y"]) == expected
+
+
+def test_what_is_hidden_or_empty_is_no_cookie() -> None:
+    assert request_cookies(["{hidden}", ""]) == []
+    assert response_cookies(["{hidden}", "", "x; path=/"]) == []
+
+
+def test_a_response_tells_where_and_how_long_a_cookie_counts() -> None:
+    value = (
+        "id=1; Path=/x; Domain=example.org; Secure; HttpOnly; SameSite=Lax; "
+        "Expires=Wed, 21 Oct 2026 07:28:00 GMT"
+    )
+
+    assert response_cookies([value]) == [
+        {
+            "name": "id",
+            "value": "1",
+            "path": "/x",
+            "domain": "example.org",
+            "secure": True,
+            "httpOnly": True,
+            "expires": "2026-10-21T07:28:00+00:00",
+        }
+    ]
+
+
+def test_a_date_that_is_none_is_left_out() -> None:
+    assert response_cookies(["id=1; expires=soon"]) == [{"name": "id", "value": "1"}]
+
+
+@given(st.lists(st.text(max_size=60), max_size=3))
+def test_no_value_raises(values: list[str]) -> None:
+    for cookie in request_cookies(values) + response_cookies(values):
+        assert json.loads(json.dumps(cookie))["name"] == cookie["name"]
+
+
+@given(st.text(max_size=60))
+def test_no_date_raises(date: str) -> None:
+    (cookie,) = response_cookies([f"a=b; expires={date.replace(';', '')}"])
+
+    assert cookie["name"] == "a"

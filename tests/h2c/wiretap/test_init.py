@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from headstart.h2c import exits, options, streams, wiretap
-from headstart.h2c.dump.sink import Sink
+from headstart.h2c.dump.tap import Sink
 from headstart.h2c.options.process import Wiretap
 from headstart.h2c.streams import Failed
 from headstart.wire.frames import PREFACE

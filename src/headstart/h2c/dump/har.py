@@ -4,7 +4,8 @@ Writes one entry per exchange when it is finished, so that a long session needs 
 exchanges and a killed process leaves an archive of all finished ones. HAR lets
 others add members that begin with an underscore; docs/h2c.md lists ours. `_was_pushed` is
 the name that WebPageTest and its readers use. No library writes archives both piece by piece and
-with members of one's own. Called by `tap`.
+with members of one's own. Cookies are read leniently (RFC 6265, 5.2 and 5.4): `http.cookies` gives
+up all of a field for one odd octet in it. Called by `tap`.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ import base64
 import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from headstart import __version__
 from headstart.h2c.codings import undone
-from headstart.h2c.dump.cookies import request_cookies, response_cookies
 from headstart.h2c.dump.exchanges import Bounds, Exchange, Exchanges, Message
-from headstart.h2c.dump.jsonlines import date_of, frame_fields, text_of
-from headstart.h2c.dump.text import FrameFilter, Source
+from headstart.h2c.dump.text import FrameFilter, Source, date_of, frame_fields, text_of
 from headstart.wire.frames import Direction, Frame
 from headstart.wire.payloads import HeaderList
 
@@ -245,3 +245,46 @@ def _text(octets: bytes, underscore: str, *, is_whole: bool) -> _Fields:
         return {"text": codecs.getincrementaldecoder("utf-8")().decode(octets, final=is_whole)}
     except UnicodeDecodeError:
         return {"text": base64.b64encode(octets).decode("ascii"), f"{underscore}encoding": "base64"}
+
+
+def request_cookies(values: Iterable[str]) -> list[dict[str, Any]]:
+    """Return a request's cookies; HTTP/2 may split them over several fields (RFC 9113, 8.2.3)."""
+    pairs = [pair.strip() for value in values for pair in value.split(";")]
+    return [_named(pair) for pair in pairs if "=" in pair]
+
+
+def response_cookies(values: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the cookies that a response sets."""
+    return [_cookie(value) for value in values if "=" in value.partition(";")[0]]
+
+
+def _cookie(value: str) -> dict[str, Any]:
+    pair, *attributes = value.split(";")
+    cookie = _named(pair)
+    for attribute in attributes:
+        name, _, content = (part.strip() for part in attribute.partition("="))
+        match name.lower():
+            case "path" | "domain" as known:
+                cookie[known] = content
+            case "secure":
+                cookie["secure"] = True
+            case "httponly":
+                cookie["httpOnly"] = True
+            case "expires":
+                cookie.update(_expiry(content))
+            case _:  # HAR has no other
+                pass
+    return cookie
+
+
+def _named(pair: str) -> dict[str, Any]:
+    name, _, value = pair.partition("=")
+    return {"name": name.strip(), "value": value.strip()}
+
+
+def _expiry(date: str) -> dict[str, str]:
+    """Return the time in ISO 8601, or None if it is invalid."""
+    try:
+        return {"expires": parsedate_to_datetime(date).isoformat()}
+    except (ValueError, OverflowError):
+        return {}
