@@ -5,11 +5,8 @@ carries out its instructions. It parses the arguments itself only for help, for 
 while the background process is not running, and for commands that do not need one (`start`,
 `wiretap`, `completion`, `version`).
 
-    conversation.py  its side of the conversation
-    output.py        where a response goes: standard output, or a file
-    launch.py        starting the background process
-    local.py         commands that run without it; `start` and `wiretap` become their process
-    completion.py    scripts for shell completion
+    conversation.py  its side of the conversation, and where a response goes
+    local.py         commands that run without the background process, and how that is started
 
 It imports modules only when it needs them, and never `typing`, `collections` or `re`. Called by
 the shell.
@@ -115,6 +112,4 @@ def _started(place: sockets.Place, arguments: list[str]) -> socket:
     local.check(arguments)
     if arguments[0] in _NEVER_START:
         raise streams.Failed(exits.NO_DAEMON, exits.NOT_CONNECTED)
-    from headstart.h2c.command import launch
-
-    return launch.background(place)
+    return local.background(place)

@@ -2,7 +2,7 @@
 
 Listens on the private socket, answers each command in a task of its own, and ends on Ctrl-C,
 SIGTERM, `h2c stop`, or when nothing has used it for the idle time-out. Run by `command.local` in
-the foreground, and started by `command.launch` as a program of its own.
+the foreground, and started by `command.local` as a program of its own.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def run(place: Place, command: Start) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Be the background process, started by `command.launch`.
+    """Be the background process, started by `command.local`.
 
     Args:
         arguments: The session, the descriptor that waits for one line, then those of `h2c start`.
