@@ -1,13 +1,11 @@
 """`h2c wiretap`: forward the bytes between clients and a server, and show them as frames.
 
-Bytes are forwarded unchanged (`relay`) and decoded in parallel (`tap`). With TLS on both sides,
+Bytes are forwarded unchanged (`relay`) and decoded in parallel (`dump.tap`). With TLS on both sides,
 the client gets the protocol that the server chose from the client's ALPN offer: its ClientHello is
 read, the server is asked, and only then is the client answered.
 
-    listen.py    the sockets that clients connect to
-    taps.py      clients, each accepted and connected to the server
-    opening.py   the protocols that a client offers
-    tls.py       the TLS of both sides
+    taps.py      the sockets for clients; each client accepted and connected to the server
+    tls.py       the protocols that a client offers, and the TLS of both sides
     relay.py     the bytes of one connection, both ways
 
 Runs in the foreground until Ctrl-C and needs no background process. Called by `command.local`.
@@ -22,8 +20,7 @@ from headstart.h2c import exits, keylog, streams
 from headstart.h2c.dump.tap import Dump
 from headstart.h2c.failures import exit_code, explanation
 from headstart.h2c.options.process import Wiretap
-from headstart.h2c.wiretap.listen import listen
-from headstart.h2c.wiretap.taps import Taps
+from headstart.h2c.wiretap.taps import Taps, listen
 from headstart.h2c.wiretap.tls import Tls
 from headstart.wire.frames import Direction
 

@@ -1,12 +1,16 @@
-"""Clients of the wiretap, each accepted and connected to the server. Called by the package."""
+"""Clients of the wiretap: the sockets that they connect to, and their way to the server.
+
+Each client is accepted and connected to the server. Called by the package.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import socket
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 
 from headstart.client import failures
 from headstart.client.dialing import dial, hosts_of
@@ -17,16 +21,71 @@ from headstart.h2c import exits, streams
 from headstart.h2c.dump.tap import Dump
 from headstart.h2c.failures import explanation
 from headstart.h2c.options.process import Wiretap
-from headstart.h2c.wiretap import opening
+from headstart.h2c.streams import Failed
 from headstart.h2c.wiretap.relay import Relay
-from headstart.h2c.wiretap.tls import Tls
+from headstart.h2c.wiretap.tls import Tls, offered_in_the_clear, peek
 from headstart.wire.frames import Direction
 from headstart.wire.hello import offered_by_alpn
 
+_BACKLOG = 128
+# A port that the system chose for one address may be taken on another.
+_TRIES = 10
 # Seconds that a client or the server may take to agree on TLS.
 _PATIENCE = 10.0
 # What connections may take to write what is on its way, at the end.
 _FAREWELL = 1.0
+
+
+def listen(local: Origin) -> list[socket.socket]:
+    """Sockets that listen on all addresses of the host, on one port.
+
+    Raises:
+        Failed: They cannot.
+    """
+    for _ in range(1 if local.port else _TRIES):
+        listeners, problems = _listening(local)
+        taken = [problem for problem in problems if problem.errno == errno.EADDRINUSE]
+        if listeners and not taken:
+            return listeners
+        for listener in listeners:
+            listener.close()
+    raise Failed(exits.CANNOT_LISTEN.format(local, (taken or problems)[0].strerror))
+
+
+def _listening(local: Origin) -> tuple[list[socket.socket], list[OSError]]:
+    port, listeners, problems = local.port, list[socket.socket](), list[OSError]()
+    for host in hosts_of(local.host):
+        try:
+            for family, _, _, _, address in socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            ):
+                if _listens_on(listeners, address[0]):
+                    continue
+                listener = _listener(family, (address[0], port, *address[2:]))
+                listeners.append(listener)
+                port = listener.getsockname()[1]
+        except OSError as error:
+            problems.append(error)
+    return listeners, problems
+
+
+def _listens_on(listeners: Iterable[socket.socket], address: object) -> bool:
+    return any(listener.getsockname()[0] == address for listener in listeners)
+
+
+def _listener(family: int, address: tuple[object, ...]) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 class _Gone(Exception):
@@ -144,9 +203,9 @@ class Taps:
     async def _offered(self, client: socket.socket) -> tuple[str, ...] | None:
         """Return the protocols that the client offers; None if it disconnected."""
         if self._local.scheme == "https":
-            return await opening.look(client, offered_by_alpn)
+            return await peek(client, offered_by_alpn)
         if self._remote.scheme == "https":
-            return await opening.look(client, opening.offered_in_the_clear)
+            return await peek(client, offered_in_the_clear)
         return ()
 
     async def _reach_server(self, relay: Relay, offered: tuple[str, ...]) -> str | None:
