@@ -1,7 +1,7 @@
 """The folders of this user's: for data, and for the sockets of running processes.
 
 Reads the environment and the file system, changes nothing. Called by `devca` and `store.files`, by
-`h2c.sockets` and `cache.control`. Imports no more than it must: `h2c` starts with it.
+`h2c.ipc` and `cache.control`. Imports no more than it must: `h2c` starts with it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from headstart.cache.control import Control, ask, default_folder, matches, url_o
 from headstart.cache.memory import Memory
 from headstart.cache.requests import Key
 from headstart.errors import ConfigurationError
-from headstart.h2c.sockets import find_place
+from headstart.h2c.ipc import find_place
 from tests.cache.test_memory import entry_of, request_of
 
 URL = "https://site.example/css/a.css?v=1"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.h2c.sockets import Place
+from headstart.h2c.ipc import Place
 from tests.h2c import room as rooms
 from tests.servers.conftest import pushing, servers
 

@@ -8,8 +8,7 @@ One package per process; none imports another's modules:
 
 Modules that several of them use:
 
-    framing.py       how the command and the background process talk
-    sockets.py       finds the background process's socket and checks its owner
+    ipc.py           how the command and the background process find each other, and talk
     options/         the commands and their options
     exits.py         exit codes and messages
     failures.py      maps each error to its exit code

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from headstart.h2c import exits, framing, streams
+from headstart.h2c import exits, ipc, streams
 from headstart.h2c.command import conversation
 from headstart.h2c.command.conversation import Conversation, Output
-from headstart.h2c.sockets import Place
+from headstart.h2c.ipc import Place
 from headstart.h2c.streams import Failed
 
 PLACE = Place("/nowhere", "the")
@@ -48,7 +48,7 @@ def says(*frames: bytes) -> Script:
 
 
 def exit_with(code: int) -> bytes:
-    return framing.frame(framing.EXIT, bytes([code]))
+    return ipc.frame(ipc.EXIT, bytes([code]))
 
 
 def test_output_and_messages_go_where_they_belong(
@@ -56,8 +56,8 @@ def test_output_and_messages_go_where_they_belong(
 ) -> None:
     code = converse(
         says(
-            framing.frame(framing.OUTPUT, b"\0\xff out"),
-            framing.frame(framing.MESSAGE, b"a message\n"),
+            ipc.frame(ipc.OUTPUT, b"\0\xff out"),
+            ipc.frame(ipc.MESSAGE, b"a message\n"),
             exit_with(4),
         )
     )
@@ -78,18 +78,18 @@ def test_a_message_begins_a_line_on_a_terminal_that_shows_content(
 
     def script(connection: socket.socket) -> None:
         connection.recv(7)
-        connection.sendall(framing.frame(framing.OUTPUT, content))
+        connection.sendall(ipc.frame(ipc.OUTPUT, content))
         connection.shutdown(socket.SHUT_RDWR)
 
-    message = framing.frame(framing.MESSAGE, b"a message\n")
-    converse(says(framing.frame(framing.OUTPUT, content), message, exit_with(1)))
+    message = ipc.frame(ipc.MESSAGE, b"a message\n")
+    converse(says(ipc.frame(ipc.OUTPUT, content), message, exit_with(1)))
     with pytest.raises(Failed, match="went away"):
         converse(script)
 
     assert capfdbinary.readouterr() == ((content + between) * 2, b"a message\n")
 
 
-@pytest.mark.parametrize("ending", [b"", b"\x10", framing.frame(framing.OUTPUT, b"abc")[:-1]])
+@pytest.mark.parametrize("ending", [b"", b"\x10", ipc.frame(ipc.OUTPUT, b"abc")[:-1]])
 def test_a_background_process_that_goes_away_is_told(
     ending: bytes, converse: Callable[[Script], int]
 ) -> None:
@@ -112,12 +112,12 @@ def test_input_is_read_from_the_file_piece_by_piece(
 
     def script(connection: socket.socket) -> None:
         connection.recv(7)
-        connection.sendall(framing.frame(framing.OPEN_INPUT, os.fsencode(source)))
-        ready = framing.frame(framing.READY, (5).to_bytes(8, "big"))
+        connection.sendall(ipc.frame(ipc.OPEN_INPUT, os.fsencode(source)))
+        ready = ipc.frame(ipc.READY, (5).to_bytes(8, "big"))
         assert connection.recv(len(ready)) == ready
         for _ in range(3):
-            connection.sendall(framing.frame(framing.WANT, (3).to_bytes(4, "big")))
-            _, size = framing.read_header(connection.recv(5))
+            connection.sendall(ipc.frame(ipc.WANT, (3).to_bytes(4, "big")))
+            _, size = ipc.read_header(connection.recv(5))
             pieces.append(connection.recv(size) if size else b"")
         connection.sendall(exit_with(0))
 
@@ -139,11 +139,11 @@ def test_an_answer_that_comes_before_the_input_was_taken_is_not_lost(
 
     def script(connection: socket.socket) -> None:
         connection.recv(7)
-        connection.sendall(framing.frame(framing.OPEN_INPUT, b"/dev/zero"))
+        connection.sendall(ipc.frame(ipc.OPEN_INPUT, b"/dev/zero"))
         connection.recv(5)
-        connection.sendall(framing.frame(framing.WANT, (3).to_bytes(4, "big")))
+        connection.sendall(ipc.frame(ipc.WANT, (3).to_bytes(4, "big")))
         assert reading.wait(90)
-        connection.sendall(framing.frame(framing.OUTPUT, b"answer") + exit_with(0))
+        connection.sendall(ipc.frame(ipc.OUTPUT, b"answer") + exit_with(0))
         connection.close()
         gone.set()
 
@@ -161,10 +161,10 @@ def test_an_answer_does_not_wait_for_input_that_nobody_types(
 
     def script(connection: socket.socket) -> None:
         connection.recv(7)
-        connection.sendall(framing.frame(framing.OPEN_INPUT, os.fsencode(tmp_path / "silent")))
+        connection.sendall(ipc.frame(ipc.OPEN_INPUT, os.fsencode(tmp_path / "silent")))
         connection.recv(5)
-        connection.sendall(framing.frame(framing.WANT, (3).to_bytes(4, "big")))
-        connection.sendall(framing.frame(framing.OUTPUT, b"answer") + exit_with(0))
+        connection.sendall(ipc.frame(ipc.WANT, (3).to_bytes(4, "big")))
+        connection.sendall(ipc.frame(ipc.OUTPUT, b"answer") + exit_with(0))
 
     assert converse(script) == 0
     assert capfd.readouterr() == ("answer", "")
@@ -203,7 +203,7 @@ def test_one_that_has_heard_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -
     patience: list[float | None] = []
     monkeypatch.setattr(Output, "write", lambda *_: patience.append(ours.gettimeout()))
 
-    theirs.sendall(framing.frame(framing.HEARD) + framing.frame(framing.OUTPUT, b"x"))
+    theirs.sendall(ipc.frame(ipc.HEARD) + ipc.frame(ipc.OUTPUT, b"x"))
     theirs.sendall(exit_with(0))
     assert Conversation(ours, PLACE).run(b"request") == 0
     assert patience == [None]
@@ -220,8 +220,8 @@ def test_messages_that_nobody_can_read_harm_nothing(
         streams.say("no room for this")
         code = converse(
             says(
-                framing.frame(framing.MESSAGE, b"nor for this\n"),
-                framing.frame(framing.OUTPUT, b"out"),
+                ipc.frame(ipc.MESSAGE, b"nor for this\n"),
+                ipc.frame(ipc.OUTPUT, b"out"),
                 exit_with(4),
             )
         )
@@ -237,7 +237,7 @@ def test_messages_that_nobody_can_read_harm_nothing(
 def output_to(path: Path, *frames: bytes) -> Script:
     def script(connection: socket.socket) -> None:
         connection.recv(7)
-        connection.sendall(framing.frame(framing.OPEN_OUTPUT, os.fsencode(path)))
+        connection.sendall(ipc.frame(ipc.OPEN_OUTPUT, os.fsencode(path)))
         if connection.recv(5):
             connection.sendall(b"".join(frames))
 
@@ -249,7 +249,7 @@ def test_a_file_appears_when_all_of_it_has_come(
 ) -> None:
     target = tmp_path / "target"
 
-    code = converse(output_to(target, framing.frame(framing.OUTPUT, b"\0new"), exit_with(0)))
+    code = converse(output_to(target, ipc.frame(ipc.OUTPUT, b"\0new"), exit_with(0)))
 
     assert code == 0
     assert target.read_bytes() == b"\0new"
@@ -262,7 +262,7 @@ def test_a_name_may_be_as_long_as_the_folder_takes(
 ) -> None:
     target = tmp_path / name
 
-    code = converse(output_to(target, framing.frame(framing.OUTPUT, b"all"), exit_with(0)))
+    code = converse(output_to(target, ipc.frame(ipc.OUTPUT, b"all"), exit_with(0)))
 
     assert code == 0
     assert target.read_bytes() == b"all"
@@ -275,7 +275,7 @@ def test_an_old_file_stays_when_the_request_fails(
     target = tmp_path / "target"
     target.write_text("old")
 
-    code = converse(output_to(target, framing.frame(framing.OUTPUT, b"new"), exit_with(1)))
+    code = converse(output_to(target, ipc.frame(ipc.OUTPUT, b"new"), exit_with(1)))
 
     assert code == 1
     assert target.read_text() == "old"
@@ -330,7 +330,7 @@ def test_a_request_says_what_was_typed_and_where(
 
     frame = conversation.request("1.2", ["get", "/\udcff"])
 
-    fields = frame[framing.HEADER_SIZE :].split(b"\0")
+    fields = frame[ipc.HEADER_SIZE :].split(b"\0")
     assert fields == [b"1.2", os.fsencode(tmp_path), b"ecuw100", b"get", b"/\xff"]
     monkeypatch.setenv("NO_COLOR", "1")
     assert b"\0euw100\0" in conversation.request("1.2", ["get", "/"])
@@ -368,10 +368,10 @@ def test_progress_is_one_line_that_goes_when_something_else_is_said(
 ) -> None:
     converse(
         says(
-            framing.frame(framing.PROGRESS, b"10 %"),
-            framing.frame(framing.PROGRESS, b"20 %"),
-            framing.frame(framing.MESSAGE, b"a message\n"),
-            framing.frame(framing.PROGRESS, b"30 %"),
+            ipc.frame(ipc.PROGRESS, b"10 %"),
+            ipc.frame(ipc.PROGRESS, b"20 %"),
+            ipc.frame(ipc.MESSAGE, b"a message\n"),
+            ipc.frame(ipc.PROGRESS, b"30 %"),
             exit_with(0),
         )
     )
@@ -403,11 +403,11 @@ def test_the_first_ctrl_c_is_told_where_that_is_wanted_and_the_second_one_ends_i
 ) -> None:
     def script(connection: socket.socket) -> None:
         connection.recv(7)
-        connection.sendall(framing.frame(framing.PATIENT))
-        connection.sendall(framing.frame(framing.OPEN_INPUT, b"/dev/null"))
-        connection.recv(framing.HEADER_SIZE)
+        connection.sendall(ipc.frame(ipc.PATIENT))
+        connection.sendall(ipc.frame(ipc.OPEN_INPUT, b"/dev/null"))
+        connection.recv(ipc.HEADER_SIZE)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        assert connection.recv(framing.HEADER_SIZE) == framing.frame(framing.INTERRUPT)
+        assert connection.recv(ipc.HEADER_SIZE) == ipc.frame(ipc.INTERRUPT)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):

@@ -20,8 +20,8 @@ from headstart import __version__
 from headstart.h2c import exits, options
 from headstart.h2c.command import local
 from headstart.h2c.daemon import claim, process
+from headstart.h2c.ipc import Place
 from headstart.h2c.options.process import SHELLS, Start
-from headstart.h2c.sockets import Place
 from headstart.h2c.streams import Failed
 from tests.h2c.room import PATIENCE, Room
 from tests.peers import peer

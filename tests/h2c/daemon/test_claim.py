@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headstart.h2c.daemon import claim
-from headstart.h2c.sockets import Place, PlaceError, reach
+from headstart.h2c.ipc import Place, PlaceError, reach
 
 
 def test_the_socket_is_for_this_user_alone(place: Place) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from headstart.h2c import framing
+from headstart.h2c import ipc
 from headstart.h2c.daemon.conversation import (
     INPUT_SIZE,
     Conversation,
@@ -27,11 +27,11 @@ class Command:
 
     async def send(self, kind: int, payload: bytes = b"") -> None:
         loop = asyncio.get_running_loop()
-        await loop.sock_sendall(self._end, framing.frame(kind, payload))
+        await loop.sock_sendall(self._end, ipc.frame(kind, payload))
 
     async def receive(self) -> tuple[int, bytes]:
         loop = asyncio.get_running_loop()
-        kind, size = framing.read_header(await loop.sock_recv(self._end, framing.HEADER_SIZE))
+        kind, size = ipc.read_header(await loop.sock_recv(self._end, ipc.HEADER_SIZE))
         return kind, await loop.sock_recv(self._end, size) if size else b""
 
     def hang_up(self) -> None:
@@ -53,7 +53,7 @@ async def pair() -> AsyncIterator[Pair]:
 
 async def test_a_request_tells_version_folder_terminals_and_arguments(pair: Pair) -> None:
     conversation, command = pair
-    await command.send(framing.REQUEST, b"1.2\0/home\0o\0get\0/\xff\0")
+    await command.send(ipc.REQUEST, b"1.2\0/home\0o\0get\0/\xff\0")
 
     request = await conversation.request()
 
@@ -78,9 +78,7 @@ def test_a_request_tells_what_a_terminal_shows(
     assert (request.colour, request.unicode, request.width) == (colour, unicode, width)
 
 
-@pytest.mark.parametrize(
-    ("kind", "payload"), [(framing.INPUT, b"1\0/\0"), (framing.REQUEST, b"1\0/")]
-)
+@pytest.mark.parametrize(("kind", "payload"), [(ipc.INPUT, b"1\0/\0"), (ipc.REQUEST, b"1\0/")])
 async def test_something_else_than_a_request_is_not_understood(
     kind: int, payload: bytes, pair: Pair
 ) -> None:
@@ -93,8 +91,8 @@ async def test_something_else_than_a_request_is_not_understood(
 
 async def test_a_frame_longer_than_any_is_not_understood(pair: Pair) -> None:
     conversation, command = pair
-    await command.send(framing.REQUEST, b"x" * 0)
-    reader_sees = framing.REQUEST.to_bytes(1, "big") + (framing.MAX_PAYLOAD + 1).to_bytes(4, "big")
+    await command.send(ipc.REQUEST, b"x" * 0)
+    reader_sees = ipc.REQUEST.to_bytes(1, "big") + (ipc.MAX_PAYLOAD + 1).to_bytes(4, "big")
     with pytest.raises(MisunderstoodError):
         await conversation.request()
     await asyncio.get_running_loop().sock_sendall(command._end, reader_sees)
@@ -108,9 +106,9 @@ async def test_input_is_asked_for_before_it_comes(pair: Pair) -> None:
     listening = asyncio.ensure_future(conversation.listen())
     reading = asyncio.ensure_future(conversation.read())
 
-    assert await command.receive() == (framing.WANT, INPUT_SIZE.to_bytes(4, "big"))
+    assert await command.receive() == (ipc.WANT, INPUT_SIZE.to_bytes(4, "big"))
     assert not reading.done()
-    await command.send(framing.INPUT, b"\0\xff")
+    await command.send(ipc.INPUT, b"\0\xff")
 
     assert await reading == b"\0\xff"
     command.hang_up()
@@ -122,23 +120,23 @@ async def test_files_are_opened_before_anything_goes_on(pair: Pair) -> None:
     listening = asyncio.ensure_future(conversation.listen())
     opening = asyncio.ensure_future(conversation.open_output("a\udcff"))
 
-    assert await command.receive() == (framing.OPEN_OUTPUT, b"a\xff")
-    await command.send(framing.READY)
+    assert await command.receive() == (ipc.OPEN_OUTPUT, b"a\xff")
+    await command.send(ipc.READY)
     await opening
 
     sized = asyncio.ensure_future(conversation.open_input("file"))
-    assert await command.receive() == (framing.OPEN_INPUT, b"file")
-    await command.send(framing.READY, (1 << 40).to_bytes(8, "big"))
+    assert await command.receive() == (ipc.OPEN_INPUT, b"file")
+    await command.send(ipc.READY, (1 << 40).to_bytes(8, "big"))
     assert await sized == 1 << 40
 
     sized = asyncio.ensure_future(conversation.open_input("-"))
-    assert await command.receive() == (framing.OPEN_INPUT, b"-")
-    await command.send(framing.READY)
+    assert await command.receive() == (ipc.OPEN_INPUT, b"-")
+    await command.send(ipc.READY)
     assert await sized is None
 
     sized = asyncio.ensure_future(conversation.open_input("-"))
-    assert await command.receive() == (framing.OPEN_INPUT, b"-")
-    await command.send(framing.INPUT, b"too early")
+    assert await command.receive() == (ipc.OPEN_INPUT, b"-")
+    await command.send(ipc.INPUT, b"too early")
     with pytest.raises(MisunderstoodError):
         await sized
     command.hang_up()
@@ -151,11 +149,11 @@ async def test_ctrl_c_is_told_where_it_was_asked_for(pair: Pair) -> None:
 
     await conversation.be_patient()
     await conversation.progress("half")
-    assert await command.receive() == (framing.PATIENT, b"")
-    assert await command.receive() == (framing.PROGRESS, b"half")
+    assert await command.receive() == (ipc.PATIENT, b"")
+    assert await command.receive() == (ipc.PROGRESS, b"half")
     assert not conversation.interrupted.is_set()
 
-    await command.send(framing.INTERRUPT)
+    await command.send(ipc.INTERRUPT)
     await conversation.interrupted.wait()
     command.hang_up()
     await listening
@@ -179,9 +177,9 @@ async def test_lines_messages_and_the_exit_code_are_frames(pair: Pair) -> None:
     await conversation.say("a \x1b[31mred\n message")
     await conversation.exit(3)
 
-    assert await command.receive() == (framing.OUTPUT, b"line\n")
-    assert await command.receive() == (framing.MESSAGE, b"h2c: a \\x1b[31mred\\n message\n")
-    assert await command.receive() == (framing.EXIT, b"\x03")
+    assert await command.receive() == (ipc.OUTPUT, b"line\n")
+    assert await command.receive() == (ipc.MESSAGE, b"h2c: a \\x1b[31mred\\n message\n")
+    assert await command.receive() == (ipc.EXIT, b"\x03")
 
 
 def test_messages_keep_what_can_be_printed() -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from headstart import __version__
-from headstart.h2c import exits, framing, options
+from headstart.h2c import exits, ipc, options
 from headstart.h2c.command.conversation import Conversation, request
 from headstart.h2c.daemon import claim, process
 from headstart.h2c.daemon.process import Daemon
 from headstart.h2c.daemon.session import Session
+from headstart.h2c.ipc import Place, PlaceError, reach
 from headstart.h2c.options.process import Start
-from headstart.h2c.sockets import Place, PlaceError, reach
 from tests.clock import SkippingLoop
 from tests.h2c.room import PATIENCE
 
@@ -93,7 +93,7 @@ def test_a_process_of_another_user_is_refused(
     def intrude(skip: Callable[[float], None]) -> None:
         connection = reach(place)
         assert connection is not None
-        assert connection.recv(framing.HEADER_SIZE) == b""
+        assert connection.recv(ipc.HEADER_SIZE) == b""
         connection.close()
         skip(2 * IDLE)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from headstart import __version__
-from headstart.h2c import exits, framing
+from headstart.h2c import exits, ipc
 from headstart.h2c.daemon import service as services
 from headstart.h2c.daemon.conversation import Conversation
 from headstart.h2c.daemon.service import Service
@@ -38,15 +38,13 @@ class Typed:
 
     async def type(self, *arguments: str, version: str = __version__) -> None:
         payload = "\0".join([version, "/", "", *arguments]).encode()
-        await asyncio.get_running_loop().sock_sendall(
-            self.end, framing.frame(framing.REQUEST, payload)
-        )
+        await asyncio.get_running_loop().sock_sendall(self.end, ipc.frame(ipc.REQUEST, payload))
 
     async def answer(self, *arguments: str, version: str = __version__) -> bytes:
         """All that comes back behind the word that the request was heard."""
         await self.type(*arguments, version=version)
         await self.task
-        heard = framing.frame(framing.HEARD)
+        heard = ipc.frame(ipc.HEARD)
         answered = self.end.recv(65536)
         assert answered.startswith(heard)
         return answered[len(heard) :]
@@ -64,27 +62,26 @@ async def typed() -> AsyncIterator[Typed]:
 
 
 def message(text: str, code: int) -> bytes:
-    told = framing.frame(framing.MESSAGE, f"h2c: {text}\n".encode())
-    return told + framing.frame(framing.EXIT, bytes([code]))
+    told = ipc.frame(ipc.MESSAGE, f"h2c: {text}\n".encode())
+    return told + ipc.frame(ipc.EXIT, bytes([code]))
 
 
 async def test_the_process_id_is_told(typed: Typed) -> None:
     assert await typed.answer("pid") == (
-        framing.frame(framing.OUTPUT, f"{os.getpid()}\n".encode())
-        + framing.frame(framing.EXIT, b"\0")
+        ipc.frame(ipc.OUTPUT, f"{os.getpid()}\n".encode()) + ipc.frame(ipc.EXIT, b"\0")
     )
 
 
 async def test_stop_is_answered_when_it_is_done(typed: Typed) -> None:
-    assert await typed.answer("stop") == framing.frame(framing.EXIT, b"\0")
+    assert await typed.answer("stop") == ipc.frame(ipc.EXIT, b"\0")
     assert typed.stopped == 1
 
 
 async def test_help_is_output(typed: Typed) -> None:
     answer = await typed.answer("get", "--help")
 
-    assert answer[framing.HEADER_SIZE :].startswith(b"usage: h2c get")
-    assert answer.endswith(framing.frame(framing.EXIT, b"\0"))
+    assert answer[ipc.HEADER_SIZE :].startswith(b"usage: h2c get")
+    assert answer.endswith(ipc.frame(ipc.EXIT, b"\0"))
 
 
 async def test_mistakes_are_usage_errors(typed: Typed) -> None:
@@ -103,7 +100,7 @@ async def test_another_version_is_told_so(verb: str, typed: Typed) -> None:
 
 
 async def test_another_version_can_stop_it(typed: Typed) -> None:
-    assert await typed.answer("stop", version="0.0") == framing.frame(framing.EXIT, b"\0")
+    assert await typed.answer("stop", version="0.0") == ipc.frame(ipc.EXIT, b"\0")
 
 
 async def test_what_nobody_expected_is_logged_and_told_in_one_line(
@@ -160,7 +157,7 @@ async def test_why_the_process_ends_is_told_where_it_is_known(typed: Typed) -> N
 
 
 async def test_something_that_is_no_command_is_told(typed: Typed) -> None:
-    await asyncio.get_running_loop().sock_sendall(typed.end, framing.frame(framing.INPUT, b"x"))
+    await asyncio.get_running_loop().sock_sendall(typed.end, ipc.frame(ipc.INPUT, b"x"))
     await typed.task
 
     assert typed.end.recv(65536) == message(exits.BAD_REQUEST, exits.REQUEST_FAILED)

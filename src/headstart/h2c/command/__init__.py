@@ -16,7 +16,7 @@ import sys
 from _socket import socket
 
 from headstart import __version__
-from headstart.h2c import exits, sockets, streams
+from headstart.h2c import exits, ipc, streams
 from headstart.h2c.command.conversation import Conversation, request
 
 # These need no background process, or must not start one.
@@ -45,14 +45,14 @@ def main(arguments: list[str] | None = None) -> int:
     except streams.Failed as failure:
         streams.say(str(failure))
         return failure.code
-    except sockets.PlaceError as error:
+    except ipc.PlaceError as error:
         streams.say(str(error))
         return error.code
 
 
 def _run(arguments: list[str]) -> int:
     session, rest = split_session(arguments)
-    sockets.check_session(session)
+    ipc.check_session(session)
     if rest in (["version"], ["--version"]):
         streams.show(f"h2c {__version__}\n")
         return exits.OK
@@ -63,8 +63,8 @@ def _run(arguments: list[str]) -> int:
         code = local.answer(session, rest)
         if code is not None:
             return code
-    place = sockets.find_place(session)
-    connection = sockets.reach(place) or _started(place, rest)
+    place = ipc.find_place(session)
+    connection = ipc.reach(place) or _started(place, rest)
     return Conversation(connection, place).run(request(__version__, rest))
 
 
@@ -101,7 +101,7 @@ def asks_for_help(arguments: list[str]) -> bool:
     return "-h" in arguments or "--help" in arguments
 
 
-def _started(place: sockets.Place, arguments: list[str]) -> socket:
+def _started(place: ipc.Place, arguments: list[str]) -> socket:
     """Start a background process and return a connection to it.
 
     Raises:

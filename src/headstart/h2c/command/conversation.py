@@ -11,8 +11,8 @@ import stat
 import sys
 from _socket import MSG_WAITALL, socket
 
-from headstart.h2c import exits, framing
-from headstart.h2c.sockets import Place
+from headstart.h2c import exits, ipc
+from headstart.h2c.ipc import Place
 from headstart.h2c.streams import Failed, is_terminal, leave_interrupt, tell, write_all
 
 PATIENCE = 10.0
@@ -24,19 +24,19 @@ _LONGEST_KEPT = 100
 def request(version: str, arguments: list[str]) -> bytes:
     """Return the `REQUEST` frame for the arguments as typed in this process."""
     fields = [version, working_folder(), facts(), *arguments]
-    return framing.frame(framing.REQUEST, b"\0".join(map(os.fsencode, fields)))
+    return ipc.frame(ipc.REQUEST, b"\0".join(map(os.fsencode, fields)))
 
 
 def facts() -> str:
     """Return the properties of the standard streams that the background process needs."""
-    told = framing.STDOUT_IS_TERMINAL if is_terminal(1) else ""
-    told += framing.STDERR_IS_TERMINAL if is_terminal(2) else ""
-    told += "" if os.environ.get("NO_COLOR") else framing.COLOUR
-    told += framing.UNICODE if sys.getfilesystemencoding() == "utf-8" else ""
-    for letter, name in framing.PROXIES.items():
+    told = ipc.STDOUT_IS_TERMINAL if is_terminal(1) else ""
+    told += ipc.STDERR_IS_TERMINAL if is_terminal(2) else ""
+    told += "" if os.environ.get("NO_COLOR") else ipc.COLOUR
+    told += ipc.UNICODE if sys.getfilesystemencoding() == "utf-8" else ""
+    for letter, name in ipc.PROXIES.items():
         told += letter if os.environ.get(name) or os.environ.get(name.lower()) else ""
     columns = width()
-    return f"{told}{framing.WIDTH}{columns}" if columns else told
+    return f"{told}{ipc.WIDTH}{columns}" if columns else told
 
 
 def width() -> int:
@@ -99,35 +99,35 @@ class Conversation:
             if self._wanted and self._has_input():
                 self._give_input()
                 continue
-            kind, size = framing.read_header(self._receive(framing.HEADER_SIZE))
+            kind, size = ipc.read_header(self._receive(ipc.HEADER_SIZE))
             self._connection.settimeout(None)
             payload = self._receive(size)
-            if kind == framing.EXIT:
+            if kind == ipc.EXIT:
                 return self._exit(payload[0])
             self._answer(kind, payload)
 
     def _answer(self, kind: int, payload: bytes) -> None:
-        if kind == framing.OUTPUT:
+        if kind == ipc.OUTPUT:
             self._output.write(payload)
-        elif kind == framing.CLOSE_OUTPUT:
+        elif kind == ipc.CLOSE_OUTPUT:
             self._output.keep()
             self._output = Output()
-        elif kind == framing.MESSAGE:
+        elif kind == ipc.MESSAGE:
             self._show_progress(b"")
             self._end_line()
             tell(payload)
-        elif kind == framing.PROGRESS:
+        elif kind == ipc.PROGRESS:
             self._show_progress(payload)
-        elif kind == framing.WANT:
+        elif kind == ipc.WANT:
             self._wanted = int.from_bytes(payload, "big")
-        elif kind == framing.PATIENT:
+        elif kind == ipc.PATIENT:
             self._tell_of_interrupts()
-        elif kind == framing.OPEN_INPUT:
+        elif kind == ipc.OPEN_INPUT:
             self._input = open_input(payload)
-            self._send(framing.frame(framing.READY, size_of(self._input)))
-        elif kind == framing.OPEN_OUTPUT:
+            self._send(ipc.frame(ipc.READY, size_of(self._input)))
+        elif kind == ipc.OPEN_OUTPUT:
             self._output.open(payload)
-            self._send(framing.frame(framing.READY))
+            self._send(ipc.frame(ipc.READY))
 
     def _show_progress(self, line: bytes) -> None:
         """Replace the line of progress, or erase it."""
@@ -147,7 +147,7 @@ class Conversation:
         def interrupted(number: int, frame: object) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             leave_interrupt()
-            self._send(framing.frame(framing.INTERRUPT))
+            self._send(ipc.frame(ipc.INTERRUPT))
 
         signal.signal(signal.SIGINT, interrupted)
 
@@ -162,7 +162,7 @@ class Conversation:
     def _give_input(self) -> None:
         data = read_some(self._input, self._wanted)
         self._wanted = 0
-        self._send(framing.frame(framing.INPUT, data))
+        self._send(ipc.frame(ipc.INPUT, data))
 
     def _send(self, frame: bytes) -> None:
         try:

@@ -18,10 +18,10 @@ from _socket import socket
 from collections.abc import Sequence
 
 from headstart import __version__
-from headstart.h2c import exits, framing, options, sockets, streams
+from headstart.h2c import exits, ipc, options, streams
+from headstart.h2c.ipc import Place, reach
 from headstart.h2c.options import HelpWanted, UsageError
 from headstart.h2c.options.process import Completion, Start, Version, Wiretap
-from headstart.h2c.sockets import Place, reach
 from headstart.h2c.streams import Failed
 
 PATIENCE = 10.0
@@ -49,7 +49,7 @@ def answer(session: str, arguments: list[str]) -> int | None:
             streams.show(f"h2c {__version__}\n")
             return exits.OK
         case Start():
-            return _start(sockets.find_place(session), arguments, command)
+            return _start(ipc.find_place(session), arguments, command)
         case Wiretap():
             # Imported here, as in `_start`.
             from headstart.h2c import wiretap
@@ -107,7 +107,7 @@ def detached(place: Place, arguments: Sequence[str]) -> None:
         Failed: It does not start, or there is one already.
     """
     outcome, _, detail = _spawn(place, arguments).partition(" ")
-    if outcome == framing.BUSY_WORD:
+    if outcome == ipc.BUSY_WORD:
         raise Failed(exits.ALREADY_RUNNING.format(detail))
 
 
@@ -156,7 +156,7 @@ def _outcome(receiver: int, place: Place) -> str:
     """
     readable, _, _ = select.select([receiver], [], [], PATIENCE)
     said = os.read(receiver, 4096).decode(errors="replace").strip() if readable else ""
-    if said.partition(" ")[0] in (framing.READY_WORD, framing.BUSY_WORD):
+    if said.partition(" ")[0] in (ipc.READY_WORD, ipc.BUSY_WORD):
         return said
     problem = said or ("it ended at once" if readable else "it does not answer")
     raise Failed(exits.NOT_STARTED.format(problem, place.log), exits.NOT_CONNECTED)

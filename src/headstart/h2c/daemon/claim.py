@@ -15,7 +15,7 @@ import time
 
 from headstart.errors import HeadstartError
 from headstart.h2c import exits
-from headstart.h2c.sockets import Place, PlaceError
+from headstart.h2c.ipc import Place, PlaceError
 
 _BACKLOG = 100
 

@@ -1,6 +1,6 @@
 """The background process's half of the conversation with one command.
 
-Reads frames from the command's socket and writes frames to it (see `framing`). Input comes only
+Reads frames from the command's socket and writes frames to it (see `ipc`). Input comes only
 when it was asked for, and writing waits while the command is slow, so nothing piles up here. Made
 by `process`; used by `verbs` and `exchange`.
 """
@@ -11,14 +11,14 @@ import asyncio
 from dataclasses import dataclass
 
 from headstart.errors import HeadstartError
-from headstart.h2c import exits, framing
+from headstart.h2c import exits, ipc
 
 INPUT_SIZE = 64 * 1024
 """Octets of input asked for at a time."""
 
 
 class MisunderstoodError(HeadstartError):
-    """The command does not speak as `framing` says."""
+    """The command does not speak as `ipc` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,17 @@ class Request:
         if len(fields) < 3:
             raise MisunderstoodError(exits.BAD_REQUEST)
         version, folder, facts, *arguments = fields
-        flags, _, width = facts.partition(framing.WIDTH)
+        flags, _, width = facts.partition(ipc.WIDTH)
         return cls(
             version,
             folder,
-            framing.STDOUT_IS_TERMINAL in flags,
-            framing.STDERR_IS_TERMINAL in flags,
+            ipc.STDOUT_IS_TERMINAL in flags,
+            ipc.STDERR_IS_TERMINAL in flags,
             tuple(arguments),
-            framing.COLOUR in flags,
-            framing.UNICODE in flags,
+            ipc.COLOUR in flags,
+            ipc.UNICODE in flags,
             int(width[:4]) if width.isascii() and width.isdecimal() else 0,
-            tuple(name for letter, name in framing.PROXIES.items() if letter in flags),
+            tuple(name for letter, name in ipc.PROXIES.items() if letter in flags),
         )
 
 
@@ -92,20 +92,20 @@ class Conversation:
             MisunderstoodError: It is something else.
         """
         kind, payload = await self._frame()
-        if kind != framing.REQUEST:
+        if kind != ipc.REQUEST:
             raise MisunderstoodError(exits.BAD_REQUEST)
         return Request.parse(payload)
 
     async def heard(self) -> None:
         """Say that the request has come, before anything that may take its time."""
-        await self._send(framing.HEARD, b"")
+        await self._send(ipc.HEARD, b"")
 
     async def listen(self) -> None:
         """Take in the command's answers until it hangs up."""
         try:
             while True:
                 kind, payload = await self._frame()
-                if kind == framing.INTERRUPT:
+                if kind == ipc.INTERRUPT:
                     self.interrupted.set()
                 else:
                     await self._answers.put((kind, payload))
@@ -114,7 +114,7 @@ class Conversation:
 
     async def out(self, data: bytes) -> None:
         """Write to the command's output; returns when there is room for more."""
-        await self._send(framing.OUTPUT, data)
+        await self._send(ipc.OUTPUT, data)
 
     async def print(self, text: str) -> None:
         """Write one line to the command's output."""
@@ -122,24 +122,24 @@ class Conversation:
 
     async def say(self, message: str) -> None:
         """Write one line to the command's standard error, as printable characters only."""
-        await self._send(framing.MESSAGE, octets(f"h2c: {printable(message)}\n"))
+        await self._send(ipc.MESSAGE, octets(f"h2c: {printable(message)}\n"))
 
     async def progress(self, line: str) -> None:
         """Replace the line on the terminal's standard error that shows progress; "" erases it."""
-        await self._send(framing.PROGRESS, octets(line))
+        await self._send(ipc.PROGRESS, octets(line))
 
     async def be_patient(self) -> None:
         """Have Ctrl-C set `interrupted` instead of hanging up."""
-        await self._send(framing.PATIENT, b"")
+        await self._send(ipc.PATIENT, b"")
 
     async def open_output(self, path: str) -> None:
         """Have all further output written to a file."""
-        await self._send(framing.OPEN_OUTPUT, octets(path))
-        await self._expect(framing.READY)
+        await self._send(ipc.OPEN_OUTPUT, octets(path))
+        await self._expect(ipc.READY)
 
     async def close_output(self) -> None:
         """Complete the file, move it into place, and write to standard output again."""
-        await self._send(framing.CLOSE_OUTPUT, b"")
+        await self._send(ipc.CLOSE_OUTPUT, b"")
 
     async def open_input(self, path: str) -> int | None:
         """Have a file opened for `read`; `-` is standard input.
@@ -147,21 +147,21 @@ class Conversation:
         Returns:
             Its size in octets, None where it has none, as a pipe.
         """
-        await self._send(framing.OPEN_INPUT, octets(path))
-        size = await self._expect(framing.READY)
+        await self._send(ipc.OPEN_INPUT, octets(path))
+        size = await self._expect(ipc.READY)
         return int.from_bytes(size, "big") if size else None
 
     async def read(self) -> bytes:
         """Return some bytes of input; b"" at the end."""
-        await self._send(framing.WANT, INPUT_SIZE.to_bytes(4, "big"))
-        return await self._expect(framing.INPUT)
+        await self._send(ipc.WANT, INPUT_SIZE.to_bytes(4, "big"))
+        return await self._expect(ipc.INPUT)
 
     async def exit(self, code: int) -> None:
         """End the command."""
-        await self._send(framing.EXIT, bytes([code]))
+        await self._send(ipc.EXIT, bytes([code]))
 
     async def _send(self, kind: int, payload: bytes) -> None:
-        self._writer.write(framing.frame(kind, payload))
+        self._writer.write(ipc.frame(kind, payload))
         await self._writer.drain()
 
     async def _expect(self, kind: int) -> bytes:
@@ -171,9 +171,9 @@ class Conversation:
         return payload
 
     async def _frame(self) -> tuple[int, bytes]:
-        header = await self._reader.readexactly(framing.HEADER_SIZE)
-        kind, size = framing.read_header(header)
-        if size > framing.MAX_PAYLOAD:
+        header = await self._reader.readexactly(ipc.HEADER_SIZE)
+        kind, size = ipc.read_header(header)
+        if size > ipc.MAX_PAYLOAD:
             raise MisunderstoodError(exits.BAD_REQUEST)
         return kind, await self._reader.readexactly(size)
 

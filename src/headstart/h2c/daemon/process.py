@@ -18,14 +18,14 @@ from functools import partial
 from typing import TextIO
 
 from headstart.errors import HeadstartError
-from headstart.h2c import exits, framing, keylog, options, sockets, streams
+from headstart.h2c import exits, ipc, keylog, options, streams
 from headstart.h2c.daemon import claim
 from headstart.h2c.daemon.conversation import Conversation
 from headstart.h2c.daemon.service import Service
 from headstart.h2c.daemon.session import Session
 from headstart.h2c.dump.tap import Dump
+from headstart.h2c.ipc import Place, PlaceError
 from headstart.h2c.options.process import Start
-from headstart.h2c.sockets import Place, PlaceError
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Daemon:
         place: Place,
         session: Session,
         idle_timeout: float | None,
-        uid_of: Callable[[socket.socket], int] = sockets.peer_uid,
+        uid_of: Callable[[socket.socket], int] = ipc.peer_uid,
         finish: Callable[[], None] = lambda: None,
     ) -> None:
         self._finish = finish
@@ -183,17 +183,17 @@ def main(arguments: Sequence[str]) -> int:
         try:
             command = options.parse(["start", *rest])
             assert isinstance(command, Start)
-            place = sockets.find_place(session)
+            place = ipc.find_place(session)
             claimed = claim.claim(place, _PATIENCE)
             dump = _opened(command, claimed)
         except claim.BusyError as busy:
-            launcher.write(f"{framing.BUSY_WORD} {busy.pid}")
+            launcher.write(f"{ipc.BUSY_WORD} {busy.pid}")
             return exits.OK
         except (HeadstartError, streams.Failed) as error:
             launcher.write(str(error))
             return exits.NOT_CONNECTED
         _leave_folder()
-        ready = partial(_tell, launcher, framing.READY_WORD)
+        ready = partial(_tell, launcher, ipc.READY_WORD)
         _serve(place, dump, claimed, ready, command.idle_timeout)
     return exits.OK
 

@@ -25,8 +25,8 @@ from headstart.client.response_stream import Informed
 from headstart.client.upgrade import FirstRequest
 from headstart.errors import LocalProtocolError
 from headstart.h2c import exits
+from headstart.h2c.codings import Decoding
 from headstart.h2c.daemon.conversation import Conversation, Request
-from headstart.h2c.daemon.decoding import Decoding
 from headstart.h2c.daemon.hinted import StoredResponse
 from headstart.h2c.daemon.progress import Progress
 from headstart.h2c.daemon.redirecting import location_of, redirected

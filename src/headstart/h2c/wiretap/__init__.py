@@ -1,7 +1,7 @@
 """`h2c wiretap`: forward the bytes between clients and a server, and show them as frames.
 
-Bytes are forwarded unchanged (`relay`) and decoded in parallel (`dump.tap`). With TLS on both sides,
-the client gets the protocol that the server chose from the client's ALPN offer: its ClientHello is
+Bytes are forwarded unchanged (`relay`) and shown by `dump.tap`. With TLS on both sides, the client
+gets the protocol that the server chose from the client's ALPN offer: its ClientHello is
 read, the server is asked, and only then is the client answered.
 
     taps.py      the sockets for clients; each client accepted and connected to the server

@@ -1,8 +1,8 @@
 """The wiretap's TLS, and the protocols that a client offers.
 
 The protocols that a client offers by ALPN are in its ClientHello (RFC 8446, 4.1.2; RFC 7301), which
-`ssl` reads only when it responds; the wiretap must ask the server first. So the client's first bytes
-are read with MSG_PEEK and stay in the socket. Then TLS speaks to the server as a client, and to the
+`ssl` reads only when it responds; the wiretap must ask the server first. So the first bytes are
+read with MSG_PEEK and stay in the socket. Then TLS speaks to the server as a client, and to the
 client as a server. Contexts are made once for each ALPN offer or choice: loading the system's roots
 takes longer than a handshake. Called by `taps` and the package.
 """

@@ -1,4 +1,4 @@
-"""Where the background process listens, and whether it may be trusted."""
+"""The background process's socket, who may use it, and the frames on it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from headstart.h2c import exits, sockets
+from headstart.h2c import exits, ipc
 from headstart.h2c.daemon import claim
-from headstart.h2c.sockets import Place, PlaceError
+from headstart.h2c.ipc import Place, PlaceError
 from tests.h2c.room import Room
 
 
@@ -21,7 +23,7 @@ def _environment(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_folder_is_made_for_this_user_alone(room: Room) -> None:
-    place = sockets.find_place()
+    place = ipc.find_place()
 
     assert place.folder == str(room.private)
     assert room.private.stat().st_mode & 0o777 == 0o700
@@ -32,7 +34,7 @@ def test_without_a_runtime_folder_it_is_one_of_the_user_among_temporary_files(
 ) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR")
 
-    assert sockets.find_place().folder == f"{room.runtime}/headstart-{os.getuid()}"
+    assert ipc.find_place().folder == f"{room.runtime}/headstart-{os.getuid()}"
 
 
 @pytest.mark.parametrize("runtime", ["", "relative", "/nonexistent/folder"])
@@ -41,7 +43,7 @@ def test_a_runtime_folder_that_is_not_there_is_not_used(
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
 
-    assert sockets.find_place().folder == f"{room.runtime}/headstart-{os.getuid()}"
+    assert ipc.find_place().folder == f"{room.runtime}/headstart-{os.getuid()}"
 
 
 def test_the_folder_for_temporary_files_is_tmp_by_default(
@@ -50,9 +52,9 @@ def test_the_folder_for_temporary_files_is_tmp_by_default(
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     monkeypatch.delenv("TMPDIR")
     made: list[str] = []
-    monkeypatch.setattr(sockets, "make_private", lambda folder, uid: made.append(folder))
+    monkeypatch.setattr(ipc, "make_private", lambda folder, uid: made.append(folder))
 
-    sockets.find_place()
+    ipc.find_place()
 
     assert made == [f"/tmp/headstart-{os.getuid()}"]
 
@@ -62,26 +64,26 @@ def test_a_folder_that_others_may_enter_is_refused(room: Room) -> None:
     room.private.chmod(0o750)
 
     with pytest.raises(PlaceError, match=f"chmod 700 {room.private}"):
-        sockets.find_place()
+        ipc.find_place()
 
 
 def test_a_folder_of_somebody_else_is_refused(room: Room) -> None:
     room.private.mkdir(mode=0o700)
 
     with pytest.raises(PlaceError, match=f"belongs to user {os.getuid()}"):
-        sockets.make_private(str(room.private), os.getuid() + 1)
+        ipc.make_private(str(room.private), os.getuid() + 1)
 
 
 def test_a_link_to_a_folder_is_refused(room: Room, tmp_path: Path) -> None:
     room.private.symlink_to(tmp_path)
 
     with pytest.raises(PlaceError, match="not a folder of its own"):
-        sockets.find_place()
+        ipc.find_place()
 
 
 def test_a_folder_that_cannot_be_made_is_told(room: Room) -> None:
     with pytest.raises(PlaceError, match="cannot be made: No such file"):
-        sockets.make_private(f"{room.runtime}/a/b", os.getuid())
+        ipc.make_private(f"{room.runtime}/a/b", os.getuid())
 
 
 def test_a_path_too_long_for_a_socket_is_told(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,13 +92,13 @@ def test_a_path_too_long_for_a_socket_is_told(room: Room, monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(long))
 
     with pytest.raises(PlaceError, match="too long for a socket"):
-        sockets.find_place()
+        ipc.find_place()
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "a.b", "ä", "x" * 33, "a b"])
 def test_a_session_name_is_no_path(name: str) -> None:
     with pytest.raises(PlaceError, match="a session is named") as caught:
-        sockets.find_place(name)
+        ipc.find_place(name)
     assert caught.value.code == exits.USAGE
 
 
@@ -112,23 +114,23 @@ def test_sessions_have_files_of_their_own() -> None:
 
 
 def test_nobody_is_reached_where_there_is_no_socket(place: Place) -> None:
-    assert sockets.reach(place) is None
+    assert ipc.reach(place) is None
 
 
 def test_nobody_is_reached_at_a_stale_socket(place: Place) -> None:
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(place.socket)
 
-    assert sockets.reach(place) is None
+    assert ipc.reach(place) is None
 
 
 def test_a_listening_process_of_this_user_is_reached(place: Place) -> None:
     claimed = claim.claim(place)
 
-    connection = sockets.reach(place)
+    connection = ipc.reach(place)
 
     assert connection is not None
-    assert sockets.peer_uid(connection) == os.getuid()
+    assert ipc.peer_uid(connection) == os.getuid()
     connection.close()
     claimed.release()
 
@@ -137,11 +139,35 @@ def test_a_listening_process_of_somebody_else_is_refused(place: Place) -> None:
     claimed = claim.claim(place)
 
     with pytest.raises(PlaceError, match="belongs to user 4711"):
-        sockets.reach(place, uid_of=lambda connection: 4711)
+        ipc.reach(place, uid_of=lambda connection: 4711)
     claimed.release()
 
 
 def test_something_that_is_no_socket_is_told(place: Place) -> None:
     Path(place.socket).mkdir()
 
-    assert sockets.reach(place) is None or pytest.fail("a folder answered")
+    assert ipc.reach(place) is None or pytest.fail("a folder answered")
+
+
+@given(st.integers(0, 255), st.binary(max_size=70_000))
+def test_a_frame_says_its_kind_and_length(kind: int, payload: bytes) -> None:
+    frame = ipc.frame(kind, payload)
+
+    assert ipc.read_header(frame[: ipc.HEADER_SIZE]) == (kind, len(payload))
+    assert frame[ipc.HEADER_SIZE :] == payload
+
+
+def test_no_two_kinds_are_the_same() -> None:
+    kinds = [
+        ipc.REQUEST,
+        ipc.INPUT,
+        ipc.READY,
+        ipc.OUTPUT,
+        ipc.MESSAGE,
+        ipc.OPEN_OUTPUT,
+        ipc.OPEN_INPUT,
+        ipc.WANT,
+        ipc.EXIT,
+    ]
+
+    assert len(set(kinds)) == len(kinds)
