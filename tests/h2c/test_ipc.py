@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.h2c import exits, ipc
-from headstart.h2c.daemon import claim
+from headstart.h2c.daemon.process import claim
 from headstart.h2c.ipc import Place, PlaceError
 from tests.h2c.room import Room
 
@@ -125,7 +125,7 @@ def test_nobody_is_reached_at_a_stale_socket(place: Place) -> None:
 
 
 def test_a_listening_process_of_this_user_is_reached(place: Place) -> None:
-    claimed = claim.claim(place)
+    claimed = claim(place)
 
     connection = ipc.reach(place)
 
@@ -136,7 +136,7 @@ def test_a_listening_process_of_this_user_is_reached(place: Place) -> None:
 
 
 def test_a_listening_process_of_somebody_else_is_refused(place: Place) -> None:
-    claimed = claim.claim(place)
+    claimed = claim(place)
 
     with pytest.raises(PlaceError, match="belongs to user 4711"):
         ipc.reach(place, uid_of=lambda connection: 4711)

@@ -17,5 +17,5 @@ Modules that several of them use:
     keylog.py        TLS keys, for `--keylog`
     codings.py       content without gzip or deflate
 
-To add a command: a dataclass and its declaration in `options`, a case in `daemon.verbs`.
+To add a command: a dataclass and its declaration in `options`, a case in `daemon.service`.
 """

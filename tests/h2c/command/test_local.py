@@ -19,7 +19,8 @@ import pytest
 from headstart import __version__
 from headstart.h2c import exits, options
 from headstart.h2c.command import local
-from headstart.h2c.daemon import claim, process
+from headstart.h2c.daemon import process
+from headstart.h2c.daemon.process import claim
 from headstart.h2c.ipc import Place
 from headstart.h2c.options.process import SHELLS, Start
 from headstart.h2c.streams import Failed
@@ -100,7 +101,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Says:
 
 
 def test_a_process_that_is_ready_is_connected_to(place: Place, says: Says) -> None:
-    claimed = claim.claim(place)
+    claimed = claim(place)
     says("ready")
 
     local.background(place).close()
@@ -109,7 +110,7 @@ def test_a_process_that_is_ready_is_connected_to(place: Place, says: Says) -> No
 
 
 def test_where_another_command_was_quicker_its_process_is_used(place: Place, says: Says) -> None:
-    claimed = claim.claim(place)
+    claimed = claim(place)
     says("busy 12")
 
     local.background(place).close()

@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from headstart.client.errors import RequestError
-from headstart.client.origin import Origin
 from headstart.h2c import exits
 from headstart.h2c.daemon.ping import ping, statistics
 from headstart.h2c.daemon.session import Session
 from headstart.h2c.failures import NotConnectedError
-from headstart.h2c.options.connections import Ping, Trust
-from tests.h2c.push_server import PushServer, push_server
+from headstart.h2c.options.connections import Ping
 from tests.h2c.recorder import Recorder
 
 LINE = r"\d+\.\d{3} ms\n"
 END = r"(\d+) sent, (\d+) answered; min/avg/max/mdev (\d+\.\d{3}/){3}\d+\.\d{3} ms\n"
-
-
-@pytest.fixture
-def server() -> Iterator[PushServer]:
-    with push_server() as running:
-        yield running
-
-
-@pytest.fixture
-async def session(server: PushServer) -> AsyncIterator[Session]:
-    made = Session()
-    await made.connect(Origin.parse(server.origin), Trust(), 10.0)
-    yield made
-    await made.close()
 
 
 async def test_one_is_a_line(session: Session) -> None:

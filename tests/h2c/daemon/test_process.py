@@ -14,8 +14,8 @@ import pytest
 from headstart import __version__
 from headstart.h2c import exits, ipc, options
 from headstart.h2c.command.conversation import Conversation, request
-from headstart.h2c.daemon import claim, process
-from headstart.h2c.daemon.process import Daemon
+from headstart.h2c.daemon import process
+from headstart.h2c.daemon.process import BusyError, Daemon, claim
 from headstart.h2c.daemon.session import Session
 from headstart.h2c.ipc import Place, PlaceError, reach
 from headstart.h2c.options.process import Start
@@ -44,7 +44,7 @@ async def serve(
     running = Daemon(place, Session(), idle_timeout, uid_of)
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
-    serving = asyncio.ensure_future(running.serve(claim.claim(place), ready.set))
+    serving = asyncio.ensure_future(running.serve(claim(place), ready.set))
     await ready.wait()
     await loop.run_in_executor(None, during)
     async with asyncio.timeout(90):
@@ -82,7 +82,7 @@ async def test_stop_is_answered_when_the_socket_is_gone(place: Place) -> None:
     def stop() -> None:
         assert ask(place, "stop") == exits.OK
         assert not Path(place.socket).exists()
-        claim.claim(place).release()
+        claim(place).release()
 
     await serve(place, during=stop)
 
@@ -125,7 +125,7 @@ def test_a_command_keeps_it_from_being_idle(place: Place) -> None:
 def test_a_second_one_in_the_foreground_is_refused(
     place: Place, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    claimed = claim.claim(place)
+    claimed = claim(place)
 
     assert process.run(place, start_command()) == exits.REQUEST_FAILED
     assert f"running already (pid {os.getpid()})" in capfd.readouterr().err
@@ -141,7 +141,7 @@ def test_a_log_that_is_no_file_is_told_in_the_foreground(
     with pytest.raises(PlaceError, match=f"its log cannot be written .* remove {place.log}"):
         process.run(place, start_command())
 
-    claim.claim(place).release()
+    claim(place).release()
 
 
 def started(place: Place, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
@@ -156,7 +156,7 @@ def started(place: Place, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> t
 def test_a_second_program_says_that_there_is_a_first(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claimed = claim.claim(place)
+    claimed = claim(place)
 
     assert started(place, monkeypatch) == (exits.OK, f"busy {os.getpid()}")
     claimed.release()
@@ -181,3 +181,75 @@ def test_a_program_that_cannot_start_says_why(
 
     assert code == exits.NOT_CONNECTED
     assert said.endswith(f"chmod 700 {place.folder}")
+
+
+def test_the_socket_is_for_this_user_alone(place: Place) -> None:
+    claimed = claim(place)
+
+    assert Path(place.socket).stat().st_mode & 0o777 == 0o600
+    assert Path(place.lock).stat().st_mode & 0o777 == 0o600
+    claimed.release()
+
+
+def test_a_second_process_is_told_who_the_first_one_is(place: Place) -> None:
+    claimed = claim(place)
+
+    with pytest.raises(BusyError, match=f"pid {os.getpid()}"):
+        claim(place)
+    claimed.release()
+
+
+def test_a_stale_socket_is_replaced(place: Place) -> None:
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(place.socket)
+
+    claimed = claim(place)
+
+    connection = reach(place)
+    assert connection is not None
+    connection.close()
+    claimed.release()
+
+
+@pytest.mark.parametrize("file", ["lock", "socket"])
+def test_a_folder_that_cannot_be_written_is_told(place: Place, file: str) -> None:
+    obstacle = Path(getattr(place, file))
+    obstacle.mkdir()
+
+    with pytest.raises(PlaceError, match=r"cannot be written: .*; make room there, or set XDG_"):
+        claim(place)
+
+    obstacle.rmdir()
+    claim(place).release()
+
+
+def test_released_places_are_free_and_have_no_socket(place: Place) -> None:
+    first = claim(place)
+    first.release()
+    first.release()
+
+    assert not Path(place.socket).exists()
+    second = claim(place)
+    second.release()
+
+
+def test_the_file_mode_mask_is_as_before(place: Place) -> None:
+    before = os.umask(0o022)
+    try:
+        claim(place).release()
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+
+
+def test_socket_of_whoever_came_after_the_folder_was_removed_stays(place: Place) -> None:
+    first = claim(place)
+    os.unlink(place.lock)
+    second = claim(place)
+
+    first.release()
+
+    assert os.path.exists(place.socket)
+    os.unlink(place.lock)
+    second.release()
+    os.unlink(place.socket)

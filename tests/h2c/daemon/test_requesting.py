@@ -3,70 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from h2.errors import ErrorCodes
 from hyperframe.frame import RstStreamFrame
 
-from headstart import __version__
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import ClientTimeoutError, RequestError
 from headstart.client.headers import Headers
-from headstart.client.origin import Origin
+from headstart.client.origin import Origin, split_url
 from headstart.client.response import AsyncResponse
-from headstart.config import WireLimits
-from headstart.errors import LocalProtocolError
-from headstart.h2c import exits, options
-from headstart.h2c.daemon.conversation import Request
-from headstart.h2c.daemon.hinted import StoredResponse
-from headstart.h2c.daemon.progress import LEAST
-from headstart.h2c.daemon.requesting import exchange
-from headstart.h2c.daemon.session import Link, Session
-from headstart.h2c.options.connections import Trust
-from headstart.h2c.options.requests import RequestCommand
-from headstart.wire.events import Fields
-from tests.client.peer import Peer
+from headstart.errors import ConfigurationError, LocalProtocolError
+from headstart.h2c import exits
+from headstart.h2c.daemon.requesting import location_of, redirected
+from headstart.h2c.daemon.session import Session, StoredResponse
+from headstart.h2c.options.requests import RequestCommand, Text
 from tests.clock import timeless
+from tests.h2c.daemon.sending import linked, run
 from tests.h2c.frame_server import Connection, frame_server
-from tests.h2c.push_server import PushServer, push_server
+from tests.h2c.options.typed import exchange as typed
+from tests.h2c.push_server import PushServer
 from tests.h2c.recorder import Recorder
-
-
-@pytest.fixture
-def server() -> Iterator[PushServer]:
-    with push_server() as running:
-        yield running
-
-
-@pytest.fixture
-async def session(server: PushServer) -> AsyncIterator[Session]:
-    made = Session()
-    await made.connect(Origin.parse(server.origin), Trust(), 5.0)
-    yield made
-    await made.close()
-
-
-def typed(*arguments: str) -> RequestCommand:
-    command = options.parse(arguments)
-    assert isinstance(command, RequestCommand)
-    return command
-
-
-async def run(
-    session: Session, recorder: Recorder, *arguments: str, to_terminal: bool = False
-) -> int:
-    request = Request(__version__, "/", to_terminal, True, arguments, unicode=True, width=80)
-    return await exchange(typed(*arguments), session, recorder, request)
-
-
-async def test_content_goes_both_ways_piece_by_piece(session: Session) -> None:
-    recorder = Recorder(b"a\0", b"\xff")
-
-    assert await run(session, recorder, "post", "--file", "source", "-o", "target", "/x") == 0
-    assert recorder.opened == ["target", "source"]
-    assert recorder.output == b"POST /x: a\0\xff"
 
 
 async def refused(content: list[str]) -> int:
@@ -171,26 +128,6 @@ async def test_the_nearest_field_of_a_name_counts(session: Session, server: Push
     assert server.fields["user-agent"].startswith("h2c/")
 
 
-async def test_fields_shown_on_a_terminal_have_nothing_that_it_obeys(session: Session) -> None:
-    plain, shown = Recorder(), Recorder()
-
-    await run(session, plain, "get", "-i", "/hints")
-    await run(session, shown, "get", "-i", "/hints", to_terminal=True)
-
-    assert shown.output == plain.output  # these are printable already
-    assert plain.output.startswith(b"HTTP/2 103\nlink: </a.css>")
-
-
-async def test_trailers_are_shown_behind_the_content_and_apart(session: Session) -> None:
-    shown, plain = Recorder(), Recorder()
-
-    await run(session, shown, "get", "-i", "/trailers", to_terminal=True)
-    await run(session, plain, "get", "/trailers")
-
-    assert shown.output == b"HTTP/2 200\n\nbody\n\nchecksum: 1a2b\n"
-    assert plain.output == b"body"
-
-
 async def test_a_push_that_waits_is_served_though_its_connection_is_lost(
     session: Session, server: PushServer
 ) -> None:
@@ -247,37 +184,6 @@ async def test_what_a_103_named_waits_as_well_if_a_terminal_refuses_it(
     assert len(session.hinted) == (1 if code else 0)
 
 
-async def test_progress_is_shown_of_large_bodies_in_both_directions(session: Session) -> None:
-    class Slow(Recorder):
-        async def read(self) -> bytes:
-            await asyncio.sleep(0.11)  # more than the time between two lines
-            return await super().read()
-
-        async def out(self, data: bytes) -> None:
-            await super().out(data)
-            if len(self.output) > LEAST:
-                await asyncio.sleep(0.11)
-
-    up, down = Slow(*[bytes(500_000)] * 4), Slow(*[bytes(500_000)] * 4)
-
-    await run(session, up, "post", "-o", "-", "--file", "source", "/echo", to_terminal=True)
-    await run(session, down, "post", "--file", "source", "/echo")
-
-    assert re.match(r"up  75 %  [━─]+  1\.50 MB of 2\.00 MB, ", up.shown[0])
-    assert up.shown[-1] == ""
-    assert not any(line.startswith("down") for line in up.shown)
-    assert any(re.match(r"down \d\.\d+ MB, ", line) for line in down.shown)
-    assert down.shown[-1] == ""
-
-
-async def test_of_small_bodies_no_progress_is_shown(session: Session) -> None:
-    recorder = Recorder(bytes(1000))
-
-    await run(session, recorder, "post", "--file", "source", "/echo")
-
-    assert recorder.shown == []
-
-
 @pytest.mark.parametrize("options", [[], ["--data", "x"]])
 async def test_a_request_that_was_surely_not_processed_is_sent_once_more(
     options: list[str], session: Session, server: PushServer
@@ -299,24 +205,6 @@ async def test_but_not_for_ever_and_not_if_its_content_is_gone(
     assert server.requests == ["POST /x"] * refused
 
 
-async def test_with_fail_a_bad_status_has_no_content(session: Session) -> None:
-    recorder = Recorder()
-
-    assert await run(session, recorder, "get", "--fail", "/status/500") == exits.REQUEST_FAILED
-    assert recorder.output == b""
-    assert recorder.messages == [exits.STATUS.format(500)]
-
-
-async def test_with_fail_a_bad_status_has_its_fields_where_they_are_wanted(
-    session: Session,
-) -> None:
-    recorder = Recorder()
-
-    assert await run(session, recorder, "get", "--fail", "-i", "/status/500") == 1
-    assert recorder.output == b"HTTP/2 500\ncontent-type: text/plain\n\n"
-    assert recorder.messages == [exits.STATUS.format(500)]
-
-
 async def test_cancelling_resets_the_stream(session: Session, server: PushServer) -> None:
     waiting = asyncio.ensure_future(run(session, Recorder(), "get", "/hang"))
     while not server.requests:
@@ -328,14 +216,6 @@ async def test_cancelling_resets_the_stream(session: Session, server: PushServer
     while not server.resets:
         await asyncio.sleep(0.01)
     assert server.resets == [8]
-
-
-async def linked(*, window: int) -> tuple[Session, Peer]:
-    """A session with a connection in memory, whose server takes so much before it reads."""
-    peer = await Peer.connected(wire_limits=WireLimits(stream_window=window))
-    session = Session()
-    session.add(Link(peer.connection, Trust()))
-    return session, peer
 
 
 @timeless
@@ -427,54 +307,94 @@ async def test_link_that_has_vanished_takes_no_further_request() -> None:
     assert await peer.connection.answers() is False
 
 
-async def sent(*pieces: bytes, size: int | None) -> tuple[Fields, bytes]:
-    """The fields and the content of an upload from a file that said to be of this size."""
-
-    class OfSize(Recorder):
-        async def open_input(self, path: str) -> int | None:
-            return size
-
-    session, peer = await linked(window=1000)
-    running = asyncio.ensure_future(run(session, OfSize(*pieces), "post", "--file", "f", "/x"))
-    await peer.settle()
-    await peer.answer(1)
-    assert await running == exits.OK
-    return peer.requests[0].headers, peer.body(1)
+HERE = Origin("https", "a.test", 443)
 
 
-async def test_file_goes_with_its_length_and_no_more_of_it() -> None:
-    fields, body = await sent(b"one", b"twothree", size=6)
-
-    assert ((b"content-length", b"6") in fields, body) == (True, b"onetwo")
-
-
-async def test_empty_file_and_post_without_content_say_that_there_is_none() -> None:
-    fields, body = await sent(size=0)
-
-    assert ((b"content-length", b"0") in fields, body) == (True, b"")
+def after(command: RequestCommand, status: int, location: str) -> RequestCommand:
+    made = redirected(command, HERE, "/folder/page", status, location)
+    assert made is not None
+    return made
 
 
-async def test_length_of_a_pipe_and_of_what_the_kernel_makes_up_is_not_said() -> None:
-    for size in (None, 0):
-        fields, body = await sent(b"one", b"two", size=size)
+@pytest.mark.parametrize(
+    ("location", "where"),
+    [
+        ("/other", "https://a.test/other"),
+        ("next?x=1#part", "https://a.test/folder/next?x=1"),
+        ("//b.test/", "https://b.test/"),
+        ("http://b.test:81/", "http://b.test:81/"),
+    ],
+)
+def test_location_is_relative_to_the_request(location: str, where: str) -> None:
+    made = after(typed("get", "-L", "/folder/page"), 302, location)
 
-        assert (b"content-length" in dict(fields), body) == (False, b"onetwo")
+    assert (made.where, made.redirections) == (where, 49)
 
 
-async def test_length_that_the_user_says_is_sent(session: Session) -> None:
-    arguments = ("post", "--file", "f", "-H", "content-length: 2", "/x")
+@pytest.mark.parametrize(
+    ("status", "method", "content"),
+    [
+        (301, "GET", None),
+        (302, "GET", None),
+        (303, "GET", None),
+        (307, "POST", Text(b"a=1")),
+        (308, "POST", Text(b"a=1")),
+    ],
+)
+def test_method_and_content_stay_where_http_says_so(
+    status: int, method: str, content: Text | None
+) -> None:
+    made = after(typed("post", "-L", "-d", "a=1", "/"), status, "/other")
 
-    assert await run(session, Recorder(b"ab"), *arguments) == exits.OK
+    assert (made.method, made.content, bool(made.headers)) == (method, content, content is not None)
 
 
-async def test_file_that_shrinks_is_told() -> None:
-    class Shrunk(Recorder):
-        async def open_input(self, path: str) -> int | None:
-            return 10
+def test_credentials_stay_with_their_server() -> None:
+    command = typed("get", "-L", "-u", "a:b", "-H", "cookie: c=1", "-H", "x-a: 1", "/")
 
-    session, peer = await linked(window=1000)
-    running = asyncio.ensure_future(run(session, Shrunk(b"short"), "post", "--file", "f", "/x"))
-    await peer.settle()
+    assert len(after(command, 302, "/here").headers) == 3
+    assert after(command, 302, "https://b.test/").headers == ((b"x-a", b"1"),)
 
-    with pytest.raises(LocalProtocolError, match="5 bytes shorter; do not change"):
-        await running
+
+@pytest.mark.parametrize(("status", "location"), [(200, "/other"), (304, "/other"), (302, "")])
+def test_other_responses_are_the_last(status: int, location: str) -> None:
+    assert redirected(typed("get", "-L", "/"), HERE, "/", status, location) is None
+
+
+def test_nothing_is_followed_unasked_or_without_end() -> None:
+    command = typed("get", "-L", "/")
+    for _ in range(50):
+        command = after(command, 302, "/")
+
+    assert redirected(command, HERE, "/", 302, "/") is None
+    assert redirected(typed("get", "/"), HERE, "/", 302, "/other") is None
+
+
+def test_file_cannot_be_sent_twice() -> None:
+    with pytest.raises(LocalProtocolError, match="can be sent only once"):
+        after(typed("post", "-L", "--file", "x", "/"), 307, "/other")
+
+
+@pytest.mark.parametrize("location", ["ftp://b.test/", "http://[", "http://[::1"])
+def test_location_that_is_no_url_of_http_is_an_error(location: str) -> None:
+    with pytest.raises(ConfigurationError):
+        after(typed("get", "-L", "/"), 302, location)
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        (b"/caf\xc3\xa9?x=\xc3\xbc", "/caf%C3%A9?x=%C3%BC"),
+        (b"/caf\xe9", "/caf%E9"),
+        (b"/a%20b|c d", "/a%20b|c%20d"),
+    ],
+)
+def test_location_is_read_as_browsers_do(location: bytes, target: str) -> None:
+    found = location_of([(b"x", b"/other"), (b"location", location), (b"location", b"/second")])
+
+    where = after(typed("get", "-L", "/"), 302, found).where
+    assert split_url(where)[1] == target
+
+
+def test_response_may_have_no_location() -> None:
+    assert location_of([(b"x", b"/other")]) == ""

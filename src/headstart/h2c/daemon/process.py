@@ -1,25 +1,31 @@
 """The background process: its life from the lock to the last GOAWAY.
 
+A session has one background process. Whoever holds the lock file's lock owns the socket's path: it
+alone removes a stale socket and listens. The kernel lets go of the lock when the process ends,
+however it ends, so there is no stale lock; the file itself stays.
+
 Listens on the private socket, answers each command in a task of its own, and ends on Ctrl-C,
 SIGTERM, `h2c stop`, or when nothing has used it for the idle time-out. Run by `command.local` in
-the foreground, and started by `command.local` as a program of its own.
+the foreground, and started there as a program of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import logging
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TextIO
 
 from headstart.errors import HeadstartError
 from headstart.h2c import exits, ipc, keylog, options, streams
-from headstart.h2c.daemon import claim
 from headstart.h2c.daemon.conversation import Conversation
 from headstart.h2c.daemon.service import Service
 from headstart.h2c.daemon.session import Session
@@ -34,6 +40,106 @@ _PATIENCE = 0.3
 
 # What a command that is told that everything ends may take to say so.
 _FAREWELL = 2.0
+_BACKLOG = 100
+
+
+class BusyError(HeadstartError):
+    """There is a background process already.
+
+    Attributes:
+        pid: Its process id, "" where it is not known yet.
+    """
+
+    def __init__(self, pid: str) -> None:
+        super().__init__(exits.ALREADY_RUNNING.format(pid or "starting"))
+        self.pid = pid
+
+
+class Claim:
+    """The lock of one place, held, and its socket, listening."""
+
+    __slots__ = ("_lock", "_place", "listener")
+
+    def __init__(self, place: Place, lock: int, listener: socket.socket) -> None:
+        self._place = place
+        self._lock = lock
+        self.listener = listener
+
+    def release(self) -> None:
+        """Stop listening, remove the socket, and let go of the lock; once is enough."""
+        if self._lock < 0:
+            return
+        self.listener.close()
+        if self._is_ours():
+            _remove(self._place.socket)
+        os.close(self._lock)
+        self._lock = -1
+
+    def _is_ours(self) -> bool:
+        """Not if somebody removed the folder: then the socket is another process's by now."""
+        try:
+            return os.path.samestat(os.stat(self._place.lock), os.fstat(self._lock))
+        except FileNotFoundError:
+            return False
+
+
+def claim(place: Place, patience: float = 0.0) -> Claim:
+    """Become the one background process of a place.
+
+    Args:
+        patience: Seconds to wait for one that is just ending.
+
+    Raises:
+        BusyError: There is one already.
+        PlaceError: The folder cannot be written: it is read-only, or its disk is full.
+    """
+    try:
+        lock = _locked(place, time.monotonic() + patience)
+        try:
+            return Claim(place, lock, _listener(place))
+        except OSError:
+            os.close(lock)
+            raise
+    except OSError as error:
+        raise PlaceError(exits.UNWRITABLE_FOLDER.format(place.folder, error.strerror)) from error
+
+
+def _listener(place: Place) -> socket.socket:
+    _remove(place.socket)  # nobody listens on it: whoever did would have the lock
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(place.socket)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(before)
+    listener.listen(_BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _locked(place: Place, end: float) -> int:
+    lock = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                pid = os.pread(lock, 32, 0).decode(errors="replace").strip()
+                os.close(lock)
+                raise BusyError(pid) from None
+            time.sleep(0.01)
+        else:
+            os.truncate(lock, 0)
+            os.pwrite(lock, b"%d\n" % os.getpid(), 0)
+            return lock
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 class Daemon:
@@ -74,7 +180,7 @@ class Daemon:
             self._farewell = farewell
             self._stopping.set()
 
-    async def serve(self, claimed: claim.Claim, ready: Callable[[], None]) -> None:
+    async def serve(self, claimed: Claim, ready: Callable[[], None]) -> None:
         """Answer commands until stopped, then say GOAWAY to all servers and let go of the claim.
 
         Args:
@@ -160,8 +266,8 @@ def run(place: Place, command: Start) -> int:
         streams.Failed, BrokenPipeError: The dump or the TLS keys could not be written.
     """
     try:
-        claimed = claim.claim(place, _PATIENCE)
-    except claim.BusyError as busy:
+        claimed = claim(place, _PATIENCE)
+    except BusyError as busy:
         streams.say(str(busy))
         return exits.REQUEST_FAILED
     ready = partial(streams.say, exits.STARTED.format(os.getpid()))
@@ -184,9 +290,9 @@ def main(arguments: Sequence[str]) -> int:
             command = options.parse(["start", *rest])
             assert isinstance(command, Start)
             place = ipc.find_place(session)
-            claimed = claim.claim(place, _PATIENCE)
+            claimed = claim(place, _PATIENCE)
             dump = _opened(command, claimed)
-        except claim.BusyError as busy:
+        except BusyError as busy:
             launcher.write(f"{ipc.BUSY_WORD} {busy.pid}")
             return exits.OK
         except (HeadstartError, streams.Failed) as error:
@@ -209,7 +315,7 @@ def _leave_folder() -> None:
     os.chdir("/")
 
 
-def _opened(command: Start, claimed: claim.Claim) -> Dump | None:
+def _opened(command: Start, claimed: Claim) -> Dump | None:
     """Open the files that frames and keys are written to, in the folder of the command.
 
     Raises:
@@ -226,7 +332,7 @@ def _opened(command: Start, claimed: claim.Claim) -> Dump | None:
 def _serve(
     place: Place,
     dump: Dump | None,
-    claimed: claim.Claim,
+    claimed: Claim,
     ready: Callable[[], None],
     idle_timeout: float | None,
 ) -> None:
@@ -255,7 +361,7 @@ def _begin_log(place: Place) -> None:
 async def _serve_session(
     place: Place,
     dump: Dump | None,
-    claimed: claim.Claim,
+    claimed: Claim,
     ready: Callable[[], None],
     idle_timeout: float | None,
 ) -> None:

@@ -1,16 +1,18 @@
 """A request and its response, for a command.
 
-Sends the request on the right connection, moves its content from the command and the response's
-content to it, octet by octet as they are, and gives up when nothing has moved for the time-out:
-neither the response nor the request's content. The time that the command itself takes (a slow pipe,
-a person who types) does not count. Called by `verbs`.
+Sends the request on the right connection, once more where the server surely did nothing about it,
+and follows redirections for `-L` (RFC 9110, 15.4). Gives up when nothing has moved for the
+time-out: neither the response nor the request's content. The time that the command itself takes (a
+slow pipe, a person who types) does not count. Called by `service`; for Location by `load`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from functools import partial
+from urllib.parse import urldefrag, urljoin
 
 from headstart import __version__
 from headstart.client import failures
@@ -18,27 +20,25 @@ from headstart.client.attempts import Attempts
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.contents import Content
 from headstart.client.errors import IDEMPOTENT, ClientTimeoutError, RequestError
-from headstart.client.headers import Headers
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import AsyncResponse
 from headstart.client.response_stream import Informed
 from headstart.client.upgrade import FirstRequest
 from headstart.errors import LocalProtocolError
 from headstart.h2c import exits
-from headstart.h2c.codings import Decoding
 from headstart.h2c.daemon.conversation import Conversation, Request
-from headstart.h2c.daemon.hinted import StoredResponse
-from headstart.h2c.daemon.progress import Progress
-from headstart.h2c.daemon.redirecting import location_of, redirected
-from headstart.h2c.daemon.session import Link, Session
+from headstart.h2c.daemon.session import Link, Session, StoredResponse
+from headstart.h2c.daemon.transfer import BINARY, Transfer
 from headstart.h2c.options.connections import Trust
-from headstart.h2c.options.requests import FromFile, RequestCommand, Text
-from headstart.wire.payloads import visible
+from headstart.h2c.options.requests import FromFile, RequestCommand
 
 _USER_AGENT = (b"user-agent", f"h2c/{__version__}".encode())
 _ACCEPT = (b"accept", b"*/*")
-# What text does not have.
-_BINARY = b"\0"
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SAME_METHOD = frozenset({307, 308})
+_OF_CONTENT = frozenset({b"content-type", b"content-length", b"content-encoding"})
+# Credentials for one server are not for another one, as in curl and browsers.
+_OF_ORIGIN = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"host"})
 
 
 async def exchange(
@@ -83,26 +83,26 @@ async def _exchange(
         await conversation.say(exits.INSECURE.format(link.connection.origin))
     if command.output not in ("", "-") and not opened:
         await conversation.open_output(command.output)
-    moving = _Moving(command, conversation, request)
+    transfer = Transfer(command, conversation, request)
     if isinstance(command.content, FromFile):
-        await moving.open(command.content.path)
-        asking.announce(moving.size)
+        await transfer.open(command.content.path)
+        asking.announce(transfer.size)
     if link is None:
         assert kept is not None
-        return await moving.show(kept), None
-    moving.asked = link.connection.origin, target
+        return await transfer.show(kept), None
     try:
         if command.follow_hints:
-            return await _following(asking, link, moving, conversation), moving.redirected
-        code = await asking.ask(link, moving.content(), moving.show)
-        return code, moving.redirected
+            code = await _following(asking, link, transfer, conversation)
+        else:
+            code = await asking.ask(link, transfer.content(), transfer.show)
+        return code, asking.redirected
     except ClientTimeoutError:
         after = failures.after(link.connection.goaway)
         raise ClientTimeoutError(exits.NO_PROGRESS.format(command.timeout, after)) from None
 
 
 async def _following(
-    asking: _Asking, link: Link, moving: _Moving, conversation: Conversation
+    asking: _Asking, link: Link, transfer: Transfer, conversation: Conversation
 ) -> int:
     """Send the request like `exchange`, and fetch resources named by a 103 as soon as it comes."""
     # Imported when somebody wants it: it reads HTML and CSS, too.
@@ -110,7 +110,7 @@ async def _following(
 
     url = f"{link.connection.origin}{asking.target}"
     async with Following(asking.session, asking.fields, url, asking.command.timeout) as following:
-        code = await asking.ask(link, moving.content(), moving.show, following.informed)
+        code = await asking.ask(link, transfer.content(), transfer.show, following.informed)
     for line in following.lines():
         await conversation.say(line)
     return code
@@ -135,6 +135,8 @@ class _Asking:
         self.target = target
         self.fields = fields
         self._origin = origin
+        self.redirected: RequestCommand | None = None
+        """The request that the response leads to."""
 
     def announce(self, size: int | None) -> None:
         """Send the size of the content as Content-Length, unless the user said another."""
@@ -150,7 +152,7 @@ class _Asking:
         now = asyncio.get_running_loop().time()
         asked = (command.method, origin, self.target, self.fields, now)
         kept = session.hinted.find(*asked, stays=True)
-        if kept is None or command.keep_push or (self.must_be_text and _BINARY in kept.content):
+        if kept is None or command.keep_push or (self.must_be_text and BINARY in kept.content):
             return kept
         return session.hinted.find(*asked, stays=False)
 
@@ -177,10 +179,16 @@ class _Asking:
         show: Callable[[AsyncResponse], Awaitable[int]],
         informed: Informed | None = None,
     ) -> int:
-        """Send the request, pass the response to `show`, and return its result."""
+        """Send the request, pass the response to `show`, and return its result.
+
+        A response that leads to another request is not shown: that request is `redirected`.
+        """
         response = await self._response(link, content, informed)
         try:
-            return await show(response)
+            location = location_of(response.headers.raw)
+            asked = self.command, link.connection.origin, self.target
+            self.redirected = redirected(*asked, response.status_code, location)
+            return exits.OK if self.redirected is not None else await show(response)
         finally:
             await response.aclose()
 
@@ -228,125 +236,7 @@ class _Asking:
         """Return true if the terminal refuses a pushed response, which then stays for `-o FILE`."""
         if not self.must_be_text:
             return False
-        return _BINARY in connection.look_at_pushed(self.command.method, self.target, self.fields)
-
-
-class _Moving:
-    """Moves content from the command to the request, and the response to the command."""
-
-    def __init__(
-        self, command: RequestCommand, conversation: Conversation, request: Request
-    ) -> None:
-        self._command = command
-        self._conversation = conversation
-        self._request = request
-        self._to_terminal = request.stdout_is_terminal and command.output in ("", "-")
-        self._first = b""
-        """The first bytes of the file, read to find out if it is empty."""
-        self.asked: tuple[Origin, str] | None = None
-        """The server and the target of the request."""
-        self.redirected: RequestCommand | None = None
-        """The request that the response leads to."""
-        self.size: int | None = None
-        """Of the file with the request's content, if that is known."""
-
-    async def open(self, path: str) -> None:
-        """Have the command open the file with the request's content."""
-        self.size = await self._conversation.open_input(path)
-        if self.size == 0:
-            # Files below /proc have content and a size of 0.
-            self._first = await self._conversation.read()
-            self.size = None if self._first else 0
-
-    def content(self) -> bytes | AsyncIterator[bytes] | None:
-        """Return the request's content."""
-        match self._command.content:
-            case Text(data):
-                return data
-            case FromFile() if self.size == 0:
-                return b""
-            case FromFile():
-                return self._upload(self._progress("up", self.size))
-            case None:
-                return None
-
-    async def _upload(self, progress: Progress) -> AsyncIterator[bytes]:
-        """Yield the command's input in pieces, as fast as the connection takes them.
-
-        Raises:
-            LocalProtocolError: The file ends before its size.
-        """
-        left = self.size
-        while left is None or left > 0:
-            data = self._first or await self._conversation.read()
-            self._first = b""
-            if not data:
-                break
-            if left is not None:
-                data = data[:left]  # a log may have grown meanwhile
-                left -= len(data)
-            yield data
-            await progress.moved(len(data))
-        await progress.end()
-        if left:
-            raise LocalProtocolError(exits.FILE_SHRANK.format(left))
-
-    async def show(self, response: AsyncResponse | StoredResponse) -> int:
-        """Write the response as the command wants it; returns the exit code."""
-        command, conversation = self._command, self._conversation
-        if self.asked is not None:
-            location = location_of(response.headers.raw)
-            self.redirected = redirected(command, *self.asked, response.status_code, location)
-            if self.redirected is not None:
-                return exits.OK
-        if command.verbose:
-            await conversation.say(_provenance(response))
-        if command.include:
-            await conversation.out(_heads(response, printable=self._to_terminal))
-        if command.fail and response.status_code >= 400:
-            await conversation.say(exits.STATUS.format(response.status_code))
-            return exits.REQUEST_FAILED
-        if not await self._show_content(response):
-            await conversation.say(exits.BINARY)
-            return exits.REQUEST_FAILED
-        if command.include and response.trailers:
-            await conversation.out(_tail(response, printable=self._to_terminal))
-        return exits.OK
-
-    async def _show_content(self, response: AsyncResponse | StoredResponse) -> bool:
-        """Show the content; return false if it is binary and the user did not ask to show it."""
-        progress = self._progress("down", _length(response))
-        must_be_text = self._to_terminal and self._command.output == ""
-        async for data in self._decoded(response):
-            if must_be_text and _BINARY in data:
-                return False
-            must_be_text = False  # what begins as text may go on as it likes
-            await self._conversation.out(data)
-            if not self._to_terminal:  # there, content and progress would mix
-                await progress.moved(len(data))
-        await progress.end()
-        return True
-
-    async def _decoded(self, response: AsyncResponse | StoredResponse) -> AsyncIterator[bytes]:
-        """Yield the content, decoded if the user asked for that.
-
-        Raises:
-            RequestError: The content is not in the coding that its header names.
-        """
-        coding = response.headers.get("content-encoding", "")
-        if not self._command.compressed or not coding:
-            async for data in response.aiter_bytes():
-                yield data
-            return
-        decoding = Decoding(coding)
-        async for data in response.aiter_bytes():
-            for part in decoding.feed(data):
-                yield part
-        decoding.end()
-
-    def _progress(self, what: str, total: int | None) -> Progress:
-        clock = asyncio.get_running_loop().time
-        return Progress(self._conversation, self._request, what, total, clock)
+        return BINARY in connection.look_at_pushed(self.command.method, self.target, self.fields)
 
 
 def _holds(
@@ -371,39 +261,47 @@ def fields_of(command: RequestCommand, session: Session) -> list[tuple[bytes, by
     return fields
 
 
-def _length(response: AsyncResponse | StoredResponse) -> int | None:
-    """Return the body's length from Content-Length."""
-    length = response.headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdecimal() else None
+def location_of(fields: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the value of Location, "" if there is none.
+
+    Browsers and curl decode non-ASCII bytes as UTF-8. Other bytes are percent-encoded.
+    """
+    values = (value for name, value in fields if name == b"location")
+    return next(values, b"").decode("utf-8", "surrogateescape")
 
 
-def _provenance(response: AsyncResponse | StoredResponse) -> str:
-    if isinstance(response, StoredResponse):
-        return f"{response.status_code}, hinted and fetched on stream {response.stream_id}"
-    how = "pushed" if response.from_push else "requested"
-    return f"{response.status_code}, {how} on stream {response.stream_id}"
+def redirected(
+    command: RequestCommand, origin: Origin, target: str, status: int, location: str
+) -> RequestCommand | None:
+    """Return the request that a response leads to, or None if the response is the last one.
 
-
-def _heads(response: AsyncResponse | StoredResponse, *, printable: bool) -> bytes:
-    """Status and fields of the response, and of those that came before it."""
-    heads = [(one.status_code, one.headers) for one in response.informational]
-    heads.append((response.status_code, response.headers))
-    lines: list[bytes] = []
-    for status, headers in heads:
-        lines += [b"HTTP/2 %d" % status, *_lines(headers), b""]
-    return _text(lines, printable=printable)
-
-
-def _tail(response: AsyncResponse | StoredResponse, *, printable: bool) -> bytes:
-    """Return the trailers, separated from content that does not end with a line feed."""
-    return _text([b"", b"", *_lines(response.trailers)], printable=printable)
-
-
-def _lines(headers: Headers) -> Iterator[bytes]:
-    return (name + b": " + value for name, value in headers.raw)
-
-
-def _text(lines: list[bytes], *, printable: bool) -> bytes:
-    if printable:
-        lines = [visible(line).encode() for line in lines]
-    return b"".join(line + b"\n" for line in lines)
+    Raises:
+        ConfigurationError: Location is not a URL of http or https.
+        LocalProtocolError: The content came from a file and would have to be sent again.
+    """
+    if not command.redirections or status not in _REDIRECTS or not location:
+        return None
+    try:
+        where = urldefrag(urljoin(f"{origin}{target}", location)).url
+    except ValueError:  # brackets without an address between them
+        where = location
+    method, content, headers = command.method, command.content, command.headers
+    if status not in _SAME_METHOD and method not in ("GET", "HEAD"):
+        # RFC 9110, 15.4.4 for 303; 301 and 302 are followed as curl and browsers follow them.
+        method, content = "GET", None
+        headers = tuple(field for field in headers if field[0] not in _OF_CONTENT)
+    if isinstance(content, FromFile):
+        raise LocalProtocolError(
+            f"the server leads to {where}, but the content of a file can be sent only once",
+            hint="Send the request to that URL.",
+        )
+    if split_url(where)[0] != origin:
+        headers = tuple(field for field in headers if field[0] not in _OF_ORIGIN)
+    return replace(
+        command,
+        method=method,
+        where=where,
+        content=content,
+        headers=headers,
+        redirections=command.redirections - 1,
+    )

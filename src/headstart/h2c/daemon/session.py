@@ -1,30 +1,40 @@
 """The connections of the background process, and the settings that the user made for all of them.
 
 There is one `Link` per server. One of them is current, and paths without a server go there. A link
-with a lost connection reconnects when it is used. Made by `process`, used by `verbs` and
-`exchange`.
+with a lost connection reconnects when it is used.
+
+`Hinted` has the responses that a 103 named and `get --follow-hints` fetched; they wait for the next
+`get` by the rules for pushed responses (`client.pushes`): the same scheme, authority, path and
+fields named by Vary; each serves once; bounds on number, bytes and age; and, as in a browser's
+cache, no longer than their Cache-Control says. `load` fills it.
+
+Made by `process`, used by `service`, `requesting` and `load`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from headstart.client.connect import connect
 from headstart.client.connection import Http2ClientConnection
+from headstart.client.headers import Headers
 from headstart.client.origin import Origin
 from headstart.client.proxies import HttpProxy
-from headstart.client.pushes import Pushed
+from headstart.client.pushes import Pushed, PushStore
+from headstart.client.response_stream import Informational
 from headstart.client.upgrade import FirstRequest
+from headstart.config import ClientLimits
 from headstart.h2c import exits
-from headstart.h2c.daemon.hinted import Hinted
 from headstart.h2c.failures import NotConnectedError
 from headstart.h2c.options.connections import Trust
+from headstart.wire.events import Fields, PromiseReceived
 from headstart.wire.frames import Direction
 
 Tap: TypeAlias = Callable[[Direction, bytes, float], None]
@@ -40,6 +50,84 @@ class Taps(Protocol):
     def tap(self) -> Tap:
         """For one connection."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A whole response; reads as one that just came.
+
+    Attributes:
+        stream_id: The stream that it came on.
+        expires: When it is no longer fresh, of the event loop's clock.
+    """
+
+    status_code: int
+    headers: Headers
+    content: bytes
+    stream_id: int
+    expires: float
+    informational: list[Informational] = field(default_factory=list)
+    trailers: Headers = field(default_factory=lambda: Headers([]))
+
+    async def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """Yield the content."""
+        yield self.content
+
+
+class Hinted:
+    """All that wait. Times are of the event loop's clock."""
+
+    def __init__(self, limits: ClientLimits | None = None) -> None:
+        self._store = PushStore(limits or ClientLimits())
+        self._kept: dict[int, StoredResponse] = {}
+        self._numbers = itertools.count(1)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keep(
+        self, origin: Origin, target: str, asked: Fields, kept: StoredResponse, now: float
+    ) -> None:
+        """Keep a response until it is asked for.
+
+        Args:
+            asked: The fields of the request that it answers.
+        """
+        number = next(self._numbers)
+        scheme = origin.scheme.encode()
+        promise = PromiseReceived(
+            0, number, "GET", scheme, origin.authority, target.encode(), asked
+        )
+        self._kept[number] = kept
+        self._forget(self._store.promised(promise, now))
+        self._store.responded(number, kept.status_code, kept.headers.raw)
+        self._store.completed(number)
+        self._forget(self._store.grew(number, len(kept.content)))
+
+    def find(
+        self, method: str, origin: Origin, target: str, fields: Fields, now: float, *, stays: bool
+    ) -> StoredResponse | None:
+        """Return the response for a request without content, or None.
+
+        Args:
+            stays: It may answer another request, too.
+        """
+        self._forget(self._store.expire(now))
+        authority = next((value for name, value in fields if name == b"host"), origin.authority)
+        scheme = origin.scheme.encode()
+        found = self._store.find(method, scheme, authority, target.encode(), fields, now)
+        if found is None:
+            return None
+        kept = self._kept[found.stream_id]
+        is_fresh = kept.expires > now
+        if not (stays and is_fresh):
+            self._store.take(found.stream_id)
+            del self._kept[found.stream_id]
+        return kept if is_fresh else None
+
+    def _forget(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self._kept.pop(number, None)
 
 
 @dataclass(frozen=True, slots=True)

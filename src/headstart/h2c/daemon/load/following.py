@@ -13,11 +13,10 @@ from headstart import figures
 from headstart.client.origin import Origin
 from headstart.client.response import AsyncResponse
 from headstart.config import ClientLimits
-from headstart.h2c.daemon.hinted import StoredResponse
 from headstart.h2c.daemon.load.loader import Loader, Settings
 from headstart.h2c.daemon.load.resource import Resource
 from headstart.h2c.daemon.load.rows import label
-from headstart.h2c.daemon.session import Session
+from headstart.h2c.daemon.session import Session, StoredResponse
 from headstart.h2c.options.connections import Trust
 from headstart.wire.events import Fields
 

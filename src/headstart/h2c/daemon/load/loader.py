@@ -31,7 +31,7 @@ from headstart.h2c.daemon.load.resource import (
     Way,
     resolve,
 )
-from headstart.h2c.daemon.redirecting import location_of
+from headstart.h2c.daemon.requesting import location_of
 from headstart.h2c.daemon.session import Session
 from headstart.h2c.options.connections import Trust
 from headstart.wire.events import Fields
