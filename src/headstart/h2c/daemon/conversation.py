@@ -2,7 +2,7 @@
 
 Reads frames from the command's socket and writes frames to it (see `ipc`). Input comes only
 when it was asked for, and writing waits while the command is slow, so nothing piles up here. Made
-by `process`; used by `verbs` and `exchange`.
+by `process`; used by `service`, `requesting` and `transfer`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`h2c ping`: one round trip, or a series with statistics at its end.
 
-Called by `verbs`. A series ends after its count, on Ctrl-C, or when `h2c ping --stop` says so; all
-three end it with statistics.
+Called by `service`. A series ends after its count, on Ctrl-C, or when `h2c ping --stop` says so;
+all three end it with statistics.
 """
 
 from __future__ import annotations

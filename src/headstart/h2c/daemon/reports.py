@@ -1,6 +1,6 @@
 """Describe connections, pushes and streams in lines of text.
 
-Reads the state of `headstart.client`; writes nothing. Called by `verbs`.
+Reads the state of `headstart.client`; writes nothing. Called by `service`.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ async def _following(
 ) -> int:
     """Send the request like `exchange`, and fetch resources named by a 103 as soon as it comes."""
     # Imported when somebody wants it: it reads HTML and CSS, too.
-    from headstart.h2c.daemon.load.following import Following
+    from headstart.h2c.daemon.load.command import Following
 
     url = f"{link.connection.origin}{asking.target}"
     async with Following(asking.session, asking.fields, url, asking.command.timeout) as following:

@@ -11,7 +11,7 @@ import pytest
 
 from headstart.client.errors import ConnectError
 from headstart.client.origin import Origin
-from headstart.h2c.daemon.load import content
+from headstart.h2c.daemon.load import links
 from headstart.h2c.daemon.load.documents import Document
 from headstart.h2c.daemon.load.loader import Loader, Settings
 from headstart.h2c.daemon.load.resource import Load, Resource, Want
@@ -404,7 +404,7 @@ async def test_other_work_goes_on_while_content_is_read_for_links(
             turned.append(turn.wait(90))
             return super().feed(data, final=final)
 
-    monkeypatch.setattr(content, "Document", Waiting)
+    monkeypatch.setattr(links, "Document", Waiting)
     result = await load(session, server)
 
     assert len(result.resources) == 2

@@ -1,21 +1,42 @@
-"""Run `h2c load`: fetch a page with its assets, and show how they arrived.
+"""Run `h2c load` and `get --follow-hints`.
 
-Called by `verbs`, which imports it when it is first used.
+`load` fetches a page with its assets and shows how they arrived. `Following` fetches the resources
+that a 103 names and keeps them for a later `get`. Called by `service` and `requesting`, which
+import it when it is first used.
 """
 
 from __future__ import annotations
 
-from headstart.client.origin import split_url
+import asyncio
+from collections.abc import Iterator
+from types import TracebackType
+
+from headstart import figures
+from headstart.client.origin import Origin, split_url
+from headstart.client.response import AsyncResponse
+from headstart.config import ClientLimits
 from headstart.h2c import exits
 from headstart.h2c.daemon.conversation import Conversation, Request
-from headstart.h2c.daemon.load import report
 from headstart.h2c.daemon.load.loader import Loader, Settings
 from headstart.h2c.daemon.load.picture import picture
-from headstart.h2c.daemon.load.resource import Load
-from headstart.h2c.daemon.load.table import UNKNOWN_WIDTH, Style, table
-from headstart.h2c.daemon.session import Session
+from headstart.h2c.daemon.load.report import (
+    UNKNOWN_WIDTH,
+    Style,
+    as_json,
+    label,
+    notes,
+    sentence,
+    table,
+    wrapped,
+)
+from headstart.h2c.daemon.load.resource import Load, Resource
+from headstart.h2c.daemon.session import Session, StoredResponse
 from headstart.h2c.failures import exit_code, explanation
+from headstart.h2c.options.connections import Trust
 from headstart.h2c.options.loading import LoadPage
+from headstart.wire.events import Fields
+
+_LIMITS = ClientLimits()
 
 
 async def load(
@@ -75,13 +96,13 @@ async def _show(
     command: LoadPage, result: Load, conversation: Conversation, request: Request
 ) -> None:
     if command.json:
-        await conversation.print(report.as_json(result))
+        await conversation.print(as_json(result))
         return
     colour = request.stdout_is_terminal and request.colour
     style = Style(request.width or UNKNOWN_WIDTH, request.unicode, colour)
-    told = [report.sentence(result), *report.notes(result)]
+    told = [sentence(result), *notes(result)]
     if request.stdout_is_terminal:
-        told = [part for line in told for part in report.wrapped(line, style.width)]
+        told = [part for line in told for part in wrapped(line, style.width)]
     for line in [*table(result, style), "", *told]:
         await conversation.print(line)
 
@@ -91,3 +112,70 @@ async def _outcome(command: LoadPage, result: Load, conversation: Conversation) 
     if wrong:
         await conversation.say(exits.NOT_ALL_CAME.format(len(wrong), len(result.resources)))
     return exits.REQUEST_FAILED if wrong else exits.OK
+
+
+class Following:
+    """Fetches in its body, whose end waits until all is there.
+
+    Args:
+        fields: Of the request for the page; those that a user sets are sent with the others, too.
+        url: The page's.
+    """
+
+    def __init__(self, session: Session, fields: Fields, url: str, timeout: float) -> None:
+        settings = Settings(
+            fields=tuple(field for field in fields if field[0] not in (b"accept", b"host")),
+            trust=Trust(),
+            timeout=timeout,
+            use_pushes=True,
+            use_hints=True,
+            max_resources=_LIMITS.max_pushes,
+            max_bytes=_LIMITS.max_push_bytes,
+        )
+        self._session = session
+        self._url = url
+        self._loader = Loader(session, settings, url, self._keep)
+
+    async def __aenter__(self) -> Following:
+        await self._loader.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._loader.__aexit__(kind, error, traceback)
+
+    def informed(self, status: int, fields: Fields) -> None:
+        """Handle an informational response to the page."""
+        self._loader.informed(self._url, status, fields)
+
+    def lines(self) -> Iterator[str]:
+        """Return a line for each fetched resource, and whether it is kept for the next `get`."""
+        for one in self._loader.result.resources:
+            yield f"hinted: {label(self._loader.result, one)}: {_outcome_of_hint(one)}"
+
+    def _keep(
+        self, origin: Origin, target: str, asked: Fields, response: AsyncResponse, content: bytes
+    ) -> None:
+        from headstart.learn.safety import lifetime
+
+        now = asyncio.get_running_loop().time()
+        seconds = lifetime(response.headers.get("cache-control", ""))
+        expires = now + (_LIMITS.max_push_age if seconds is None else seconds)
+        kept = StoredResponse(
+            response.status_code, response.headers, content, response.stream_id, expires
+        )
+        self._session.hinted.keep(origin, target, asked, kept, now)
+
+
+def _outcome_of_hint(one: Resource) -> str:
+    if one.error:
+        return one.error
+    took = figures.time((one.ended or one.started) - one.started)
+    how = "was pushed" if one.way == "push" else "waits for the next get"
+    if not one.reusable:
+        how = "not kept, since its status or Cache-Control forbids it"
+    return f"{one.status}, {figures.size(one.size)} in {took}, {how}"

@@ -3,7 +3,7 @@
 Follows a browser over HTTP/2: one connection per origin, all requests at once, important ones
 first and marked as such (RFC 9218). Links of a 103 are fetched as soon as it comes; pushed
 resources are not requested. Responses are read and discarded, except for the links of documents
-and stylesheets. Uses the session's connections; called by `command` here and by `exchange`.
+and stylesheets. Uses the session's connections; called by `command`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from headstart.client.connection import Http2ClientConnection
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import AsyncResponse
 from headstart.errors import HeadstartError
-from headstart.h2c.daemon.load import content, hints
-from headstart.h2c.daemon.load.hints import Preconnect
+from headstart.h2c.daemon.load import links
+from headstart.h2c.daemon.load.links import Preconnect
 from headstart.h2c.daemon.load.resource import (
     Early,
     Kind,
@@ -166,7 +166,7 @@ class Loader:
     def informed(self, url: str, status: int, fields: Fields) -> None:
         """Handle an informational response to the page at this URL."""
         if status == 103 and self._is_open:
-            named = hints.read(fields, url, early=True)
+            named = links.links_of_headers(fields, url, early=True)
             urls = tuple(one.url for one in named)
             self.result.early.append(Early(self._now(), urls))
             self._follow(named)
@@ -252,14 +252,14 @@ class Loader:
             body = await self._read(wanted, resource, response)
         resource.ended = self._since(response.times.ended)
         if wanted.early:
-            resource.reusable = content.is_reusable(response.headers.raw, response.status_code)
+            resource.reusable = links.is_reusable(response.headers.raw, response.status_code)
             if self._keep is not None and resource.reusable and not response.from_push:
                 self._keep(origin, target, fields, response, body)
 
     def _note(self, resource: Resource, response: AsyncResponse) -> None:
         """Record the response's status and headers."""
         resource.status, resource.stream = response.status_code, response.stream_id
-        resource.media_type = content.essence(response.headers.get("content-type", ""))
+        resource.media_type = links.essence(response.headers.get("content-type", ""))
         resource.responded = self._since(response.times.responded)
         if response.from_push:
             resource.way, resource.used = Way.PUSH, True
@@ -277,7 +277,7 @@ class Loader:
             if target is not None:
                 self._redirect(wanted, target)
         elif wanted.kind is Kind.DOCUMENT:
-            self._follow(hints.read(response.headers.raw, wanted.url, early=False))
+            self._follow(links.links_of_headers(response.headers.raw, wanted.url, early=False))
 
     def _redirect(self, wanted: Want, target: str) -> None:
         """Go where a response leads, unless that has no end.
@@ -297,7 +297,7 @@ class Loader:
         kept = bytearray()
         kind = response.headers.get("content-type", "")
         encoding = response.headers.get("content-encoding", "")
-        reader = content.reader(wanted.url, wanted.kind, kind, encoding)
+        reader = links.reader_of(wanted.url, wanted.kind, kind, encoding)
         async for data in response.aiter_bytes():
             resource.size += len(data)
             self._size += len(data)
@@ -310,14 +310,14 @@ class Loader:
         return bytes(kept)
 
     async def _look(
-        self, resource: Resource, reader: content.Reader, data: bytes, *, final: bool = False
+        self, resource: Resource, reader: links.Reader, data: bytes, *, final: bool = False
     ) -> None:
         """Find links in the content.
 
         Reading a megabyte takes a second, and a few bytes of gzip can expand to one. Other commands
         wait for this thread.
         """
-        if isinstance(reader, content.Nothing):
+        if isinstance(reader, links.Nothing):
             return
         self._found(resource, await asyncio.to_thread(reader.feed, data, final=final))
 
@@ -367,7 +367,7 @@ class Loader:
                 resource = Resource(url, Kind.OTHER, "", Way.PUSH, promised)
                 resource.origin, resource.stream = str(origin), pushed.stream_id
                 resource.status, resource.size = pushed.status, pushed.size
-                resource.media_type, resource.used = content.essence(pushed.content_type), False
+                resource.media_type, resource.used = links.essence(pushed.content_type), False
                 if promised >= 0:
                     self.result.resources.append(resource)
 

@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from headstart import figures
-from headstart.h2c.daemon.load.report import sentence
+from headstart.h2c.daemon.load.report import Look, Row, rows, sentence, shortened
 from headstart.h2c.daemon.load.resource import Load
-from headstart.h2c.daemon.load.rows import Look, Row, rows
-from headstart.h2c.daemon.load.table import shortened
 
 WIDTH = 960
 _MARGIN = 20

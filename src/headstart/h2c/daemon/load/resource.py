@@ -1,7 +1,6 @@
 """The resources of a page and their responses.
 
-Pure; made by `documents`, `stylesheets` and `hints`, filled in by `loader`, shown by `table`,
-`picture` and `report`.
+Pure; made by `documents` and `links`, filled in by `loader`, shown by `report` and `picture`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading content for links."""
+"""Links in headers and in content."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.h2c.daemon.load import content
-from headstart.h2c.daemon.load.resource import Kind
+from headstart.h2c.daemon.load import links
+from headstart.h2c.daemon.load.links import Preconnect, links_of_headers
+from headstart.h2c.daemon.load.resource import Kind, Want
 
 URL = "https://a.test/"
 CSS = b"a { b: url(x.png) }"
@@ -20,7 +21,7 @@ HTML = b"<img src=x.png>"
 def found(
     data: bytes, kind: Kind, content_type: str = "", encoding: str = "", size: int = 7
 ) -> list[str]:
-    reader = content.reader(URL, kind, content_type, encoding)
+    reader = links.reader_of(URL, kind, content_type, encoding)
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
     wanted = [one for piece in pieces for one in reader.feed(piece)]
     return [one.url for one in [*wanted, *reader.feed(b"", final=True)]]
@@ -82,7 +83,7 @@ def test_what_cannot_be_inflated_links_nothing(data: bytes, encoding: str) -> No
 
 @pytest.mark.parametrize("encoding", ["", "gzip"])
 def test_no_more_is_read_than_the_bound(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(content, "LARGEST", 5000)
+    monkeypatch.setattr(links, "LARGEST", 5000)
     page = b"<img src=in.png>" + b" " * 6000 + b"<img src=out.png>"
     data = gzip.compress(page) if encoding else page
 
@@ -91,7 +92,7 @@ def test_no_more_is_read_than_the_bound(encoding: str, monkeypatch: pytest.Monke
 
 @given(st.text(max_size=40))
 def test_any_content_type_can_be_read(content_type: str) -> None:
-    content.reader(URL, Kind.DOCUMENT, content_type, "").feed(HTML, final=True)
+    links.reader_of(URL, Kind.DOCUMENT, content_type, "").feed(HTML, final=True)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +114,61 @@ def test_what_a_cache_may_keep_is_reusable(
     fields = [(b"cache-control", cache_control)] if cache_control else []
     fields += [(other, b"Wed, 21 Oct 2099 07:28:00 GMT")] if other else []
 
-    assert content.is_reusable(fields, 200) is expected
-    assert not content.is_reusable(fields, 404)
+    assert links.is_reusable(fields, 200) is expected
+    assert not links.is_reusable(fields, 404)
 
 
 def test_expires_of_the_past_is_not() -> None:
-    assert not content.is_reusable([(b"expires", b"0")], 200)
+    assert not links.is_reusable([(b"expires", b"0")], 200)
+
+
+PAGE = "https://a.test/dir/page"
+
+
+def named(value: bytes) -> list[Want | Preconnect]:
+    return links_of_headers([(b"link", value)], PAGE, early=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "kind"),
+    [
+        (b"<a.css>; rel=preload; as=style", "/dir/a.css", Kind.STYLE),
+        (b'</a.js>; rel="preload"; as="script"', "/a.js", Kind.SCRIPT),
+        (b"</a>; rel=preload; as=font; crossorigin", "/a", Kind.FONT),
+        (b"</a>; rel=preload; as=fetch", "/a", Kind.OTHER),
+        (b"</a.mjs>; rel=modulepreload", "/a.mjs", Kind.SCRIPT),
+        (b'</a>; rel="next preload"; as=image', "/a", Kind.IMAGE),
+    ],
+)
+def test_preloads_are_wanted_as_what_they_say(value: bytes, path: str, kind: Kind) -> None:
+    assert named(value) == [Want(f"https://a.test{path}", kind, PAGE, hinted=True, early=True)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"</a>; rel=preload",
+        b"</a>; rel=preload; as=nonsense",
+        b"</a>; rel=next",
+        b"</a>; rel=prefetch; as=style",
+        b"</a>; rel=preload; as=style; anchor=/other",
+        b"<ftp://b.test/a>; rel=preload; as=style",
+        b"nonsense",
+        b"",
+    ],
+)
+def test_what_browsers_ignore_is_ignored(value: bytes) -> None:
+    assert named(value) == []
+
+
+def test_preconnects_are_told_apart() -> None:
+    assert named(b"<https://b.test>; rel=preconnect") == [Preconnect("https://b.test/")]
+
+
+def test_all_fields_and_all_links_count() -> None:
+    fields = [(b"link", b"</a>; rel=preload; as=style, </b>; rel=preload; as=style")] * 2
+
+    found = links_of_headers([*fields, (b"x", b"</c>; rel=preload; as=style")], PAGE, early=False)
+
+    assert [one.url[-2:] for one in found] == ["/a", "/b", "/a", "/b"]
+    assert not any(isinstance(one, Want) and one.early for one in found)

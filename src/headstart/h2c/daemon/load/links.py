@@ -1,22 +1,25 @@
-"""Find links in content while it arrives.
+"""Find the links of a response: in its Link headers, and in its content while it arrives.
 
-Content in gzip or deflate is decoded within a bound; other codings are not requested. `loader`
-makes one reader for each document and stylesheet. Calls `documents` and `stylesheets`.
+Of a Link header, in a 103 (RFC 8297) or in the page's response, browsers are followed: `preload`
+with an `as` that they know, `modulepreload`, and `preconnect`. Content in gzip or deflate is
+decoded within a bound; other codings are not requested. `loader` makes one reader for each document
+and stylesheet. Calls `documents`.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from email.message import Message
 from typing import Protocol
 
 import webencodings
 
 from headstart.h2c.codings import Inflater, codings_of
-from headstart.h2c.daemon.load import stylesheets
-from headstart.h2c.daemon.load.documents import Document
-from headstart.h2c.daemon.load.resource import Kind, Want, wants
+from headstart.h2c.daemon.load.documents import Document, kind_of_preload, links_of_stylesheet
+from headstart.h2c.daemon.load.resource import Kind, Want, resolve, wants
+from headstart.wire.links import ParsedLink, parse
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of one document or stylesheet that are read for links."""
@@ -50,7 +53,7 @@ class Stylesheet:
         if not final:
             return []
         text, _ = webencodings.decode(bytes(self._text), self._encoding, "replace")
-        return wants(self._url, stylesheets.links(text))
+        return wants(self._url, links_of_stylesheet(text))
 
 
 class Nothing:
@@ -94,7 +97,7 @@ class Bounded:
         return self._reader.feed(piece, final=final)
 
 
-def reader(url: str, kind: Kind, content_type: str, encoding: str) -> Reader:
+def reader_of(url: str, kind: Kind, content_type: str, encoding: str) -> Reader:
     """Return a reader for the content, or None for content without links.
 
     Args:
@@ -153,3 +156,36 @@ def is_reusable(fields: Iterable[tuple[bytes, bytes]], status: int) -> bool:
         return seconds > 0
     # RFC 9111, 4.2.2: without a lifetime, one is guessed from the last change.
     return named.get(b"expires", "0") not in ("0", "-1") or b"last-modified" in named
+
+
+@dataclass(frozen=True, slots=True)
+class Preconnect:
+    """A connection that is to be made; `url` is anywhere on its origin."""
+
+    url: str
+
+
+def links_of_headers(
+    fields: Iterable[tuple[bytes, bytes]], url: str, *, early: bool
+) -> list[Want | Preconnect]:
+    """Return the resources that the Link headers name.
+
+    Args:
+        fields: The response's headers, names in lower case.
+        url: The page's URL.
+        early: The response is a 103.
+    """
+    found = (link for name, value in fields if name == b"link" for link in parse(value))
+    return [wanted for link in found for wanted in _wanted(link, url, early)]
+
+
+def _wanted(link: ParsedLink, url: str, early: bool) -> Iterator[Want | Preconnect]:
+    target = resolve(url, link.target)
+    if target is None or link.get("anchor"):
+        return
+    if "preconnect" in link.rels:
+        yield Preconnect(target)
+    elif "modulepreload" in link.rels:
+        yield Want(target, Kind.SCRIPT, url, hinted=True, early=early)
+    elif "preload" in link.rels and (kind := kind_of_preload(link.as_)) is not None:
+        yield Want(target, kind, url, hinted=True, early=early)
