@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 
 from headstart.client.contents import Content
-from headstart.client.errors import RequestError
 from headstart.client.origin import Origin
 from headstart.client.prepared import HeaderTypes, Options, PreparedRequest, RequestBuilder
 from headstart.errors import ConfigurationError, LocalProtocolError
@@ -179,30 +177,3 @@ def test_request_has_one_content(content: bytes, options: Options) -> None:
 def test_bytes_as_a_form_are_told_to_be_content() -> None:
     with pytest.raises(TypeError, match="give bytes as content"):
         prepared(method="POST", options=cast(Options, {"data": b"bytes"}))
-
-
-def parts() -> Iterator[bytes]:
-    yield b"part"
-
-
-UNSENT = RequestError("no room", sent=False)
-REFUSED = RequestError("refused", processed=False)
-BROKEN = RequestError("reset")
-
-
-@pytest.mark.parametrize(
-    ("method", "content", "error", "lost", "may"),
-    [
-        ("POST", parts(), UNSENT, False, True),
-        ("POST", parts(), REFUSED, True, False),
-        ("POST", bytearray(b"whole"), REFUSED, False, True),
-        ("POST", b"whole", BROKEN, True, False),
-        ("PUT", b"whole", BROKEN, True, True),
-        ("GET", None, BROKEN, True, True),
-        ("GET", None, BROKEN, False, False),
-    ],
-)
-def test_order_may_go_again_where_it_does_no_harm(
-    method: str, content: Content, error: RequestError, lost: bool, may: bool
-) -> None:
-    assert prepared("/", method, content).may_repeat(error, lost) is may

@@ -16,7 +16,6 @@ from headstart import __version__
 from headstart.client import response_stream
 from headstart.client.contents import Content
 from headstart.client.encoding import Pairs, add_params, as_json, form
-from headstart.client.errors import IDEMPOTENT, RequestError
 from headstart.client.headers import Headers
 from headstart.client.origin import Origin, split_url
 from headstart.errors import ConfigurationError, LocalProtocolError
@@ -69,18 +68,6 @@ class PreparedRequest:
     """For the wait for a stream; None for `timeout`."""
     connect_timeout: float | None = None
     """None for the client's."""
-
-    def may_repeat(self, error: RequestError, lost: bool) -> bool:
-        """Return true if it may be repeated after an error (RFC 9113, 8.7).
-
-        Args:
-            lost: The connection is closed, so the server may or may not have processed it.
-        """
-        if not error.sent:
-            return True
-        if not (self.content is None or isinstance(self.content, bytes)):
-            return False
-        return not error.processed or (lost and self.method in IDEMPOTENT)
 
     def send_trailers(self) -> Fields:
         """Return the trailers; called when the content is sent."""

@@ -107,7 +107,7 @@ class Requester:
         Raises:
             ClientError: See `client.errors`.
         """
-        attempts = Attempts()
+        attempts = Attempts(prepared.method, prepared.content)
         use_pushes = True
         while True:
             connection = await self.connections.connection(prepared)
@@ -130,9 +130,7 @@ class Requester:
                 if response is not None and response.from_push:
                     use_pushes = False  # nothing was asked for yet
                     continue
-                if self.connections.is_closed or not prepared.may_repeat(error, connection.closed):
-                    raise
-                if not attempts.another(error, connection):
+                if self.connections.is_closed or not attempts.another(error, connection):
                     raise
             else:
                 return response

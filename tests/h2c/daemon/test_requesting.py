@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from h2.errors import ErrorCodes
@@ -203,6 +204,28 @@ async def test_but_not_for_ever_and_not_if_its_content_is_gone(
     with pytest.raises(RequestError, match=r"REFUSED_STREAM|did not process"):
         await run(session, Recorder(b"x"), "post", *options, "/x")
     assert server.requests == ["POST /x"] * refused
+
+
+async def test_upload_of_which_nothing_was_sent_goes_over_another_connection(
+    session: Session, server: PushServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = Http2ClientConnection.request
+    refusals = [RequestError("the connection takes no new requests", sent=False)]
+
+    async def refuse_once(
+        connection: Http2ClientConnection, method: str, *given: Any, **options: Any
+    ) -> AsyncResponse:
+        if refusals:
+            raise refusals.pop()
+        return await send(connection, method, *given, **options)
+
+    monkeypatch.setattr(Http2ClientConnection, "request", refuse_once)
+    recorder = Recorder(b"from a file")
+
+    assert await run(session, recorder, "post", "--file", "source", "/echo") == exits.OK
+
+    assert refusals == []
+    assert server.requests == ["POST /echo"]
 
 
 async def test_cancelling_resets_the_stream(session: Session, server: PushServer) -> None:

@@ -19,7 +19,7 @@ from headstart.client import failures
 from headstart.client.attempts import Attempts
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.contents import Content
-from headstart.client.errors import IDEMPOTENT, ClientTimeoutError, RequestError
+from headstart.client.errors import ClientTimeoutError, RequestError
 from headstart.client.origin import Origin, split_url
 from headstart.client.response import AsyncResponse
 from headstart.client.response_stream import Informed
@@ -195,25 +195,14 @@ class _Asking:
     async def _response(
         self, link: Link, content: Content, informed: Informed | None
     ) -> AsyncResponse:
-        """Ask; again where the server has surely not acted on it (RFC 9113, 8.7).
-
-        Once more, too, where the method allows it and the connection was dead before anybody knew
-        (RFC 9110, 9.2.2).
-        """
-        # What is read from a file or a pipe cannot be read a second time.
-        is_repeatable = not isinstance(self.command.content, FromFile)
-        attempts = Attempts()
-        may_be_stale = self.command.method in IDEMPOTENT
+        """Send the request, and again as `Attempts` allows."""
+        attempts = Attempts(self.command.method, content, shows_losses=True)
         while True:
             try:
                 return await self._attempt(link, content, informed)
             except RequestError as error:
-                is_stale = error.stale and may_be_stale
-                if not is_repeatable or (error.processed and not is_stale):
-                    raise
                 if not attempts.another(error, link.connection):
                     raise
-                may_be_stale = may_be_stale and not is_stale
             # The same server, should another command have made another one the current one.
             self._origin = link.connection.origin
             link = await self.link()

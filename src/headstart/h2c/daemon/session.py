@@ -3,6 +3,9 @@
 There is one `Link` per server. One of them is current, and paths without a server go there. A link
 with a lost connection reconnects when it is used.
 
+It is not a `client.pool.Pool`, which serves programs: here each connection is made as the command
+line said, lost ones stay listed, and none is closed for being idle.
+
 `Hinted` has the responses that a 103 named and `get --follow-hints` fetched; they wait for the next
 `get` by the rules for pushed responses (`client.pushes`): the same scheme, authority, path and
 fields named by Vary; each serves once; bounds on number, bytes and age; and, as in a browser's
