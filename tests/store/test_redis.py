@@ -50,7 +50,7 @@ def later(worker: Worker) -> None:
 def writes_snapshot(worker: Worker) -> None:
     """The worker owes a snapshot, and takes the two turns that it needs."""
     assert isinstance(worker.store, RedisStore)
-    worker.store._owes = True
+    worker.store._duty.is_owed = True
     worker.says()
     worker.says()
 
@@ -406,7 +406,7 @@ def test_snapshot_that_redis_does_not_take_leaves_no_connection_behind(
 ) -> None:
     one = start(address)
     assert isinstance(one.store, RedisStore)
-    one.store._owes = True
+    one.store._duty.is_owed = True
     one.says(vote("/a"))
 
     def made() -> int:

@@ -5,6 +5,7 @@
     memory.py   MemoryStore: keeps nothing
     pending.py  records that wait for a medium that cannot be used
     outage.py   when it is tried again, and the lines that say so
+    snapshots.py  which worker writes the next snapshot
 
     sqlite.py   SqliteStore: one file for all workers of a machine
     files.py    the file: opened, made, moved aside

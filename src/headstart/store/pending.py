@@ -21,7 +21,7 @@ class Pending:
 
     Attributes:
         records: All that wait.
-        dropped: Some were dropped, so that only a snapshot has them; the owner sets it back.
+        dropped: Some were dropped, so that only a snapshot has them; `SnapshotDuty` sets it back.
     """
 
     def __init__(self) -> None:

@@ -20,6 +20,7 @@ from headstart.store.outage import Outage
 from headstart.store.pending import Pending
 from headstart.store.redis_client import check_installed, connect, disconnect, told
 from headstart.store.redis_journal import Entry, RedisJournal
+from headstart.store.snapshots import SnapshotDuty
 
 if TYPE_CHECKING:
     from headstart.store.redis_client import Client
@@ -58,14 +59,13 @@ class RedisStore:
         self._unsure: list[Entry] = []
         self._outage = Outage(str(address), warn, _RETRY, repeats=False)
         self._told_at = float("-inf")
-        self._claimed = False
-        self._owes = False
+        self._duty = SnapshotDuty()
         self._closed = False
 
     @property
     def snapshot_due(self) -> bool:
         """Return true if this worker is to give `exchange` its learner's export."""
-        return self._claimed and not self._outage
+        return self._duty.is_claimed and not self._outage
 
     @property
     def available(self) -> bool:
@@ -134,12 +134,14 @@ class RedisStore:
         before = journal.position
         journal.exchange(self._unsure)
         self._unsure = []
-        self._owes |= self._pending.dropped
-        self._pending.dropped = False
         # The image holds the records that wait, which must not be published after it.
-        if image is not None and before is not None and not self._pending.records:
-            self._owes &= not journal.replace_snapshot(image, before)
-        self._claimed = journal.claim(force=self._owes)
+        written = (
+            image is not None
+            and before is not None
+            and not self._pending.records
+            and journal.replace_snapshot(image, before)
+        )
+        self._duty.settle(self._pending, written=written, claim=journal.claim)
 
     def _found(self) -> list[Record]:
         """Return the records that were read, also where the server failed afterwards."""
@@ -152,7 +154,7 @@ class RedisStore:
     # Without it
 
     def _fail(self, error: StoreError) -> None:
-        self._claimed = False
+        self._duty.is_claimed = False
         self._disconnect()
         self._pending.bound()
         self._outage.failed(error, self._clock())

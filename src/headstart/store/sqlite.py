@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from headstart.learn.records import Record
@@ -21,6 +22,7 @@ from headstart.store.files import OpenFile, default_path, open_file, open_to_rea
 from headstart.store.journal import Journal, Position
 from headstart.store.outage import Outage
 from headstart.store.pending import Pending
+from headstart.store.snapshots import SnapshotDuty
 
 # Seconds between two attempts to use a file that could not be used.
 _RETRY = 5.0
@@ -50,14 +52,13 @@ class SqliteStore:
         self._position: Position | None = None
         self._pending = Pending()
         self._outage = Outage(str(self.path), warn, _RETRY, repeats=True)
-        self._claimed = False
-        self._owes = False
+        self._duty = SnapshotDuty()
         self._closed = False
 
     @property
     def snapshot_due(self) -> bool:
         """Return true if this worker is to give `exchange` its learner's export."""
-        return self._claimed and not self._outage
+        return self._duty.is_claimed and not self._outage
 
     @property
     def available(self) -> bool:
@@ -139,14 +140,11 @@ class SqliteStore:
                 journal.append(self._pending.records, now)
                 after = journal.position()
             written = texts is not None and journal.replace_snapshot(texts, before, now)
-        self._owes |= self._pending.dropped
         self._pending.take()
-        self._pending.dropped = False
         self._position = after
         if written:
-            self._owes = False
             journal.give_back()
-        self._claimed = journal.claim(now, force=self._owes)
+        self._duty.settle(self._pending, written=written, claim=partial(journal.claim, now))
         return records
 
     def _read_news(self) -> list[Record]:
@@ -184,7 +182,7 @@ class SqliteStore:
         self._outage.failed(error, self._clock())
 
     def _release(self) -> None:
-        self._claimed = False
+        self._duty.is_claimed = False
         if self._file is not None:
             self._file.close()
             self._file = None

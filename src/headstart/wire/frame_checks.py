@@ -7,7 +7,7 @@ its counts. `ClientFrameChecker`, for the frames of a client, is called by `wire
 segment, before the engine; `wire.server_frames` has the one for a server's frames.
 
 Nearly all frames of a busy client are requests without a body on the next stream: those take one
-comparison each, and one for their header block; everything else goes to `_look`.
+comparison each, and one for their header block; everything else goes to `_check_frame`.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class FrameChecker(ABC):
                 continue
             self.last = last
             self.looked = looked = True
-            offence = self._look(what, stream & STREAM_BITS, (high << 8) + low, data, at)
+            offence = self._check_frame(what, stream & STREAM_BITS, (high << 8) + low, data, at)
             if offence is not None:
                 if offence is CUT:
                     break
@@ -211,7 +211,7 @@ class FrameChecker(ABC):
         return None
 
     @abstractmethod
-    def _look(
+    def _check_frame(
         self, what: int, stream: int, size: int, data: bytes | memoryview, at: int
     ) -> Violation | None:
         """Check one frame.
@@ -325,7 +325,7 @@ class ClientFrameChecker(FrameChecker):
         """How many streams the client opened, the one whose header section goes on among them."""
         return (self.last + 1) // 2 - self._skipped
 
-    def _look(
+    def _check_frame(
         self, what: int, stream: int, size: int, data: bytes | memoryview, at: int
     ) -> Violation | None:
         kind, flags = what >> 8, what & 0xFF

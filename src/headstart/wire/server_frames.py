@@ -107,7 +107,7 @@ class ServerFrameChecker(FrameChecker):
             self._left_below = numbers[_REMEMBERED // 2]
             self._left = set(numbers[_REMEMBERED // 2 :])
 
-    def _look(
+    def _check_frame(
         self, what: int, stream: int, size: int, data: bytes | memoryview, at: int
     ) -> Violation | None:
         kind, flags = what >> 8, what & 0xFF

@@ -305,11 +305,11 @@ class Loader:
                 raise TooMuchError("the page and what it needs are larger than --max-bytes")
             if self._keep is not None:
                 kept += data
-            await self._look(resource, reader, data)
-        await self._look(resource, reader, b"", final=True)
+            await self._read_links(resource, reader, data)
+        await self._read_links(resource, reader, b"", final=True)
         return bytes(kept)
 
-    async def _look(
+    async def _read_links(
         self, resource: Resource, reader: links.Reader, data: bytes, *, final: bool = False
     ) -> None:
         """Find links in the content.
