@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from headstart.learn import LearnOptions
-from headstart.learn.clients import voter_of
 from headstart.learn.rendering import Rendering
 from headstart.learn.views import Views
 from tests.learn.site import ORIGIN, STYLE, Site, page_request
@@ -130,24 +129,6 @@ def test_what_clients_have_is_bounded_over_all_clients() -> None:
         if views.viewer(page_request(address=f"192.0.2.{number}")) is viewer
     ]
     assert sum(len(viewer.had) for viewer in known) <= 100
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("192.0.2.1", "192.0.2.1", True),
-        ("192.0.2.1", "192.0.2.2", False),
-        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
-        ("2001:DB8:1:2::1", "2001:0db8:1:2::3", True),
-        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
-        ("2001:db8::1", "2001:db8:0:0:5::1", True),
-        ("::1", "::2", True),
-        ("not an address", "not an address", True),
-        ("", "", True),
-    ],
-)
-def test_one_customer_is_one_voter(one: str, other: str, same: bool) -> None:
-    assert (voter_of(one) == voter_of(other)) is same
 
 
 def test_a_client_that_never_fetched_is_told_from_one_that_did() -> None:
