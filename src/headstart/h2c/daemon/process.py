@@ -2,7 +2,7 @@
 
 A session has one background process. Whoever holds the lock file's lock owns the socket's path: it
 alone removes a stale socket and listens. The kernel lets go of the lock when the process ends,
-however it ends, so there is no stale lock; the file itself stays.
+however it ends, so no lock is ever stale; the file itself stays.
 
 Listens on the private socket, answers each command in a task of its own, and ends on Ctrl-C,
 SIGTERM, `h2c stop`, or when nothing has used it for the idle time-out. Run by `command.local` in
