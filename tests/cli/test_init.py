@@ -127,3 +127,42 @@ def test_unknown_command_is_a_wrong_call() -> None:
 
     assert status == 2
     assert "No such command 'sevre'" in err
+
+
+def commands_of(group: click.Group, *names: str) -> dict[tuple[str, ...], click.Command]:
+    """Return each command that is not a group, with the names it is called by."""
+    ctx = click.Context(group)
+    found: dict[tuple[str, ...], click.Command] = {}
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            found |= commands_of(command, *names, name)
+        else:
+            found[*names, name] = command
+    return found
+
+
+def test_missing_argument_is_told_with_an_example_of_its_command() -> None:
+    needing = {
+        names: command
+        for names, command in commands_of(cli.main).items()
+        if any(isinstance(param, click.Argument) and param.required for param in command.params)
+    }
+
+    assert {("serve",), ("proxy",), ("replay",), ("map", "pin"), ("cache", "purge")} <= set(needing)
+    for names, command in needing.items():
+        result = CliRunner().invoke(cli.main, names, prog_name="headstart")
+        *_, last = result.stderr.splitlines()
+        called = f"headstart {' '.join(names)} "
+        told, _, example = last.partition(f". For example: {called}")
+        assert (names, result.exit_code) == (names, 2)
+        assert told.startswith("Error: Missing argument '")
+        arguments = [param for param in command.params if isinstance(param, click.Argument)]
+        assert len(example.split()) == len(arguments), last
+
+
+def test_missing_option_value_has_no_example() -> None:
+    _, _, err = headstart_says("map", "export", "--format")
+
+    assert err == "Error: Option '--format' requires an argument.\n"

@@ -60,6 +60,11 @@ class OneLineErrors(click.Group):
             return super().invoke(ctx)
         except HeadstartError as error:
             raise click.ClickException(_sentences(error)) from error
+        except click.MissingParameter as error:
+            if error.ctx is None:
+                raise
+            example = _example_of(error.ctx)
+            raise click.MissingParameter(example, error.ctx, error.param) from error
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
 
@@ -67,6 +72,18 @@ class OneLineErrors(click.Group):
 def _sentences(error: HeadstartError) -> str:
     hint = f" {error.hint[:1].upper()}{error.hint[1:]}" if error.hint else ""
     return f"{error}.{hint}"
+
+
+def _example_of(ctx: click.Context) -> str:
+    """Return a sentence with the first command line that the command's help shows; "" for none."""
+    lines = (ctx.command.help or "").splitlines()
+    names: list[str | None] = []
+    while ctx.parent is not None:
+        names.insert(0, ctx.info_name)
+        ctx = ctx.parent
+    called = f"headstart {' '.join(name or '' for name in names)} "
+    example = next((line.strip() for line in lines if line.strip().startswith(called)), "")
+    return f"For example: {example}" if example else ""
 
 
 class _OnDemand(OneLineErrors):

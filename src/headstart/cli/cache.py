@@ -78,6 +78,8 @@ def _purge(url: str, folder: str | None) -> None:
     """Remove the responses for URL: a whole URL, or a path of any host. `*` at its end is for all.
 
     All workers and servers of this user remove them at once.
+
+    headstart cache purge https://example.com/style.css
     """
     if not url.startswith(("/", "http://", "https://")):
         raise click.BadParameter(

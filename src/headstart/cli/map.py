@@ -281,7 +281,10 @@ command = _PageOrCommand(
 @_store
 @click.pass_context
 def forget(ctx: click.Context, page: str, store: Place | None) -> None:
-    """Forget PAGE and its pins; it is learned anew."""
+    """Forget PAGE and its pins; it is learned anew.
+
+    headstart map forget /about
+    """
     path = _place(ctx, store)
     if not offline.forget(page, path, warn=warn):
         raise ConfigurationError(
@@ -297,7 +300,10 @@ def forget(ctx: click.Context, page: str, store: Place | None) -> None:
 @_store
 @click.pass_context
 def pin(ctx: click.Context, page: str, asset: str, store: Place | None) -> None:
-    """Send ASSET with PAGE always, until PAGE is forgotten."""
+    """Send ASSET with PAGE always, until PAGE is forgotten.
+
+    headstart map pin / /hero.css
+    """
     origin, target = split(asset)
     if origin and origin != split(page)[0]:
         raise ConfigurationError(
@@ -313,7 +319,10 @@ def pin(ctx: click.Context, page: str, asset: str, store: Place | None) -> None:
 @_store
 @click.pass_context
 def never(ctx: click.Context, asset: str, store: Place | None) -> None:
-    """Never send ASSET, a path or a whole URL, with any page."""
+    """Never send ASSET, a path or a whole URL, with any page.
+
+    headstart map never /photos/chair.jpg
+    """
     place = _place(ctx, store)
     offline.never(asset, place, warn=warn)
     say(f"{printable(asset)} is never sent.")
@@ -391,7 +400,10 @@ def _write(file: str, text: str) -> None:
 @_store
 @click.pass_context
 def import_(ctx: click.Context, file: str, store: Place | None) -> None:
-    """Add the records that `export` wrote to FILE (- for standard input)."""
+    """Add the records that `export` wrote to FILE (- for standard input).
+
+    headstart map import map.jsonl
+    """
     path = _place(ctx, store)
     try:
         with click.open_file(file, encoding="utf-8", errors="replace") as stream:

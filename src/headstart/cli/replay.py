@@ -349,7 +349,11 @@ command = click.Command(
     map alone would have said, what Jetty's filter would have sent, and everything that was ever
     asked for with a page.
 
-    FILE is one of {_FORMATS}; several are merged by time. - is standard input.""",
+    FILE is one of {_FORMATS}; several are merged by time. - is standard input.
+
+    \b
+    headstart replay access.log
+    headstart replay access.log access.log.1.gz --save map.sqlite3""",
     params=[
         click.Argument(["files"], nargs=-1, required=True, metavar="FILE..."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print JSON."),

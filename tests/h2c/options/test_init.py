@@ -114,11 +114,36 @@ def test_surplus_arguments_are_a_mistake() -> None:
             "it has no option '--incldue'; did you mean '--include'?; see 'h2c get --help'",
         ),
         ("post -z=x y z", "it has no option '-z'; see 'h2c post --help'"),
-        ("unset", "the following arguments are required: NAME; see 'h2c unset --help'"),
+        ("get --nonsense --include", "it has no option '--nonsense'; see 'h2c get --help'"),
+        (
+            "load -O",
+            "it has no option '-O': write -o FILE; see 'h2c load --help'",
+        ),
     ],
 )
 def test_what_was_probably_meant_is_asked(arguments: str, message: str) -> None:
     assert mistake(*arguments.split()) == message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing", "example"),
+    [
+        ("get", "PATH_OR_URL", "h2c get https://example.org/path"),
+        ("get --include -H a:b", "PATH_OR_URL", "h2c get https://example.org/path"),
+        ("request GET", "PATH_OR_URL", "h2c request PROPFIND -H 'depth: 1' /folder"),
+        ("load --json", "PATH_OR_URL", "h2c load https://example.org/"),
+        ("connect", "[https://]HOST[:PORT]", "h2c connect localhost:8443"),
+        ("unset", "NAME", "h2c unset user-agent"),
+    ],
+)
+def test_missing_argument_is_told_with_an_example(
+    arguments: str, missing: str, example: str
+) -> None:
+    verb = arguments.partition(" ")[0]
+
+    message = mistake(*arguments.split())
+
+    assert message == f"missing: {missing}; see 'h2c {verb} --help'. For example: {example}"
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,5 @@ def test_the_shells_are_known(shell: str) -> None:
     assert options.parse(["completion", shell]) == Completion(shell)
 
 
-@pytest.mark.parametrize("arguments", [[], ["csh"]])
-def test_another_shell_is_a_mistake(arguments: list[str]) -> None:
-    assert mistake("completion", *arguments).endswith("see 'h2c completion --help'")
+def test_another_shell_is_a_mistake() -> None:
+    assert mistake("completion", "csh").endswith("see 'h2c completion --help'")

@@ -27,7 +27,12 @@ from headstart.h2c.options.connections import (
     PushList,
     StreamInfo,
 )
-from headstart.h2c.options.grammar import Grammar, HelpWanted, UsageError
+from headstart.h2c.options.grammar import (
+    Grammar,
+    HelpWanted,
+    MissingArgumentError,
+    UsageError,
+)
 from headstart.h2c.options.loading import LoadPage
 from headstart.h2c.options.process import Completion, Pid, Start, Stop, Version, Wiretap
 from headstart.h2c.options.requests import RequestCommand, SetField, UnsetField
@@ -94,7 +99,13 @@ def parse(arguments: Sequence[str]) -> Command:
     if first not in _GRAMMAR.with_value and not first.startswith("-"):
         meant = _meant(first, _GRAMMAR.with_value)
         raise UsageError(f"there is no command {first!r}; {meant}'h2c --help' lists them")
-    namespace, surplus = _GRAMMAR.parser.parse_known_args(_joined(arguments))
+    try:
+        namespace, surplus = _GRAMMAR.parser.parse_known_args(_joined(arguments))
+    except MissingArgumentError:
+        # It stands last, and argparse looks for it first.
+        if unknown := _unknown_options(first, _joined(arguments)[1:]):
+            raise UsageError(f"{_refusal(first, unknown)}; see 'h2c {first} --help'") from None
+        raise
     try:
         if surplus:
             raise ConfigurationError(_refusal(first, surplus))
@@ -140,6 +151,17 @@ def _without_command(option: str) -> str:
 def _advice(option: str) -> str | None:
     """Return what to write for an option of curl that is not an option here."""
     return _OF_CURL.get(option if option.startswith("--") else option[:2])
+
+
+def _unknown_options(command: str, joined: Iterable[str]) -> list[str]:
+    """Return those of the arguments that look like options and are none of the command's."""
+    options = (name for name in joined if name.startswith("-") and len(name) > 1)
+    known = {*_GRAMMAR.names[command], "-h"}
+    return [
+        name
+        for name in options
+        if (name.partition("=")[0] if name.startswith("--") else name[:2]) not in known
+    ]
 
 
 def _refusal(command: str, surplus: Sequence[str]) -> str:

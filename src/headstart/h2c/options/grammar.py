@@ -35,15 +35,20 @@ class UsageError(HeadstartError):
     """The arguments are wrong; the message is one line that says where the right ones are told."""
 
 
+class MissingArgumentError(UsageError):
+    """A command was called without an argument that it needs; the message has an example."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Raises where argparse would print and exit."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, example: str = "", **options: Any) -> None:
         super().__init__(
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             **options,
         )
+        self._example = example
 
     def print_help(self, file: object = None) -> NoReturn:
         raise HelpWanted(self.format_help())
@@ -60,6 +65,12 @@ class _Parser(argparse.ArgumentParser):
         return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
+        required = "the following arguments are required: "
+        if message.startswith(required):
+            missing = message.removeprefix(required)
+            raise MissingArgumentError(
+                f"missing: {missing}; see '{self.prog} --help'. For example: {self._example}"
+            )
         raise UsageError(f"{message}; see '{self.prog} --help'")
 
 
@@ -98,7 +109,10 @@ class Grammar:
         """
         lines = "\n".join("  " + line for line in examples.strip().splitlines())
         parser: _Parser = self._commands.add_parser(
-            name, help=help, description=f"{help[0].upper()}{help[1:]}.\n\n{lines}"
+            name,
+            help=help,
+            description=f"{help[0].upper()}{help[1:]}.\n\n{lines}",
+            example=lines.strip().partition("   ")[0].splitlines()[0],
         )
         parser.set_defaults(build=build)
         self.parsers[name] = parser

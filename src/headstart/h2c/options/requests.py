@@ -19,8 +19,8 @@ from headstart.wire.fields import checked_fields, valid_authority
 _MOST_REDIRECTIONS = 50
 _METHOD_EXAMPLES = {
     "head": """
-h2c head /path                   status and fields, nothing more
-h2c head https://example.org/
+h2c head https://example.org/    status and fields, nothing more
+h2c head /path                   on the current connection
 """,
     "post": """
 h2c post --data 'hello world' /data
@@ -202,8 +202,8 @@ def _method_command(grammar: Grammar, method: str) -> None:
     examples = _METHOD_EXAMPLES.get(
         method,
         f"""
-h2c {method} /path
-h2c {method} -H 'accept-language: de' https://example.org/path
+h2c {method} https://example.org/path
+h2c {method} -H 'accept-language: de' /path     on the current connection
 h2c {method} --include -v /path       show the status and the fields, and where they came from
 """,
     )
