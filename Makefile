@@ -9,7 +9,7 @@
 #   make test-versions  the server's tests with the oldest and the newest allowed versions
 #   make test-sites  Chromium visits ten sites of other people, and WordPress, and 1 GiB each way
 #                 passes through the proxy: nine minutes
-#   make lint     ruff, mypy, the import contracts
+#   make lint     ruff, mypy, the import contracts, shellcheck, zizmor
 #   make fuzz     random peers (RUNS of each test), then each target of tests/fuzzing/guided for SECONDS
 #   make mutants  small faults put into wire/, learn/ and parts of server/, and which no test notices:
 #                 hours; goes on where it stopped (ARGS="headstart.wire.fields.*"); with

@@ -60,6 +60,28 @@ def test_verbs_are_those_of_the_makefile(path: Path) -> None:
         assert re.search(rf"^{verb}:", makefile, re.MULTILINE), verb
 
 
+def test_each_action_is_pinned_to_a_commit() -> None:
+    used = [
+        (path.name, action)
+        for path in WORKFLOWS
+        for action in re.findall(r"\buses: (\S+)", path.read_text())
+        if not action.startswith("./")
+    ]
+
+    assert len(used) > 10
+    for name, action in used:
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", action), (name, action)
+
+
+def test_list_of_parts_is_that_of_an_installation() -> None:
+    steps = yaml.safe_load((FORGE / "workflows" / "release.yml").read_text())["jobs"]["build"]
+    [listing] = [step for step in steps["steps"] if "sbom-action" in step.get("uses", "")]
+    [installing] = [step["run"] for step in steps["steps"] if "venv" in step.get("run", "")]
+
+    assert f"python -m venv {listing['with']['path']}\n" in installing
+    assert "dist/*.whl" in installing
+
+
 def test_release_is_published_without_a_secret_and_after_the_checks() -> None:
     release = yaml.safe_load((FORGE / "workflows" / "release.yml").read_text())
     jobs = release["jobs"]
