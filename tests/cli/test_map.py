@@ -483,6 +483,16 @@ def test_file_that_is_not_there_is_one_line(store: Path, tmp_path: Path, order: 
     assert_one_line(headstart_says("map", order[0], str(path), "--store", str(store)), path.name)
 
 
+@pytest.mark.parametrize("form", ["json", "nginx"])
+def test_export_replaces_no_database(store: Path, form: str) -> None:
+    before = store.read_bytes()
+
+    told = headstart_says("map", "export", "--format", form, str(store), "--store", str(store))
+
+    assert_one_line(told, f"{store} is a database", "--store STORE names the map to read")
+    assert store.read_bytes() == before
+
+
 def test_old_export_stays_where_a_new_one_fails(tmp_path: Path) -> None:
     file = tmp_path / "map.jsonl"
     file.write_text("old")

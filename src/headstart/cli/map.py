@@ -36,6 +36,7 @@ from headstart.learn import Judgement, Learner, LearnOptions, Record, Row
 from headstart.learn.records import from_plain, to_plain
 from headstart.reasons import Refusal
 from headstart.store import Place, default_path, offline
+from headstart.store.ownership import is_database
 
 _STORE_HELP = (
     "File that keeps what was learned, by default in your data folder, or the URL of a Redis "
@@ -361,7 +362,17 @@ def _is_known(learner: Learner, origin: str, target: str) -> bool:
 def export(
     ctx: click.Context, file: str, form: str, origin: str | None, store: Place | None
 ) -> None:
-    """Write the map to FILE, or standard output, as JSON lines or for another server."""
+    """Write the map to FILE, or standard output, as JSON lines or for another server.
+
+    An old FILE is replaced once the new one is complete.
+
+    headstart map export --format nginx headstart.conf
+    """
+    if file != "-" and is_database(Path(file)):
+        raise ConfigurationError(
+            f"{printable(file)} is a database, which the export would replace",
+            hint="Name another file to write; --store STORE names the map to read.",
+        )
     learner = offline.known(_place(ctx, store), ctx.obj.options, warn=warn)
     if form == _RECORDS:
         plain = map(to_plain, learner.export())

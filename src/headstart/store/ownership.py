@@ -66,6 +66,11 @@ def is_ours(path: Path, handle: Handle | None = None) -> bool:
     return _application(_beginning(path, _HEADER_BYTES)) == APPLICATION
 
 
+def is_database(path: Path) -> bool:
+    """Return whether a file is there and is a database of SQLite, ours or of another program."""
+    return path.is_file() and _beginning(path, _HEADER_BYTES).startswith(_MAGIC)
+
+
 def check(path: Path) -> None:
     """Check that the path of a store does not hold a file of the user's, before any work is done.
 

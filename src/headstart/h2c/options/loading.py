@@ -56,7 +56,12 @@ h2c load https://example.org/ --no-hints             as if nobody had sent a 103
 """,
     )
     options.argument("where", metavar="PATH_OR_URL")
-    options.value("--waterfall", metavar="FILE", default="", help="draw it to this SVG file")
+    options.value(
+        "--waterfall",
+        metavar="FILE",
+        default="",
+        help="draw it to this SVG file; an old one is replaced once the page is loaded",
+    )
     options.flag("--json", help="print all details as JSON")
     header_option(options)
     options.flag("--no-hints", help="do not fetch what a 103 or a Link field names")

@@ -76,7 +76,9 @@ h2c start --detach                                in the background
 """,
     )
     start.optional_value(
-        "--dump", metavar="FILE", help="show the frames of all connections, or write them to FILE"
+        "--dump",
+        metavar="FILE",
+        help="show the frames of all connections, or write them to FILE, which is emptied first",
     )
     dump_options(start)
     start.flag("--detach", help="leave the terminal, as the other commands do it")
@@ -184,7 +186,10 @@ h2c wiretap --dump=visit.har --dump-format=har localhost:7000 localhost:8443
     wiretap.argument("local", metavar="[https://]LOCAL[:PORT]")
     wiretap.argument("remote", metavar="[https://]REMOTE[:PORT]")
     wiretap.value(
-        "--dump", metavar="FILE", default="", help="write the frames to FILE, not standard output"
+        "--dump",
+        metavar="FILE",
+        default="",
+        help="write the frames to FILE, which is emptied first, not to standard output",
     )
     dump_options(wiretap)
     wiretap.flag("--listen-anywhere", help="LOCAL may be an address that others can reach")

@@ -242,7 +242,13 @@ def _exchange_options(options: Options) -> None:
     options.flag(
         "-i", "--include", help="show status and fields before the content, trailers behind it"
     )
-    options.value("-o", "--output", metavar="FILE", default="", help="write to this file")
+    options.value(
+        "-o",
+        "--output",
+        metavar="FILE",
+        default="",
+        help="write to this file; an old one is replaced once the response is complete",
+    )
     options.flag("-f", "--fail", help="a status from 400 on is an error: exit code 1, no content")
     options.flag("-v", "--verbose", help="say where the answer came from: pushed, or requested")
     options.flag("--keep", help="leave the pushed response there for the next time")
