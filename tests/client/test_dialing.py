@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from headstart.client.dialing import dial, dial_through, hosts_of, server_name
+from headstart.client.dialing import dial, dial_through, hosts_of, open_socket, server_name
 from headstart.client.tls import client_context
 from tests.client.live import certificates
 
@@ -199,3 +199,43 @@ def test_other_host_is_tried_as_it_is(host: str) -> None:
 )
 def test_name_in_tls_has_no_final_dot_and_no_zone(host: str, name: str) -> None:
     assert server_name(host) == name
+
+
+async def test_socket_is_of_the_first_host_that_can_be_reached() -> None:
+    async with listening() as port:
+        opened = await open_socket(("nobody.invalid", NOBODY, "127.0.0.1"), port)
+        with opened:
+            heard = await asyncio.get_running_loop().sock_recv(opened, 5)
+            nodelay = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    assert heard == b"hello"
+    assert nodelay
+
+
+async def test_error_of_the_first_address_is_told_where_no_socket_can_be_opened() -> None:
+    async with listening() as port:
+        pass
+
+    with pytest.raises(ConnectionRefusedError) as told:
+        await open_socket((NOBODY, "127.0.0.1"), port)
+
+    assert NOBODY in str(told.value)
+
+
+async def test_socket_of_who_is_cancelled_while_it_connects_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+
+    async def sock_connect(opened: socket.socket, _: object) -> None:
+        begun.set_result(opened)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", sock_connect)
+    task = asyncio.create_task(open_socket(("127.0.0.1",), 1))
+    opened = await begun
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert opened.fileno() == -1

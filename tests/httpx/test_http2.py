@@ -11,6 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from headstart.client.connect import Step
+from headstart.client.connection import Http2ClientConnection
+from headstart.client.prepared import PreparedRequest
 from headstart.client.response import AsyncResponse
 from headstart.httpx.http2 import Http2
 from headstart.httpx.tracing import Trace
@@ -65,9 +68,11 @@ async def test_server_without_http2_is_left_to_http_1_1_and_not_asked_again() ->
             connects: list[None] = []
             connect = http2._connect
 
-            async def counted(prepared: Any) -> Any:
+            async def counted(
+                prepared: PreparedRequest, server_name: str | None = None, step: Step | None = None
+            ) -> Http2ClientConnection:
                 connects.append(None)
-                return await connect(prepared)
+                return await connect(prepared, server_name, step)
 
             http2._connect = counted
             assert [await ask(http2, plain.url) for _ in range(2)] == [None, None]
@@ -106,7 +111,8 @@ async def test_trace_is_told_of_the_connection_the_request_and_the_response(serv
         "http2.receive_response_headers",
     )
     of_request = [f"{step}.{end}" for step in steps for end in ("started", "complete")]
-    of_connection = [f"connection.connect_tcp.{end}" for end in ("started", "complete")]
+    connecting = ("connection.connect_tcp", "connection.start_tls", "http2.send_connection_init")
+    of_connection = [f"{step}.{end}" for step in connecting for end in ("started", "complete")]
     assert (first, names) == ([*of_connection, *of_request], of_request)
     assert details["connection.connect_tcp.started"]["port"] == served.live.port
     status, _ = details["http2.receive_response_headers.complete"]["return_value"]

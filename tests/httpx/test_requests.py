@@ -28,6 +28,13 @@ def test_url_becomes_origin_and_target(url: str, origin: Origin, target: str) ->
     assert (made.origin, made.target) == (origin, target)
 
 
+def test_target_of_the_extension_stands_for_that_of_the_url() -> None:
+    extensions = {"target": b"/a b?%zz"}
+    made = prepared(httpx.Request("GET", "https://a.test/other?c=d", extensions=extensions))
+
+    assert (made.origin, made.target) == (Origin("https", "a.test", 443), "/a b?%zz")
+
+
 def test_other_scheme_cannot_be_asked() -> None:
     with pytest.raises(ConfigurationError):
         prepared(httpx.Request("GET", "ftp://a.test/"))

@@ -340,14 +340,18 @@ async def test_trace_is_told_of_each_step(served: Site) -> None:
         told.clear()
         await asking.get("/echo", extensions={"trace": trace})
 
-    assert first[:5] == [
+    assert first[:9] == [
         "connection.connect_tcp.started",
         "connection.connect_tcp.complete",
+        "connection.start_tls.started",
+        "connection.start_tls.complete",
+        "http2.send_connection_init.started",
+        "http2.send_connection_init.complete",
         "http2.send_request_headers.started",
         "http2.send_request_headers.complete",
         "http2.send_request_body.started",
     ]
-    assert not any(name.startswith("connection") for name in told)
+    assert not any("connect" in name for name in told)
     assert told[2:] == [
         "http2.send_request_body.started",
         "http2.send_request_body.complete",
@@ -374,3 +378,80 @@ async def test_trace_is_told_of_a_failure() -> None:
         "connection.connect_tcp.started NoneType",
         "connection.connect_tcp.failed ConnectError",
     ]
+
+
+async def test_trace_tells_of_tls_that_fails(served: Site) -> None:
+    told: list[tuple[str, object]] = []
+
+    async def trace(name: str, details: dict[str, object]) -> None:
+        told.append((name, details.get("server_hostname")))
+
+    transport = AsyncTransport(verify=ssl.create_default_context())
+    async with httpx.AsyncClient(transport=transport) as asking:
+        with pytest.raises(httpx.ConnectError, match="certificate"):
+            await asking.get(served.url, extensions={"trace": trace})
+
+    assert told == [
+        ("connection.connect_tcp.started", None),
+        ("connection.connect_tcp.complete", None),
+        ("connection.start_tls.started", "localhost"),
+        ("connection.start_tls.failed", None),
+    ]
+
+
+async def test_trace_has_the_steps_of_both_protocols_where_http2_is_not_to_be_had() -> None:
+    told: list[str] = []
+
+    async def trace(name: str, details: dict[str, object]) -> None:
+        del details
+        told.append(name)
+
+    with plain_site(tls=True) as own:
+        async with client(own) as asking:
+            response = await asking.get("/echo", extensions={"trace": trace})
+
+    assert response.http_version == "HTTP/1.1"
+    assert told[4:6] == ["http2.send_connection_init.started", "http2.send_connection_init.failed"]
+    assert told[6] == "connection.connect_tcp.started"
+    assert "http11.receive_response_headers.complete" in told
+
+
+async def test_cleartext_has_no_step_of_tls() -> None:
+    told: list[str] = []
+
+    async def trace(name: str, details: dict[str, object]) -> None:
+        del details
+        told.append(name)
+
+    with site(tls=False) as own:
+        async with client(own, http1=False) as asking:
+            await asking.get("/echo", extensions={"trace": trace})
+
+    assert told[:4] == [
+        "connection.connect_tcp.started",
+        "connection.connect_tcp.complete",
+        "http2.send_connection_init.started",
+        "http2.send_connection_init.complete",
+    ]
+
+
+async def test_tls_asks_for_the_name_of_the_extension(served: Site) -> None:
+    url = f"https://127.0.0.1:{served.live.port}/echo"
+    context = trusting()
+    context.check_hostname = True
+
+    async with httpx.AsyncClient(transport=AsyncTransport(verify=context), timeout=90) as asking:
+        with pytest.raises(httpx.ConnectError, match="certificate"):
+            await asking.get(url, extensions={"sni_hostname": "other.test"})
+        response = await asking.get(url, extensions={"sni_hostname": "localhost"})
+
+    tls = response.extensions["network_stream"].get_extra_info("ssl_object")
+    assert response.http_version == "HTTP/2"
+    assert tls.server_hostname == "localhost"
+
+
+async def test_target_of_the_extension_is_asked_for(served: Site) -> None:
+    async with client(served) as asking:
+        response = await asking.get("/empty", extensions={"target": b"/echo?a=%zz"})
+
+    assert response.json()["query"] == "a=%25zz"

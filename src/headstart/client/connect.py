@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from headstart.client import failures
 from headstart.client.channel import Tap
 from headstart.client.connection import Http2ClientConnection
-from headstart.client.dialing import dial, dial_through, hosts_of
+from headstart.client.dialing import dial, dial_through, hosts_of, open_socket
 from headstart.client.errors import ClientTimeoutError, Phase
 from headstart.client.origin import Origin
 from headstart.client.proxies import HttpProxy, tunnel
@@ -24,6 +27,11 @@ from headstart.config import ClientLimits
 from headstart.errors import ConfigurationError
 
 _LIMITS = ClientLimits()
+
+Step: TypeAlias = Callable[..., AbstractAsyncContextManager[dict[str, Any]]]
+"""Encloses each step of a connection. It is called with the step's name and details, and yields a
+mapping for its `return_value`. The names are httpcore's: `connection.connect_tcp`,
+`connection.start_tls` and `http2.send_connection_init`."""
 
 
 async def connect(
@@ -35,6 +43,7 @@ async def connect(
     keyfile: Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
     address: str | None = None,
+    server_name: str | None = None,
     proxy: HttpProxy | None = None,
     push: bool = True,
     limits: ClientLimits = _LIMITS,
@@ -42,6 +51,7 @@ async def connect(
     timeout: float | None = 10.0,
     upgrade: bool = False,
     first: FirstRequest | None = None,
+    step: Step | None = None,
 ) -> Http2ClientConnection:
     """Connect, and wait for the server's SETTINGS, which show that it speaks HTTP/2.
 
@@ -52,6 +62,7 @@ async def connect(
         keyfile: Its key, where that is not in `certfile`.
         ssl_context: Used as it is, but for its ALPN protocols, instead of the four before.
         address: Connect to this IP address instead of asking the resolver for the origin's host.
+        server_name: The name for TLS and its certificate instead of the origin's host.
         proxy: Ask it for a tunnel to the origin.
         push: Whether the server may push.
         timeout: Seconds for all of it; None for no end.
@@ -59,6 +70,7 @@ async def connect(
         first: The request that asks; when it is made on the connection, its response is there or
             on its way. By default an OPTIONS whose response nobody gets. Apache closes an upgraded
             connection as soon as it idles, so give it a request that is wanted.
+        step: Told of each step. The addresses of the host are then tried one after the other.
 
     Raises:
         ConnectError, TlsError, NotHttp2Error, ClientTimeoutError: See `client.errors`.
@@ -78,8 +90,13 @@ async def connect(
                 context = _offering_http2(ssl_context) or await asyncio.to_thread(
                     client_context, cafile, insecure, origin.host, certfile, keyfile
                 )
-            await _open(connection, context, address, proxy)
-            await connection.ready()
+            hosts = hosts_of(origin.host) if address is None else (address,)
+            name = server_name or origin.host
+            if step is None:
+                await _open(connection, context, hosts, name, proxy)
+                await connection.ready()
+            else:
+                await _open_in_steps(connection, context, hosts, name, step)
     except TimeoutError:
         connection.abort()
         raise ClientTimeoutError(
@@ -103,18 +120,53 @@ def _offering_http2(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
 async def _open(
     connection: Http2ClientConnection,
     context: ssl.SSLContext | None,
-    address: str | None,
+    hosts: tuple[str, ...],
+    name: str,
     proxy: HttpProxy | None,
 ) -> None:
     origin = connection.origin
-    hosts = hosts_of(origin.host) if address is None else (address,)
-    try:
-        make = partial(_protocol, connection)
+    make = partial(_protocol, connection)
+    with _as_ours(origin):
         if proxy is not None:
             opened = await tunnel(proxy, origin, hosts[0])
-            await dial_through(opened, make, origin.host, context)
+            await dial_through(opened, make, name, context)
         else:
-            await dial(hosts, origin.port, make, origin.host, context)
+            await dial(hosts, origin.port, make, name, context)
+
+
+async def _open_in_steps(
+    connection: Http2ClientConnection,
+    context: ssl.SSLContext | None,
+    hosts: tuple[str, ...],
+    name: str,
+    step: Step,
+) -> None:
+    """Connect as `_open` does, and until the server's SETTINGS are here; tell of each step."""
+    origin = connection.origin
+    make = partial(_protocol, connection)
+    async with step("connection.connect_tcp", host=origin.host, port=origin.port) as done:
+        with _as_ours(origin):
+            opened = done["return_value"] = await open_socket(hosts, origin.port)
+    if context is None:
+        with _as_ours(origin):
+            await dial_through(opened, make, name, None)
+    else:
+        try:
+            async with step("connection.start_tls", ssl_context=context, server_hostname=name):
+                with _as_ours(origin):
+                    await dial_through(opened, make, name, context)
+        except BaseException:
+            opened.close()
+            raise
+    async with step("http2.send_connection_init"):
+        await connection.ready()
+
+
+@contextmanager
+def _as_ours(origin: Origin) -> Iterator[None]:
+    """Raise our errors for those of sockets and TLS."""
+    try:
+        yield
     except ssl.SSLError as error:
         raise failures.tls_failed(error, origin) from error
     except TimeoutError:

@@ -10,6 +10,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from headstart.client.tls import is_loopback
@@ -74,6 +75,42 @@ async def _dial_one(
         **options,
     )
     return transport
+
+
+async def open_socket(hosts: Iterable[str], port: int) -> socket.socket:
+    """Return a socket that is connected to the first of the hosts that can be reached.
+
+    Args:
+        hosts: Names or addresses; see `hosts_of`.
+        port: The port of each.
+
+    Raises:
+        OSError: None can be reached; this is the first address's error.
+    """
+    loop = asyncio.get_running_loop()
+    problems: list[OSError] = []
+    for host in hosts:
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            problems.append(error)
+            continue
+        for family, kind, protocol, _, address in found:
+            opened = socket.socket(family, kind, protocol)
+            opened.setblocking(False)
+            try:
+                await loop.sock_connect(opened, address)
+            except OSError as error:
+                opened.close()
+                problems.append(error)
+            except BaseException:
+                opened.close()
+                raise
+            else:
+                with suppress(OSError):
+                    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return opened
+    raise problems[0] if problems else OSError("no address")
 
 
 async def dial_through(

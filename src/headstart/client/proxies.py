@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from base64 import b64encode
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from headstart.client.dialing import open_socket
 from headstart.client.errors import ConnectError
 from headstart.client.origin import Origin
 from headstart.client.tls import is_loopback
@@ -94,7 +94,7 @@ async def tunnel(proxy: HttpProxy, origin: Origin, host: str) -> socket.socket:
         ConnectError: The proxy cannot be reached, or makes no tunnel.
     """
     try:
-        opened = await _reach(proxy)
+        opened = await open_socket((proxy.host,), proxy.port)
     except OSError as error:
         raise ConnectError(
             f"cannot connect to the proxy {proxy}: {error.strerror or error}",
@@ -106,28 +106,6 @@ async def tunnel(proxy: HttpProxy, origin: Origin, host: str) -> socket.socket:
         opened.close()
         raise
     return opened
-
-
-async def _reach(proxy: HttpProxy) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(proxy.host, proxy.port, type=socket.SOCK_STREAM)
-    problem: OSError | None = None
-    for family, kind, protocol, _, address in found:
-        opened = socket.socket(family, kind, protocol)
-        opened.setblocking(False)
-        try:
-            await loop.sock_connect(opened, address)
-        except OSError as error:
-            opened.close()
-            problem = problem or error
-        except BaseException:
-            opened.close()
-            raise
-        else:
-            with suppress(OSError):
-                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return opened
-    raise problem or OSError("no address")
 
 
 async def _ask(opened: socket.socket, proxy: HttpProxy, origin: Origin, target: str) -> None:

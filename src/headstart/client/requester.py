@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from headstart.client.attempts import Attempts
-from headstart.client.connect import connect
+from headstart.client.connect import Step, connect
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import RequestError
 from headstart.client.pool import Pool
@@ -54,7 +54,9 @@ class Connecting:
                 hint="Set up the context itself with what they stand for.",
             )
 
-    async def connect(self, prepared: PreparedRequest) -> Http2ClientConnection:
+    async def connect(
+        self, prepared: PreparedRequest, server_name: str | None = None, step: Step | None = None
+    ) -> Http2ClientConnection:
         """Make the connection that a request needs."""
         first = None
         if prepared.content is None and not prepared.trailers:
@@ -76,6 +78,8 @@ class Connecting:
             timeout=self.timeout if given is None else given,
             upgrade=self.upgrade and prepared.origin.scheme == "http",
             first=first,
+            server_name=server_name,
+            step=step,
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Final
 
 import httpx
@@ -26,8 +27,16 @@ from headstart.httpx.tracing import Trace
 _LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 _CLIENT_LIMITS: Final = ClientLimits()
 
-_tracing: ContextVar[Trace | None] = ContextVar("headstart_trace", default=None)
-"""The trace of the request that may have to connect."""
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """The extensions of a request that say how to connect, should it have to."""
+
+    trace: Trace
+    server_name: str | None
+
+
+_wishes: ContextVar[_Wishes | None] = ContextVar("headstart_wishes", default=None)
 
 
 class Http2:
@@ -50,7 +59,7 @@ class Http2:
         )
         self._connect = connecting.connect
         self._requester = Requester(
-            self._traced_connect,
+            self._connect_as_wished,
             limits.keepalive_expiry,
             _or(limits.max_keepalive_connections, 1_000_000),
             _or(limits.max_connections, 1_000_000),
@@ -75,8 +84,8 @@ class Http2:
             ):
                 return None
             try:
-                if trace:
-                    return await self._traced(asked, request, trace)
+                if trace or "sni_hostname" in request.extensions:
+                    return await self._as_wished(asked, request, trace)
                 return await self._requester.ask(asked, read=False)
             except NotHttp2Error:
                 if not self._http1:
@@ -85,10 +94,10 @@ class Http2:
                 self._without_http2.add(asked.origin)
                 return None
 
-    async def _traced(
+    async def _as_wished(
         self, asked: PreparedRequest, request: httpx.Request, trace: Trace
     ) -> AsyncResponse:
-        token = _tracing.set(trace)
+        token = _wishes.set(_Wishes(trace, request.extensions.get("sni_hostname")))
         try:
             # As in httpcore, there is a connection before anything is sent.
             await self._requester.connections.connection(asked)
@@ -101,17 +110,15 @@ class Http2:
                 done["return_value"] = (response.status_code, response.headers.raw)
             return response
         finally:
-            _tracing.reset(token)
+            _wishes.reset(token)
 
-    async def _traced_connect(self, asked: PreparedRequest) -> Http2ClientConnection:
-        # A pool connects for whichever request comes first; its task has the trace.
-        trace = _tracing.get()
-        if trace is None:
+    async def _connect_as_wished(self, asked: PreparedRequest) -> Http2ClientConnection:
+        # A pool connects for whichever request comes first; its task has the wishes.
+        wishes = _wishes.get()
+        if wishes is None:
             return await self._connect(asked)
-        details = {"host": asked.origin.host, "port": asked.origin.port}
-        async with trace.event("connection.connect_tcp", **details) as done:
-            connection = done["return_value"] = await self._connect(asked)
-        return connection
+        step = wishes.trace.event if wishes.trace else None
+        return await self._connect(asked, wishes.server_name, step)
 
 
 def _or(limit: int | None, unlimited: int) -> int:

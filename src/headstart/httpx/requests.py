@@ -39,7 +39,7 @@ def prepared(request: httpx.Request) -> PreparedRequest:
     return PreparedRequest(
         _origin(url.scheme, url.raw_host.decode("ascii"), url.port),
         request.method,
-        url.raw_path.decode("ascii"),
+        _target(request),
         [field for field in _fields(request.headers.raw) if field[0] not in _OF_HTTP1],
         content,
         [],
@@ -48,6 +48,12 @@ def prepared(request: httpx.Request) -> PreparedRequest:
         slot_timeout=_endless(timeouts.get("pool")),
         connect_timeout=_endless(timeouts.get("connect")),
     )
+
+
+def _target(request: httpx.Request) -> str:
+    """Return the path and query, or the extension in their place; for instance `*`."""
+    given = request.extensions.get("target")
+    return request.url.raw_path.decode("ascii") if given is None else given.decode("latin-1")
 
 
 # To check an origin costs as much as the rest, and programs ask the same few.
