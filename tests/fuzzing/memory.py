@@ -20,11 +20,12 @@ class Socket(asyncio.Transport):
         self._loop = loop
         self._held = bytearray()
         self._paused = False
-        self._closing = False
+        self._closing = self._ended = False
         self.lost = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self._closing, "written after close"
+        assert not self._ended, "written after the end"
         self._held += data
         if len(self._held) > self.HIGH and not self._paused:
             self._paused = True
@@ -69,7 +70,10 @@ class Socket(asyncio.Transport):
         """As they are."""
 
     def can_write_eof(self) -> bool:
-        return False
+        return True
+
+    def write_eof(self) -> None:
+        self._ended = True
 
     def pause_reading(self) -> None:
         """The client's bytes wait; nothing here comes so fast."""

@@ -19,7 +19,6 @@ from headstart.server.early import (
     SECONDS,
     SILENCE,
     EarlyResponses,
-    Lingering,
 )
 from tests.clients import built
 from tests.peers import peer
@@ -365,24 +364,3 @@ def test_stream_that_is_forgotten_has_its_time_anew() -> None:
     assert not responses.closed(1)
     responses.drop_part(1, 2, SECONDS)
     assert windows.acknowledged == [(1, 1), (1, 150), (1, 2)]
-
-
-def test_connection_lingers_while_its_client_sends_and_no_longer_than_a_stream() -> None:
-    silent, slow = Lingering(0.0), Lingering(0.0)
-    now = 0.0
-    while not slow.is_over(now):
-        assert slow.drop(1, now)
-        now += 1
-
-    assert now == SECONDS
-    assert not silent.is_over(SILENCE - 0.1)
-    assert silent.is_over(SILENCE)
-
-
-def test_connection_lingers_for_so_many_bytes() -> None:
-    lingering = Lingering(0.0)
-
-    assert lingering.drop(BYTES, 0.0)
-    assert not lingering.drop(1, 0.0)
-    assert lingering.drop(BYTES_A_SECOND, 1.0)
-    assert not lingering.drop(1, 1.0)

@@ -9,10 +9,11 @@ import pytest
 
 from headstart.config import ServerOptions, WireLimits
 from headstart.reasons import Closing
-from headstart.server.early import SILENCE, Lingering
+from headstart.server.early import SILENCE
 from headstart.server.http1_deadlines import Http1Deadlines
 from headstart.server.http1_parser import RequestParser
 from headstart.server.http1_state import State
+from headstart.server.lingering import Lingering
 from tests.clock import ClockLoop
 from tests.fuzzing.memory import Socket
 
@@ -119,7 +120,7 @@ def test_time_in_which_nothing_is_read_is_not_the_clients(watch: Watch) -> None:
 
 def test_refused_client_has_a_while_to_read_why(watch: Watch) -> None:
     watch.state, watch.reads = State.LINGERING, False
-    watch.lingering = Lingering(watch.now)
+    watch.lingering = Lingering(watch.socket, OPTIONS, watch.now)
 
     assert watch.after(100) == (SILENCE, Closing.CLOSED)
 

@@ -12,13 +12,14 @@ import ctypes
 import socket
 import struct
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headstart.reasons import Closing
 from headstart.server import http1_deadlines
-from headstart.server.reachable import keep_alive, unacknowledged_for
+from headstart.server.reachable import keep_alive, unacknowledged_for, undelivered
 from headstart.server.worker import Worker
 from tests.server.apps import Receive, Recorder, Scope, Send
 from tests.server.live import LiveServer, running, until
@@ -178,3 +179,31 @@ def test_time_without_an_acknowledgement_is_told_until_the_connection_closes() -
         transport.closing = True
 
         assert unacknowledged_for(transport) == 0
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+def test_bytes_that_the_clients_system_has_no_room_for_are_undelivered(
+    family: socket.AddressFamily, tmp_path: Path
+) -> None:
+    with socket.socket(family) as listener, socket.socket(family) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0) if family == socket.AF_INET else str(tmp_path / "s"))
+        listener.listen()
+        client.connect(listener.getsockname())
+        with listener.accept()[0] as here:
+            transport = Connected(here)
+            assert undelivered(transport) == 0
+            here.sendall(bytes(50_000))
+            assert undelivered(transport) > 10_000
+            received = 0
+            while received < 50_000:
+                received += len(client.recv(50_000))
+
+            until(lambda: undelivered(transport) == 0, "the acknowledgement")
+            here.shutdown(socket.SHUT_WR)
+            transport.closing = True
+            assert undelivered(transport) == 0
+
+
+def test_nothing_is_known_of_a_transport_without_a_socket() -> None:
+    assert undelivered(Connected(None)) == 0

@@ -26,6 +26,8 @@ from hypothesis import strategies as st
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
 from headstart.server.counters import Counters
+from headstart.server.early import BYTES
+from headstart.server.lingering import Watched
 from headstart.server.protocol import PREFACE
 from headstart.server.run import Config
 from headstart.server.tls import Buffers, Handshake, TlsBroken, TlsTransport
@@ -136,7 +138,7 @@ class Loose:
                 return self._out.read()
 
     def listen(self) -> bool:
-        """Take what comes next; whether anything did."""
+        """Take the next bytes; whether any came."""
         data = self.socket.recv(65536)
         self._in.write(data)
         return bool(data)
@@ -548,12 +550,19 @@ class _Wire(asyncio.Transport):
         super().__init__({"peername": ("192.0.2.1", 7)})
         self.written: list[bytes] = []
         self.calls: list[object] = []
+        self.has_sides = False
+
+    def can_write_eof(self) -> bool:
+        return self.has_sides
+
+    def write_eof(self) -> None:
+        self.calls.append("eof")
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written.append(bytes(data))
 
     def taken(self) -> bytes:
-        """What was written since it was last asked."""
+        """Return the bytes written since the last call."""
         data = b"".join(self.written)
         self.written.clear()
         return data
@@ -609,6 +618,26 @@ class _Above(asyncio.Protocol):
         self.calls.append(exc)
 
 
+class _Clock:
+    """Stands for a worker: `pass_time` looks as often as a worker does."""
+
+    def __init__(self) -> None:
+        self.options = ServerOptions(stall_timeout=20.0)
+        self.draining = False
+        self.watched: set[Watched] = set()
+        self._now = 0.0
+
+    def time(self) -> float:
+        return self._now
+
+    def pass_time(self, seconds: int) -> None:
+        """Let so many seconds pass."""
+        for _ in range(seconds):
+            self._now += 1.0
+            for one in list(self.watched):
+                one.second_passed(self._now)
+
+
 class Pair:
     """A connection in memory, after its handshake.
 
@@ -617,11 +646,10 @@ class Pair:
         transport: What is tested.
         above: Its protocol.
         client: OpenSSL's other end.
+        worker: The transport's clock.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, buffers: Buffers, shutdown_timeout: float = 5.0
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, buffers: Buffers) -> None:
         self.wire, self.above = _Wire(), _Above()
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.client = client_context().wrap_bio(self._in, self._out, server_hostname="localhost")
@@ -633,9 +661,8 @@ class Pair:
         self.client.do_handshake()
         assert handshake.step(self._out.read()) == b""
         self._turns = Turns(loop)
-        self.transport = TlsTransport(
-            self.wire, handshake.tls, buffers, loop, self._turns, shutdown_timeout
-        )
+        self.worker = _Clock()
+        self.transport = TlsTransport(self.wire, handshake.tls, buffers, self._turns, self.worker)
         self.transport.set_protocol(self.above)
         self._in.write(self.wire.taken())
 
@@ -655,9 +682,13 @@ class Pair:
             self.client.unwrap()
         return self._out.read()
 
-    def read(self) -> bytes:
-        """What the client makes of what was written."""
+    def hear(self) -> None:
+        """Bring the client the bytes that were written."""
         self._in.write(self.wire.taken())
+
+    def read(self) -> bytes:
+        """Return the content that the client reads in it."""
+        self.hear()
         data = b""
         with suppress(ssl.SSLWantReadError):
             while part := self.client.read(65536):
@@ -886,25 +917,66 @@ def test_lack_of_memory_amid_writing_reaches_no_other_connection(
     assert other.read() == b"for the other"
 
 
-def test_client_that_reads_what_is_left_has_its_time_anew(buffers: Buffers) -> None:
-    loop = asyncio.new_event_loop()
-    pair = Pair(loop, buffers, shutdown_timeout=0.0)
+def test_client_that_reads_what_is_left_has_its_time_anew(pair: Pair) -> None:
     pair.transport.write(b"x" * 100_000)
     pair.transport.close()
-    pair.wire.written.pop()
-    _turn(loop)
+    pair.worker.pass_time(19)
+    pair.wire.written.pop(0)
+    pair.worker.pass_time(19)
     before = list(pair.wire.calls)
-    _turn(loop)
-    loop.close()
+    pair.worker.pass_time(2)
 
     assert before == ["resume"]
     assert pair.wire.calls == ["resume", "abort"]
 
 
-def _turn(loop: asyncio.AbstractEventLoop) -> None:
-    """Whose timers are due, once."""
-    loop.call_soon(loop.stop)
-    loop.run_forever()
+def test_client_that_has_all_and_says_nothing_is_waited_for_seconds(pair: Pair) -> None:
+    pair.transport.close()
+    pair.wire.taken()
+    pair.worker.pass_time(4)
+    before = list(pair.wire.calls)
+    pair.worker.pass_time(1)
+
+    assert before == ["resume"]
+    assert pair.wire.calls == ["resume", "abort"]
+
+
+def test_server_that_stops_waits_a_moment_for_the_clients_close(pair: Pair) -> None:
+    pair.transport.close()
+    pair.wire.taken()
+    pair.worker.draining = True
+    pair.worker.pass_time(1)
+
+    assert pair.wire.calls == ["resume", "abort"]
+
+
+def test_client_that_floods_behind_the_end_is_cut_off(pair: Pair) -> None:
+    pair.transport.close()
+    record = pair.records(bytes(16_000))
+    for _ in range(BYTES // len(record)):
+        pair.receive(record[:4])  # the begin of one
+    assert pair.wire.calls == ["resume"]
+    pair.receive(bytes(BYTES))
+
+    assert pair.wire.calls == ["resume", "abort"]
+
+
+def test_bytes_behind_a_record_that_cannot_be_read_are_dropped(pair: Pair) -> None:
+    """The client can read why, and all that was written before."""
+    pair.wire.has_sides = True
+    pair.transport.write(b"the last")
+    pair.receive(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+    pair.receive(pair.records(b"more"))
+    before = list(pair.wire.calls)
+    pair.worker.pass_time(5)
+
+    assert before == ["eof", "resume"]
+    assert pair.wire.calls == ["eof", "resume", "abort"]
+    pair.hear()
+    assert pair.client.read(100) == b"the last"
+    with pytest.raises(ssl.SSLError, match="ALERT"):
+        pair.client.read(100)
+    assert pair.above.received == b""
 
 
 def test_loss_of_tcp_is_told_with_what_went_wrong(pair: Pair) -> None:

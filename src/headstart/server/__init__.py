@@ -6,6 +6,7 @@
     http2.py     one HTTP/2 connection on an asyncio transport: bytes in, events, bytes out
     http2_streams.py   its streams: which are admitted, and what handles each
     http2_lifetime.py  its timeouts and its end
+    lingering.py the end of a connection whose client still sends
     scope.py     ASGI scopes: the extensions that each request gets
     ahead.py     pushes and hints of one connection
     cycle.py     one request <-> one call of the application

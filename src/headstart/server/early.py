@@ -119,37 +119,3 @@ class EarlyResponses:
         if withheld:
             self._wire.acknowledge(withheld, stream_id)
         return withheld > 0
-
-
-class Lingering:
-    """A connection over HTTP/1.1 whose last response is written while its client still sends.
-
-    Closing at once would reset the connection. A client that is writing may take that for a failure
-    before it reads the response (RFC 9112, 9.6).
-
-    Args:
-        now: Seconds, on the clock that the methods are told the time of.
-
-    Attributes:
-        silence: A client that sends nothing for so many seconds has stopped to send.
-    """
-
-    __slots__ = ("_bucket", "_moved", "_since", "silence")
-
-    def __init__(self, now: float) -> None:
-        self._bucket = TokenBucket(BYTES, BYTES_A_SECOND, now)
-        self._since = self._moved = now
-        self.silence = SILENCE
-
-    def drop(self, size: int, now: float) -> bool:
-        """Drop so many bytes; return false if the client has sent too many."""
-        self._moved = now
-        return self._bucket.take(now, size)
-
-    def goes_on(self, now: float) -> None:
-        """Begin anew: the client has not got the whole response yet."""
-        self._since = self._moved = now
-
-    def is_over(self, now: float) -> bool:
-        """Return true if the client has stopped to send, or has sent for long enough."""
-        return now - self._moved >= self.silence or now - self._since >= SECONDS

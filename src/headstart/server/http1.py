@@ -25,7 +25,6 @@ from headstart.reasons import Closing
 from headstart.server.admission import ConnectionSlot
 from headstart.server.calls import Calls
 from headstart.server.cycle import Cycle
-from headstart.server.early import Lingering
 from headstart.server.http1_checks import Answer
 from headstart.server.http1_cycle import Http1Cycle, NothingAhead
 from headstart.server.http1_deadlines import Http1Deadlines
@@ -42,6 +41,7 @@ from headstart.server.http1_response import answer as whole_answer
 from headstart.server.http1_state import Answers, State
 from headstart.server.http1_unparsed import Unparsed
 from headstart.server.http1_upgrade import open_websocket
+from headstart.server.lingering import DRAIN_SILENCE, Lingering, end_output
 from headstart.server.scheduler import Waiting
 from headstart.server.scope import Http1Scopes, expects_continue
 from headstart.server.tls import TlsBroken
@@ -212,7 +212,8 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         self._unparsed.take_all()
 
     def _drop(self, data: bytes) -> None:
-        if self._lingering is not None and not self._lingering.drop(len(data), self._worker.now):
+        lingering = self._lingering
+        if lingering is not None and not lingering.drop(len(data), self._worker.time()):
             self._transport.close()
 
     def eof_received(self) -> bool:
@@ -471,10 +472,10 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         self.scheduler.write()
         if self._transport.is_closing():
             return
-        if self._transport.can_write_eof() and not self._half_closed:
+        if not self._half_closed and end_output(self._transport):
             self._answers.become(State.LINGERING)
-            self._transport.write_eof()
-            self._lingering = Lingering(self._worker.now)
+            worker = self._worker
+            self._lingering = Lingering(self._transport, worker.options, worker.time())
             self._unread = 0
             self._mind_reading()
         else:
@@ -588,7 +589,7 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         """Check the timeouts of the client and of its unread responses."""
         incoming = self._incoming
         if self._worker.draining and self._lingering is not None and incoming is None:
-            self._lingering.silence = DRAIN_GRACE  # no upload, so the stop need not wait for more
+            self._lingering.silence = DRAIN_SILENCE  # no upload, so the stop need not wait for more
         reason = self._deadlines.look(
             now,
             self._answers.state,

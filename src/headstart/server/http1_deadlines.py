@@ -13,9 +13,9 @@ from headstart.config import ServerOptions
 from headstart.reasons import Closing
 from headstart.server.abandoned import UNREAD_GRACE, has_left
 from headstart.server.deadlines import Backlog
-from headstart.server.early import Lingering
 from headstart.server.http1_parser import Part, RequestParser
 from headstart.server.http1_state import State
+from headstart.server.lingering import Lingering
 from headstart.server.reachable import PATIENCE, unacknowledged_for
 
 
@@ -100,8 +100,6 @@ class Http1Deadlines:
         if state is not State.IDLE and unacknowledged_for(self._transport) >= PATIENCE:
             return Closing.UNREACHABLE
         if lingering is not None:
-            if waits:
-                lingering.goes_on(now)
             return Closing.CLOSED if lingering.is_over(now) else None
         # Nobody is slow while the server does not read.
         if not reads:

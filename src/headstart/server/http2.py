@@ -130,7 +130,7 @@ class Http2ServerConnection(asyncio.Protocol):
         if self._unread:
             self._unread += data  # TLS had more
             return
-        if self._transport.is_closing():
+        if self._lifetime.has_left or self._transport.is_closing():
             return
         # Most segments are small, and are one part.
         if len(data) > LOOKED_AT and (size := self._wire.first_part(data)) < len(data):
@@ -141,7 +141,7 @@ class Http2ServerConnection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Act on the next part."""
-        if self._transport.is_closing():
+        if self._lifetime.has_left or self._transport.is_closing():
             self._unread = b""
             return
         data = self._unread
@@ -196,7 +196,6 @@ class Http2ServerConnection(asyncio.Protocol):
             self.slot.free(asked=self._wire.last_opened > 0)
         self._lifetime.connection_lost(exc)
         self.streams.connection_lost()
-        self._write.detach()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return the values that `asyncio.BaseTransport.get_extra_info` names."""
@@ -256,10 +255,10 @@ class Http2ServerConnection(asyncio.Protocol):
     # Output.
 
     def write_out(self) -> None:
-        """Write the output as far as there is room for it, and act on what that brings about."""
+        """Write the output as far as there is room for it, and act on the events that it causes."""
         write, streams, wire, lifetime = self._write, self.streams, self._wire, self._lifetime
         write.is_due = False
-        if self._transport.is_closing():
+        if lifetime.has_left or self._transport.is_closing():
             return
         if streams.ahead.used:
             write.is_due = True  # this one takes all that is queued until here

@@ -2,7 +2,7 @@
 
 Looks at the connection's clocks a few times per timeout (`deadlines`), takes the steps of a
 graceful end (`drain`), and closes the transport. Has the connection's timers. Owned by
-`http2.Http2ServerConnection`, which says what it has heard.
+`http2.Http2ServerConnection`, which passes on the events.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from headstart.reasons import Closing
 from headstart.server.deadlines import Deadlines, seconds_between_looks, standstill
 from headstart.server.drain import NOTICE_GRACE, Drain
 from headstart.server.http2_streams import Http2Streams
+from headstart.server.lingering import linger
 from headstart.server.tls import TlsBroken
 from headstart.server.turns import PendingWrite
 from headstart.server.worker import Worker
@@ -43,6 +44,7 @@ class Http2Lifetime:
         write: The connection's next write.
 
     Attributes:
+        has_left: All is written. Bytes that the client still sends are dropped.
         heard_at: When the client last sent anything.
         write_paused: The transport is full.
     """
@@ -60,9 +62,11 @@ class Http2Lifetime:
         "_streams",
         "_timers",
         "_transport",
+        "_was_idle",
         "_wire",
         "_worker",
         "_write",
+        "has_left",
         "heard_at",
         "write_paused",
     )
@@ -86,8 +90,10 @@ class Http2Lifetime:
         self._transport = transport
         self._write = write
         self.heard_at = now = loop.time()
-        self.write_paused = False
+        self.write_paused = self.has_left = False
         self._drain = Drain(wire)
+        self._was_idle = False
+        """No stream was open when the graceful end began."""
         self._deadlines = Deadlines(self._options, wire, now)
         self._is_leaving = self._is_reported = False
         self._look_at = self._stood_still = 0.0
@@ -136,6 +142,7 @@ class Http2Lifetime:
     def drain(self) -> None:
         """Finish open requests, accept no new ones."""
         if self._drain.begin():
+            self._was_idle = not self._streams.open
             # The notice refuses nothing yet, so requests that cross it are still taken.
             self._streams.end_websockets()
             self._later(NOTICE_GRACE, self._last_goaway)
@@ -177,7 +184,7 @@ class Http2Lifetime:
         self._worker.refusals.connection(reason, self._client, self._loop.time(), detail)
 
     def leave_if_over(self) -> None:
-        """Close the transport if nothing is left to do and all is written.
+        """End the connection if nothing is left to do and all is written.
 
         A client that does not read the rest has its time.
         """
@@ -194,7 +201,21 @@ class Http2Lifetime:
             # Or a client that never reads would keep the connection.
             self._later(self._options.stall_timeout, self._transport.abort)
         if not self._wire.wants_output:
-            self._transport.close()
+            self._leave()
+
+    def _leave(self) -> None:
+        """Let the client read the rest, and do nothing else any more."""
+        self.has_left = True
+        self._stop()
+        silent = self._loop.time() - self.heard_at >= NOTICE_GRACE
+        # A server that stops does not wait for one that had nothing to wait for, and says nothing.
+        unheard = self._worker.draining and self._was_idle and silent
+        linger(self._transport, self._worker, unheard=unheard)
+
+    def _stop(self) -> None:
+        self._write.detach()
+        for timer in self._timers:
+            timer.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report the end unless that was done, and stop the timers."""
@@ -202,8 +223,7 @@ class Http2Lifetime:
             self.report(exc.reason, exc.detail)
         elif not self._is_reported:
             self.report(self._how_it_ended())
-        for timer in self._timers:
-            timer.cancel()
+        self._stop()
 
     def _how_it_ended(self) -> Closing:
         if self._wire.ended is not None:

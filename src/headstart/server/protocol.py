@@ -215,8 +215,7 @@ class HeadstartProtocol(asyncio.Protocol):
         if rest is None:
             return
         raw, tls, worker = self._transport, handshake.tls, self._worker
-        timeout = self._options.stall_timeout
-        transport = TlsTransport(raw, tls, worker.tls_buffers, self._loop, worker.turns, timeout)
+        transport = TlsTransport(raw, tls, worker.tls_buffers, worker.turns, worker)
         raw.set_protocol(transport)
         self._transport = transport
         self._hand_over(tls.selected_alpn_protocol() == "h2")

@@ -1,18 +1,21 @@
-"""Tell whether a client can still be reached, from what TCP knows.
+"""Tell whether a client can still be reached, and how much has reached it, as TCP knows it.
 
 A link that is gone (a closed laptop, a forgotten NAT entry) says nothing. Over HTTP/2 the client is
 asked by PING, over a WebSocket by its own ping. Over HTTP/1.1 nothing can be asked, and TCP alone
 knows. Its probes find a client that is sent nothing. If something is sent to it, TCP repeats that
 for a quarter of an hour instead of probing, so `http1_deadlines` asks for how long it went
-unacknowledged. Changes a socket's options; used by `protocol` and `http1_deadlines`.
+unacknowledged. Changes a socket's options; used by `protocol`, `http1_deadlines` and
+`lingering`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
 import struct
 import sys
+import termios
 from typing import Final
 
 from headstart.server.addresses import REAL_SOCKET
@@ -28,6 +31,7 @@ PATIENCE: Final = float(_TCP_IDLE + _TCP_INTERVAL * _TCP_PROBES)
 # Of Linux' struct tcp_info: how often something was repeated since the last acknowledgement, and
 # the milliseconds since then.
 _TCP_INFO: Final = struct.Struct("=2xB53xI")
+_INT: Final = struct.Struct("=i")
 
 
 def keep_alive(transport: asyncio.BaseTransport) -> None:
@@ -56,9 +60,26 @@ def unacknowledged_for(transport: asyncio.BaseTransport) -> float:
     return milliseconds / 1000 if repeated else 0.0
 
 
+def undelivered(transport: asyncio.BaseTransport) -> int:
+    """Return the bytes that the system took and that the client's has not acknowledged.
+
+    The end of this side counts as one byte. Always 0 where the system is not Linux.
+    """
+    connection = None if transport.is_closing() else _socket(transport)
+    if connection is None or sys.platform != "linux":
+        return 0
+    found = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(_INT.size))
+    size: int = _INT.unpack(found)[0]
+    return size
+
+
+def _socket(transport: asyncio.BaseTransport) -> socket.socket | None:
+    found: socket.socket | None = transport.get_extra_info("socket")
+    return found or transport.get_extra_info(REAL_SOCKET)
+
+
 def _tcp_socket(transport: asyncio.BaseTransport) -> socket.socket | None:
-    connection = transport.get_extra_info("socket") or transport.get_extra_info(REAL_SOCKET)
+    connection = _socket(transport)
     if connection is None or connection.family == getattr(socket, "AF_UNIX", None):
         return None
-    found: socket.socket = connection
-    return found
+    return connection

@@ -8,6 +8,7 @@ Only an incomplete record waits in here: encrypted bytes go to the TCP transport
 limits are the connection's.
 
 Made by `protocol.HeadstartProtocol`; changes the two transports and the worker's `Buffers` only.
+A transport that is closed lingers: the worker looks at its time (`lingering`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from headstart.reasons import Closing
+from headstart.server.lingering import DRAIN_SILENCE, Lingering, Watcher, end_output
 from headstart.server.turns import Turns
 from headstart.wire.guard import TokenBucket
 from headstart.wire.hello import offered_by_alpn
@@ -146,10 +148,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         raw: The TCP transport; the caller sets its protocol.
         tls: After its handshake.
         buffers: The buffers of `tls`.
-        loop: The event loop.
-        turns: Its phases.
-        shutdown_timeout: Seconds that the client has, after `close`, to read the rest or to
-            say that it closes too.
+        turns: The phases of the event loop's turns.
+        worker: Looks for how long the client reads the rest after `close`, and says that it closes
+            too.
     """
 
     __slots__ = (
@@ -157,16 +158,15 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         "_empty",
         "_failure",
         "_incoming",
-        "_loop",
+        "_lingering",
         "_outgoing",
         "_partial",
         "_peer_closed",
         "_protocol",
         "_raw",
-        "_shutdown_timeout",
-        "_timer",
         "_tls",
         "_turns",
+        "_worker",
     )
 
     def __init__(
@@ -174,26 +174,24 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         raw: asyncio.Transport,
         tls: ssl.SSLObject,
         buffers: Buffers,
-        loop: asyncio.AbstractEventLoop,
         turns: Turns,
-        shutdown_timeout: float,
+        worker: Watcher,
     ) -> None:
         super().__init__()
         self._raw = raw
         self._tls = tls
         self._incoming = buffers.incoming
         self._outgoing = buffers.outgoing
-        self._loop = loop
         self._turns = turns
-        self._shutdown_timeout = shutdown_timeout
+        self._worker = worker
         self._protocol = _NOBODY
         self._partial = b""
         """The begin of a record."""
-        self._empty = TokenBucket(_FREE_EMPTY, _EMPTY_A_SECOND, loop.time())
+        self._empty = TokenBucket(_FREE_EMPTY, _EMPTY_A_SECOND, worker.time())
         self._closing = False
         self._peer_closed = False
         self._failure: TlsBroken | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._lingering: Lingering | None = None
 
     # The protocol beneath: what comes from TCP.
 
@@ -203,6 +201,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def act(self, data: bytes) -> None:
         """Decrypt the complete records, and pass on their content in one piece."""
+        if self._lingering is not None and not self._drop(len(data), self._lingering):
+            return
         try:
             content = self._decrypt(self._partial + data if self._partial else data)
         except TlsBroken as failure:
@@ -217,6 +217,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._protocol.data_received(content)
         if self._peer_closed:
             self._input_ended()
+
+    def _drop(self, size: int, lingering: Lingering) -> bool:
+        """Count bytes behind the end; return whether they are looked through for a close_notify."""
+        if not lingering.drop(size, self._worker.time()):
+            self._raw.abort()
+        return self._failure is None and not self._raw.is_closing()
 
     def eof_received(self) -> bool:
         """Handle that the client closed TCP, with or without closing TLS before."""
@@ -236,8 +242,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """TCP is gone; whoever still holds this object keeps nobody else alive."""
         self._closing = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._worker.watched.discard(self)
         protocol, self._protocol = self._protocol, _NOBODY
         protocol.connection_lost(self._failure or exc)
 
@@ -259,7 +264,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         try:
             content = self._tls.read(size)
         except ssl.SSLWantReadError:
-            if not self._empty.take(self._loop.time()):
+            if not self._empty.take(self._worker.time()):
                 raise TlsBroken(Closing.TLS_FLOOD) from None
             return b""
         except ssl.SSLZeroReturnError:
@@ -283,7 +288,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._incoming.read()
         self._raw.write(self._outgoing.read())
         self._closing = True
-        self._finish(over=True)
+        self._finish(over=not end_output(self._raw))
 
     def _give_up(self) -> None:
         """End after an error such as a lack of memory, and leave empty buffers to others."""
@@ -343,21 +348,21 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._finish(over or self._peer_closed)
 
     def _finish(self, over: bool) -> None:
+        worker = self._worker
         if over:
             self._raw.close()
         else:
             self._raw.resume_reading()
-        left = self._raw.get_write_buffer_size()
-        self._timer = self._loop.call_later(self._shutdown_timeout, self._finished_too_late, left)
+        self._lingering = Lingering(self._raw, worker.options, worker.time())
+        worker.watched.add(self)
 
-    def _finished_too_late(self, left: int) -> None:
-        """Time is up, unless the client has read some of the rest."""
-        now_left = self._raw.get_write_buffer_size()
-        if now_left < left:
-            self._timer = self._loop.call_later(
-                self._shutdown_timeout, self._finished_too_late, now_left
-            )
-        else:
+    def second_passed(self, now: float) -> None:
+        """Close TCP if the client has had its time."""
+        lingering = self._lingering
+        assert lingering is not None
+        if self._worker.draining:
+            lingering.silence = DRAIN_SILENCE
+        if lingering.is_over(now):
             self._raw.abort()
 
     def abort(self) -> None:
@@ -429,4 +434,4 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
 
 _NOBODY: Final = asyncio.Protocol()
-"""Who hears what comes before there is a protocol, and after the connection was lost."""
+"""Hears all that comes before there is a protocol, and after the connection was lost."""

@@ -24,6 +24,7 @@ from headstart.server.addresses import unmapped
 from headstart.server.admission import Admission, ConnectionSlot
 from headstart.server.counters import Counters
 from headstart.server.deadlines import standstill
+from headstart.server.lingering import Watched
 from headstart.server.memory import (
     MemoryWatch,
     Pressure,
@@ -56,13 +57,6 @@ _CALL_OVERHEAD: Final = 4 * 1024
 _LONGEST_SHEDDING: Final = 3.0
 
 
-class Watched(Protocol):
-    """A connection that the worker looks at once a second."""
-
-    def second_passed(self, now: float) -> None:
-        """Look whether something has taken too long."""
-
-
 class Sheddable(Protocol):
     """A connection that is told when memory is short."""
 
@@ -88,7 +82,7 @@ class Worker:
             check.
         shedding: New requests are refused.
         draining: The server stops.
-        watched: Connections to check once a second.
+        watched: Connections to check once a second, and more often while the server stops.
         sheddable: Connections to tell when memory is short.
         abandoned: Calls whose clients have disconnected.
         tls_buffers: Shared by the connections' TLS.
@@ -151,8 +145,12 @@ class Worker:
     def wake(self) -> None:
         """Look at the clock again, from now on as long as there is anything to look at."""
         if self._timer is None:
-            self.now = self._loop.time() - self._stood_still
+            self.now = self.time()
             self._look_later()
+
+    def time(self) -> float:
+        """Return `now` as it is at this moment."""
+        return self._loop.time() - self._stood_still
 
     def keep_seat(self, slot: ConnectionSlot, transport: asyncio.Transport) -> None:
         """Free the slot when the transport is closed."""
@@ -164,7 +162,7 @@ class Worker:
         self.now = now - self._stood_still
         self._timer = None
         self._look_at_memory(used_memory(), now)
-        if now >= self._watch_at:
+        if now >= self._watch_at or self.draining:
             self._watch_at = now + self._every
             for connection in list(self.watched):
                 connection.second_passed(self.now)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -139,6 +139,7 @@ class Server(uvicorn.Server):
         if not self.config.should_reload:
             await self._accept_the_rest(loop)
         await super().shutdown(sockets)
+        await self._cut_off_the_rest()
         if self.config.companion is not None:
             await self.config.companion.end()
         if self.config.uds and not self.config.use_subprocess:
@@ -160,6 +161,14 @@ class Server(uvicorn.Server):
                 while (waiting := _accepted(listener)) is not None:
                     protocol = partial(self._protocol, config)
                     await loop.connect_accepted_socket(protocol, waiting)
+
+    async def _cut_off_the_rest(self) -> None:
+        """End the connections for which no time is left, before the event loop is closed."""
+        connections: list[Any] = list(self.server_state.connections)
+        for connection in connections:
+            connection.abort()
+        if connections:
+            await asyncio.sleep(_TICK)
 
     def _config_of(self, server: asyncio.Server) -> Config:
         redirecting = self._redirecting
