@@ -1,9 +1,9 @@
-"""Pages that wait for what their 103 named, and visitors to them with Debian's Chromium.
+"""Pages that wait for what their 103 named, and visitors to them with Debian's Chromium or Firefox.
 
-One Chromium serves all tests of a file. Each test has a site of its own, which nobody has visited,
+One browser serves all tests of a file. Each test has a site of its own, which nobody has visited,
 on a port of its own, and the profiles that it made end with it: so no test sees what the browser
 does late for another one, such as a service worker's update or a prefetch. The page of a hinted
-view is not answered before Chromium has asked for all that its 103 named. The server counts how
+view is not answered before the browser has asked for all that its 103 named. The server counts how
 often each asset was fetched.
 """
 
@@ -13,7 +13,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 
@@ -24,9 +24,9 @@ from tests.server.apps import Receive, Scope, Send, body, lifespan, start
 from tests.server.live import until
 from tests.visits import HTML, Found, Visited, visited
 
-# Longer than Chromium needs to follow a 103, where it does.
+# Longer than a browser needs to follow a 103, where it does.
 _PATIENCE = 5.0
-# It now and then ignores a 103 that comes within two milliseconds of the request.
+# Chromium now and then ignores a 103 that comes within two milliseconds of the request.
 _TRIES = 8
 _CONDITIONS = (b"if-none-match", b"if-modified-since")
 
@@ -41,6 +41,7 @@ class Pages:
         checked: What was asked for by somebody who has it (`If-None-Match` and the like).
         ways: How each asset was sent with the page that was asked for last, as it stood when the
             application was called.
+        followed: Before that page was answered, its client had asked for all that a 103 named.
         hints: By path, what the application hints itself.
     """
 
@@ -50,6 +51,7 @@ class Pages:
         self.asked: list[str] = []
         self.checked: list[str] = []
         self.ways: dict[str, Way] = {}
+        self.followed = False
         self.hints: dict[str, tuple[Link, ...]] = {}
         self._asked = asyncio.Condition()
 
@@ -96,10 +98,12 @@ class Pages:
 
     async def _followed(self) -> None:
         hinted = {target for target, way in self.ways.items() if way is Way.HINT}
+        self.followed = False
         async with self._asked:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_PATIENCE):
                     await self._asked.wait_for(lambda: hinted <= set(self.asked))
+                    self.followed = True
 
 
 def _with_nonce(found: Found) -> Found:
@@ -109,31 +113,41 @@ def _with_nonce(found: Found) -> Found:
     return Found(headers, found.status, found.content.replace(b"NONCE", nonce))
 
 
-class World:
-    """The application, its server, its visitors, and the browser."""
+class AnyTab(Protocol):
+    """A tab in a profile of its own."""
 
-    def __init__(self, app: Pages, site: Visited, browser: Browser) -> None:
+    def load(self, url: str) -> Load:
+        """Load a page, and wait for its load event."""
+
+    def leave(self) -> None:
+        """End the profile."""
+
+
+class Visits:
+    """The application, its server, and visitors to it."""
+
+    def __init__(self, app: Pages, site: Visited, open_tab: Callable[[], AnyTab]) -> None:
         self.app = app
         self.site = site
-        self.browser = browser
+        self._open_tab = open_tab
 
     def url(self, path: str) -> str:
         """The URL of a page."""
         return self.site.live.url + path
 
     def load(self, page: str, **more: Any) -> Load:
-        """Load a page as somebody who has never been there, until Chromium heeds its 103."""
+        """Load a page as somebody who has never been there, until the browser heeds its 103."""
         for _ in range(_TRIES):
             self.app.asked.clear()
             self.app.checked.clear()
-            before, tab = self._connections, Tab(self.browser)
+            before, tab = self._connections, self._open_tab()
             load = tab.load(self.url(page), **more)
-            if load.hinted or Way.HINT not in self.app.ways.values():
+            if load.hinted or self.app.followed or Way.HINT not in self.app.ways.values():
                 break
             self._leave(tab, before)
         return load
 
-    def _leave(self, tab: Tab, connections: int) -> None:
+    def _leave(self, tab: AnyTab, connections: int) -> None:
         """End a profile, whose late requests the next try must not be blamed for."""
         tab.leave()
         until(lambda: self._connections <= connections, "the end of the profile's connections")
@@ -147,6 +161,14 @@ class World:
         first = self.load(page, **more)
         self.site.later()
         return first
+
+
+class World(Visits):
+    """The application, its server, its visitors, and Chromium."""
+
+    def __init__(self, app: Pages, site: Visited, browser: Browser) -> None:
+        super().__init__(app, site, lambda: Tab(browser))
+        self.browser = browser
 
 
 @contextmanager

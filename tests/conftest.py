@@ -127,9 +127,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_xdist_make_scheduler(config: pytest.Config) -> Generator[None, Any, Any]:
-    """Give all files that start Chromium to the same process.
+    """Give all files that start Chromium or Firefox to the same process.
 
-    A Chromium is a dozen processes, which want more cores than there are; with two or three of them
+    A browser is a dozen processes, which want more cores than there are; with two or three of them
     at once, everybody is late.
     """
     scheduler = yield
@@ -139,14 +139,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config) -> Generator[None, Any, A
 
 
 def _share_of(nodeid: str) -> str:
-    """Return the name of what one process runs: a file, or all that start Chromium."""
+    """Return the name of what one process runs: a file, or all that start a browser."""
     file = nodeid.partition("::")[0]
-    return "Chromium" if _starts_chromium(_TESTS.parent / file) else file
+    return "browsers" if _starts_browser(_TESTS.parent / file) else file
 
 
 @cache
-def _starts_chromium(file: Path) -> bool:
-    return 'peer("chromium")' in file.read_text(encoding="utf-8")
+def _starts_browser(file: Path) -> bool:
+    text = file.read_text(encoding="utf-8")
+    return 'peer("chromium")' in text or 'peer("firefox-esr")' in text
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -201,7 +202,7 @@ def _rank(path: Path) -> int:
     if name in _LONGEST:
         return _LONGEST.index(name)
     # All of these are one task.
-    return 0 if _starts_chromium(path) else len(_LONGEST)
+    return 0 if _starts_browser(path) else len(_LONGEST)
 
 
 def _missing_peer(report: pytest.TestReport) -> str | None:

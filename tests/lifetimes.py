@@ -1,25 +1,30 @@
-"""How often Chromium fetches an asset that a 103 or a Link field names, by what the asset says of
-its lifetime: the figures of docs/delivering.md, by `python -m tests.lifetimes [LOADS]`.
+"""How often a browser fetches an asset that a 103 or a Link field names, by what the asset says of
+its lifetime: the figures of docs/delivering.md, by `python -m tests.lifetimes [LOADS] [BROWSER]`.
 
-Each load has a profile of its own, over a link with 50 ms each way. The page takes some time to
-answer, so that the asset may have become stale when the page uses it. A load whose 103 Chromium did
-not heed is tried again.
+BROWSER is `chromium` or `firefox`. Each load has a profile of its own, over a link with 50 ms each
+way. The page takes some time to answer, so that the asset may have become stale when the page uses
+it. A load whose 103 the browser did not heed is tried again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 from urllib.parse import urlsplit
 
 from bench.relay import DelayingRelay
-from tests.clients.chromium import Browser, Tab, chromium
+from tests.clients.chromium import Tab, chromium
+from tests.clients.firefox import Tab as FirefoxTab
+from tests.clients.firefox import firefox
 from tests.peers import peer
 from tests.server.apps import Headers, Receive, Scope, Send, body, lifespan, start
 from tests.server.live import running
@@ -29,9 +34,12 @@ _OLD = (b"last-modified", b"Mon, 01 Jan 2024 00:00:00 GMT")
 _NEW = (b"last-modified", b"Fri, 01 Jan 2100 00:00:00 GMT")
 _TAG = (b"etag", b'"1"')
 _TRIES = 8
-# Chromium asks late whether an asset has changed that it uses stale.
+# A browser asks late whether an asset has changed that it uses stale.
 _LATE_SECONDS = 0.7
 _DELAY = 0.05
+_HASH = "sha256-" + base64.b64encode(hashlib.sha256(_CSS).digest()).decode()
+_NONCE = "bm9uY2U="
+_POLICY = (b"content-security-policy", f"default-src 'self'; style-src 'nonce-{_NONCE}'".encode())
 _LOADED = "performance.timing.loadEventStart - performance.timing.requestStart"
 
 
@@ -51,19 +59,26 @@ class Case:
         name: In the table.
         headers: Of its response.
         think: Seconds that its page takes.
+        attributes: Of the page's element.
+        parameters: Of its link.
+        page: Fields of the page's response.
     """
 
     name: str
     headers: Headers
     think: float = 0.1
+    attributes: str = ""
+    parameters: str = ""
+    page: Headers = field(default_factory=list)
 
 
 def _says(cache_control: bytes, *more: tuple[bytes, bytes]) -> Headers:
     return [(b"cache-control", cache_control), *more]
 
 
+FRESH = _says(b"max-age=600")
 CASES: Sequence[Case] = (
-    Case("`max-age=600`", _says(b"max-age=600")),
+    Case("`max-age=600`", FRESH),
     Case("`Last-Modified` of 2024 alone", [_OLD]),
     Case("`Last-Modified` of 2024 and `ETag`", [_OLD, _TAG]),
     Case("`ETag` alone", [_TAG]),
@@ -89,6 +104,21 @@ CASES: Sequence[Case] = (
         _says(b"max-age=1, stale-while-revalidate=60", _TAG),
         1.5,
     ),
+    Case("`max-age=600`, by a nonce", FRESH, attributes=f"nonce={_NONCE}", page=[_POLICY]),
+    Case(
+        "`max-age=600`, by a nonce that its link has, too",
+        FRESH,
+        attributes=f"nonce={_NONCE}",
+        parameters=f'; nonce="{_NONCE}"',
+        page=[_POLICY],
+    ),
+    Case("`max-age=600`, with integrity", FRESH, attributes=f"integrity={_HASH}"),
+    Case(
+        "`max-age=600`, with integrity that its link has, too",
+        FRESH,
+        attributes=f"integrity={_HASH}",
+        parameters=f'; integrity="{_HASH}"',
+    ),
 )
 
 
@@ -98,11 +128,13 @@ class Site:
     Attributes:
         asked: Of each asset, how often it was asked for.
         checked: Of each asset, how often somebody who has it asked whether it has changed.
+        early: The assets that were asked for before their page was answered.
     """
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.checked: Counter[str] = Counter()
+        self.early: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer `/CASE/WAY/` or `/CASE/WAY/style.css`."""
@@ -113,12 +145,17 @@ class Site:
         if name:
             await self._asset(scope, send, case)
             return None
-        link = f"<{asset}>; rel=preload; as=style".encode()
+        link = f"<{asset}>; rel=preload; as=style{case.parameters}".encode()
         if way == Way.HINT.name:
             await send({"type": "http.response.early_hint", "links": [link]})
         await asyncio.sleep(case.think)
-        more = [(b"link", link)] if way == Way.LINK.name else []
-        html = f"<!doctype html><link rel=icon href=data:,><link rel=stylesheet href={asset}>"
+        if self.asked[asset]:
+            self.early.add(asset)
+        more = [*case.page, *([(b"link", link)] if way == Way.LINK.name else [])]
+        html = (
+            "<!doctype html><link rel=icon href=data:,>"
+            f"<link rel=stylesheet {case.attributes} href={asset}>"
+        )
         await send(start(200, [(b"content-type", b"text/html"), *more]))
         await send(body(html.encode()))
         return None
@@ -132,7 +169,10 @@ class Site:
         await send(body(b"" if is_check else _CSS))
 
 
-def measured(site: Site, browser: Browser, url: str, number: int, way: Way, loads: int) -> str:
+OpenTab = Callable[[], Tab | FirefoxTab]
+
+
+def measured(site: Site, open_tab: OpenTab, url: str, number: int, way: Way, loads: int) -> str:
     """Return in how many loads the asset was fetched again, or asked about, and the median of the
     milliseconds from the page's request to its load event.
     """
@@ -143,12 +183,13 @@ def measured(site: Site, browser: Browser, url: str, number: int, way: Way, load
         for _ in range(_TRIES):
             site.asked.clear()
             site.checked.clear()
-            tab = Tab(browser)
-            load = tab.load(f"{url}/{number}/{way.name}/")
+            site.early.clear()
+            tab = open_tab()
+            tab.load(f"{url}/{number}/{way.name}/")
             time.sleep(_LATE_SECONDS)
             milliseconds = tab.run(_LOADED)
             tab.leave()
-            if load.hinted or way is not Way.HINT:
+            if site.early or way is not Way.HINT:
                 took.append(milliseconds)
                 again += site.asked[asset] > 1
                 checked += site.checked[asset] > 0
@@ -156,19 +197,30 @@ def measured(site: Site, browser: Browser, url: str, number: int, way: Way, load
     return f"{again} / {checked} of {len(took)}, {median(took or [0]):.0f} ms"
 
 
-def main(loads: int = 16) -> None:
+@contextmanager
+def started(browser: str) -> Iterator[OpenTab]:
+    """Start a browser, and give what opens its tabs."""
+    if browser == "firefox":
+        with firefox(peer("firefox-esr"), peer("certutil")) as one:
+            yield one.tab
+    else:
+        with chromium(peer("chromium")) as other:
+            yield lambda: Tab(other)
+
+
+def main(loads: str = "16", browser: str = "chromium") -> None:
     """Print the table of the documentation."""
     print("| the asset's response has | " + " | ".join(Way) + " |")
     print("|---" * (len(Way) + 1) + "|")
     site = Site()
-    with chromium(peer("chromium")) as browser, running(site, tls=True) as live:
+    with started(browser) as open_tab, running(site, tls=True) as live:
         relay, loop = DelayingRelay(live.port, _DELAY), live.server.loop
         asyncio.run_coroutine_threadsafe(relay.__aenter__(), loop).result()
         url = urlsplit(live.url)._replace(netloc=f"localhost:{relay.port}").geturl()
         for number, case in enumerate(CASES):
-            cells = [measured(site, browser, url, number, way, loads) for way in Way]
+            cells = [measured(site, open_tab, url, number, way, int(loads)) for way in Way]
             print(f"| {case.name} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    main(*sys.argv[1:])

@@ -51,6 +51,7 @@ class Asset:
     lifetime: float | None = 3600.0
     media_type: str = ""
     cors: bool = False
+    module: bool = False
     verified: bool = True
     why: str = "page"
     named: Named | None = None

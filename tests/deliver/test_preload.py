@@ -36,6 +36,12 @@ def test_each_kind_of_asset_has_its_word_and_its_type(asset: SeenAsset, said: st
     assert link(asset, early=True) == said
 
 
+def test_module_that_the_page_does_not_name_is_preloaded_as_a_module() -> None:
+    imported = SeenAsset("/a.js", Kind.SCRIPT, "text/javascript", cors=True, module=True)
+
+    assert link(imported) == link(imported, early=True) == "</a.js>; rel=modulepreload"
+
+
 def test_asset_of_an_unknown_type_has_none() -> None:
     assert link(SeenAsset("/a.css", Kind.STYLE)) == "</a.css>; rel=preload; as=style"
 

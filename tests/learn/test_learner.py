@@ -149,6 +149,27 @@ def test_a_candidate_says_how_a_link_to_it_is_written() -> None:
     assert not found[STYLE].asset.cors
 
 
+@pytest.mark.parametrize(
+    ("by", "mode", "is_module"),
+    [("/app.js", "cors", True), ("/app.js", "no-cors", False), ("/", "cors", False)],
+)
+def test_a_script_that_another_script_asks_for_with_cors_is_a_module(
+    by: str, mode: str, is_module: bool
+) -> None:
+    site = Site()
+    # A client that was sent a link to it asks for it because of the page.
+    for referer in (by, "/"):
+        view = site.open()
+        site.fetch(view, SCRIPT)
+        address, agent = view.client
+        request = asset_request("/imported.js", referer, address, user_agent=agent, mode=mode)
+        site.learner.complete(request, asset_answer("/imported.js"), None, site.now)
+        site.wait()
+
+    found = {candidate.target: candidate.asset for candidate in site.open().candidates}
+    assert found["/imported.js"].module is is_module
+
+
 def test_a_page_without_fetch_metadata_is_known_by_its_answer() -> None:
     site = Site()
     request = page_request()._replace(destination="", mode="")

@@ -34,6 +34,10 @@ class Asset(Protocol):
         """Return true if the page fetches it in CORS mode, so that its link needs `crossorigin`."""
 
     @property
+    def module(self) -> bool:
+        """Return true if it is a JavaScript module that another one imports."""
+
+    @property
     def size(self) -> int:
         """Bytes of its body, 0 where not known."""
 
@@ -94,7 +98,7 @@ def link_value(
         nonce: Of the page's Content-Security-Policy, for the page's own response.
     """
     if named is None:
-        link = _plain_link(asset.target, asset.kind, asset.media_type, asset.cors)
+        link = _plain_link(asset.target, asset.kind, asset.media_type, asset.cors, asset.module)
     else:
         link = _named_link(asset.target, asset.kind, asset.media_type, named)
     if link is None:
@@ -129,8 +133,10 @@ def _value(link: Link, early: bool) -> bytes:
 
 
 @lru_cache(maxsize=2048)
-def _plain_link(target: str, kind: str, media_type: str, cors: bool) -> Link | None:
+def _plain_link(target: str, kind: str, media_type: str, cors: bool, module: bool) -> Link | None:
     try:
+        if module:
+            return Link(target, "modulepreload")
         as_ = cast(As, str(kind))
         return Link(target, "preload", as_, "anonymous" if cors else None, media_type)
     except LinkError:

@@ -93,6 +93,7 @@ class SeenAsset:
         size: Bytes of content, 0 if unknown.
         lifetime: Seconds that it is fresh, None if unknown.
         verified: Its cache headers were seen; an access log shows none.
+        module: A script asks for it in CORS mode: a module that another one imports.
     """
 
     target: str
@@ -102,6 +103,7 @@ class SeenAsset:
     size: int = 0
     lifetime: int | None = None
     verified: bool = False
+    module: bool = False
 
 
 class Asset:
@@ -180,6 +182,9 @@ class Asset:
             self.answered = True
             self.seen = replace(seen, target=old.target)
         elif seen.verified or not old.verified:
+            if old.module and seen.cors and not seen.module:
+                # A client that was sent a link to it asks for it because of the page.
+                seen = replace(seen, module=True)
             if seen != old:
                 # The target that is there already is also a key elsewhere: one string, not two.
                 self.seen = replace(seen, target=old.target)

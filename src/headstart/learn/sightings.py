@@ -9,7 +9,15 @@ from sys import intern
 
 from headstart.learn.counts import SeenAsset
 from headstart.learn.exchange import Answer, Request
-from headstart.learn.safety import Unlearnable, essence, kind_of, kind_of_type, lifetime_of
+from headstart.learn.safety import (
+    Kind,
+    Unlearnable,
+    essence,
+    kind_of,
+    kind_of_path,
+    kind_of_type,
+    lifetime_of,
+)
 
 
 def seen_asset_of(request: Request, answer: Answer) -> SeenAsset:
@@ -26,6 +34,19 @@ def seen_asset_of(request: Request, answer: Answer) -> SeenAsset:
         size=answer.size,
         lifetime=lifetime_of(request, answer),
         verified=answer.cache_control is not None,
+        module=_is_imported(request),
+    )
+
+
+def _is_imported(request: Request) -> bool:
+    """Return whether a script that is a module imports this one.
+
+    A classic script that another one adds to the page has the page as its Referer (HTML, 8.1.4.2).
+    """
+    return (
+        request.mode == "cors"
+        and request.destination == "script"
+        and kind_of_path(request.referer) is Kind.SCRIPT
     )
 
 
@@ -35,6 +56,7 @@ def hash_of(request: Request, answer: Answer) -> int:
         (
             request.destination,
             request.mode,
+            _is_imported(request),
             request.authorized,
             answer.content_type,
             answer.cache_control,
