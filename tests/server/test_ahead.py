@@ -194,6 +194,38 @@ def test_application_of_a_push_sees_the_promised_request() -> None:
     ]
 
 
+def test_application_of_the_next_pages_push_sees_that_pages_method_and_client() -> None:
+    """The second page's push is another sort of request, for another client of a proxy."""
+    recorder = Recorder()
+
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/page"):
+            fields = dict(scope["headers"])
+            method, client = fields[b"x-push"].decode(), fields[b"x-forwarded-for"]
+            headers = [(b"x-forwarded-for", client)] if method == "GET" else []
+            path = scope["path"].replace("page", "asset")
+            push = {"type": "http.response.push", "path": path, "headers": headers}
+            await send({**push, "method": method})
+        await answer(send, b"content")
+
+    recorder.act = act
+    with running(recorder) as server, RawClient(server.port) as client:
+        for number, method in enumerate([b"GET", b"HEAD", b"GET"]):
+            shown = [(b"x-push", method), (b"x-forwarded-for", b"203.0.113.%d" % number)]
+            client.get(b"/page%d" % number, headers=shown)
+        bodies = [client.response(stream_id).body for stream_id in (2, 4, 6)]
+        scopes = [recorder.next() for _ in range(6)]
+        itself = client.socket.getsockname()[0]
+
+    seen = {each["path"]: (each["method"], each["client"][0]) for each in scopes}
+    assert [seen[f"/asset{number}"] for number in range(3)] == [
+        ("GET", "203.0.113.0"),
+        ("HEAD", itself),
+        ("GET", "203.0.113.2"),
+    ]
+    assert bodies == [b"content", b"", b"content"]
+
+
 def test_what_became_of_a_push_can_be_read() -> None:
     sent, refused = Push("/style.css"), Push("/style.css")
     recorder = sending_first({**STYLE, "headstart": sent}, {**STYLE, "headstart": refused})
