@@ -1,4 +1,4 @@
-"""The client against gRPC servers that others wrote: many calls, and PINGs with their messages."""
+"""The client and `h2c` against servers of gRPC, which ask by PING while messages come."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 
 from headstart import AsyncClient
 from tests.clients import built
+from tests.h2c.room import room
 
 CALLS = 2000
 HEADERS = [(b"content-type", b"application/grpc"), (b"te", b"trailers")]
@@ -96,3 +97,26 @@ async def test_calls_as_fast_as_the_client_makes_them_are_all_answered(
         await asyncio.gather(*(call() for _ in range(CALLS)))
 
     assert statuses == {(200, "0", True)}
+
+
+def test_conversation_of_the_command_goes_on_over_many_messages(
+    tmp_path: Path,
+) -> None:
+    """Each message waits for the one before, so grpc-go asks by PING at each of them."""
+    sent = message(bytes(50))
+    with _process([built.grpc_go(tmp_path)]) as port, room(tmp_path) as terminal:
+        fields = [f"{name.decode()}: {value.decode()}" for name, value in HEADERS]
+        options = [part for field in fields for part in ("-H", field)]
+        url = f"http://127.0.0.1:{port}/echo.Echo/Chat"
+        command = terminal.begin("post", "--file", "-", *options, url, stdin=subprocess.PIPE)
+        assert command.stdin is not None
+        assert command.stdout is not None
+        for _ in range(CALLS):
+            command.stdin.write(sent)
+            command.stdin.flush()
+
+            assert command.stdout.read(len(sent)) == sent
+
+        rest = command.communicate()
+
+    assert (rest, command.returncode) == ((b"", b""), 0)
