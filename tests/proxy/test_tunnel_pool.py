@@ -97,3 +97,13 @@ async def test_upstream_that_offers_no_tunnels_is_not_asked_again_for_a_while(
     async with pooled({}) as (upstream, pool):
         assert [await pool.acquire() for _ in range(2)] == [None, None]
         assert len(upstream.connections) == 2
+
+
+async def test_tunnel_that_ends_after_the_pool_was_closed_is_counted_by_nobody() -> None:
+    async with pooled({_ENABLE_CONNECT_PROTOCOL: 1}) as (_, pool):
+        tunnels = [await acquired(pool) for _ in range(2)]
+        pool.close()
+        for tunnel in tunnels:
+            tunnel.abort()
+
+        assert not pool._tunnels

@@ -10,9 +10,9 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Subprotocol
 
-from headstart.deliver.asgi import query_part
+from headstart.deliver.asgi import Message, query_part
 from headstart.proxy import Proxy
-from tests.proxy.asked import answering, raw_upstream
+from tests.proxy.asked import answering, closing, raw_upstream, scope_of
 from tests.server.apps import Receive, Scope, Send, lifespan
 from tests.server.live import running
 from tests.server.raw import RawClient
@@ -100,6 +100,37 @@ def test_target_of_a_handshake_reaches_the_upstream_as_the_client_wrote_it(
         client.rest()
 
     assert told == (BINARY, target.encode())
+
+
+@pytest.mark.parametrize("over", [over_http1, over_http2])
+def test_path_of_the_mount_is_taken_off_the_target_of_a_handshake(over: Connect) -> None:
+    with (
+        running(tell_target) as site,
+        running(Proxy(f"http://127.0.0.1:{site.port}"), root_path="/shop") as proxy,
+        over(proxy, "/x?a") as client,
+    ):
+        told = client.read()
+        client.send(frame(CLOSE, (1000).to_bytes(2)))
+        client.rest()
+
+    assert told == (BINARY, b"/x?a")
+
+
+async def test_handshake_whose_target_an_upstream_would_read_as_more_is_refused() -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    extensions: dict[str, object] = {"websocket.http.response": {}}
+    scope = scope_of("GET", "/x") | {"type": "websocket", "query_string": b"a b"}
+    async with closing(Proxy("http://127.0.0.1:9")) as proxy:
+        await proxy(scope | {"extensions": extensions}, receive, send)
+
+    assert sent[0]["status"] == 400
 
 
 def test_code_of_the_upstreams_end_reaches_the_client() -> None:

@@ -107,6 +107,14 @@ def test_request_line_that_begins_like_the_preface_is_http_1_1() -> None:
         assert b"/1.1 over 1.1" in read_all(client)
 
 
+def test_preface_that_is_invalid_is_refused_over_http_1_1() -> None:
+    """As h2spec 3.5/2 sends it, and expects a GOAWAY of a server that knows no HTTP/1.1."""
+    with running(hello) as server, connected(server) as client:
+        client.sendall(b"INVALID CONNECTION PREFACE\r\n\r\n")
+
+        assert read_all(client).startswith(b"HTTP/1.1 400 ")
+
+
 @pytest.mark.parametrize("said", [b"", PREFACE[:10]], ids=["nothing", "half a preface"])
 def test_silent_client_is_disconnected_after_the_time_for_the_preface(said: bytes) -> None:
     options = ServerOptions(preface_timeout=0.2)

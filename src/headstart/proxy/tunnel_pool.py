@@ -83,6 +83,8 @@ class TunnelPool:
         return None
 
     def _release(self, connection: Http2ClientConnection) -> None:
+        if connection not in self._tunnels:
+            return  # `close` has ended all of them
         self._tunnels[connection] -= 1
         if not self._tunnels[connection]:
             del self._tunnels[connection]

@@ -20,10 +20,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.http11 import Response
 
 from headstart.config import ProxyOptions
-from headstart.deliver.asgi import Message, Receive, Scope, Send, offers, query_part
+from headstart.deliver.asgi import Message, Receive, Scope, Send, offers
+from headstart.errors import LocalProtocolError
 from headstart.proxy.balance import AnyPool, Balance
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.fields import Fields, forwarded, passed_to_client, passed_to_upstream
+from headstart.proxy.heads import target_of
 from headstart.proxy.http2_pool import Http2Pool
 from headstart.proxy.tunnel import parsed_uri
 from headstart.reasons import Gateway
@@ -62,10 +64,16 @@ async def pass_websocket(
     send one (ASGI's `websocket.http.response`), else with 403. So is one that no upstream answers.
     """
     await receive()  # websocket.connect
+    try:
+        target = target_of(scope).decode("latin-1")
+    except LocalProtocolError as error:
+        logger.warning("A WebSocket was refused: %s", error)
+        await _refuse(Response(400, "", Headers(), b""), scope, send)
+        return
     for pool in balance.in_order():
         pool.outstanding += 1
         try:
-            connection = await _dial(pool, options, balance.context, scope)
+            connection = await _dial(pool, options, balance.context, scope, target)
         except UpstreamError as error:
             logger.warning("A WebSocket to %s failed: %s", pool.upstream.name, error)
             balance.failed(pool, error)
@@ -126,16 +134,18 @@ class _Connect(connect):
 
 
 async def _dial(
-    pool: AnyPool, options: ProxyOptions, context: ssl.SSLContext | None, scope: Scope
+    pool: AnyPool,
+    options: ProxyOptions,
+    context: ssl.SSLContext | None,
+    scope: Scope,
+    target: str,
 ) -> ClientConnection:
     upstream = pool.upstream
     fields: Fields = list(scope["headers"])
     host = dict(fields).get(b"host", b"localhost")
     named = options.upstream_host or host.decode("latin-1")
-    target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
     secure = upstream.tls
-    query = query_part(scope).decode("latin-1")
-    uri = f"{'wss' if secure else 'ws'}://{named}{target}{query}"
+    uri = f"{'wss' if secure else 'ws'}://{named}{target}"
     client = scope.get("client")
     told = forwarded(
         fields,
