@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from headstart.replay import Score
 from headstart.replay.ideal import IDEAL, Ideal
 from headstart.replay.loads import Loads
 from tests.replay import traces
+from tests.replay.test_loads import answered
 from tests.replay.test_rivals import line
 
 
@@ -59,8 +59,7 @@ def test_bytes_are_wasted_by_what_is_not_asked_for_or_was_in_the_cache() -> None
         line(0.0, "/", address="a", destination="document"),
         *(line(0.1, target, "/", address="a") for target in ("/a.css", "/b.css")),
     ]
-    for one in sized[1:]:
-        object.__setattr__(one.exchange, "answer", one.exchange.answer._replace(size=10))
+    sized[1:] = [answered(one, size=10) for one in sized[1:]]
 
     ours, *_ = _judged([*sized, *_visit(100, "b", "/a.css", status=304)])
 
@@ -104,9 +103,7 @@ def _unlearned(lines: Iterable[LogLine], cache_control: str | None) -> set[str]:
     """Return the targets that are counted, if all responses have this Cache-Control."""
     loads, ideal = Loads(), Ideal()
     for one in lines:
-        answer = one.exchange.answer._replace(cache_control=cache_control)
-        logged = replace(one, exchange=replace(one.exchange, answer=answer))
-        for step in loads.take(logged):
+        for step in loads.take(answered(one, cache_control=cache_control)):
             ideal.take(step)
     for step in loads.until(float("inf")):
         ideal.take(step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -12,7 +13,9 @@ from headstart.config import DeliverOptions
 from headstart.learn import Exchange, LearnOptions
 from headstart.learn.logs import LogLine
 from headstart.replay import Assumptions, Mode, Score, live
+from headstart.replay.live import Live
 from headstart.replay.replay import Replay
+from tests.replay.test_loads import steps
 from tests.replay.test_rivals import line
 
 ASSETS = ("/a.css", "/b.js")
@@ -195,14 +198,14 @@ def odd_log() -> Iterator[LogLine]:
 
 
 def test_server_is_told_of_assets_as_it_would_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = Replay(rivals=False)
-    told.run(odd_log())
+    told = Live()
+    asyncio.run(told.play(steps(*odd_log())))
     monkeypatch.setattr(live, "_survives_latin_1", lambda request, answer: False)
-    reads = Replay(rivals=False)
-    reads.run(odd_log())
+    reads = Live()
+    asyncio.run(reads.play(steps(*odd_log())))
 
-    assert told._live.score == reads._live.score
-    known, learned = (list(each._live.middleware.learner.export()) for each in (told, reads))
+    assert told.score == reads.score
+    known, learned = (list(each.middleware.learner.export()) for each in (told, reads))
     assert known == learned
     assert len(known) > 1
 

@@ -97,6 +97,10 @@ def link_value(
         early: For a 103, of which Chromium takes fewer parameters.
         nonce: Of the page's Content-Security-Policy, for the page's own response.
     """
+    if named is None and not nonce:
+        return _plain_value(
+            asset.target, asset.kind, asset.media_type, asset.cors, asset.module, early
+        )
     if named is None:
         link = _plain_link(asset.target, asset.kind, asset.media_type, asset.cors, asset.module)
     else:
@@ -124,6 +128,15 @@ def preconnect_value(url: str, *, cors: bool) -> bytes:
 def needs_response(named: Named | None) -> bool:
     """Return whether the link says more than a 103 can."""
     return named is not None and bool(named.media or named.imagesrcset)
+
+
+# To hash a `Link` takes longer than all else here, so most values are found without.
+@lru_cache(maxsize=2048)
+def _plain_value(
+    target: str, kind: str, media_type: str, cors: bool, module: bool, early: bool
+) -> bytes:
+    link = _plain_link(target, kind, media_type, cors, module)
+    return b"" if link is None else _value(link, early)
 
 
 @lru_cache(maxsize=2048)

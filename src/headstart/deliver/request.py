@@ -45,7 +45,7 @@ _HINTED_DOCUMENTS = frozenset({b"", b"document"})
 _DOCUMENTS = frozenset({b"document", b"iframe", b"frame", b"fencedframe", b"embed", b"object"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PageRequest:
     """The parts of a request that the decision needs.
 

@@ -81,6 +81,10 @@ class AssetTable:
         """Return the asset at a URL, or None if no node has an association with it."""
         return self._assets.get(hash((origin, target)))
 
+    def with_key(self, key: int) -> Asset | None:
+        """Return the asset with this key, or None if no node has an association with it."""
+        return self._assets.get(key)
+
     def associate(
         self,
         node: Node,
@@ -124,9 +128,10 @@ class AssetTable:
 
     def drop(self, node: Node, target: str) -> None:
         """Remove an association; the asset goes with its last one."""
-        self.set_naming(node.assets[target], None)
         association = node.assets.pop(target)
         asset = association.asset
+        if association.naming is not None:
+            self.set_naming(association, None)
         if association.segments is not None:
             self.bytes -= SEGMENTS_BYTES
         if bit := association.bit:
@@ -247,6 +252,8 @@ class VoteCounter:
     def _count_missed(self, node: Node, asked: set[str], vote: Vote, page: int) -> None:
         memory, misses = self._options.memory, self._options.misses
         held, voter, quiet = set(vote.held), vote.voter, vote.quiet
+        if quiet and not held:
+            return
         segmented = not page and node.segmented
         for target, association in node.assets.items():
             if target in asked or (page and association.last == page):
@@ -256,16 +263,18 @@ class VoteCounter:
                 naming.named.imagesrcset or _is_newer(association, vote)
             ):
                 continue
-            if target not in held:
-                if not quiet:
-                    association.missed(voter, memory, misses)
-                    if segmented:
-                        self._table.add(association, vote.segment, 0.0)
-                    if naming is not None:
-                        self._table.draw(association, 0.0)
-                    association.last = page
-            elif voter != association.first:
-                association.shown += 1
+            if target in held:
+                if voter != association.first:
+                    association.shown += 1
+                continue
+            if quiet:
+                continue
+            association.missed(voter, memory, misses)
+            association.last = page
+            if segmented:
+                self._table.add(association, vote.segment, 0.0)
+            if naming is not None:
+                self._table.draw(association, 0.0)
 
     def _compare(self, node: Node, asked: set[str], vote: Vote) -> None:
         """Note which assets of a page its client asked for together, and which it did without."""
@@ -302,7 +311,8 @@ class VoteCounter:
             association.wanted(vote.voter, self._options.memory)
             if not page and node.segmented:
                 self._table.add(association, vote.segment, 1.0)
-            self._table.draw(association, 1.0)
+            if association.naming is not None:
+                self._table.draw(association, 1.0)
             if association.used is not None:
                 # Its client was not sent it and lacked it, so sending it would have been of use.
                 association.delivered(True, self._options.memory)

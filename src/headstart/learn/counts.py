@@ -255,7 +255,8 @@ class Association(Share):
     )
 
     def __init__(self, asset: Asset, first: int, doubt: float) -> None:
-        super().__init__(doubt)
+        self.tries = doubt
+        self.hits = 0.0
         self.asset = asset
         self.used: Share | None = None
         self.first = first

@@ -8,7 +8,6 @@ dataclasses: one of each is made for every request, in a third of the time.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -88,8 +87,7 @@ class Answer(NamedTuple):
     location: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """A request with its response, as a log records them, at one moment."""
 
     request: Request

@@ -151,6 +151,10 @@ class Map:
         """Return the asset at a URL, or None."""
         return self._assets.get(origin, target)
 
+    def asset_with(self, key: int) -> Asset | None:
+        """Return the asset with this key, or None."""
+        return self._assets.with_key(key)
+
     def see(self, asset: Asset, seen: SeenAsset) -> None:
         """Take an asset as it was seen now."""
         self._assets.see(asset, seen)

@@ -81,14 +81,20 @@ def _held(view: View, known: Map, cached: Collection[int]) -> Iterable[str]:
     )  # fmt: skip
     if not (conditional or had or delivered or cached):
         return ()
-    found: dict[str, None] = {}
-    for node in known.nodes_of(view.origin, view.path):
-        for target, association in node.assets.items():
-            key = association.asset.key
-            is_held = conditional or target in delivered or key in had or key in cached
-            if is_held and target not in asked:
-                found[target] = None
-    return found
+    nodes = known.nodes_of(view.origin, view.path)
+    if conditional:
+        return {target: None for node in nodes for target in node.assets if target not in asked}
+    # A client has fewer assets than a site.
+    keys = {*had, *cached}
+    targets = [asset.seen.target for key in keys if (asset := known.asset_with(key)) is not None]
+    return {
+        target: None
+        for target in (*delivered, *targets)
+        if target not in asked
+        for node in nodes
+        if (held := node.assets.get(target)) is not None
+        and (target in delivered or held.asset.key in keys)
+    }
 
 
 def judged_deliveries(view: View) -> tuple[list[str], list[str]]:

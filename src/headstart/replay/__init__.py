@@ -9,6 +9,7 @@
     browsers   clients with caches and connections that end
     assumptions  facts about the site that the log does not hold
     live       the log's clients before the real middleware, by 103 or by push
+    live_process  the same in a second process, if the log is long
     replay     all of them over one log
 
 Each page load is predicted before anything is learned from it, in the log's order, from nothing.

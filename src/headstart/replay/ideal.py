@@ -38,15 +38,16 @@ class Ideal:
 
     def __init__(self, options: LearnOptions | None = None) -> None:
         self.learner = Learner(replace(options or LearnOptions(), control_share=0))
-        self._jettys = {
+        jettys = {
             f"Jetty's filter, {period:g} s{with_query}": JettyFilter(
                 period, query_in_key=bool(with_query)
             )
             for with_query in ("", ", query in key")
             for period in (2, 4)
         }
+        self._jettys = tuple(jettys.values())
         self._everything = Everything()
-        self.scores = [Score(name) for name in (IDEAL, *self._jettys, _EVERYTHING)]
+        self.scores = [Score(name) for name in (IDEAL, *jettys, _EVERYTHING)]
         self._sizes: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._synced = float("-inf")
         self.unlearned: set[tuple[str, str]] = set()
@@ -61,13 +62,16 @@ class Ideal:
         request = line.exchange.request
         ours = self._foreseen(step)
         if step.load is not None and step.kind in _NAVIGATIONS:
-            sent: dict[str, Collection[str]] = {IDEAL: ours}
-            sent |= {name: jetty.take(line) for name, jetty in self._jettys.items()}
-            sent[_EVERYTHING] = self._everything.take(line)
-            for score in self.scores:
-                score.add(step.load, sent[score.name], self._sizes[request.origin])
+            sizes = self._sizes[request.origin]
+            sent = (
+                ours,
+                *[jetty.take(line) for jetty in self._jettys],
+                self._everything.take(line),
+            )
+            for score, targets in zip(self.scores, sent, strict=True):
+                score.add(step.load, targets, sizes)
         else:
-            for jetty in self._jettys.values():
+            for jetty in self._jettys:
                 jetty.learn(line)
         if step.load is not None and step.load.is_page:
             for target in step.load.subrequests:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import unquote
 
 from headstart.config import DeliverOptions
@@ -34,6 +35,8 @@ from headstart.replay.scores import Score
 _SYNC = 1.0
 # How long a hinted asset takes to be asked for, in seconds.
 _SOON = 0.05
+# Characters below which a target is remembered.
+_SHORT = 256
 # Sec-Fetch-Mode by Sec-Fetch-Dest, where it is not no-cors.
 _MODES = {"document": "navigate", "font": "cors", "empty": "cors"}
 
@@ -70,7 +73,17 @@ class Live:
         )
         self.middleware.shared.think_times = _Assumed(self._assumed.think_time)
 
-    async def take(self, step: Step) -> None:
+    async def play(self, steps: Iterable[Step]) -> Score:
+        """Play all steps of a log. Return the score."""
+        await self.middleware.start()
+        try:
+            for step in steps:
+                await self._take(step)
+        finally:
+            await self.middleware.stop()
+        return self.score
+
+    async def _take(self, step: Step) -> None:
         """Play one step."""
         if step.kind is LineKind.OTHER:
             return
@@ -274,7 +287,7 @@ class _LoggedSite:
     def as_read(self, target: str, answer: Answer) -> Answer:
         """Return what the middleware reads of an answer that the site gives."""
         said, validated = answer.cache_control or "", False
-        if answer.cache_control is None and kind_of_path(unquote(path_of(target))):
+        if answer.cache_control is None and _is_file(target):
             said, validated = self._assumed, True
         return Answer(
             answer.status,
@@ -310,6 +323,16 @@ class _LoggedSite:
         await send({"type": "http.response.body"})
 
 
+@lru_cache(maxsize=4096)
+def _is_short_file(target: str) -> bool:
+    return kind_of_path(unquote(path_of(target))) is not None
+
+
+def _is_file(target: str) -> bool:
+    """Return true if a target names a stylesheet, a script, a font or an image, as a scope does."""
+    return (_is_short_file if len(target) < _SHORT else _is_short_file.__wrapped__)(target)
+
+
 def _kind(answer: Answer) -> str:
     """Return the Sec-Fetch-Dest of a request for an asset."""
     return kind_of_type(essence(answer.content_type)) or "image"
@@ -322,16 +345,10 @@ def _fetch_of(page: Request, target: str) -> Request:
 
 def _survives_latin_1(request: Request, answer: Answer) -> bool:
     """Return true if a scope and a message would hold the same text."""
-    return (
-        request.target.isascii()
-        and not request.target.endswith("?")
-        and request.user_agent.isascii()
-        and request.referer.isascii()
-        and request.origin.isascii()
-        and answer.content_type.isascii()
-        and (answer.cache_control or "").isascii()
-        and answer.vary.isascii()
-    )
+    origin, target, _, _, agent, referer, *_ = request
+    _, content_type, cache_control, vary, *_ = answer
+    text = f"{origin}{agent}{referer}{content_type}{cache_control}{vary}{target}"
+    return text.isascii() and not target.endswith("?")
 
 
 def _asset_request(

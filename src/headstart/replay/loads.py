@@ -66,6 +66,7 @@ class PageLoad:
         names: URLs that a Referer of its sub-requests may have.
         asked: Each asset that the client asked for in that time -> the status of the answer.
         subrequests: Those of them that the page needed.
+        real: Those that the client had to wait for, once the horizon is over.
     """
 
     line: LogLine
@@ -73,11 +74,14 @@ class PageLoad:
     names: set[str] = field(default_factory=set)
     asked: dict[str, int] = field(default_factory=dict)
     subrequests: dict[str, int] = field(default_factory=dict)
+    real: frozenset[str] = frozenset()
 
-    @property
-    def real(self) -> set[str]:
-        """The sub-requests that the client had to wait for."""
-        return {target for target, status in self.subrequests.items() if status == 200}
+    def end(self) -> None:
+        """Take that the horizon is over."""
+        if self.subrequests:
+            self.real = frozenset(
+                [target for target, status in self.subrequests.items() if status == 200]
+            )
 
 
 @dataclass(slots=True)
@@ -87,41 +91,43 @@ class Step:
     Attributes:
         line: The request and its answer.
         kind: What the request was for.
+        answer: The answer, with the type that its kind and its name stand for if the log has none.
         load: The load that it opened, or None.
         fetches: The client is one that fetches assets.
-        answer: The answer, with the type that its kind and its name stand for if the log has none.
     """
 
     line: LogLine
     kind: LineKind
-    load: PageLoad | None = None
-    fetches: bool = False
-    answer: Answer = field(init=False)
+    answer: Answer
+    load: PageLoad | None
+    fetches: bool
 
-    def __post_init__(self) -> None:
-        self.answer = answer = self.line.exchange.answer
-        target = self.line.exchange.request.target
-        if answer.content_type:
-            return
-        if self.kind is LineKind.CALL:
-            content_type = "application/json"
-        elif self.kind is LineKind.ASSET:
-            content_type = type_of(target)
-        elif self.kind is LineKind.PAGE or answer.status != 200:
-            content_type = "text/html"
-        else:
-            content_type = "application/rss+xml" if is_feed(target) else type_of(target)
-        self.answer = answer._replace(content_type=content_type)
+
+def _typed(answer: Answer, kind: LineKind, target: str) -> Answer:
+    """Return an answer with the type that its kind and its name stand for, if it has none."""
+    if answer.content_type:
+        return answer
+    if kind is LineKind.CALL:
+        content_type = "application/json"
+    elif kind is LineKind.ASSET:
+        content_type = type_of(target)
+    elif kind is LineKind.PAGE or answer.status != 200:
+        content_type = "text/html"
+    else:
+        content_type = "application/rss+xml" if is_feed(target) else type_of(target)
+    return answer._replace(content_type=content_type)
 
 
 _Client = tuple[str, str]
+_Waiting = tuple[LogLine, _Client, PageLoad | None, bool, bool]
+"""A line, its client, its load, and whether it is for an asset, or named by a page's Referer."""
 
 
 class Loads:
     """Turns lines into steps, each 10 s of the log's time later."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[LogLine, PageLoad | None, bool]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._live: dict[_Client, deque[PageLoad]] = {}
         # Of the clients' hashes, since a long log has many.
         self._fetching: set[int] = set()
@@ -130,67 +136,70 @@ class Loads:
     def take(self, line: LogLine) -> Iterator[Step]:
         """Take a line. Yields the steps that are complete now."""
         yield from self.until(line.time - HORIZON)
-        load, called = None, False
-        if is_asset(line):
-            self._note_asset(line)
+        load, asset, called = None, is_asset(line), False
+        client = client_of(line)
+        if asset:
+            self._note_asset(line, client)
         elif line.exchange.request.method == "GET":
-            called = self._in_live_load(line)
-            load = self._open(line)
-        self._waiting.append((line, load, called))
+            called = self._in_live_load(line, client)
+            load = self._open(line, client)
+        self._waiting.append((line, client, load, asset, called))
 
     def until(self, time: float) -> Iterator[Step]:
         """Yield the steps of the lines before that time."""
         while self._waiting and self._waiting[0][0].time < time:
-            line, load, called = self._waiting.popleft()
-            client = client_of(line)
+            line, client, load, asset, called = self._waiting.popleft()
             if load is not None:
                 self._close(client, load)
-            kind = self._kind(line, called)
+            kind = LineKind.ASSET if asset else self._kind(line, called)
             if load is not None:
                 load.is_page = kind is LineKind.PAGE
-            yield Step(line, kind, load, hash(client) in self._fetching)
+            answer = _typed(line.exchange.answer, kind, line.exchange.request.target)
+            yield Step(line, kind, answer, load, hash(client) in self._fetching)
 
-    def _open(self, line: LogLine) -> PageLoad:
+    def _open(self, line: LogLine, client: _Client) -> PageLoad:
         request = line.exchange.request
         load = PageLoad(line, names={request.origin + request.target})
-        self._live.setdefault(client_of(line), deque()).append(load)
+        self._live.setdefault(client, deque()).append(load)
         return load
 
     def _close(self, client: _Client, load: PageLoad) -> None:
         live = self._live[client]
         live.remove(load)
+        load.end()
         if not live:
             del self._live[client]
 
-    def _in_live_load(self, line: LogLine) -> bool:
+    def _in_live_load(self, line: LogLine, client: _Client) -> bool:
         """Return whether a page that the client views is the Referer."""
         referer = line.exchange.request.referer
-        return any(referer in load.names for load in self._live.get(client_of(line), ()))
+        live = self._live.get(client)
+        return live is not None and any(referer in load.names for load in live)
 
-    def _note_asset(self, line: LogLine) -> None:
+    def _note_asset(self, line: LogLine, client: _Client) -> None:
         request, status = line.exchange.request, line.exchange.answer.status
-        client = client_of(line)
         if request.referer:
             self._named[hash(path_of(request.referer))] = None
             if len(self._named) > _NAMED:
                 del self._named[next(iter(self._named))]
-        owned = False
-        for load in reversed(self._live.get(client, ())):
-            if load.line.exchange.request.origin != request.origin:
+        live = self._live.get(client)
+        if live is None:
+            return
+        origin, target, owned = request.origin, request.target, False
+        for load in reversed(live):
+            if load.line.exchange.request.origin != origin:
                 continue
-            load.asked.setdefault(request.target, status)
+            load.asked.setdefault(target, status)
             if not owned and request.referer in load.names:
                 owned = True
                 self._fetching.add(hash(client))
-                load.names.add(request.origin + request.target)
-                load.subrequests.setdefault(request.target, status)
+                load.names.add(origin + target)
+                load.subrequests.setdefault(target, status)
 
     def _kind(self, line: LogLine, called: bool) -> LineKind:
         request, answer = line.exchange.request, line.exchange.answer
         if request.method != "GET":
             return LineKind.OTHER
-        if is_asset(line):
-            return LineKind.ASSET
         name = extension(path_of(request.target))
         if name in _DATA:
             return LineKind.CALL if request.referer else LineKind.NAVIGATION
@@ -215,6 +224,8 @@ def is_asset(line: LogLine) -> bool:
     request, answer = line.exchange.request, line.exchange.answer
     if request.method != "GET":
         return False
+    if not answer.content_type:
+        return kind_of_path(request.target) is not None
     media_type = answer.content_type.partition(";")[0].strip().lower()
     if answer.status in REDIRECTS:
         media_type = ""  # of the text for those who do not go where it leads

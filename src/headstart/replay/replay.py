@@ -5,8 +5,7 @@ The command and the tests call `Replay.run`.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from headstart.config import DeliverOptions
 from headstart.learn import Learner, LearnOptions
@@ -14,7 +13,7 @@ from headstart.learn.logs import LogLine
 from headstart.replay.assumptions import Assumptions, Mode
 from headstart.replay.hinting_oracle import HintingOracle
 from headstart.replay.ideal import Ideal
-from headstart.replay.live import Live
+from headstart.replay.live_process import play
 from headstart.replay.loads import Loads, Step
 from headstart.replay.oracle import Oracle
 from headstart.replay.scores import Score
@@ -43,7 +42,7 @@ class Replay:
         oracle: bool = False,
     ) -> None:
         self._loads = Loads()
-        self._live = Live(mode, learn, deliver, assumptions)
+        self._arguments = mode, learn, deliver, assumptions
         self._ideal = Ideal(learn) if rivals else None
         self._oracles: list[Oracle | HintingOracle] = [Oracle()] if oracle else []
         if oracle and mode is Mode.HINT:
@@ -62,31 +61,32 @@ class Replay:
         return len(self._ideal.unlearned)
 
     def run(self, lines: Iterable[LogLine]) -> list[Score]:
-        """Take all lines. Return the score of the real middleware first."""
-        asyncio.run(self._run(lines))
-        found = [self._live.score]
+        """Take all lines. Return the score of the real middleware first.
+
+        Raises:
+            ReplayProcessError: The log was long, and the second process that played it was killed.
+        """
+        found = [play(self._arguments, self._steps(lines))]
         if self._ideal is not None:
             found += self._ideal.scores
         found += (oracle.score for oracle in self._oracles)
         return found
 
-    async def _run(self, lines: Iterable[LogLine]) -> None:
-        await self._live.middleware.start()
-        try:
-            for line in lines:
-                for step in self._loads.take(line):
-                    await self._take(step)
-            for step in self._loads.until(float("inf")):
-                await self._take(step)
-        finally:
-            await self._live.middleware.stop()
+    def _steps(self, lines: Iterable[LogLine]) -> Iterator[Step]:
+        """Yield the steps of all lines, which the others have taken by then."""
+        for line in lines:
+            for step in self._loads.take(line):
+                self._take(step)
+                yield step
+        for step in self._loads.until(float("inf")):
+            self._take(step)
+            yield step
         if self._ideal is not None:
             self._ideal.finish()
         for oracle in self._oracles:
             oracle.finish()
 
-    async def _take(self, step: Step) -> None:
-        await self._live.take(step)
+    def _take(self, step: Step) -> None:
         if self._ideal is not None:
             self._ideal.take(step)
         for oracle in self._oracles:

@@ -48,14 +48,18 @@ class JettyFilter:
         path = self._key(request.target)
         if request.referer and line.exchange.answer.status != 304:
             self._associate(line, path)
-        self._opened.setdefault((request.origin, path), line.time)
+        key = request.origin, path
+        if key not in self._opened:
+            self._opened[key] = line.time
 
     def _associate(self, line: LogLine, path: str) -> None:
         origin = line.exchange.request.origin
         referer = line.exchange.request.referer
-        if not referer.startswith(origin + "/"):
+        if not referer.startswith(origin):
             return
         page = self._key(referer[len(origin) :])
+        if not page.startswith("/"):
+            return
         opened = self._opened.get((origin, page))
         if opened is None or page == path or line.time - opened >= self._period:
             return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 
 from headstart.replay.loads import PageLoad
 
@@ -82,7 +83,7 @@ class Score:
         """
         asked = load.asked
         used = 0
-        if asked:
+        if asked and sent:
             # A client asks for few assets, and everything ever seen may be many.
             there = sent if isinstance(sent, _SETS) else set(sent)
             statuses = [status for target, status in asked.items() if target in there]
@@ -92,7 +93,7 @@ class Score:
         self.used += used
         moved = sent if transferred is None else transferred
         if moved:
-            size = sum([sizes.get(target, 0) for target in moved])
+            size = sum(map(sizes.get, moved, repeat(0)))
             self.sent_bytes += size
             self.wasted_bytes += size
             if used:
@@ -102,11 +103,11 @@ class Score:
                         self.wasted_bytes -= sizes.get(target, 0)
         if not load.is_page:
             return
-        real = load.real.difference(spared)
         self.views += 1
-        self.real += len(real)
-        self.foreseen += len(real.intersection(sent))
         if load.subrequests:
+            real = load.real.difference(spared) if spared else load.real
+            self.real += len(real)
+            self.foreseen += len(real.intersection(sent))
             self.rendering += 1
             self.rendering_sent += len(sent)
             self.rendering_used += used

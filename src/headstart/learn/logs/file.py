@@ -231,7 +231,7 @@ def _told(error: BaseException) -> str:
 
 
 def _from_text(line: str) -> Fields | None:
-    return text.fields_of(text.message_of(line))
+    return text.plain_fields_of(line) or text.fields_of(text.message_of(line))
 
 
 def _from_json(line: str) -> Fields | None:

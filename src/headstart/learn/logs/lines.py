@@ -8,11 +8,10 @@ same), and cookie (a Set-Cookie is there). Called by `file`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from math import isfinite
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from headstart.learn.exchange import Answer, Exchange, Request
@@ -32,11 +31,12 @@ _CLF_TIME: Final = re.compile(
 )
 # No log is from a second above it (the year 5138), and none from a millisecond below (1973).
 _MOST_SECONDS: Final = 1e11
+# Characters below which a text is remembered; a log may have lines of 64 KiB.
+_SHORT: Final = 512
 _PORT: Final = re.compile(r"(?<=[^:]):\d{1,5}|(?<=\]):\d{1,5}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One exchange and when it was, in seconds on the log's own clock."""
 
     time: float
@@ -66,42 +66,71 @@ def line_of(fields: Fields, site: str) -> LogLine | None:
             return None
     except (OverflowError, KeyError, TypeError, ValueError):
         return None
-    cache = fields.get("cache")
+    get = fields.get
+    cache, location = get("cache"), get("location")
+    # By position, which takes half as long.
     answer = Answer(
-        status=status,
-        content_type=str(fields.get("type") or ""),
-        cache_control=None if cache is None else str(cache),
-        vary=str(fields.get("vary") or ""),
-        sets_cookie=bool(fields.get("cookie")),
-        size=_count(fields.get("size")),
-        location=None if fields.get("location") is None else str(fields["location"]),
+        status,
+        str(get("type") or ""),
+        None if cache is None else str(cache),
+        str(get("vary") or ""),
+        bool(get("cookie")),
+        _count(get("size")),
+        False,
+        None,
+        None,
+        None if location is None else str(location),
     )
-    host = bare(fields.get("host") or named) or site
+    host = str(get("host") or named)
+    host = (_known_bare(host) if len(host) < _SHORT else bare(host)) or site
     return LogLine(time, Exchange(_request(fields, host, target, answer), answer))
 
 
 def _request(fields: Fields, host: str, target: str, answer: Answer) -> Request:
-    method = str(fields.get("method") or "")
-    page = method == "GET" and answer.status in (200, 304) and _is_page(target, answer)
+    get = fields.get
+    method = str(get("method") or "")
+    status = answer.status
+    page = method == "GET" and status in (200, 304) and _is_page(target, answer.content_type)
+    agent = str(get("agent") or "")
     return Request(
-        origin=f"https://{host}",
-        target=target,
-        address=str(fields.get("client") or ""),
-        method=method,
-        user_agent=str(fields.get("agent") or ""),
-        referer=_referer(str(fields.get("referer") or ""), host),
-        destination="document" if page else "",
-        conditional=page and answer.status == 304,
+        _origin(host) if len(host) < _SHORT else f"https://{host}",
+        target,
+        str(get("client") or ""),
+        method,
+        _shared(agent) if len(agent) < _SHORT else agent,
+        _referer_of(str(get("referer") or ""), host),
+        None,
+        "document" if page else "",
+        "",
+        False,
+        page and status == 304,
     )
 
 
-def _is_page(target: str, answer: Answer) -> bool:
-    if answer.content_type:
-        return answer.content_type.partition(";")[0].strip().lower() in _HTML
+def _is_page(target: str, content_type: str) -> bool:
+    if content_type:
+        return content_type.partition(";")[0].strip().lower() in _HTML
     return extension(path_of(target)) in _PAGES
 
 
-@lru_cache(maxsize=4096)
+# Lines say the same again and again. Those of a batch share these strings, so that each is hashed
+# and sent to another process once.
+
+
+@lru_cache(maxsize=1024)
+def _origin(host: str) -> str:
+    return f"https://{host}"
+
+
+@lru_cache(maxsize=1024)
+def _shared(text: str) -> str:
+    return text
+
+
+def _referer_of(referer: str, host: str) -> str:
+    return (_known_referer if len(referer) < _SHORT else _referer)(referer, host)
+
+
 def _referer(referer: str, host: str) -> str:
     """Return the Referer, with the log's one name of the site if it is the site's.
 
@@ -115,6 +144,9 @@ def _referer(referer: str, host: str) -> str:
     return f"https://{host}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
 
 
+_known_referer = lru_cache(maxsize=4096)(_referer)
+
+
 def host_of(url: object) -> str:
     """Return the host of a URL as `bare` does, "" where it has none."""
     try:
@@ -126,6 +158,11 @@ def host_of(url: object) -> str:
 def bare(host: object) -> str:
     """Return the host in lower case and without `www.`, as sites are told apart in logs."""
     return str(host or "").lower().removeprefix("www.")
+
+
+@lru_cache(maxsize=1024)
+def _known_bare(host: str) -> str:
+    return bare(host)
 
 
 def _without_port(host: str) -> str:
@@ -149,9 +186,9 @@ def _seconds(time: object) -> float:
             number, ISO 8601, Caddy's `2006/01/02 15:04:05`, or as in a combined log.
     """
     text = str(time)
-    if match := _CLF_TIME.fullmatch(text):
-        hour, minutes, seconds, zone = match.groups()
-        return _hour(hour, zone) + 60 * int(minutes) + float(seconds)
+    known = _clf_seconds(text) if "/" in text and len(text) < _SHORT else None
+    if known is not None:
+        return known
     try:
         number = float(text)
     except ValueError:
@@ -160,6 +197,16 @@ def _seconds(time: object) -> float:
     while _MOST_SECONDS < number < float("inf"):
         number /= 1000
     return number
+
+
+@lru_cache(maxsize=256)
+def _clf_seconds(text: str) -> float | None:
+    """Return a combined log's time, None if it is not one; many lines are of the same second."""
+    match = _CLF_TIME.fullmatch(text)
+    if match is None:
+        return None
+    hour, minutes, seconds, zone = match.groups()
+    return _hour(hour, zone) + 60 * int(minutes) + float(seconds)
 
 
 @lru_cache(maxsize=256)

@@ -42,6 +42,13 @@ _EXCHANGE: Final = re.compile(
     rf" {_QUOTED} (\d{{3}}|-) (\d{{1,19}}|-)((?: [^\" ]{{1,32}}){{0,4}} {_QUOTED} {_QUOTED})?",
     re.ASCII,
 )
+# Most lines, whole, to be read at once: no prefix, no escapes, and nothing more than combined says.
+_PLAIN: Final = re.compile(
+    r"((?:[\w.-]{1,255}(?::\d{1,5})? )?[0-9A-Fa-f.:]{2,45} [^ |\[][^ \[]{0,64} [^ \[]{1,64}) "
+    r"\[([^\]]*)\] "
+    r'"([^" \\]+) ([^" \\]*)(?: [^"\\]*)?" (\d{3}|-) (\d{1,19}|-) "([^"\\]*)" "([^"\\]*)"\s*\Z',
+    re.ASCII,
+)
 _FORWARDED: Final = re.compile(r' "([0-9A-Fa-f.:]{2,45})[,"]')
 _ESCAPE: Final = re.compile(r"((?:\\x[0-9A-Fa-f]{2})++)|\\(.)")
 _LETTERS: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "v": "\v", "f": "\f"}
@@ -51,6 +58,26 @@ def message_of(line: str) -> str:
     """Return the line without the prefix of a container's or a system's log."""
     match = _PREFIX.match(line)
     return line[match.end() :].strip() if match else line.strip()
+
+
+def plain_fields_of(line: str) -> Fields | None:
+    """Return `fields_of` of a line's message in half the time, or None for odd lines."""
+    found = _PLAIN.match(line)
+    asker = _known_asker(found[1]) if found else None
+    if found is None or asker is None:
+        return None
+    _, time, method, url, status, size, referer, agent = found.groups()
+    return {
+        "time": time,
+        "client": asker[1],
+        "host": asker[0],
+        "status": status,
+        "size": size,
+        "method": method,
+        "url": url,
+        "referer": referer,
+        "agent": agent,
+    }
 
 
 def fields_of(line: str) -> Fields | None:
@@ -105,6 +132,12 @@ def _asker(names: list[str]) -> tuple[str, str] | None:
         return _virtual_host(first), second
     # A name instead of an address: surely so where nothing comes from identd, as ever today.
     return ("", first) if second == "-" else None
+
+
+@lru_cache(maxsize=4096)
+def _known_asker(names: str) -> tuple[str, str] | None:
+    """Return `_asker` of names with spaces between them; a client mostly comes again."""
+    return _asker(names.split(" "))
 
 
 def _virtual_host(name: str) -> str:
