@@ -113,3 +113,26 @@ def test_what_is_exported_makes_the_same_rules() -> None:
     assert other.pins == rules.pins
     assert list(other.export()) == list(rules.export())
     assert other.is_barred(ORIGIN, "/c.css")
+
+
+@pytest.mark.parametrize(
+    ("asset", "reason", "hint"),
+    [
+        ("hero.css", "neither a path nor a full URL", "such as /hero.css, or a full URL"),
+        ("", "neither a path nor a full URL", "such as /site.css, or a full URL"),
+        ("my hero.css", "neither a path nor a full URL", "such as /site.css, or a full URL"),
+        ("//cdn.example/a.css", "two slashes", "Give a path that begins with one"),
+        ("/my hero.css", "a character that a URL cannot have", "a space is %20"),
+        ("https://a.example/my hero.css", "a character that a URL", "a space is %20"),
+        ("/.headstart/rum.js", "a URL of Headstart's own", "Give an asset of the site"),
+        (f"/{'a' * 2048}.css", "more than 2,048 characters", "shorter names"),
+    ],
+)
+def test_asset_that_cannot_be_sent_is_told_with_the_reason_and_the_remedy(
+    asset: str, reason: str, hint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be sent ahead: it ") as raised:
+        ruled(pin("/", asset))
+
+    assert reason in str(raised.value)
+    assert hint in raised.value.hint

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from headstart.errors import ConfigurationError
 from headstart.learn.records import Rule, Verdict
-from headstart.learn.safety import bad_target, kind_of_path
+from headstart.learn.safety import Unlearnable, bad_target, kind_of_path
 from headstart.learn.urls import path_of
 
 # Pages whose views of before are still refused. Such a view ends within minutes.
@@ -44,9 +44,7 @@ class Rules:
         """
         target = path_alone(rule.asset)
         if bad := bad_target(target, self._max_url):
-            raise ConfigurationError(
-                f"{rule.asset} cannot be sent ahead: {bad}", hint="Give a path such as /site.css."
-            )
+            raise _unsendable(rule.asset, target, bad, self._max_url)
         if len(self._never) + self._pinned >= _MOST:
             raise ConfigurationError(
                 f"{_MOST:,} assets are pinned or barred already, which is the most that is kept",
@@ -113,6 +111,27 @@ class Rules:
                 yield Rule(Verdict.PIN, page, asset)
         for asset in sorted(self._never):
             yield Rule(Verdict.NEVER, "", asset)
+
+
+def _unsendable(asset: str, target: str, bad: Unlearnable, max_url: int) -> ConfigurationError:
+    """Return the error for an asset whose URL cannot be sent ahead, with a remedy."""
+    if not target.startswith("/"):
+        meant = f"/{asset}" if bad_target(f"/{asset}", max_url) is None and asset else "/site.css"
+        reason = "it is neither a path nor a full URL"
+        hint = f"Give a path that begins with /, such as {meant}, or a full URL."
+    elif bad is Unlearnable.LONG_URL:
+        reason = f"it has more than {max_url:,} characters"
+        hint = "Give the site's assets shorter names."
+    elif bad is Unlearnable.OURS:
+        reason = "it is a URL of Headstart's own"
+        hint = "Give an asset of the site."
+    elif target.startswith("//"):
+        reason = "it begins with two slashes"
+        hint = "Give a path that begins with one, or a full URL. Assets are of the page's own site."
+    else:
+        reason = "it has a character that a URL cannot have"
+        hint = "Percent-encode it: a space is %20."
+    return ConfigurationError(f"{asset} cannot be sent ahead: {reason}", hint=hint)
 
 
 def path_alone(page: str) -> str:
