@@ -24,6 +24,7 @@ from headstart.wire.events import (
 )
 from headstart.wire.fields import response_fields
 from headstart.wire.frames import ConnectionFrames, Direction, Frame
+from headstart.wire.promises import PromiseHeads
 from headstart.wire.server import ServerConnection
 
 ORIGIN = Origin("http", "example.test", 80)
@@ -183,7 +184,8 @@ class Peer:
         self, parent: int, target: bytes = b"/data", fields: Fields | None = None
     ) -> int:
         """The server promises a response; its stream."""
-        promised = self.server.promise(parent, "GET", b"http", AUTHORITY, target, fields or [])
+        heads = PromiseHeads("GET", b"http", AUTHORITY, fields or [])
+        promised = self.server.promise(parent, heads.of(target))
         assert not isinstance(promised, Refusal), promised
         await self.settle()
         return promised

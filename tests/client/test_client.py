@@ -25,6 +25,7 @@ from headstart.config import WireLimits
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields, RequestReceived, StreamReset, TrailersReceived
 from headstart.wire.fields import response_fields
+from headstart.wire.promises import PromiseHeads
 from headstart.wire.server import ServerConnection
 from tests.client.live import certificates, nghttpd, raw_server
 from tests.servers.conftest import Servers
@@ -236,9 +237,8 @@ async def test_server_that_takes_a_request_a_connection_is_asked_until_all_are_a
 async def test_push_that_breaks_off_is_asked_for() -> None:
     def act(server: Scripted, request: RequestReceived) -> None:
         if request.target == b"/page":
-            promised = server.wire.promise(
-                request.stream_id, "GET", b"http", request.authority, b"/asset", []
-            )
+            heads = PromiseHeads("GET", b"http", request.authority, [])
+            promised = server.wire.promise(request.stream_id, heads.of(b"/asset"))
             assert isinstance(promised, int)
             server.wire.respond(promised, response_fields(200, []), end_stream=False)
             server.wire.send_data(promised, b"half", False)
@@ -522,10 +522,8 @@ async def test_fields_of_the_client_go_with_every_request_that_does_not_name_the
 async def test_push_outlives_its_connection() -> None:
     def act(server: Scripted, request: RequestReceived) -> None:
         if request.target == b"/page":
-            authority = request.authority
-            promised = server.wire.promise(
-                request.stream_id, "GET", b"http", authority, b"/asset", []
-            )
+            heads = PromiseHeads("GET", b"http", request.authority, [])
+            promised = server.wire.promise(request.stream_id, heads.of(b"/asset"))
             assert isinstance(promised, int)
             server.answer(request)
             server.wire.respond(promised, response_fields(200, []), end_stream=False)

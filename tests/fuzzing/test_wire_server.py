@@ -21,6 +21,7 @@ from headstart.wire.events import (
     ServerEvent,
 )
 from headstart.wire.fields import response_fields
+from headstart.wire.promises import PromiseHeads
 from headstart.wire.server import ServerConnection
 from tests.fuzzing.frames import (
     Author,
@@ -125,7 +126,8 @@ class Called:
     def _promise(self, server: Server, stream_id: int) -> None:
         target = b"/%d" % self.size
         fields: Fields = [(b"accept", b"*/*")]
-        outcome = server.wire.promise(stream_id, "GET", b"http", b"example.test", target, fields)
+        heads = PromiseHeads("GET", b"http", b"example.test", fields)
+        outcome = server.wire.promise(stream_id, heads.of(target))
         if isinstance(outcome, int):
             server.promised.append(outcome)
 

@@ -11,9 +11,7 @@ import pytest
 
 from headstart.config import ServerOptions, WireLimits
 from headstart.deliver.outcome import Hint, Push, PushState
-from headstart.errors import LocalProtocolError
 from headstart.reasons import Refusal
-from headstart.server.ahead import push_target
 from headstart.server.cycle import Application
 from headstart.wire.frames import Frame
 from tests.server.apps import (
@@ -43,24 +41,6 @@ def kinds(frames: list[Frame]) -> list[str]:
 
 
 # What is promised.
-
-
-@pytest.mark.parametrize(
-    ("path", "target"),
-    [
-        ("/a b/é", b"/a%20b/%C3%A9"),
-        ("/a?b=c#d", b"/a?b=c"),
-        ("/base/a", b"/a"),
-        ("/based", b"/based"),
-    ],
-)
-def test_promised_target_is_the_path_as_it_stands_in_a_url(path: str, target: bytes) -> None:
-    assert push_target(path, b"/base") == target
-
-
-def test_path_that_is_no_text_is_the_applications_mistake() -> None:
-    with pytest.raises(LocalProtocolError, match="not valid text"):
-        push_target("/\udc89", b"")
 
 
 def changing(headers: list[Any]) -> Application:

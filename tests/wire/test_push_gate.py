@@ -19,6 +19,7 @@ from headstart.wire.events import (
     StreamReset,
 )
 from headstart.wire.fields import response_fields
+from headstart.wire.promises import PromiseHeads
 from tests.wire.pair import AUTHORITY, Pair, assert_page_unharmed
 
 
@@ -31,7 +32,10 @@ def push(pair: Pair, parent: int, target: bytes = b"/style.css", **more: Any) ->
         "target": target,
         "headers": [],
     }
-    return pair.server.promise(parent, **(right | more))
+    urgency = more.pop("urgency", 0)
+    made = right | more
+    target = made.pop("target")
+    return pair.server.promise(parent, PromiseHeads(**made).of(target), urgency)
 
 
 def pushed(pair: Pair, parent: int, target: bytes = b"/style.css", **more: Any) -> int:

@@ -7,7 +7,7 @@ The response passes as it comes; a client that reads slowly holds only itself up
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -96,21 +96,23 @@ class Fetch:
         if not self.decided.done():
             self.decided.set_result(None)
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """ASGI's send for the application."""
         kind = message["type"]
         if kind == "http.response.start":
-            if self._begin(message):
-                return
-            await self._send(self._told(message))
-            return
+            return self._send_nothing() if self._begin(message) else self._send(self._told(message))
         if self.not_modified or self.failed:
-            return  # the old response is sent in its place
+            return self._send_nothing()  # the old response is sent in its place
         if kind == "http.response.body":
             self._record(message)
         elif kind == "http.response.pathsend":
             self.give_up()
-        await self._send(message)
+        # What the server's own returns is awaited by the application: a coroutine around it would
+        # double the cost of a push.
+        return self._send(message)
+
+    async def _send_nothing(self) -> None:
+        """Send nothing: the client must not see it."""
 
     def _begin(self, message: Message) -> bool:
         """Decide how to use the response; return true if the client must not see it."""

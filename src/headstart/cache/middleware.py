@@ -164,10 +164,10 @@ class CacheMiddleware:
         return True
 
     def ready(self, request: CachedRequest, key: Key, now: float) -> Entry | None:
-        """Return a stored response that answers a GET as it is, and count it as a hit.
+        """Return a stored response that answers a GET as it is.
 
-        For a server that sends it itself. A response that the middleware around the cache has not
-        seen yet goes there by a call first.
+        For a server that sends it itself, and counts it with `count_hits`. A response that the
+        middleware around the cache has not seen yet goes there by a call first.
 
         Args:
             request: Without conditions, range and Cache-Control: one that may be promised.
@@ -182,9 +182,12 @@ class CacheMiddleware:
             return None
         if request.cookies and not _for_everybody(entry):
             return None
-        self.counters["hit"] += 1
         entry.hits += 1
         return entry
+
+    def count_hits(self, count: int) -> None:
+        """Count responses from `ready` that were sent."""
+        self.counters["hit"] += count
 
     async def _fetch(
         self, request: CachedRequest, scope: Scope, receive: Receive, send: Send

@@ -33,11 +33,12 @@ _OFFERED, _SENT, _RESET, _FINISHED = (
 )
 
 
-@dataclass(slots=True)
+@dataclass(init=False)
 class Push:
     """One push, from the offer to its end. It is true if the push was sent.
 
-    Applications read it. The server changes it with `refuse`, `mark_sent` and `mark_ended`.
+    One is made for each push, and CPython makes objects with slots by a slower way. Applications
+    read it. The server changes it with `refuse`, `mark_sent` and `mark_ended`.
 
     Attributes:
         path: Path and query of the promised request.
@@ -54,9 +55,20 @@ class Push:
     stream_id: int = 0
     record: dict[str, str | None] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        state = _OFFERED if self.state is PushState.OFFERED else str(self.state)
-        self.record = {"path": self.path, "state": state, "refusal": None}
+    # One call for each push, where a dataclass has two.
+    def __init__(
+        self,
+        path: str,
+        state: PushState = PushState.OFFERED,
+        refusal: Refusal | None = None,
+        stream_id: int = 0,
+    ) -> None:
+        self.path = path
+        self.state = state
+        self.refusal = refusal
+        self.stream_id = stream_id
+        told = _OFFERED if state is PushState.OFFERED else str(state)
+        self.record = {"path": path, "state": told, "refusal": None}
 
     @property
     def sent(self) -> bool:
@@ -78,7 +90,12 @@ class Push:
         if reset:
             self.state, self.record["state"] = PushState.RESET, _RESET
         else:
-            self.state, self.record["state"] = PushState.FINISHED, _FINISHED
+            self.mark_finished()
+
+    def mark_finished(self) -> None:
+        """Record that its stream has closed with the whole response."""
+        self.state = PushState.FINISHED
+        self.record["state"] = _FINISHED
 
     def __bool__(self) -> bool:
         return self.sent

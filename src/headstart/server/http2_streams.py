@@ -124,9 +124,9 @@ class Http2Streams:
         self._windows = UploadWindows(wire, limits, worker.window_budget, now)
         self.early = EarlyResponses(wire, now)
         self._scopes = Scopes(config, options, app_state, transport, wire, worker.counters)
-        self.ahead = Ahead(wire, self._scopes, options, worker.refusals)
+        self.ahead = Ahead(wire, self._scopes, options, worker.refusals, worker.push_templates)
         cache = getattr(config, "cache", None)
-        self._stored = None if cache is None else StoredPushes(cache, self._scopes)
+        self._stored = None if cache is None else StoredPushes(cache, self._scopes, wire)
         self.open: dict[int, Handler] = {}
         self._promised: list[tuple[Cycle, Application]] = []
         """Promised requests whose calls start in the next turn of the loop."""
@@ -224,7 +224,8 @@ class Http2Streams:
 
     def stream_closed(self, event: StreamClosed) -> None:
         """Forget a stream; disconnect its handler unless the response is complete."""
-        handler = self.open.pop(event.stream_id, None)
+        stream_id = event.stream_id
+        handler = self.open.pop(stream_id, None)
         if handler is not None:
             self.scheduler.waiting.pop(handler, None)
             # Work behind a whole response, such as a background task, goes on.
@@ -232,10 +233,10 @@ class Http2Streams:
                 self._disconnect(handler)
             if not handler.request.end_stream:
                 self._upload_closed(handler)
-        if event.local_error is not None and event.stream_id % 2:
+        if stream_id % 2 and event.local_error is not None:
             logger.error("The response could not be sent: %s.", event.local_error)
         if self.ahead.used:
-            self.ahead.stream_closed(event.stream_id, event.error_code)
+            self.ahead.stream_closed(stream_id, event.error_code)
 
     def _upload_closed(self, handler: Handler) -> None:
         """Give back the window of received bytes that nobody will read."""
@@ -385,13 +386,16 @@ class Http2Streams:
 
     def push(self, cycle: Cycle, message: Message) -> None:
         """Promise the application's push; answer it from the cache, or call the application."""
-        request = self.ahead.push(cycle, message)
-        if request is None:
+        sent = self.ahead.push(cycle, message)
+        if sent is None:
             return
+        stream_id, promised = sent
         defaults = self.server_state.default_headers
-        if self._stored is None or not self._stored.take(request, defaults):
-            self._call_for_promise(request)
-        self._write.soon()
+        if self._stored is None or not self._stored.take(stream_id, promised, defaults):
+            self._call_for_promise(promised.on(stream_id))
+        write = self._write
+        if not write.is_due:
+            write.soon()
 
     def _call_for_promise(self, request: RequestReceived) -> None:
         """Call the application in the next turn of the loop: the page goes first."""

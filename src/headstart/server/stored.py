@@ -20,11 +20,13 @@ from headstart.cache.requests import CachedRequest
 from headstart.cache.serve import told_fields
 from headstart.errors import StreamGoneError
 from headstart.server.cycle import log_access
+from headstart.server.promised import PromisedRequest, PushTemplate
 from headstart.server.remainder import Remainder
 from headstart.server.scope import FORWARDED, Scopes
 from headstart.server.stream_connection import StreamConnection
-from headstart.wire.events import Fields, RequestReceived, RequestTemplate
-from headstart.wire.responses import ResponseHead, response_head
+from headstart.wire.events import Fields, RequestReceived
+from headstart.wire.responses import response_head
+from headstart.wire.server import ServerConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,45 +51,56 @@ class StoredPushes:
     Args:
         cache: The cache around the application.
         scopes: The connection's.
+        wire: The connection's.
 
     Attributes:
         due: Promised requests, and the header sections and bodies that go out with the next write.
     """
 
-    __slots__ = (
-        "_asks",
-        "_cache",
-        "_front",
-        "_host",
-        "_root",
-        "_scheme",
-        "_scopes",
-        "_template",
-        "due",
-    )
+    __slots__ = ("_cache", "_root", "_scheme", "_scopes", "_wire", "due")
 
-    def __init__(self, cache: CacheMiddleware, scopes: Scopes) -> None:
+    def __init__(self, cache: CacheMiddleware, scopes: Scopes, wire: ServerConnection) -> None:
         self._cache = cache
         self._scopes = scopes
+        self._wire = wire
         self._scheme = scopes.scheme
         self._root: Final = scopes.raw_root
-        self._template: RequestTemplate | None = None
-        self._asks: CachedRequest | None = None
-        """A request with the last template; None if such a request needs a call."""
-        self._host = self._front = b""
-        self.due: list[tuple[RequestReceived, Fields, bytes]] = []
+        self.due: list[tuple[int, PromisedRequest, Fields, bytes]] = []
 
-    def take(self, request: RequestReceived, defaults: Fields) -> bool:
+    def take(self, stream_id: int, promised: PromisedRequest, defaults: Fields) -> bool:
         """Answer a promised request with the next write, if a stored response does.
 
         Args:
-            request: The promised request.
+            stream_id: The promised stream.
+            promised: The promised request.
             defaults: Date and Server; the same object as long as its content is the same.
+
+        Returns:
+            False if the request has to go the way of a call.
         """
-        found = self.find(request, defaults)
-        if found is None:
+        template = promised.template
+        if not template.looked_up:
+            self._look_up(template)
+        asks = template.asks
+        if asks is None:
             return False
-        self.due.append((request, *found))
+        key = promised.key
+        if key is None:
+            scheme, host, _, front = asks.key
+            key = promised.key = (scheme, host, self._root + promised.head.target, front)
+        cache = self._cache
+        now = cache.clock()
+        entry = cache.ready(asks, key, now)
+        if entry is None:
+            return False
+        head = entry.head
+        if (
+            not isinstance(head, StoredHead)
+            or head.defaults is not defaults
+            or not head.since <= now < head.until
+        ):
+            head = entry.head = _head_of(entry, now, defaults)
+        self.due.append((stream_id, promised, head.fields, entry.body))
         return True
 
     def send(self, connection: StreamConnection) -> list[StoredResponse]:
@@ -98,19 +111,21 @@ class StoredPushes:
         """
         due, self.due = self.due, []
         connection.server_state.total_requests += len(due)
+        self._cache.count_hits(len(due))
         rest: list[StoredResponse] = []
         own_room, told = connection.scheduler.own_room, connection.notes_responses
-        for request, fields, body in due:
+        respond = self._wire.respond
+        for stream_id, promised, fields, body in due:
             if told:
-                self._tell(connection, request, fields)
-            stream_id, fits = request.stream_id, len(body) <= own_room
-            head = ResponseHead(fields, len(body), bodiless=False)
+                self._tell(connection, promised.on(stream_id), fields)
+            fits = len(body) <= own_room
             try:
-                connection.respond(stream_id, head, fits, body if fits else b"")
+                # No 103 is held for a promised stream, and the write is under way.
+                respond(stream_id, fields, fits, body if fits else b"")
             except StreamGoneError:
                 continue  # reset with its page, or the whole connection closed
             if not fits:
-                rest.append(StoredResponse(connection, request, body))
+                rest.append(StoredResponse(connection, promised.on(stream_id), body))
         return rest
 
     def _tell(self, connection: StreamConnection, request: RequestReceived, fields: Fields) -> None:
@@ -120,50 +135,23 @@ class StoredPushes:
             status = int(fields[0][1])
             connection.counts.ended("2", True, status, False, time.perf_counter())
 
-    def find(self, request: RequestReceived, defaults: Fields) -> tuple[Fields, bytes] | None:
-        """Return the header section and the body that answer a promised request.
-
-        Args:
-            request: The promised request.
-            defaults: Date and Server; the same object as long as its content is the same.
-
-        Returns:
-            None if the request has to go the way of a call.
-        """
-        if request.template is None or request.template is not self._template:
-            self._template, self._asks = request.template, self._read(request)
-        asks = self._asks
-        if asks is None:
-            return None
-        now = self._cache.clock()
-        key = (self._scheme, self._host, self._root + request.target, self._front)
-        entry = self._cache.ready(asks, key, now)
-        if entry is None:
-            return None
-        head = entry.head
-        if (
-            not isinstance(head, StoredHead)
-            or not head.since <= now < head.until
-            or head.defaults is not defaults
-        ):
-            head = entry.head = _head_of(entry, now, defaults)
-        return head.fields, entry.body
-
-    def _read(self, request: RequestReceived) -> CachedRequest | None:
+    def _look_up(self, template: PushTemplate) -> None:
+        """Note how the cache sees requests with this common part."""
+        template.looked_up = True
+        request = template.request
         if request.method != "GET":
-            return None
+            return
         asks = CachedRequest(
             {
                 "method": request.method,
                 "scheme": self._scheme,
-                "raw_path": request.target,
+                "raw_path": b"/",
                 "headers": request.headers,
             }
         )
-        _, self._host, _, self._front = asks.key
         # What a proxy in front says may change the scheme, which uvicorn's middleware knows.
-        ordinary = FORWARDED.isdisjoint(asks.names) and not (asks.bypasses or asks.says)
-        return asks if ordinary else None
+        if FORWARDED.isdisjoint(asks.names) and not (asks.bypasses or asks.says):
+            template.asks = asks
 
 
 def _head_of(entry: Entry, now: float, defaults: Fields) -> StoredHead:

@@ -32,6 +32,7 @@ from headstart.server.memory import (
     used_blocks,
     used_memory,
 )
+from headstart.server.promised import PushTemplates
 from headstart.server.refusals import Refusals
 from headstart.server.request_counts import RequestCounts
 from headstart.server.tls import Buffers
@@ -86,6 +87,7 @@ class Worker:
         sheddable: Connections to tell when memory is short.
         abandoned: Calls whose clients have disconnected.
         tls_buffers: Shared by the connections' TLS.
+        push_templates: The common parts of pages' pushes, for all connections.
         window_budget: Bytes by which the connections' receive windows may grow.
     """
 
@@ -104,6 +106,7 @@ class Worker:
         self.sheddable: set[Sheddable] = set()
         self.tls_buffers = Buffers()
         self.turns = Turns(loop)
+        self.push_templates = PushTemplates()
         self.window_budget = Budget(self.options.max_window_growth)
         self._loop = loop
         self.abandoned = abandoned

@@ -1,11 +1,13 @@
-"""The header sections of one connection's promises.
+"""The header sections of promises.
 
-A page pushes several assets with equal fields, each for another path. A section equal to the
-previous one is not checked and built again. Reads the applications' fields, keeps the last section.
-Each `wire.push_gate.PushGate` owns one `PromiseHeads`.
+A page pushes several assets with equal fields, each for another path. The fields are checked once
+for all of them, and the section of each asset can be used again, on any connection. Pure. Made by
+`server.promised`, read by `wire.push_gate`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from headstart.reasons import Refusal
 from headstart.wire.events import Fields
@@ -18,61 +20,65 @@ from headstart.wire.fields import (
 )
 
 
+class PromiseHead:
+    """The header section of one promised request, judged. Treat it as immutable.
+
+    Attributes:
+        authority: Of the request.
+        target: Path and query.
+        fields: The whole section, as the engine takes it.
+        unfit: Why such a request may not be promised, for any path.
+        is_path: The target may be promised.
+    """
+
+    __slots__ = ("authority", "fields", "is_path", "target", "unfit")
+
+    def __init__(
+        self, authority: bytes, target: bytes, fields: Fields, unfit: Refusal | None
+    ) -> None:
+        self.authority = authority
+        self.target = target
+        self.fields = fields
+        self.unfit = unfit
+        self.is_path = promisable_target(target)
+
+
 class PromiseHeads:
-    """Check and build the header sections of promised requests."""
+    """Make the header sections of promises that differ only in `:path`.
 
-    __slots__ = (
-        "_authority",
-        "_credentials",
-        "_fields",
-        "_given",
-        "_method",
-        "_pseudo",
-        "_refusal",
-        "_scheme",
-    )
+    Args:
+        method, scheme, authority: Of the promised requests.
+        headers: Their other fields.
+        credentials: The application asks for these pushes itself, so they may carry them.
 
-    def __init__(self) -> None:
-        self._method = ""
-        self._scheme = self._authority = b""
-        self._given: Fields = []
-        self._credentials = False
-        self._pseudo: Fields = []
-        self._fields: Fields = []
-        self._refusal: Refusal | None = Refusal.METHOD
+    Raises:
+        LocalProtocolError: A field could not be sent at all.
+    """
 
-    def refusal(
-        self, method: str, scheme: bytes, authority: bytes, headers: Fields, credentials: bool
-    ) -> Refusal | None:
-        """Return why such a request may not be promised, for any path; see `promise_refusal`.
+    __slots__ = ("_authority", "_fields", "_pseudo", "_unfit")
 
-        Args:
-            headers: The same object only as long as its content is the same.
+    def __init__(
+        self,
+        method: str,
+        scheme: bytes,
+        authority: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        *,
+        credentials: bool = False,
+    ) -> None:
+        self._authority = authority
+        self._fields = checked_fields(headers, [])
+        self._unfit = promise_refusal(method, self._fields, credentials)
+        self._pseudo = [
+            (b":method", method.encode("ascii", "replace")),
+            (b":scheme", scheme),
+            (b":authority", authority),
+        ]
 
-        Raises:
-            LocalProtocolError: A field could not be sent at all.
-        """
-        if (
-            headers is not self._given
-            or method != self._method
-            or scheme != self._scheme
-            or authority != self._authority
-            or credentials is not self._credentials
-        ):
-            self._fields = checked_fields(headers, [])
-            self._refusal = promise_refusal(method, self._fields, credentials)
-            self._given, self._method, self._scheme = headers, method, scheme
-            self._authority, self._credentials = authority, credentials
-            self._pseudo = [
-                (b":method", method.encode("ascii", "replace")),
-                (b":scheme", scheme),
-                (b":authority", authority),
-            ]
-        return self._refusal
-
-    def section(self, target: bytes) -> Fields:
-        """Return the whole header section for a path, with the fields checked last."""
-        return [*self._pseudo, (b":path", target), *self._fields]
+    def of(self, target: bytes) -> PromiseHead:
+        """Return the section for a path."""
+        fields = [*self._pseudo, (b":path", target), *self._fields]
+        return PromiseHead(self._authority, target, fields, self._unfit)
 
 
 def promisable_target(target: bytes) -> bool:

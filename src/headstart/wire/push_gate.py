@@ -7,14 +7,14 @@ remembers the promises whose streams have not closed. Each `wire.server.ServerCo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import ngh2
 
 from headstart.config import WireLimits
 from headstart.reasons import Refusal
-from headstart.wire.promises import PromiseHeads, promisable_target
+from headstart.wire.promises import PromiseHead
 
 # RFC 9218, 4.1: 3 is the default, 7 the lowest.
 _LOWEST_URGENCY: Final = 7
@@ -38,8 +38,9 @@ class PushGate:
     __slots__ = (
         "_behind",
         "_engine",
-        "_heads",
         "_limits",
+        "_longest_target",
+        "_most_on_page",
         "_most_pushed",
         "_streams",
         "page",
@@ -53,7 +54,8 @@ class PushGate:
         self._engine = engine
         self._streams = streams
         self._limits = limits
-        self._heads = PromiseHeads()
+        self._most_on_page = limits.max_pushes_per_request
+        self._longest_target = limits.max_target_size
         # RFC 9113, 6.5.2: no limit until the client says one.
         self._most_pushed = limits.max_concurrent_streams
         """Promised streams that may be open at once."""
@@ -67,71 +69,42 @@ class PushGate:
         """Take the client's MAX_CONCURRENT_STREAMS."""
         self._most_pushed = min(most, self._limits.max_concurrent_streams)
 
-    def unfit(
-        self,
-        method: str,
-        scheme: bytes,
-        authority: bytes,
-        headers: Iterable[tuple[bytes, bytes]],
-        credentials: bool,
-    ) -> Refusal | None:
-        """Return why such a request may not be promised to anybody, for any path.
-
-        The header section is that of the next call of `promise`.
-
-        Raises:
-            LocalProtocolError: A field could not be sent at all.
-        """
-        given = headers if isinstance(headers, list) else [(name, value) for name, value in headers]
-        return self._heads.refusal(method, scheme, authority, given, credentials)
-
-    def promise(
-        self,
-        parent_id: int,
-        authority: bytes,
-        target: bytes,
-        urgency: int,
-        unfit: Refusal | None,
-    ) -> int | Refusal:
-        """Promise a response on the page's stream; see `ServerConnection.promise`.
-
-        Args:
-            parent_id: The page's stream.
-            authority: Must be the page's own.
-            target: Absolute path and query.
-            urgency: Of the pushed response.
-            unfit: The result of `unfit`.
-        """
+    def promise(self, parent_id: int, head: PromiseHead, urgency: int) -> int | Refusal:
+        """Promise a response on the page's stream; see `ServerConnection.promise`."""
         own = self._streams.get(parent_id)
         if not own:
             return Refusal.PARENT_CLOSED if parent_id % 2 else Refusal.PUSHED_PARENT
-        if unfit is not None:
-            return unfit
-        if authority != own:
+        if head.unfit is not None:
+            return head.unfit
+        if head.authority != own:
             return Refusal.FOREIGN_AUTHORITY
-        if not promisable_target(target) or len(target) > self._limits.max_target_size:
+        target = head.target
+        if not head.is_path or len(target) > self._longest_target:
             return Refusal.BAD_PATH
-        targets = self.targets.get(parent_id) or set()
-        if target in targets:
+        targets = self.targets.get(parent_id)
+        if targets is None:
+            targets = set()  # kept once something is promised
+        elif target in targets:
             return Refusal.ALREADY_PUSHED
+        pushed = self.pushed
         # Reserved streams do not count against MAX_CONCURRENT_STREAMS (RFC 9113, 5.1.2), so a
         # server could promise without end; counting them as open bounds that too.
-        if (
-            len(targets) >= self._limits.max_pushes_per_request
-            or len(self.pushed) >= self._most_pushed
-        ):
+        if len(targets) >= self._most_on_page or len(pushed) >= self._most_pushed:
             return Refusal.TOO_MANY
         try:
-            promised_id = self._engine.send_push_promise(parent_id, self._heads.section(target))
+            promised_id = self._engine.send_push_promise(parent_id, head.fields)
         except ngh2.NGH2Error:
             return Refusal.PARENT_CLOSED
         if not targets:
             self.targets[parent_id] = targets
         targets.add(target)
-        self.pushed.add(promised_id)
+        pushed.add(promised_id)
         # The pushed response waits behind the page's own (RFC 9218, 10).
         behind = self._behind if parent_id == self.page else self._urgency_behind(parent_id)
-        urgency = min(max(urgency, behind), _LOWEST_URGENCY)
+        if urgency < behind:
+            urgency = behind
+        elif urgency > _LOWEST_URGENCY:
+            urgency = _LOWEST_URGENCY
         self._engine.set_stream_priority(promised_id, _PRIORITIES[urgency])
         return promised_id
 

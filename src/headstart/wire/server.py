@@ -245,8 +245,8 @@ class ServerConnection(ServerOutput):
             if type(event) is not StreamClosed or event.error_code or event.local_error is not None:
                 return self._brought_about(events, now)
             stream_id = event.stream_id
+            streams.pop(stream_id, None)
             if stream_id % 2:
-                streams.pop(stream_id, None)
                 if self._promised:
                     self._promised.pop(stream_id, None)
             else:

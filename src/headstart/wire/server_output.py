@@ -17,6 +17,7 @@ from headstart.reasons import Refusal
 from headstart.wire.connection import Connection
 from headstart.wire.events import Fields
 from headstart.wire.fields import informational_fields
+from headstart.wire.promises import PromiseHead
 from headstart.wire.push_gate import PushGate
 from headstart.wire.server_settings import server_configuration, server_settings
 
@@ -152,43 +153,25 @@ class ServerOutput(Connection):
         """
         super().reset(stream_id, error_code)
 
-    def promise(
-        self,
-        parent_id: int,
-        method: str,
-        scheme: bytes,
-        authority: bytes,
-        target: bytes,
-        headers: Iterable[tuple[bytes, bytes]],
-        *,
-        credentials: bool = False,
-        urgency: int = 0,
-    ) -> int | Refusal:
+    def promise(self, parent_id: int, head: PromiseHead, urgency: int = 0) -> int | Refusal:
         """Promise a response on the page's stream (RFC 9113, 8.4).
 
         Args:
             parent_id: The page's stream.
-            authority: Must be the page's own, since the connection is authoritative for it.
-            target: Absolute path and query.
-            headers: Fields of the promised request; a list that is given again, as the same
-                object, is taken to have the same content.
-            credentials: The application asks for this push itself, so it may carry them.
+            head: The promised request. Its authority must be the page's own, since the connection
+                is authoritative for it.
             urgency: Of the pushed response, 0 to 7 (RFC 9218, 4.1); it is never put before the
                 page's own.
 
         Returns:
             The promised stream's id, on which `respond` may be called at once, or the reason why
             nothing was sent.
-
-        Raises:
-            LocalProtocolError: A field could not be sent at all.
         """
-        unfit = self._gate.unfit(method, scheme, authority, headers, credentials)
         if self.goaway or self.ended is not None:
             return Refusal.CONNECTION_CLOSING
         if not self.push_enabled:
             return Refusal.PUSH_DISABLED
-        return self._gate.promise(parent_id, authority, target, urgency, unfit)
+        return self._gate.promise(parent_id, head, urgency)
 
     def shutdown_notice(self) -> None:
         """First step of a graceful end: GOAWAY with the largest id (RFC 9113, 6.8)."""

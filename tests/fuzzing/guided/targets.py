@@ -22,7 +22,7 @@ from headstart.learn import SeenAsset
 from headstart.learn.safety import bad_target
 from headstart.pages.codings import KNOWN, undo
 from headstart.pages.markup import read_markup
-from headstart.server.ahead import push_target
+from headstart.server.promised import push_target
 from headstart.wire import links
 from headstart.wire.blocks import BlockRewriter
 from headstart.wire.client import ClientConnection
@@ -37,6 +37,7 @@ from headstart.wire.events import (
 from headstart.wire.fields import response_fields, valid_target
 from headstart.wire.frames import PREFACE, ConnectionFrames, Direction, Frame, FrameDecoder
 from headstart.wire.links import Link, LinkError
+from headstart.wire.promises import PromiseHeads
 from headstart.wire.server import ServerConnection
 from tests.fuzzing.guided.http1 import talk
 from tests.fuzzing.guided.upstream import hear, hear_http2
@@ -115,9 +116,8 @@ def _accept(wire: ServerConnection, request: WebSocketRequested) -> None:
 def _answer(wire: ServerConnection, request: RequestReceived) -> None:
     assert valid_target(request.target) or request.target == b"*"
     try:
-        wire.promise(
-            request.stream_id, "GET", b"http", request.authority, b"/style.css", [(b"a", b"b")]
-        )
+        heads = PromiseHeads("GET", b"http", request.authority, [(b"a", b"b")])
+        wire.promise(request.stream_id, heads.of(b"/style.css"))
         wire.respond(request.stream_id, response_fields(200, []), False)
         wire.send_data(request.stream_id, b"page", True)
     except StreamGoneError:
