@@ -18,38 +18,26 @@ from tests.ports import free_port
 from tests.redis_server import redis_server
 from tests.server.live import PATIENCE, ServerProcess, serving, until
 from tests.servers import running
+from tests.servers.nginx import nginx_with
 
 APP = "tests.balanced_app:app"
 PAGE = "/one/"
 ASSETS = [f"{PAGE}{name}.css" for name in ("base", "menu", "text", "list")]
 
-_CONFIGURATION = """
-daemon off;
-worker_processes 1;
-pid {path}/pid;
-error_log stderr warn;
-events {{ worker_connections 512; }}
-http {{
-    access_log off;
-    client_body_temp_path {path}/body;
-    proxy_temp_path {path}/proxy;
-    fastcgi_temp_path {path}/fastcgi;
-    uwsgi_temp_path {path}/uwsgi;
-    scgi_temp_path {path}/scgi;
-    upstream headstart {{
-        {balancing}
-        {servers}
-        keepalive 16;
-    }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://headstart;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host example.test;
-            proxy_set_header X-Forwarded-For $remote_addr;
-        }}
+_HTTP = """
+upstream headstart {{
+    {balancing}
+    {servers}
+    keepalive 16;
+}}
+server {{
+    listen 127.0.0.1:{port};
+    location / {{
+        proxy_pass http://headstart;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host example.test;
+        proxy_set_header X-Forwarded-For $remote_addr;
     }}
 }}
 """
@@ -66,12 +54,8 @@ def balanced(balancing: str) -> Iterator[tuple[int, list[ServerProcess]]]:
         place = stack.enter_context(running.folder())
         servers = "\n".join(f"server 127.0.0.1:{instance.port};" for instance in instances)
         port = free_port()
-        text = _CONFIGURATION.format(
-            path=place.path, port=port, balancing=balancing, servers=servers
-        )
-        configuration = place.write("nginx.conf", text)
-        arguments = ["-p", str(place.path), "-e", "stderr", "-c", str(configuration)]
-        stack.enter_context(running.process(place, "nginx", arguments, [port]))
+        http = _HTTP.format(port=port, balancing=balancing, servers=servers)
+        stack.enter_context(nginx_with(place, http, [port]))
         yield port, instances
 
 

@@ -18,35 +18,21 @@ from tests.export.asking import (
 )
 from tests.export.checks import BATCHES, assert_passes, few, random_pages
 from tests.ports import free_port
-from tests.servers import running
-from tests.servers.nginx import require_push
+from tests.servers.nginx import arguments_for, nginx_with, require_push
 
-_CONFIGURATION = """
-daemon off;
-worker_processes 1;
-pid {path}/pid;
-error_log stderr warn;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {path}/body;
-    proxy_temp_path {path}/proxy;
-    fastcgi_temp_path {path}/fastcgi;
-    uwsgi_temp_path {path}/uwsgi;
-    scgi_temp_path {path}/scgi;
-    include {path}/headstart.conf;
-    server {{
-        listen 127.0.0.1:{port};
-        add_header Link $headstart_link;
-        location / {{ rewrite ^ /index.php last; }}
-        location = /index.php {{ return 200 ok; }}
-    }}
-    server {{
-        listen 127.0.0.1:{h2} http2;
-        add_header Link $headstart_link;
-        {pushing}
-        location / {{ return 200 ok; }}
-    }}
+_HTTP = """
+include {path}/headstart.conf;
+server {{
+    listen 127.0.0.1:{port};
+    add_header Link $headstart_link;
+    location / {{ rewrite ^ /index.php last; }}
+    location = /index.php {{ return 200 ok; }}
+}}
+server {{
+    listen 127.0.0.1:{h2} http2;
+    add_header Link $headstart_link;
+    {pushing}
+    location / {{ return 200 ok; }}
 }}
 """
 
@@ -55,10 +41,8 @@ http {{
 def nginx(text: str, pushing: str = "") -> Iterator[tuple[int, int]]:
     with place_with("headstart.conf", text) as place:
         port, h2 = free_port(), free_port()
-        filled = _CONFIGURATION.format(path=place.path, port=port, h2=h2, pushing=pushing)
-        path = place.write("nginx.conf", filled)
-        arguments = ["-p", str(place.path), "-e", "stderr", "-c", str(path)]
-        with running.process(place, "nginx", arguments, [port, h2]):
+        http = _HTTP.format(path=place.path, port=port, h2=h2, pushing=pushing)
+        with nginx_with(place, http, [port, h2]):
             yield port, h2
 
 
@@ -100,6 +84,5 @@ def test_random_paths_pass_nginx_own_check(paths: list[str]) -> None:
 
     with place_with("headstart.conf", made.text) as place:
         ports = {"port": free_port(), "h2": free_port()}
-        filled = _CONFIGURATION.format(path=place.path, pushing="", **ports)
-        path = place.write("nginx.conf", filled)
-        assert_passes("nginx", "-t", "-p", str(place.path), "-e", "stderr", "-c", str(path))
+        http = _HTTP.format(path=place.path, pushing="", **ports)
+        assert_passes("nginx", "-t", *arguments_for(place, http))

@@ -15,24 +15,12 @@ from tests.ports import free_port
 from tests.server.apps import Receive, Recorder, Scope, Send, answer, lifespan
 from tests.server.live import PATIENCE, running
 from tests.servers import running as programs
+from tests.servers.nginx import nginx_with
 
-_CONFIGURATION = """
-daemon off;
-worker_processes 1;
-pid {path}/pid;
-error_log stderr warn;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {path}/body;
-    proxy_temp_path {path}/proxy;
-    fastcgi_temp_path {path}/fastcgi;
-    uwsgi_temp_path {path}/uwsgi;
-    scgi_temp_path {path}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{ grpc_pass grpc://127.0.0.1:{upstream}; }}
-    }}
+_HTTP = """
+server {{
+    listen 127.0.0.1:{port};
+    location / {{ grpc_pass grpc://127.0.0.1:{upstream}; }}
 }}
 """
 
@@ -42,10 +30,7 @@ def nginx_before(upstream: int) -> Iterator[str]:
     """An nginx that passes all on to a port by grpc_pass; its URL."""
     with programs.folder() as place:
         port = free_port()
-        text = _CONFIGURATION.format(path=place.path, port=port, upstream=upstream)
-        path = place.write("nginx.conf", text)
-        arguments = ["-p", str(place.path), "-e", "stderr", "-c", str(path)]
-        with programs.process(place, "nginx", arguments, [port]):
+        with nginx_with(place, _HTTP.format(port=port, upstream=upstream), [port]):
             yield f"http://127.0.0.1:{port}/"
 
 

@@ -19,28 +19,16 @@ from tests.server.apps import Headers
 from tests.server.live import PATIENCE, serving, until
 from tests.server.wide_app import OWN, STYLES
 from tests.servers import running as programs
+from tests.servers.nginx import nginx_with
 
-_CONFIGURATION = """
-daemon off;
-worker_processes 1;
-pid {path}/pid;
-error_log stderr warn;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {path}/body;
-    proxy_temp_path {path}/proxy;
-    fastcgi_temp_path {path}/fastcgi;
-    uwsgi_temp_path {path}/uwsgi;
-    scgi_temp_path {path}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://127.0.0.1:{upstream};
-            proxy_http_version {version};
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $http_x_visitor;
-        }}
+_HTTP = """
+server {{
+    listen 127.0.0.1:{port};
+    location / {{
+        proxy_pass http://127.0.0.1:{upstream};
+        proxy_http_version {version};
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $http_x_visitor;
     }}
 }}
 """
@@ -54,10 +42,8 @@ def nginx_before(upstream: int, version: str) -> Iterator[int]:
     """An nginx that passes all on to a port, with its default buffers; its own port."""
     with programs.folder() as place:
         port = free_port()
-        text = _CONFIGURATION.format(path=place.path, port=port, upstream=upstream, version=version)
-        path = place.write("nginx.conf", text)
-        arguments = ["-p", str(place.path), "-e", "stderr", "-c", str(path)]
-        with programs.process(place, "nginx", arguments, [port]):
+        http = _HTTP.format(port=port, upstream=upstream, version=version)
+        with nginx_with(place, http, [port]):
             yield port
 
 
