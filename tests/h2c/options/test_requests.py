@@ -180,25 +180,6 @@ def test_compression_is_asked_for_unless_you_say_which() -> None:
     assert named.headers == ((b"accept-encoding", b"gzip"),)
 
 
-def test_server_is_reached_and_verified_as_you_say() -> None:
-    options = ["--cert", "c.pem", "--key", "k.pem", "-k", "--resolve", "a.test:443:[::1]"]
-    command = exchange("get", *options, "--resolve", "A.test:80:127.0.0.1", "/")
-
-    addresses = (("a.test", 443, "::1"), ("a.test", 80, "127.0.0.1"))
-    assert command.trust == Trust("", True, "c.pem", "k.pem", addresses)
-    assert command.trust.address_of("a.test", 80) == "127.0.0.1"
-    assert command.trust.address_of("b.test", 80) is None
-
-
-@pytest.mark.parametrize("value", ["a.test", "a.test:443", "a.test:x:::1", "a.test:1:b.test"])
-def test_address_of_a_host_has_three_parts(value: str) -> None:
-    assert "is not HOST:PORT:ADDRESS" in mistake("get", "--resolve", value, "/")
-
-
-def test_key_needs_its_certificate() -> None:
-    assert mistake("get", "--key", "k.pem", "/").startswith("--key goes with --cert")
-
-
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
