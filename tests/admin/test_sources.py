@@ -45,7 +45,7 @@ class Foreign:
 
 
 def test_layers_are_followed_as_far_as_they_are_known() -> None:
-    foreign = Foreign(hello)
+    foreign: Any = Foreign(hello)
     middleware = HeadstartMiddleware(foreign)
 
     assert list(layers(middleware)) == [middleware, foreign]

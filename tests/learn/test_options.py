@@ -12,11 +12,11 @@ from headstart.learn import LearnOptions
 
 @pytest.mark.parametrize("name", ["likely", "min_chance", "worth"])
 def test_share_lies_above_0_and_up_to_1(name: str) -> None:
-    assert getattr(LearnOptions(**{name: 1.0}), name) == 1.0
-    values: list[Any] = [0, -0.1, 1.1, float("nan")]
-    for value in values:
+    whole: dict[str, Any] = {name: 1.0}
+    assert getattr(LearnOptions(**whole), name) == 1.0
+    for value in (0, -0.1, 1.1, float("nan")):
         with pytest.raises(ConfigurationError, match=f"{name} is a share"):
-            LearnOptions(**{name: value})
+            LearnOptions(**{**whole, name: value})
 
 
 @pytest.mark.parametrize("window", [(0.0, 1.0), (2.0, 1.0), (1.0, float("inf"))])

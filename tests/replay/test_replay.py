@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,10 @@ from tests.replay.test_rivals import line
 def visits(number: int) -> Iterator[LogLine]:
     """Page loads of clients that were never here, with stylesheets of unknown lifetime."""
     for one in range(number):
-        client = {"address": f"192.0.2.{one}", "user_agent": "Mozilla/5.0 Firefox/128.0"}
+        client: dict[str, Any] = {
+            "address": f"192.0.2.{one}",
+            "user_agent": "Mozilla/5.0 Firefox/128.0",
+        }
         yield line(60.0 * one, "/", destination="document", **client)
         for target in ("/plain.css", "/a.css?v=1"):
             time = 60.0 * one + 0.1

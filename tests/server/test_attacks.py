@@ -751,6 +751,7 @@ def until_gone(client: Hostile) -> None:
         pass
 
 
+@pytest.mark.cost
 def test_memory_that_attackers_fill_comes_back_while_they_stay() -> None:
     """Header sections of requests that hang, 1.3 MB on each connection, until pages are refused."""
     most = 120 * MEGABYTE

@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
 
 from headstart.server.addresses import REAL_SOCKET
 from headstart.server.proxied import ProxiedTransport
@@ -38,7 +37,7 @@ async def proxied() -> AsyncIterator[tuple[ProxiedTransport, Protocol, socket.so
     protocol = Protocol()
     loop = asyncio.get_running_loop()
     raw, _ = await loop.create_connection(lambda: protocol, sock=ours)
-    transport = ProxiedTransport(cast(asyncio.Transport, raw), CLIENT, SERVER)
+    transport = ProxiedTransport(raw, CLIENT, SERVER)
     with theirs:
         try:
             yield transport, protocol, theirs

@@ -42,7 +42,7 @@ def test_engine_refuses_only_far_above_the_limits_that_are_answered() -> None:
     assert not narrow.auto_window_update
 
 
-GRPC_PASS = {
+GRPC_PASS: dict[int, int] = {
     Setting.HEADER_TABLE_SIZE: 0,
     Setting.ENABLE_PUSH: 0,
     Setting.INITIAL_WINDOW_SIZE: LARGEST_WINDOW,

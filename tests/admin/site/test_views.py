@@ -29,6 +29,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerPro
         yield server, address
 
 
+@pytest.fixture(scope="module")
+def unvisited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The admin port of a server whose site nobody has visited."""
+    store = tmp_path_factory.mktemp("store") / "learned.sqlite3"
+    with administered(APP, "--store", str(store)) as (_, address):
+        yield address
+
+
 def order(address: str, **fields: str) -> Reply:
     """Send a form as the page does."""
     page = ask(address, "/page?path=/").text
@@ -40,9 +48,8 @@ def order(address: str, **fields: str) -> Reply:
 
 
 @pytest.mark.parametrize("path", PLACES)
-def test_page_before_the_first_visit_says_what_to_do(path: str, tmp_path: Path) -> None:
-    with administered(APP, "--store", str(tmp_path / "learned.sqlite3")) as (_, address):
-        reply = ask(address, path)
+def test_page_before_the_first_visit_says_what_to_do(path: str, unvisited: str) -> None:
+    reply = ask(unvisited, path)
 
     assert (reply.status, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
     if path != "/server":
