@@ -164,11 +164,22 @@ class Visits:
 
 
 class World(Visits):
-    """The application, its server, its visitors, and Chromium."""
+    """The application, its server, its visitors, and Chromium.
+
+    Attributes:
+        browser: The running Chromium.
+        tab: The one of the last load.
+    """
+
+    tab: Tab
 
     def __init__(self, app: Pages, site: Visited, browser: Browser) -> None:
-        super().__init__(app, site, lambda: Tab(browser))
+        super().__init__(app, site, self._new_tab)
         self.browser = browser
+
+    def _new_tab(self) -> Tab:
+        self.tab = Tab(self.browser)
+        return self.tab
 
 
 @contextmanager

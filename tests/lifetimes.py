@@ -1,7 +1,8 @@
 """How often a browser fetches an asset that a 103 or a Link field names, by what the asset says of
-its lifetime: the figures of docs/delivering.md, by `python -m tests.lifetimes [LOADS] [BROWSER]`.
+its lifetime: the figures of docs/delivering.md.
 
-BROWSER is `chromium` or `firefox`. Each load has a profile of its own, over a link with 50 ms each
+`python -m tests.lifetimes [LOADS [BROWSER [NAME]]]`: BROWSER is `chromium` or `firefox`, NAME a
+part of the names of the rows. Each load has a profile of its own, over a link with 50 ms each
 way. The page takes some time to answer, so that the asset may have become stale when the page uses
 it. A load whose 103 the browser did not heed is tried again.
 """
@@ -128,13 +129,14 @@ class Site:
     Attributes:
         asked: Of each asset, how often it was asked for.
         checked: Of each asset, how often somebody who has it asked whether it has changed.
-        early: The assets that were asked for before their page was answered.
+        early: The assets that were asked for before their client can have had the page.
     """
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.checked: Counter[str] = Counter()
         self.early: set[str] = set()
+        self._answered = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer `/CASE/WAY/` or `/CASE/WAY/style.css`."""
@@ -145,12 +147,12 @@ class Site:
         if name:
             await self._asset(scope, send, case)
             return None
+        self._answered = 0.0
         link = f"<{asset}>; rel=preload; as=style{case.parameters}".encode()
         if way == Way.HINT.name:
             await send({"type": "http.response.early_hint", "links": [link]})
         await asyncio.sleep(case.think)
-        if self.asked[asset]:
-            self.early.add(asset)
+        self._answered = time.monotonic()
         more = [*case.page, *([(b"link", link)] if way == Way.LINK.name else [])]
         html = (
             "<!doctype html><link rel=icon href=data:,>"
@@ -164,6 +166,8 @@ class Site:
         names = {name for name, _ in scope["headers"]}
         is_check = bool(names & {b"if-none-match", b"if-modified-since"})
         (self.checked if is_check else self.asked)[scope["path"]] += 1
+        if not self._answered or time.monotonic() < self._answered + 2 * _DELAY:
+            self.early.add(scope["path"])
         head = [(b"content-type", b"text/css"), *case.headers]
         await send(start(304 if is_check else 200, head))
         await send(body(b"" if is_check else _CSS))
@@ -208,7 +212,7 @@ def started(browser: str) -> Iterator[OpenTab]:
             yield lambda: Tab(other)
 
 
-def main(loads: str = "16", browser: str = "chromium") -> None:
+def main(loads: str = "16", browser: str = "chromium", only: str = "") -> None:
     """Print the table of the documentation."""
     print("| the asset's response has | " + " | ".join(Way) + " |")
     print("|---" * (len(Way) + 1) + "|")
@@ -218,6 +222,8 @@ def main(loads: str = "16", browser: str = "chromium") -> None:
         asyncio.run_coroutine_threadsafe(relay.__aenter__(), loop).result()
         url = urlsplit(live.url)._replace(netloc=f"localhost:{relay.port}").geturl()
         for number, case in enumerate(CASES):
+            if only not in case.name:
+                continue
             cells = [measured(site, open_tab, url, number, way, int(loads)) for way in Way]
             print(f"| {case.name} | " + " | ".join(cells) + " |", flush=True)
 

@@ -16,9 +16,10 @@ import pytest
 from headstart.deliver.decide import Way
 from headstart.learn import Cause
 from tests.browsing import World, new_world
-from tests.clients.chromium import Browser, Load, Tab, chromium
+from tests.clients.chromium import Browser, Load, chromium
 from tests.peers import peer
 from tests.server.live import until
+from tests.test_browsers import GUARDED
 
 SCRIPT = "document.title += 'x'"
 HASH = "sha256-" + base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
@@ -51,12 +52,12 @@ def robot(world: World, page: str) -> None:
 
 def watched(world: World, page: str) -> Load:
     """A load in a new profile, with what the console says later."""
-    tab = Tab(world.browser)
-    load = tab.load(world.url(page))
-    tab.run(COMPLAINTS)
-    events = world.browser.events_of(tab._session)
+    load = world.load(page)
+    world.tab.run(COMPLAINTS)
     texts = [
-        event["params"]["entry"]["text"] for event in events if event["method"] == "Log.entryAdded"
+        event["params"]["entry"]["text"]
+        for event in world.tab.events
+        if event["method"] == "Log.entryAdded"
     ]
     load.console = [text for text in texts if not text.startswith(NO_FONT)]
     return load
@@ -125,6 +126,43 @@ def test_all_that_a_page_names_is_fetched_once_and_used(world: World) -> None:
     assert sorted(link.target for link in third.linked) == late
     assert sorted(link.target for link in third.hinted) == sorted(early)
     assert sorted(world.app.asked) == sorted([*FETCHED, "/all/", "/all/lazy.png"])
+
+
+HINTED_AND_GUARDED = {
+    "integrity": (
+        f"<link rel=stylesheet href=/{{0}}.css integrity={HASH}>"
+        f"<script src=/{{0}}.js integrity={HASH}></script>",
+        (),
+    ),
+    "nonce": (
+        "<link rel=stylesheet nonce=NONCE href=/{0}.css><script nonce=NONCE src=/{0}.js></script>",
+        ((b"content-security-policy", GUARDED.encode()),),
+    ),
+    "both": (
+        f"<link rel=stylesheet nonce=NONCE href=/{{0}}.css integrity={HASH}>"
+        f"<script nonce=NONCE src=/{{0}}.js integrity={HASH}></script>",
+        ((b"content-security-policy", GUARDED.encode()),),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HINTED_AND_GUARDED)
+def test_what_a_103_names_is_used_once_in_spite_of_its_integrity_or_nonce(
+    world: World, case: str
+) -> None:
+    html, fields = HINTED_AND_GUARDED[case]
+    style, script = f"/{case}.css", f"/{case}.js"
+    world.app.page(f"/{case}/", html.format(case), *fields)
+    world.app.asset(style, "text/css", SCRIPT)
+    world.app.asset(script, "text/javascript", SCRIPT)
+    world.teach(f"/{case}/")
+
+    load = watched(world, f"/{case}/")
+
+    assert world.app.followed
+    assert world.app.ways == {style: Way.HINT, script: Way.HINT}
+    assert sorted(world.app.asked) == sorted([f"/{case}/", style, script])
+    assert load.console == []
 
 
 def test_a_deployment_is_known_after_one_response_though_the_old_files_are_still_there(

@@ -98,6 +98,30 @@ async def test_stranger_who_asks_for_a_page_of_one_user_is_not_told_of_its_asset
     assert await world.pushed(EDITOR, AT_HOME) == [PHOTO]
 
 
+FORGED: Headers = [*BROWSER, (b"cookie", b"session=made-up")]
+
+
+@pytest.mark.parametrize("refusal", [404, 200])
+async def test_made_up_cookies_from_several_addresses_are_not_told_of_what_one_user_saw(
+    refusal: int,
+) -> None:
+    world = World()
+    world.drafts.refusal = refusal
+    for _ in range(8):
+        await world.visit(EDITOR, AT_HOME)
+    # One without a cookie gets a form: the page is not the user's alone, but its photo is.
+    form = ours(next(world.connections))
+    await world.load([STYLE], form, page=DRAFT, headers=BROWSER, client=ELSEWHERE)
+    world.clock.now += 1.0
+    await world.middleware.sync()
+
+    for number in range(4, 8):
+        attacker = (f"192.0.2.{number}", 1)
+        assert PHOTO not in await world.told(FORGED, attacker)
+        assert PHOTO not in await world.told(FORGED, attacker, f"/drafts/{number}/")
+    assert PHOTO in await world.told(EDITOR, AT_HOME)
+
+
 async def test_other_pages_do_not_borrow_what_one_user_saw() -> None:
     world = World()
     for number in range(4):

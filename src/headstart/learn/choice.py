@@ -60,6 +60,9 @@ class Choice:
             likely = tuple(candidate for candidate in likely if not candidate.personal)
         if self._map.is_personal(view.origin, view.path):
             likely = tuple(filter(partial(self._may_know, view), likely))
+        elif view.credentials and self._map.holds_personal():
+            # A cookie may be made up, and a stranger may get a form in place of the page.
+            likely = tuple(c for c in likely if not c.personal or self._may_know(view, c))
         view.candidates = tuple(c for c in likely if c.key not in had) if had else likely
         if view.conditional:
             return Refusal.CONDITIONAL
