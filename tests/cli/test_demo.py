@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,15 @@ def test_help_of_demo_names_its_options() -> None:
     for option in ("--host", "--port", "--certfile", "--keyfile", "--cleartext"):
         assert option in text
     assert "development CA" in text
+
+
+def test_options_of_demo_that_the_security_policy_names_are_there() -> None:
+    policy = (Path(__file__).parents[2] / "SECURITY.md").read_text()
+    (named,) = re.findall(r"\(`headstart demo` takes (.*?)\)", policy, flags=re.DOTALL)
+    options = re.findall(r"`(--[a-z-]+)`", named)
+
+    assert options == ["--certfile", "--keyfile"]
+    assert set(options) <= set(re.findall(r"--[a-z-]+", said_in_process("demo", "--help")))
 
 
 def test_certificate_of_another_key_is_one_line() -> None:

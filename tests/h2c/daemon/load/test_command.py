@@ -143,6 +143,21 @@ async def test_a_page_that_cannot_be_reached_has_its_own_exit_code(fresh: Sessio
     assert recorder.output == b""
 
 
+@pytest.mark.parametrize("circle", ["the page", "an image"])
+async def test_redirections_in_a_circle_are_a_request_that_failed(
+    circle: str, fresh: Session, site: PushServer
+) -> None:
+    path = "/page" if circle == "the page" else "/i.png"
+    site.pages[path] = Page(status=302, fields=((b"location", path.encode()),))
+    recorder = Recorder()
+
+    code = await run(fresh, recorder, f"{site.origin}/page")
+
+    assert code == exits.REQUEST_FAILED
+    told = recorder.output.decode() + "".join(recorder.messages)
+    assert f"the redirections lead back to {site.origin}{path}" in told
+
+
 class Ordered(Recorder):
     """Keeps how much had been written when something was said."""
 
