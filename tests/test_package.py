@@ -267,6 +267,53 @@ def test_minimal_installation_has_both_commands(minimal: Path) -> None:
     assert run_in(minimal, program.format("headstart.h2c.command")).startswith("h2c ")
 
 
+def headstart_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command of a folder, which alone it can import from."""
+    program = "import sys; from headstart.__main__ import main; sys.argv[0] = 'headstart'; main()"
+    return subprocess.run(
+        [sys.executable, "-S", "-c", program, *arguments],
+        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", ["serve", "proxy", "map", "cache", "replay", "demo"])
+def test_minimal_installation_loads_each_command(minimal: Path, command: str) -> None:
+    done = headstart_in(minimal, command, "--help")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"Usage: headstart {command} ")
+
+
+def test_minimal_installation_plays_a_log(minimal: Path) -> None:
+    done = headstart_in(minimal, "replay", str(ROOT / "docs/examples/access.log"))
+
+    assert done.returncode == 0, done.stderr
+    assert "Requests saved: 16 of 26 were" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "package", "extra"),
+    [
+        (("map", "--store", "redis://127.0.0.1:1/"), "redis", "redis"),
+        (("serve", "x:app", "--store", "redis://127.0.0.1:1/"), "redis", "redis"),
+        (("proxy", "http://127.0.0.1:1", "--tracing"), "opentelemetry-api", "tracing"),
+    ],
+)
+def test_command_that_lacks_an_extra_tells_how_to_install_it(
+    minimal: Path, arguments: tuple[str, ...], package: str, extra: str
+) -> None:
+    done = headstart_in(minimal, *arguments)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert f"needs the package {package}. Install it: pip install '" in done.stderr
+    assert done.stderr.endswith(f"[{extra}]'\n")
+
+
 @pytest.mark.parametrize(
     ("module", "allowed"),
     [
