@@ -88,11 +88,13 @@ class Memory:
         Args:
             key: Of the same request with another target; the request's own without it.
         """
-        key = key or request.key
-        variants = self._entries.get(key)
+        if key is None:
+            key = request.key
+        entries = self._entries
+        variants = entries.get(key)
         if variants is None:
             return None
-        self._entries.move_to_end(key)
+        entries.move_to_end(key)
         for entry in variants:
             if not entry.vary or request.selecting(entry.vary) == entry.selecting:
                 return entry

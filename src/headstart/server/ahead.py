@@ -73,7 +73,11 @@ class Ahead:
         push = message.get("headstart")
         if not isinstance(push, Push):
             push = Push(message["path"])
-        _note(push, cycle.scope["extensions"])
+        pushes = cycle.scope["extensions"][OURS]["pushes"]
+        if type(pushes) is list:
+            pushes.append(push.record)
+        else:
+            _note_first(push, cycle.scope["extensions"])
         page = cycle.request
         outcome: int | Refusal
         if not self._pushes_at_all:
@@ -185,11 +189,7 @@ class Ahead:
         self.links.clear()
 
 
-def _note(push: Push, extensions: Scope) -> None:
+def _note_first(push: Push, extensions: Scope) -> None:
     """Put a push where the application finds it; most requests have none, and share the rest."""
     ours: HeadstartExtension = extensions[OURS]
-    pushes = ours["pushes"]
-    if isinstance(pushes, list):
-        pushes.append(push.record)
-    else:
-        extensions[OURS] = {**ours, "pushes": [push.record]}
+    extensions[OURS] = {**ours, "pushes": [push.record]}

@@ -233,6 +233,12 @@ class Http2Streams:
                 self._disconnect(handler)
             if not handler.request.end_stream:
                 self._upload_closed(handler)
+        elif not (stream_id % 2 or event.error_code):
+            # A stored response that was queued whole, as most of a page's pushes are.
+            push = self.ahead.pushes.pop(stream_id, None)
+            if push is not None:
+                push.mark_finished()
+            return
         if stream_id % 2 and event.local_error is not None:
             logger.error("The response could not be sent: %s.", event.local_error)
         if self.ahead.used:
