@@ -59,6 +59,21 @@ def sending(*messages: Message) -> Act:
     return act
 
 
+def test_call_that_waited_is_one_of_the_servers_tasks_until_it_ends() -> None:
+    tasks: list[bool] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0)
+        tasks.append(asyncio.current_task() in server.server.server_state.tasks)
+        await answer(send)
+
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        assert client.get().status == 200
+
+        until(lambda: not server.server.server_state.tasks, "the end of the call")
+    assert tasks == [True]
+
+
 # The request's body.
 
 

@@ -7,7 +7,7 @@ import logging
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -290,9 +290,75 @@ def test_writes_outside_of_a_turn_wait_for_the_loop(
     assert told == [("write", "one", b"")]
 
 
+def test_writes_outside_of_a_turn_are_one_callback_for_all_connections(
+    loop: asyncio.AbstractEventLoop,
+    told: list[tuple[str, str, bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns = Turns(loop)
+    scheduled: list[object] = []
+    call_soon = loop.call_soon
+
+    def counting(callback: Callable[[], object]) -> asyncio.Handle:
+        scheduled.append(callback)
+        return call_soon(callback)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "call_soon", counting)
+        for name in ("one", "other"):
+            turns.write_soon(Connection(name, turns, told))
+    turn(loop)
+
+    assert told == [("write", "one", b""), ("write", "other", b"")]
+    assert len(scheduled) == 1
+
+
 async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+
+def test_calls_that_waited_all_answer_before_any_answer_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And while they wait, their connections have nothing to write, so none looks for it."""
+    told: list[str] = []
+    write_out = Http2ServerConnection.write_out
+
+    def noted(self: Http2ServerConnection) -> None:
+        told.append("written")
+        write_out(self)
+
+    monkeypatch.setattr(Http2ServerConnection, "write_out", noted)
+    with closing(ClockLoop()) as loop:
+        may_answer = loop.create_future()
+
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            await may_answer
+            told.append(f"answers {scope['path']}")
+            await _echo(scope, receive, send)
+
+        config = Config(application, ServerOptions(), log_config=None, interface="asgi3")
+        config.load()
+        connections = [Http2ServerConnection(config, ServerState(), {}, loop) for _ in range(2)]
+        sockets = [Socket(connection, loop) for connection in connections]
+        for connection, transport in zip(connections, sockets, strict=True):
+            connection.connection_made(transport)
+            connection.data_received(PREFACE + frame(SETTINGS, 0, 0, b"") + frame(SETTINGS, ACK))
+        turn(loop)
+        told.clear()
+
+        for number, connection in enumerate(connections):
+            connection.data_received(get(1, b"/%d" % number))
+        turn(loop)
+        assert told == []
+        may_answer.set_result(None)
+        turn(loop)
+        turn(loop)
+
+        assert told == ["answers /0", "answers /1", "written", "written"]
+        for connection in connections:
+            connection.connection_lost(None)
 
 
 def test_requests_of_one_turn_all_reach_the_application_before_any_answer_is_written() -> None:

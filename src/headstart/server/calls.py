@@ -137,9 +137,11 @@ class Calls:
         task = asyncio.Task(cycle.run(application), context=context, **self._starting)
         if not task.done():
             cycle.task = task
-            # uvicorn waits for these, or cancels them, when it stops.
+            # uvicorn waits for these, or cancels them, when it stops. A call that has begun takes
+            # itself out; a callback would be one more turn of the loop for each.
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            if not _AT_ONCE:
+                task.add_done_callback(self._tasks.discard)  # it may be cancelled before it begins
             return True
         return not (cycle.state is COMPLETE and cycle.request.end_stream)
 

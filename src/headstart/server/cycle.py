@@ -151,8 +151,10 @@ class Cycle:
                 counts.ended(version, pushed, status, self.disconnected, began)
             self._connection.finished(self)
             if self.task is not None:
-                # Its context has our `send`: the garbage collector should not have to find that.
-                current_send.set(None)
+                self._connection.server_state.tasks.discard(self.task)
+                if current_send.get() is not None:
+                    # The garbage collector should not have to find our `send` in its context.
+                    current_send.set(None)
 
     def data_received(self, data: bytes, end_stream: bool) -> None:
         """Take a part of the request's body."""

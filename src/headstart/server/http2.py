@@ -55,6 +55,7 @@ class Http2ServerConnection(asyncio.Protocol):
         "_app_state",
         "_config",
         "_connections",
+        "_counters",
         "_last_stream",
         "_lifetime",
         "_loop",
@@ -83,6 +84,7 @@ class Http2ServerConnection(asyncio.Protocol):
         self._app_state = app_state
         self._worker = Worker.of(server_state, config, self._loop)
         self._turns = self._worker.turns
+        self._counters = self._worker.counters
         self._write = PendingWrite(self._turns, self)
         self.slot: ConnectionSlot | None = None
         limits = self._worker.options.limits
@@ -132,43 +134,36 @@ class Http2ServerConnection(asyncio.Protocol):
             return
         if self._lifetime.has_left or self._transport.is_closing():
             return
+        streams, wire, lifetime = self.streams, self._wire, self._lifetime
         # Most segments are small, and are one part.
-        if len(data) > LOOKED_AT and (size := self._wire.first_part(data)) < len(data):
+        if len(data) > LOOKED_AT and (size := wire.first_part(data)) < len(data):
             self._unread, data = data[size:], data[:size]
             self._transport.pause_reading()
             self._loop.call_soon(self._go_on)
-        self._take(data)
-
-    def _go_on(self) -> None:
-        """Act on the next part."""
-        if self._lifetime.has_left or self._transport.is_closing():
-            self._unread = b""
-            return
-        data = self._unread
-        size = self._wire.first_part(data)
-        self._unread = data[size:]
-        if self._unread:
-            self._loop.call_soon(self._go_on)
-        else:
-            self._transport.resume_reading()
-        with self._write.once():
-            self._take(data[:size])
-
-    def _take(self, data: bytes) -> None:
-        """Act on bytes of the client; all that they bring about is written in one go."""
-        write = self._write
-        if not write.is_due:
-            write.soon()
-        now = self._lifetime.heard_at = self._loop.time()
-        self._worker.counters.bytes_received += len(data)
-        streams, wire = self.streams, self._wire
+        now = lifetime.heard_at = self._loop.time()
+        self._counters.bytes_received += len(data)
         for event in wire.receive(data, now):
             if type(event) is RequestReceived:
                 streams.request_received(event)
             else:
                 self._handle(event)
         if wire.last_opened >= self._last_stream:
-            self._lifetime.drain()
+            lifetime.drain()
+        write = self._write
+        # A response that was made at once has asked for a write. If all that came were requests
+        # that the application still works on, there is nothing to write.
+        if not write.is_due and (wire.owes_output or streams.has_waiting):
+            write.soon()
+
+    def _go_on(self) -> None:
+        """Act on the next part."""
+        data, self._unread = self._unread, b""
+        if self._lifetime.has_left or self._transport.is_closing():
+            return
+        with self._write.once():
+            self.act(data)
+        if not (self._unread or self._transport.is_closing()):
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         """Close: the client will send nothing more, and HTTP/2 has no half-closed connections."""
@@ -268,7 +263,7 @@ class Http2ServerConnection(asyncio.Protocol):
         while not lifetime.write_paused:
             data = wire.output()
             if data:
-                self._worker.counters.bytes_sent += len(data)
+                self._counters.bytes_sent += len(data)
                 self._transport.write(data)
             if len(data) < OUTPUT_CHUNK:
                 break

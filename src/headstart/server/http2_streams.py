@@ -295,6 +295,11 @@ class Http2Streams:
 
     # Around each write.
 
+    @property
+    def has_waiting(self) -> bool:
+        """A write has to look at streams that wait, even if it writes nothing."""
+        return bool(self.scheduler.waiting or self.early.waiting)
+
     def before_write(self) -> None:
         """Queue the links and the stored responses that waited for this write."""
         if self.ahead.links:

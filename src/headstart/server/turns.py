@@ -72,11 +72,14 @@ class Turns:
             self.act()
 
     def write_soon(self, writer: Writer) -> None:
-        """Let a connection write: in this turn's last phase, or at the end of the turn."""
-        if self.acting:
-            self.writing.append(writer)
-        else:
-            self._loop.call_soon(writer.write_out)
+        """Let a connection write: in this turn's last phase, or at the end of the turn.
+
+        Calls that went on waiting answer outside of a turn's phases. All that answer in one turn of
+        the loop are written together, too.
+        """
+        if not (self.acting or self.writing):
+            self._loop.call_soon(self._write_all)
+        self.writing.append(writer)
 
     def act(self) -> None:
         """Act on all that arrived, then let all write."""

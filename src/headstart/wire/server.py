@@ -225,6 +225,13 @@ class ServerConnection(ServerOutput):
             self._known += sum(type(event) is _EngineRequest for event in events)
         return events
 
+    @property
+    def owes_output(self) -> bool:
+        """Return true if there are bytes to write, or `after_output` may have something to tell."""
+        return (
+            self._is_new or self.goaway or self.ended is not None or bool(self._engine.want_write)
+        )
+
     def after_output(self, now: float, watched: bool = True) -> list[ServerEvent]:
         """Return the events caused by writing: closed streams, promises that could not be sent.
 
