@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,37 @@ async def test_one_connection_serves_one_request_after_the_other() -> None:
 
     assert [answered.body for answered in answers] == [b"hello"] * 5
     assert upstream.connections == 1
+
+
+async def test_wait_for_an_upstream_goes_through_four_coroutines() -> None:
+    """The event loop goes through all of them twice for each request."""
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def script(conversation: Conversation) -> None:
+        while True:
+            await conversation.head()
+            asked.set()
+            await may_answer.wait()
+            await conversation.say(OK)
+
+    async with raw_upstream(script) as upstream, closing(Proxy(upstream.url)) as proxy:
+        request = asyncio.create_task(ask(proxy))
+        await asked.wait()
+        waits: list[str] = []
+        coroutine: Any = request.get_coro()
+        while coroutine is not None:
+            waits.append(getattr(coroutine, "__qualname__", ""))
+            coroutine = getattr(coroutine, "cr_await", None)
+        may_answer.set()
+
+        assert (await request).status == 200
+    assert waits[waits.index("Proxy.__call__") :] == [
+        "Proxy.__call__",
+        "Attempt._run",
+        "ForwardedRequest.run",
+        "Http1Connection.next_head",
+        "",  # the future
+    ]
 
 
 async def test_upstream_gets_the_clients_target_and_who_asked() -> None:

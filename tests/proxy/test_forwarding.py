@@ -95,6 +95,39 @@ def recording(heard: bytearray, response: bytes = OK) -> Script:
     return script
 
 
+async def test_content_that_came_with_its_head_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The head may wait for its first content, but mostly one read has both."""
+    client, waits = Client(), list[list[str]]()
+    next_chunk = Http1Connection.next_chunk
+
+    async def noted(self: Http1Connection) -> bytes | None:
+        waits.append(client.kinds())
+        return await next_chunk(self)
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.head()
+        await conversation.say(OK[:-1])
+        await begun.wait()
+        await conversation.say(OK[-1:])
+
+    begun = asyncio.Event()
+    send = client.send
+
+    async def sending(message: Any) -> None:
+        await send(message)
+        begun.set()
+
+    monkeypatch.setattr(Http1Connection, "next_chunk", noted)
+    monkeypatch.setattr(client, "send", sending)
+    async with connected(script) as connection:
+        await forwarded(client, "GET", "/").run(connection)
+
+    assert waits[0] == ["start", "body"]
+    assert client.content == b"ok"
+
+
 @pytest.mark.parametrize("target", ["/", "/a/b?c=d", "/%C3%A9?x=%20"])
 async def test_request_goes_out_with_its_target_and_the_response_comes_back(target: str) -> None:
     heard, client = bytearray(), Client()

@@ -22,7 +22,7 @@ from headstart.deliver.asgi import Receive, Scope, Send
 from headstart.errors import LocalProtocolError
 from headstart.observe.trace import current_trace
 from headstart.proxy.attempt import Attempt
-from headstart.proxy.balance import Balance
+from headstart.proxy.balance import AnyPool, Balance
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.forwarding import ClientLeft, ForwardedRequest
 from headstart.proxy.heads import RequestHeads, target_of
@@ -85,7 +85,11 @@ class Proxy:
             request = ForwardedRequest(scope, receive, send, head, target)
             if head.may_have_content and not head.expects_continue:
                 request.begin_with(await receive())
-            await self._ask(request)
+            attempt = Attempt(self._balance(), request)
+            try:
+                await attempt.run()
+            except UpstreamError as error:
+                await self._ask_again(request, attempt.pool, error)
         except LocalProtocolError as error:
             logger.warning("%s %s: %s", scope["method"], _logged(scope), error)
             await self._refuse(scope, send, request, 400)
@@ -107,22 +111,23 @@ class Proxy:
         if request is None or not request.started:
             await refuse(send, scope["method"], status)
 
-    async def _ask(self, request: ForwardedRequest) -> None:
-        """Ask an upstream.
+    async def _ask_again(
+        self, request: ForwardedRequest, asked: AnyPool | None, error: UpstreamError
+    ) -> None:
+        """Ask an upstream once more behind a failure, or raise it.
 
         An idempotent request is sent once more if a kept connection turned out to be closed, or,
         to another upstream, if a connection ended before any of the response came.
+
+        Args:
+            asked: The connections of the upstream that failed; None if none could be connected to.
         """
         balance = self._balance()
-        attempt = Attempt(balance, request)
-        try:
-            await attempt.run()
-        except UpstreamError as error:
-            again = error.stale or (error.unanswered and balance.several)
-            if attempt.pool is None or not (again and request.repeatable):
-                raise
-            last = attempt.pool if error.unanswered else None
-            await Attempt(balance, request, repetition=1).run(fresh=True, last=last)
+        again = error.stale or (error.unanswered and balance.several)
+        if asked is None or not (again and request.repeatable):
+            raise error
+        last = asked if error.unanswered else None
+        await Attempt(balance, request, repetition=1).run(fresh=True, last=last)
 
     @property
     def outstanding(self) -> int:

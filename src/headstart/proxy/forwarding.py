@@ -114,7 +114,7 @@ class ForwardedRequest:
         self._connection = connection
         connection.when_slow = self._watch_client
         try:
-            await self._respond(connection)
+            await self._respond(connection, await connection.next_head())
         except UpstreamError:
             if self.left:
                 raise ClientLeft from None
@@ -179,8 +179,7 @@ class ForwardedRequest:
 
     # Towards the client.
 
-    async def _respond(self, connection: UpstreamConnection) -> None:
-        head = await connection.next_head()
+    async def _respond(self, connection: UpstreamConnection, head: ResponseHead) -> None:
         while head.status < 200:
             await self._inform(head)
             head = await connection.next_head()
@@ -190,8 +189,9 @@ class ForwardedRequest:
             fields.append((b"date", formatdate(usegmt=True).encode("ascii")))
         start: Message = {"type": "http.response.start", "status": head.status, "headers": fields}
         early = None
-        if self._may_hold(head):  # broken off before its content, it can still become a 502
-            early = await connection.next_chunk()
+        # Broken off before its content, it can still become a 502. Mostly one read has both.
+        if not connection.ended and self._may_hold(head):
+            early = connection.take() or await connection.next_chunk()
         self.started = True
         if connection.ended and not head.announces_trailers:  # most responses are whole by now
             await self._send(start)
@@ -221,8 +221,6 @@ class ForwardedRequest:
         A stream of events has no Content-Length, and its head is news; but over HTTP/2 the server
         waits for content itself. A client that still sends may wait for the head.
         """
-        if self._connection is None or self._connection.ended:
-            return False
         is_uploading = self._upload is not None and not self._upload.done()
         is_awaited = b"content-length" in head.single or self._scope.get("http_version") == "2"
         return is_awaited and not is_uploading

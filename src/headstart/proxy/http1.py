@@ -308,6 +308,9 @@ class Http1Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Parse the bytes that were read into the buffer."""
+        if self._at_start:  # mostly the whole response, which is read from bytes
+            self._received(bytes(memoryview(self._buffer)[:nbytes]))
+            return
         with memoryview(self._buffer) as buffer, buffer[:nbytes] as data:
             self._received(data)
 

@@ -115,7 +115,8 @@ class Pool:
 
     def release(self, connection: Http1Connection) -> None:
         """Take back a connection: it is kept if it can serve again, else closed."""
-        age = self._loop.time() - connection.made_at
+        now = self._loop.time()
+        age = now - connection.made_at
         if not connection.reusable or age >= self._options.upstream_max_age:
             connection.close()
             return
@@ -124,7 +125,7 @@ class Pool:
             if not waiter.done():
                 waiter.set_result(connection)
                 return
-        self._idle.append((connection, self._loop.time()))
+        self._idle.append((connection, now))
 
     def close(self) -> None:
         """Close every connection, one that is being made as soon as it is."""
