@@ -12,6 +12,8 @@ import asyncio
 import contextvars
 import logging
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 from uvicorn.config import Config
@@ -63,11 +65,12 @@ class Calls:
     __slots__ = (
         "_abandoned",
         "_application",
+        "_begin",
         "_config",
         "_connections",
         "_is_limited",
         "_most_left",
-        "_starting",
+        "_resets_context",
         "_tasks",
         "_unproxied",
         "left",
@@ -87,7 +90,10 @@ class Calls:
         self._application: Application = config.loaded_app
         self._unproxied = _without_proxy_headers(self._application)
         self.plain = None if self._is_limited else self._unproxied
-        self._starting: dict[str, Any] = {"loop": loop, **_AT_ONCE}
+        self._begin: Callable[..., asyncio.Task[None]] = partial(
+            asyncio.Task, loop=loop, **_AT_ONCE
+        )
+        self._resets_context = config.reset_contextvars
         self._connections: set[Any] = server_state.connections
         self._tasks: set[asyncio.Task[None]] = server_state.tasks
         self._abandoned = Abandoned.of(server_state, options, loop)
@@ -133,8 +139,11 @@ class Calls:
 
         It does not if the call answered at once: all that is left of it is bytes to write.
         """
-        context = contextvars.Context() if self._config.reset_contextvars else None
-        task = asyncio.Task(cycle.run(application), context=context, **self._starting)
+        call = cycle.run(application)
+        if self._resets_context:
+            task = self._begin(call, context=contextvars.Context())
+        else:
+            task = self._begin(call)
         if not task.done():
             cycle.task = task
             # uvicorn waits for these, or cancels them, when it stops. A call that has begun takes

@@ -253,7 +253,11 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             end = begin + _HEADER + (data[begin + 3] << 8 | data[begin + 4])
             if end > size or self._peer_closed:
                 break
-            self._incoming.write(data if end - begin == size else data[begin:end])
+            if end - begin == size:  # as mostly: one record, and no more
+                self._partial = b""
+                self._incoming.write(data)
+                return self._read(size)
+            self._incoming.write(data[begin:end])
             parts.append(self._read(end - begin))
             begin = end
         self._partial = data[begin:]

@@ -186,7 +186,8 @@ class RequestGuard(Guard):
         if now >= self._next_mark or not marks:
             self._next_mark = now + _SHORT / _MARKS
             marks.append((now, last))
-            del marks[:-_MARKS]
+            if len(marks) > _MARKS:
+                del marks[0]
         else:
             marks[-1] = marks[-1][0], last
 
