@@ -14,6 +14,7 @@ from itertools import count
 import pytest
 
 from headstart.deliver.decide import fields_size
+from tests.peers import peer
 from tests.ports import free_port
 from tests.server.apps import Headers
 from tests.server.live import PATIENCE, serving, until
@@ -74,6 +75,7 @@ def _asked(
 def test_links_make_no_page_too_large_for_the_buffer_of_nginx(
     version: str, added: tuple[str, ...]
 ) -> None:
+    peer("nginx")
     pages: list[Headers] = []
     addresses = (f"198.51.100.{number}" for number in count(1))
 
