@@ -158,7 +158,7 @@ class Site:
             "<!doctype html><link rel=icon href=data:,>"
             f"<link rel=stylesheet {case.attributes} href={asset}>"
         )
-        await send(start(200, [(b"content-type", b"text/html"), *more]))
+        await send(start(200, [(b"content-type", b"text/html; charset=utf-8"), *more]))
         await send(body(html.encode()))
         return None
 
