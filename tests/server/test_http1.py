@@ -12,14 +12,15 @@ import subprocess
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 import websockets.exceptions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from uvicorn.server import ServerState
 
 from headstart.config import ServerOptions, WireLimits
 from headstart.reasons import Closing
@@ -28,6 +29,8 @@ from headstart.server.counters import Counters
 from headstart.server.early import BYTES, BYTES_A_SECOND, SECONDS, SILENCE
 from headstart.server.http1 import Http1Connection
 from headstart.server.memory import used_memory
+from headstart.server.protocol import HeadstartProtocol
+from headstart.server.run import Config
 from headstart.server.worker import Worker
 from headstart.wire.fields import read_request
 from tests.peers import peer
@@ -654,6 +657,57 @@ def test_client_that_closes_amid_a_response_has_left_at_once(
         client.shutdown(socket.SHUT_WR)
 
         assert left.wait(PATIENCE)
+
+
+@asynccontextmanager
+async def polled_over_a_unix_socket() -> AsyncIterator[tuple[socket.socket, asyncio.Event, Any]]:
+    """A client that waits for its response, the event of its end, and its connection."""
+    asked, left, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def long_poll(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        asked.set()
+        gone = asyncio.ensure_future(receive())
+        opened = asyncio.ensure_future(go_on.wait())
+        await asyncio.wait([gone, opened], return_when=asyncio.FIRST_COMPLETED)
+        left.set()
+        await answer(send, b"event")
+
+    config, state = Config(long_poll, log_config=None), ServerState()
+    here, client = socket.socketpair()
+    with client:
+        loop = asyncio.get_running_loop()
+        here.setblocking(False)
+        await loop.connect_accepted_socket(lambda: HeadstartProtocol(config, state, {}), here)
+        client.sendall(GOOD)
+        await asked.wait()
+        connection: Any = next(iter(state.connections))
+        yield client, left, connection
+        go_on.set()
+        connection.abort()
+        await asyncio.gather(*state.tasks, return_exceptions=True)
+
+
+async def test_client_of_a_unix_socket_that_closes_has_left_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As nginx closes when its own client leaves a long poll."""
+    monkeypatch.setattr("headstart.server.http1_deadlines.UNREAD_GRACE", 1e9)
+    async with polled_over_a_unix_socket() as (client, left, _):
+        client.close()
+
+        async with asyncio.timeout(PATIENCE):
+            await left.wait()
+
+
+async def test_client_of_a_unix_socket_may_close_its_side_alone() -> None:
+    async with polled_over_a_unix_socket() as (client, left, connection):
+        client.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(PATIENCE):
+            while not connection._half_closed:
+                await asyncio.sleep(0.001)
+
+        assert not left.is_set()
 
 
 @pytest.mark.parametrize("cut", [b"", GOOD[:20], CHUNKED + b"3\r\nabc"])

@@ -146,3 +146,17 @@ def has_left(transport: asyncio.BaseTransport) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), _LEFT)
     return bool(poll.poll(0))
+
+
+def has_closed(transport: asyncio.BaseTransport) -> bool:
+    """Return true if the other end has certainly closed both sides.
+
+    The end of a Unix socket's peer tells that at once. TCP's looks like the end of one side, until
+    something is written and a reset comes back.
+    """
+    connection = transport.get_extra_info("socket") or transport.get_extra_info(REAL_SOCKET)
+    if connection is None:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))

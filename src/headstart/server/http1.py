@@ -22,6 +22,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from headstart.reasons import Closing
+from headstart.server.abandoned import has_closed
 from headstart.server.admission import ConnectionSlot
 from headstart.server.calls import Calls
 from headstart.server.cycle import Cycle
@@ -221,12 +222,14 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
 
         A client may have closed its side alone, right behind its request, as `nc -N` and old tools
         do. That looks as if it had left altogether until something is written, so it is waited with
-        for seconds only. Behind the start of a response it has left, as browsers leave a stream.
+        for seconds only, but on a Unix socket, which tells. Behind the start of a response it has
+        left, as browsers leave a stream.
         """
         self._worker.turns.act()
         self.scheduler.write()
-        ends = self._incoming is not None or self._over or not self._transport.can_write_eof()
-        self._half_closed = not ends and self._owes_a_response
+        transport = self._transport
+        ends = self._incoming is not None or self._over or not transport.can_write_eof()
+        self._half_closed = not ends and self._owes_a_response and not has_closed(transport)
         return self._half_closed
 
     @property
