@@ -224,7 +224,7 @@ def reading() -> list[Cost]:
     kept = page.encode()
     same = median_of(lambda _: read(kept), 100)
     return [
-        Cost("reading a page of 100 kB that changed", changed, 1500.0),
+        Cost("reading a page of 100 kB that changed", changed, 1000.0),
         Cost("reading a page of 100 kB that did not", same, 50.0),
     ]
 
