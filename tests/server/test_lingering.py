@@ -23,6 +23,7 @@ from headstart.server.early import BYTES, BYTES_A_SECOND, SECONDS, SILENCE
 from headstart.server.lingering import DRAIN_SILENCE, LAST_WORDS, Lingering, end_output
 from headstart.server.reachable import undelivered
 from headstart.server.worker import Worker
+from headstart.wire.frames import Direction
 from tests.clock import ClockLoop
 from tests.fuzzing.memory import Socket
 from tests.peers import peer
@@ -32,7 +33,7 @@ from tests.server.hostile import ACK, GOAWAY, PING, Hostile, frame
 from tests.server.live import PATIENCE, Gate, LiveServer, certificate, running, until
 from tests.server.raw import RawClient
 
-LARGE = 60_000
+LARGE, HUGE = 60_000, 20_000_000
 OPTIONS = ServerOptions(stall_timeout=60, min_read_rate=256)
 LOOK = seconds_between_looks(ServerOptions())
 ASKED = frame(PING, 0, 0, b"are you?")
@@ -44,11 +45,17 @@ async def large(scope: Scope, receive: Receive, send: Send) -> None:
     await send(body(bytes(LARGE)))
 
 
+async def huge(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with more than the systems of both ends take."""
+    await send(start())
+    await send(body(bytes(HUGE)))
+
+
 # Every end of an HTTP/2 connection.
 
 
 @contextmanager
-def narrow(server: LiveServer, tls: bool) -> Iterator[RawClient]:
+def narrow(server: LiveServer, tls: bool, window: int = 2 * LARGE) -> Iterator[RawClient]:
     """A client whose system takes little, so that the rest waits in the server's."""
     plain = socket.socket()
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -57,9 +64,9 @@ def narrow(server: LiveServer, tls: bool) -> Iterator[RawClient]:
         context = ssl.create_default_context(cafile=certificate().ca_certfile)
         context.set_alpn_protocols(["h2"])
         plain = context.wrap_socket(plain, server_hostname="localhost")
-    windows: dict[int, int] = {ngh2.Setting.INITIAL_WINDOW_SIZE: 2 * LARGE}
+    windows: dict[int, int] = {ngh2.Setting.INITIAL_WINDOW_SIZE: window}
     with RawClient(server.port, windows, connected=plain, tls=tls) as client:
-        client.engine.set_local_window_size(2 * LARGE)
+        client.engine.set_local_window_size(window)
         yield client
 
 
@@ -86,6 +93,7 @@ def read_slowly(client: RawClient) -> None:
     """Read little at a time, and send a PING each time."""
     with suppress(ConnectionResetError):
         while data := client.socket.recv(4000):
+            client.frames += client._frames.feed(Direction.RECEIVED, data, 0.0)
             with suppress(ngh2.ConnectionStateError):  # behind the last GOAWAY
                 client.engine.receive_data(data)
             for event in client.engine.events():
@@ -158,6 +166,27 @@ def test_client_that_sends_during_the_end_gets_every_byte_from_uvloop_too(tls: b
         read_slowly(client)
 
         assert client.responses[stream].body == bytes(LARGE)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "TLS"])
+def test_client_that_reads_slowly_gets_the_rest_and_a_goaway_though_its_frame_was_too_slow(
+    tls: bool,
+) -> None:
+    """Its transport is full at that time."""
+    app = Recorder(huge)
+    with running(app, tls=tls, skipping=True) as server, narrow(server, tls, HUGE) as client:
+        client.settle()
+        stream = client.request()
+        app.next()
+        (connection,) = connections(server)
+        until(lambda: connection._lifetime.write_paused, "a full transport")
+        client.socket.sendall(ASKED[:-1])
+        server.skip(ServerOptions().header_timeout + LOOK)
+        until(lambda: connection._lifetime._is_reported, "the end")
+        read_slowly(client)
+
+        assert 2 * LARGE < len(client.responses[stream].body) < HUGE
+        assert client.goaways
 
 
 _SLOW_PAGE = """

@@ -7,10 +7,13 @@ import gc
 import itertools
 import logging
 import socket
+import ssl
 import tracemalloc
 import weakref
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any, TypeAlias
 
 import pytest
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -19,10 +22,11 @@ from headstart.config import ServerOptions
 from headstart.reasons import Closing
 from headstart.server import worker as worker_module
 from headstart.server.counters import Counters
+from headstart.server.early import SILENCE
 from headstart.server.websocket import WebSocketConnection
 from headstart.server.worker import Worker
 from tests.server.apps import Receive, Recorder, Scope, Send, lifespan
-from tests.server.live import PATIENCE, Gate, LiveServer, running, until
+from tests.server.live import PATIENCE, Gate, LiveServer, certificate, running, until
 from tests.server.websockets import (
     BINARY,
     CLOSE,
@@ -30,14 +34,19 @@ from tests.server.websockets import (
     PING,
     PONG,
     TEXT,
+    Arrived,
     Connect,
+    Http1Client,
     frame,
+    handshake,
     over_http1,
     over_http2,
     packed,
 )
 
 MB = 1_000_000
+PAGE = bytes(60_000)
+"""More than a small receive buffer takes."""
 POLICY, TOO_BIG = (1008).to_bytes(2, "big"), (1009).to_bytes(2, "big")
 
 
@@ -52,12 +61,18 @@ class Socket:
     def __init__(self) -> None:
         self.gate = Gate()
         self.alive = 0
+        self.denied = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
         if scope["type"] == "lifespan":
             return await lifespan(receive, send)
         assert (await receive())["type"] == "websocket.connect"
+        if scope["path"] == "/denied":
+            await send({"type": "websocket.http.response.start", "status": 403, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": PAGE})
+            self.denied = True
+            return None
         await send({"type": "websocket.accept"})
         self.alive += 1
         try:
@@ -73,6 +88,10 @@ class Socket:
             case "/large":
                 for _ in range(100):
                     await send({"type": "websocket.send", "bytes": bytes(MB)})
+            case "/page":
+                await send({"type": "websocket.send", "bytes": PAGE})
+                await self.gate.passed()
+                await send({"type": "websocket.close", "code": 1000})
             case "/hang":
                 await asyncio.Event().wait()
             case "/tidy":
@@ -214,6 +233,125 @@ def test_client_is_told_why_it_is_sent_away(app: Socket, connected: Connect) -> 
         client.send(frame(PING) * 2000)
 
         assert client.rest()[-1] == (CLOSE, POLICY + b"control-flood")
+
+
+# Clients that still send when their WebSockets end.
+
+
+def narrow(server: LiveServer, tls: bool) -> socket.socket:
+    """A connection whose client's system takes little, so that the rest waits in the server's."""
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plain.settimeout(PATIENCE)
+    plain.connect(("127.0.0.1", server.port))
+    if not tls:
+        return plain
+    context = ssl.create_default_context(cafile=certificate().ca_certfile)
+    return context.wrap_socket(plain, server_hostname="localhost")
+
+
+def read_slowly(connection: socket.socket) -> bytes:
+    """Read little at a time, and send a message each time, until the end or a reset."""
+    parts = []
+    with suppress(ConnectionResetError):
+        while part := connection.recv(4000):
+            parts.append(part)
+            with suppress(OSError):
+                connection.sendall(frame(BINARY, b"more"))
+    return b"".join(parts)
+
+
+def mistaken(server: LiveServer, client: Http1Client, app: Socket) -> None:
+    client.send(frame(3))
+
+
+def flooding(server: LiveServer, client: Http1Client, app: Socket) -> None:
+    client.send(frame(PONG) * 2000)
+
+
+def not_text(server: LiveServer, client: Http1Client, app: Socket) -> None:
+    client.send(frame(TEXT, b"\xff"))
+
+
+def too_long(server: LiveServer, client: Http1Client, app: Socket) -> None:
+    client.send(frame(BINARY, bytes(len(PAGE) + 1)))
+
+
+def never_answering(server: LiveServer, client: Http1Client, app: Socket) -> None:
+    server.skip(21)
+
+
+def stopped(server: LiveServer, client: Http1Client, app: Socket) -> None:
+    server.call(websockets(server)[0].shutdown)
+
+
+def never_closing(server: LiveServer, client: Http1Client, app: Socket) -> None:
+    app.gate.open()
+    until(lambda: not app.alive, "the end of the call")
+    server.skip(11)
+
+
+End: TypeAlias = Callable[[LiveServer, Http1Client, Socket], None]
+ENDS: dict[End, int] = {
+    mistaken: 1002,
+    flooding: 1008,
+    not_text: 1007,
+    too_long: 1009,
+    never_answering: 1011,
+    stopped: 1012,
+    never_closing: 1000,
+}
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "TLS"])
+@pytest.mark.parametrize("end", ENDS)
+def test_client_that_still_sends_when_its_websocket_ends_reads_everything_and_the_code(
+    end: End, tls: bool, app: Socket
+) -> None:
+    more: dict[str, Any] = (
+        {"ws_ping_interval": 10, "ws_ping_timeout": 10} if end is never_answering else {}
+    )
+    with (
+        running(app, tls=tls, skipping=True, ws_max_size=len(PAGE), **more) as server,
+        narrow(server, tls) as connection,
+    ):
+        client = Http1Client(server, "/page", False, connection)
+        until(lambda: app.alive, "the message")
+        (websocket,) = websockets(server)
+        end(server, client, app)
+        until(lambda: websocket._conn.close_sent, "the close frame")
+        came = Arrived(client.unread + read_slowly(connection)).rest()
+
+    kind, payload = came[-1]
+    assert came[0] == (BINARY, PAGE)
+    assert (kind, int.from_bytes(payload[:2], "big")) == (CLOSE, ENDS[end])
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "TLS"])
+def test_client_that_sends_behind_its_handshake_reads_the_whole_refusal(
+    tls: bool, app: Socket
+) -> None:
+    with running(app, tls=tls) as server, narrow(server, tls) as connection:
+        connection.sendall(handshake("/denied") + frame(BINARY, b"at once"))
+        until(lambda: app.denied, "the refusal")
+        came = read_slowly(connection)
+
+    head, _, content = came.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 403 ")
+    assert content == PAGE
+
+
+def test_websocket_that_has_ended_holds_its_place_for_seconds(app: Socket) -> None:
+    with running(app, skipping=True) as server, over_http1(server) as client:
+        client.send(frame(3))
+        client.rest()
+        server.skip(SILENCE / 2)
+        held = counters(server).open
+        server.skip(SILENCE)
+
+        assert held == 1
+        until(lambda: not counters(server).open, "the end of the connection")
+        assert ends(server) == {Closing.PROTOCOL_ERROR: 1}
 
 
 @pytest.mark.parametrize(("size", "count"), [(1, 40_000), (10, 3000), (300, 2000), (2000, 100)])

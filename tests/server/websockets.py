@@ -98,6 +98,31 @@ class _Frames:
         return frames
 
 
+class Arrived(_Frames):
+    """The frames of a WebSocket that has ended."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self._data = data
+
+    def _receive(self) -> bytes:
+        return b""
+
+
+def handshake(path: str, *more: str) -> bytes:
+    """The request for a WebSocket over HTTP/1.1."""
+    lines = [
+        f"GET {path} HTTP/1.1",
+        "Host: localhost",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: c2FtcGxlIG5vbmNlAAAAAA==",
+        *more,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
 class Http1Client(_Frames):
     """A WebSocket on a connection of its own."""
 
@@ -111,21 +136,17 @@ class Http1Client(_Frames):
         super().__init__()
         self.socket = connected or socket.create_connection(("127.0.0.1", server.port), PATIENCE)
         self.socket.settimeout(PATIENCE)
-        lines = [
-            f"GET {path} HTTP/1.1",
-            "Host: localhost",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: c2FtcGxlIG5vbmNlAAAAAA==",
-        ]
-        if deflate:
-            lines.append("Sec-WebSocket-Extensions: permessage-deflate")
-        self.send("\r\n".join([*lines, "", ""]).encode())
+        more = ["Sec-WebSocket-Extensions: permessage-deflate"] if deflate else []
+        self.send(handshake(path, *more))
         while b"\r\n\r\n" not in self._data:
             self._data += self._receive()
         head, _, self._data = self._data.partition(b"\r\n\r\n")
         assert b" 101 " in head
+
+    @property
+    def unread(self) -> bytes:
+        """Came, and was not read as a frame."""
+        return self._data
 
     def send(self, data: bytes) -> bool:
         """See `Client`."""

@@ -28,6 +28,7 @@ from headstart.wire.server import ServerConnection
 # Seconds.
 _SHORTEST_DELAY: Final = 0.001
 
+_READS_NOTHING: Final = frozenset({Closing.STALLED, Closing.UNREACHABLE})
 _ARE_YOU_THERE: Final = b"present?"
 
 
@@ -112,7 +113,7 @@ class Http2Lifetime:
         reason = self._deadlines.look(now, handlers, unwritten, self.heard_at)
         if reason is not None:
             self.report(reason)
-            if unwritten:
+            if unwritten and reason in _READS_NOTHING:
                 self._transport.abort()  # a GOAWAY would only wait behind it
             else:
                 self._close(reason)

@@ -102,6 +102,10 @@ class StreamWebSocket(WebSocketConnection):
         if reason not in _ORDINARY:
             self._worker.refusals.request(reason, peer, now, detail)
 
+    def _leave(self) -> None:
+        """Close the stream: bytes that still come on it reset nothing."""
+        self._transport.close()
+
     def shutdown(self) -> None:
         """Say 1012 and end: the server stops, or the connection does."""
         if not self._transport.is_closing():

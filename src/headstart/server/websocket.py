@@ -37,6 +37,7 @@ from headstart.server.addresses import local_address, remote_address
 from headstart.server.admission import ConnectionSlot
 from headstart.server.deadlines import Backlog
 from headstart.server.http1_response import reason_phrase
+from headstart.server.lingering import linger
 from headstart.server.tls import TlsBroken
 from headstart.server.websocket_call import Stage, WebSocketCall, websocket_scope
 from headstart.server.websocket_messages import Message
@@ -130,6 +131,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._backlog = Backlog()
         self._closing = False
         """A close frame, or the refusal of the handshake, was sent by this side."""
+        self._has_left = False
+        """All is written, and the transport closes behind it, once the client has read it."""
         self._close_timer: asyncio.TimerHandle | None = None
         self._end: Closing | None = None
         worker.watched.add(self)
@@ -146,6 +149,8 @@ class WebSocketConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse as much as can be delivered; the rest waits, and nothing more is read."""
+        if self._has_left:
+            return
         self._received += len(data)
         data = self._rest + data if self._rest else data
         at = self._parsed = 0
@@ -176,7 +181,7 @@ class WebSocketConnection(asyncio.Protocol):
         return waits or not self._writable.is_set()
 
     def _go_on(self) -> None:
-        if not self._is_held_up() and not self._transport.is_closing():
+        if not self._is_held_up() and not self._is_over():
             self._transport.resume_reading()
             if self._rest:
                 self.data_received(b"")
@@ -206,7 +211,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._worker.sheddable.discard(self)
         if self.slot is not None:
             self.slot.free(asked=True)
-        self._tell_end(exc)
+        if not self._has_left:
+            self._tell_end(exc)
         if self._task is None:
             return
         grace = self._worker.options.call_grace
@@ -249,7 +255,7 @@ class WebSocketConnection(asyncio.Protocol):
         if self._response.status_code != 101:
             self._closing = True
             self._respond(self._response)
-            self._transport.close()
+            self._leave()
             return
         tls = bool(self._transport.get_extra_info("sslcontext"))
         common = {
@@ -275,8 +281,24 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _write(self) -> None:
         data = b"".join(self._conn.data_to_send())
-        if data and not self._transport.is_closing():
+        if data and not self._is_over():
             self._transport.write(data)
+
+    def _is_over(self) -> bool:
+        """Return true if nothing can be written any more."""
+        return self._has_left or self._transport.is_closing()
+
+    def _leave(self) -> None:
+        """Close behind all that was written: a client that still sends is to read it too."""
+        if self._is_over():
+            return
+        self._has_left = True
+        self._rest = b""
+        self._pings.stop()
+        self._worker.watched.discard(self)  # `linger` has its own bounds
+        self._writable.set()  # nobody says any more that there is room
+        self._tell_end(None)
+        linger(self._transport, self._worker)
 
     # What the application asks for.
 
@@ -292,7 +314,7 @@ class WebSocketConnection(asyncio.Protocol):
         headers.update(_as_text(given))
         if subprotocol:
             headers["Sec-WebSocket-Protocol"] = subprotocol
-        if not self._transport.is_closing():
+        if not self._is_over():
             self._respond(self._response)
             self._pings.begin()
             self._go_on()
@@ -306,9 +328,9 @@ class WebSocketConnection(asyncio.Protocol):
         headers.setdefault("Content-Type", "text/plain; charset=utf-8")
         response = Response(status, reason_phrase(status), headers, body)
         self._closing = True
-        if not self._transport.is_closing():
+        if not self._is_over():
             self._respond(response)
-            self._transport.close()
+            self._leave()
 
     def send_message(self, data: bytes | None, text: str | None) -> None:
         """Send a message.
@@ -328,11 +350,11 @@ class WebSocketConnection(asyncio.Protocol):
     def close(self, code: int, reason: str) -> None:
         """Send a close frame; the client has some time to answer it."""
         self._closing = True
-        if self._transport.is_closing():
+        if self._is_over():
             return
         self._conn.send_close(code, reason)
         self._write()
-        self._close_timer = self.loop.call_later(_CLOSE_TIMEOUT, self._transport.close)
+        self._close_timer = self.loop.call_later(_CLOSE_TIMEOUT, self._leave)
         self._go_on()
 
     def taken(self) -> None:
@@ -346,11 +368,11 @@ class WebSocketConnection(asyncio.Protocol):
             self._fail_handshake()
         # An application that has closed leaves the client its time to answer.
         if self._close_timer is None:
-            self._transport.close()
+            self._leave()
 
     def _fail_handshake(self) -> None:
         self._closing = True
-        if not self._transport.is_closing():
+        if not self._is_over():
             self._respond(self._conn.reject(500, "Internal Server Error"))
 
     # Frames.
@@ -417,7 +439,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._call.client_left(code, reason)
         self._write()
         self._closing = True
-        self._transport.close()
+        self._leave()
 
     def _send_away(self, reason: Closing) -> None:
         self._end = reason
@@ -427,7 +449,7 @@ class WebSocketConnection(asyncio.Protocol):
     # PINGs.
 
     def _ping(self, payload: bytes) -> bool:
-        if self._closing or self._transport.is_closing():
+        if self._closing or self._is_over():
             return False
         self._conn.send_ping(payload)
         self._write()
@@ -438,12 +460,12 @@ class WebSocketConnection(asyncio.Protocol):
             # The answer may have come: nothing is read until a message is taken or there is room.
             self._pings.begin()
             return
-        if not (self._closing or self._transport.is_closing()):
+        if not (self._closing or self._is_over()):
             self._end = self._end or Closing.STALLED
             self._conn.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
             self._write()
             self._closing = True
-            self._transport.close()
+            self._leave()
 
     # Memory.
 
@@ -505,7 +527,7 @@ class WebSocketConnection(asyncio.Protocol):
                 self._write()
             elif call.stage is Stage.CALLED:
                 self._fail_handshake()
-        self._transport.close()
+        self._leave()
 
 
 def _as_text(fields: Fields) -> list[tuple[str, str]]:
