@@ -10,10 +10,12 @@ SIZES = {"/a.css": 100, "/b.js": 10, "/c.png": 1}
 
 
 def load(asked: dict[str, int], *, is_page: bool = True, others: tuple[str, ...] = ()) -> PageLoad:
-    """A page whose client asked for assets; those in `others` were not for the page."""
+    """A page whose horizon is over; the assets in `others` were not asked for by the page."""
     subrequests = {target: status for target, status in asked.items() if target not in others}
     page = line(0.0, "/", destination="document")
-    return PageLoad(page, is_page=is_page, asked=asked, subrequests=subrequests)
+    made = PageLoad(page, is_page=is_page, asked=asked, subrequests=subrequests)
+    made.end()
+    return made
 
 
 def scored(*loads: PageLoad, sent: tuple[str, ...] = ()) -> Score:
