@@ -137,13 +137,43 @@ def test_process_ends_where_reading_the_log_fails(error: type[BaseException]) ->
 
 
 def test_process_ends_quietly_when_the_first_one_is_gone() -> None:
-    for written in (b"", live_process._LENGTH.pack(9)[:2]):
+    nine = live_process._LENGTH.pack(9)
+    for written in (b"", nine[:2], nine, nine + b"half"):
         back = io.BytesIO()
 
         with pytest.raises(SystemExit):
             main(io.BytesIO(written), back)
 
         assert back.getvalue() == b""
+
+
+def _second_process_after(written: bytes, back: int) -> tuple[int, bytes]:
+    """Return the exit code and the errors of a second process whose first one ended then."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "headstart.replay.live_process"],
+        input=written,
+        stdout=back,
+        stderr=subprocess.PIPE,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return ended.returncode, ended.stderr
+
+
+def test_end_of_the_first_process_within_a_batch_or_before_the_score_shows_no_traceback() -> None:
+    whole = io.BytesIO()
+    live_process._write(whole, pickle.dumps(DEFAULTS))
+    live_process._write(whole, marshal.dumps([live_process._packed(one) for one in steps(*log())]))
+    within = whole.getvalue()[:-100]
+    live_process._write(whole, b"")
+    read, back = os.pipe()
+    os.close(read)
+
+    try:
+        assert _second_process_after(within, back) == (1, b"")
+        assert _second_process_after(whole.getvalue(), back) == (1, b"")
+    finally:
+        os.close(back)
 
 
 def test_process_plays_what_it_is_sent() -> None:

@@ -153,7 +153,7 @@ def _unpacked(packed: tuple[Any, ...]) -> Step:
 
 
 def _read(pipe: IO[bytes]) -> bytes:
-    """Return what was written at once.
+    """Return all that one `_write` wrote.
 
     Raises:
         SystemExit: The first process has ended.
@@ -161,7 +161,11 @@ def _read(pipe: IO[bytes]) -> bytes:
     length = pipe.read(_LENGTH.size)
     if len(length) < _LENGTH.size:
         raise SystemExit(1)
-    return pipe.read(*_LENGTH.unpack(length))
+    (size,) = _LENGTH.unpack(length)
+    data = pipe.read(size)
+    if len(data) < size:
+        raise SystemExit(1)
+    return data
 
 
 def _received(pipe: IO[bytes]) -> Iterator[Step]:
@@ -170,13 +174,22 @@ def _received(pipe: IO[bytes]) -> Iterator[Step]:
 
 
 def main(source: IO[bytes], back: IO[bytes]) -> None:
-    """Play the log that comes from a pipe, and write the score to another one."""
+    """Play the log that comes from a pipe, and write the score to another one.
+
+    Raises:
+        SystemExit: The first process has ended.
+    """
     arguments: Arguments = pickle.loads(_read(source))
     score = asyncio.run(Live(*arguments).play(_received(source)))
-    pickle.dump(score, back)
+    try:
+        back.write(pickle.dumps(score))
+    except BrokenPipeError:
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":
     # A long log leaves millions of objects and no cycles among them.
     gc.set_threshold(100_000)
-    main(sys.stdin.buffer, sys.stdout.buffer)
+    # Without a buffer, which would be written once more at the end if nobody reads.
+    with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as written:
+        main(sys.stdin.buffer, written)
