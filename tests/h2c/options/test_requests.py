@@ -151,6 +151,13 @@ def test_an_empty_name_of_a_file_is_a_mistake() -> None:
         assert mistake("post", option, "", "/path").endswith(expected)
 
 
+@pytest.mark.parametrize("verb", ["get", "post", "load", "request PURGE"])
+def test_an_empty_path_is_a_mistake_and_not_the_root(verb: str) -> None:
+    found = mistake(*verb.split(), "")
+
+    assert found.startswith("argument PATH_OR_URL: it is empty; give a path such as /, or a URL")
+
+
 def test_data_of_curl_is_a_form_or_a_file() -> None:
     command = exchange("post", "-d", "a=1", "/")
 

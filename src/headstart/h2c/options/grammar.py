@@ -24,6 +24,11 @@ DEFAULT_TIMEOUT = 10.0
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h)?")
 _SIZE = re.compile(r"([0-9]{1,15})(|kB|MB|GB)", re.IGNORECASE)
 _MULTIPLES = {"": 1, "kb": 1000, "mb": 1000_000, "gb": 1000_000_000}
+# Messages for an empty argument, by its metavar.
+_EMPTY = {
+    "FILE": "the name of the file is empty; give a path",
+    "PATH_OR_URL": "it is empty; give a path such as /, or a URL",
+}
 _UNITS = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -60,8 +65,8 @@ class _Parser(argparse.ArgumentParser):
             self._check_value(action, value)
             return value
         # As where the variable of a shell is not set: it does not ask for the default.
-        if action.metavar == "FILE" and action.nargs is None and arg_strings == [""]:
-            raise argparse.ArgumentError(action, "the name of the file is empty; give a path")
+        if action.metavar in _EMPTY and action.nargs is None and arg_strings == [""]:
+            raise argparse.ArgumentError(action, _EMPTY[action.metavar])
         return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
