@@ -373,6 +373,13 @@ def test_what_is_exported_can_be_imported(store: Path, tmp_path: Path) -> None:
     assert known(copy) == known(store)
 
 
+@pytest.mark.parametrize(("command", "error"), [("export", "write"), ("import", "read")])
+def test_empty_name_of_a_file_is_shown_in_quotes(store: Path, command: str, error: str) -> None:
+    said = headstart_says("map", "--store", str(store), command, "")
+
+    assert_one_line(said, f"cannot {error} '': ")
+
+
 def test_import_reads_standard_input(store: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.sqlite3"
     subprocess.run(

@@ -337,6 +337,10 @@ def test_missing_file_is_one_line() -> None:
     assert_one_line(headstart_says("replay", "nowhere.log"), "nowhere.log does not exist")
 
 
+def test_empty_name_of_a_log_is_not_the_current_folder() -> None:
+    assert_one_line(headstart_says("replay", ""), "'' does not exist")
+
+
 def test_folder_is_one_line(tmp_path: Path) -> None:
     status, out, err = headstart_says("replay", str(tmp_path))
 

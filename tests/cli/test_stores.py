@@ -181,6 +181,21 @@ def test_without_the_package_it_names_the_extra(
     assert "[redis]" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["map --store", "replay --save", "serve main:app --store"])
+def test_empty_name_of_a_store_is_refused_on_a_command_line(command: str) -> None:
+    status, out, err = headstart_says(*command.split(), "")
+
+    assert (status, out) == (2, "")
+    assert "it is empty. Give a file, or the URL of a Redis server." in err
+
+
+def test_empty_variable_of_the_environment_names_no_store() -> None:
+    by_variable = run("replay", str(LOG), HEADSTART_REPLAY_SAVE="")
+
+    assert by_variable.exit_code == 0
+    assert "saved to" not in by_variable.output
+
+
 def test_url_that_is_wrong_says_which_forms_there_are() -> None:
     status, out, err = headstart_says("map", "--store", "redis:/127.0.0.1")
 

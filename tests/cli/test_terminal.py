@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.cli import terminal
-from headstart.cli.terminal import Column, count, printable, shortened, table
+from headstart.cli.terminal import Column, count, named, printable, shortened, table
 
 COLUMNS = (Column("page", least=8), Column("n", right=True), Column("why"))
 
@@ -55,6 +55,10 @@ def test_nothing_is_printed_that_is_no_character_to_print(text: str) -> None:
 
 def test_escape_sequence_is_written_out() -> None:
     assert printable("/\x1b[31m\r\n\u202e") == r"/\x1b[31m\r\n\u202e"
+
+
+def test_empty_argument_has_quotes_in_an_error() -> None:
+    assert (named(""), named("/a\n")) == ("''", r"/a\n")
 
 
 def test_one_is_singular_and_thousands_have_a_comma() -> None:

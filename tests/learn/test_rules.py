@@ -135,4 +135,5 @@ def test_asset_that_cannot_be_sent_is_told_with_the_reason_and_the_remedy(
         ruled(pin("/", asset))
 
     assert reason in str(raised.value)
+    assert str(raised.value).startswith(asset or "''")
     assert hint in raised.value.hint

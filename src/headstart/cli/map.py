@@ -20,7 +20,7 @@ from headstart.cli import gains, terminal
 from headstart.cli.files import write_whole
 from headstart.cli.options import LEARN, derived, taken
 from headstart.cli.stores import STORE_TYPE, as_place
-from headstart.cli.terminal import Column, count, printable, say, warn
+from headstart.cli.terminal import Column, count, named, printable, say, warn
 from headstart.deliver.rows import (
     all_rows,
     because,
@@ -401,7 +401,7 @@ def _write(file: str, text: str) -> None:
         write_whole(Path(file), text)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot write {printable(file)}: {error.strerror}",
+            f"cannot write {named(file)}: {error.strerror}",
             hint="Name a file in a folder that you can write to.",
         ) from error
 
@@ -421,7 +421,7 @@ def import_(ctx: click.Context, file: str, store: Place | None) -> None:
             records = list(_read(stream, file))
     except OSError as error:
         raise ConfigurationError(
-            f"cannot read {printable(file)}: {error.strerror}",
+            f"cannot read {named(file)}: {error.strerror}",
             hint=_EXPORTED,
         ) from error
     if not records:

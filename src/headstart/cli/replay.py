@@ -24,7 +24,7 @@ import click
 from headstart.cli import terminal
 from headstart.cli.options import DELIVER, LEARN, FloatRange, derived, taken
 from headstart.cli.stores import STORE_TYPE, as_place
-from headstart.cli.terminal import Column, count, printable, say, warn
+from headstart.cli.terminal import Column, count, named, printable, say, warn
 from headstart.config import DeliverOptions
 from headstart.errors import ConfigurationError
 from headstart.hosts import ascii_host
@@ -122,9 +122,10 @@ def _log(file: str, pattern: Pattern | None) -> LogFile:
     if file == _STANDARD_INPUT:
         return LogFile(Path(file), sys.stdin.buffer, pattern)
     path = Path(file)
-    if not path.exists():
+    # An empty name would be the current folder.
+    if not file or not path.exists():
         raise ConfigurationError(
-            f"{printable(file)} does not exist", hint="Give the path of an access log."
+            f"{named(file)} does not exist", hint="Give the path of an access log."
         )
     return LogFile(path, pattern=pattern)
 

@@ -21,9 +21,12 @@ def as_place(ctx: click.Context, param: click.Parameter, value: str | None) -> P
 
     Other users see the arguments of a process, so a password is not taken from there.
     """
-    if not value:
-        return None
     source = ctx.get_parameter_source(param.name or "")
+    if not value:
+        # As where the variable of a shell is not set: it does not ask for no store.
+        if value is not None and source is ParameterSource.COMMANDLINE:
+            raise click.BadParameter("it is empty. Give a file, or the URL of a Redis server.")
+        return None
     if source is ParameterSource.COMMANDLINE and has_password(value):
         variable = f"{ctx.auto_envvar_prefix}_{param.name or ''}".upper()
         raise click.BadParameter(

@@ -59,6 +59,11 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else _written_out(one) for one in text)
 
 
+def named(text: str) -> str:
+    """Return an argument as an error names it: printable, and in quotes if it is empty."""
+    return printable(text) or "''"
+
+
 def count(number: int, what: str, many: str = "") -> str:
     """Return `1 page`, `2,000 pages`; `many` is a plural that has no -s."""
     return f"{number:,} {what if number == 1 else many or what + 's'}"

@@ -131,7 +131,8 @@ def _unsendable(asset: str, target: str, bad: Unlearnable, max_url: int) -> Conf
     else:
         reason = "it has a character that a URL cannot have"
         hint = "Percent-encode it: a space is %20."
-    return ConfigurationError(f"{asset} cannot be sent ahead: {reason}", hint=hint)
+    named = asset or "''"
+    return ConfigurationError(f"{named} cannot be sent ahead: {reason}", hint=hint)
 
 
 def path_alone(page: str) -> str:
