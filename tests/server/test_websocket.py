@@ -373,7 +373,9 @@ def test_small_fragments_without_end_take_as_much_memory_as_they_say_and_no_more
     connected: Connect,
 ) -> None:
     """A fragment by itself takes fifty octets, or more."""
-    with running(app, ws_max_size=100_000) as server, connected(server) as client:
+    # Traced, they may take a busy machine longer than a client has to answer a PING.
+    settings = {"ws_max_size": 100_000, "ws_ping_interval": None}
+    with running(app, **settings) as server, connected(server) as client:
         client.send(frame(BINARY, b"x", end=False))
         tracemalloc.start()
         try:
@@ -601,13 +603,48 @@ def test_large_message_is_cut_off_when_memory_is_short(
             assert ends(server) == {Closing.MEMORY: 1}
 
 
+class OtherWebSocket(WebSocketsSansIOProtocol):
+    """An implementation other than ours, which `--ws` may name."""
+
+
 def test_another_implementation_keeps_its_seat(app: Socket) -> None:
     """`--ws` may name one that knows of none."""
-
-    class Other(WebSocketsSansIOProtocol):
-        pass
-
-    with running(app, ws=Other) as server:
+    with running(app, ws=OtherWebSocket) as server:
         with over_http1(server):
             assert counters(server).open == 1
         until(lambda: counters(server).open == 0, "its slot")
+
+
+def test_another_implementation_whose_client_reads_nothing_does_not_outlive_the_server(
+    app: Socket,
+) -> None:
+    def connections() -> list[WebSocketsSansIOProtocol]:
+        return list(server.server.server_state.connections)
+
+    with running(app, ws=OtherWebSocket, timeout_graceful_shutdown=0.1) as server:
+        with over_http1(server, "/large"):
+            until(
+                lambda: any(one.transport.get_write_buffer_size() for one in connections()),
+                "more than the client's system takes",
+            )
+            server.stop()
+
+        assert not connections()
+
+
+def test_another_implementation_whose_client_does_not_end_tls_is_cut_off(app: Socket) -> None:
+    """Its slot is free from the moment at which it closes, so nothing else is open."""
+    app.gate.open()
+    context = ssl.create_default_context(cafile=certificate().ca_certfile)
+    with (
+        running(app, ws=OtherWebSocket, tls=True, skipping=True) as server,
+        socket.create_connection(("127.0.0.1", server.port), PATIENCE) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secured,
+    ):
+        client = Http1Client(server, "/", False, secured)
+        client.send(frame(CLOSE, (1000).to_bytes(2, "big")))
+        until(lambda: counters(server).open == 0, "its slot")
+        server.skip(SILENCE + 1)
+
+        until(lambda: not worker_of(server).watched, "the end of TCP")
+        assert client.rest() == [(CLOSE, (1000).to_bytes(2, "big"))]

@@ -172,7 +172,9 @@ class Worker:
         for transport in [transport for transport in self._kept if transport.is_closing()]:
             self._kept.pop(transport).free(asked=True)
         self.refusals.second_passed(now)
-        if self.counters.open or self.shedding or self.refusals.owes_a_sum():
+        # A transport of TLS that lingers may have given its slot back already.
+        waits = self.counters.open or self.watched or self.shedding
+        if waits or self.refusals.owes_a_sum():
             self._look_later()
 
     def _look_later(self) -> None:

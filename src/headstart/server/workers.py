@@ -166,7 +166,9 @@ class Server(uvicorn.Server):
         """End the connections for which no time is left, before the event loop is closed."""
         connections: list[Any] = list(self.server_state.connections)
         for connection in connections:
-            connection.abort()
+            # Another implementation of WebSockets (--ws) has no `abort`, but a transport.
+            abort = getattr(connection, "abort", None) or connection.transport.abort
+            abort()
         if connections:
             await asyncio.sleep(_TICK)
 
