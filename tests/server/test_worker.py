@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -39,9 +41,13 @@ class Memory:
 
 
 @pytest.fixture
-def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
+def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Memory]:
     monkeypatch.setattr(worker_module, "_SECOND", 0.01)
-    return Memory(monkeypatch)
+    # A worker short of memory collects garbage, here every few milliseconds: not that of all tests
+    # before, which can take a second each time.
+    gc.freeze()
+    yield Memory(monkeypatch)
+    gc.unfreeze()
 
 
 OPTIONS = ServerOptions(max_memory=800 * MB)
