@@ -69,8 +69,8 @@ class Connection:
             self.send(PingFrame(0, b"bdpprobe"))
 
     def block(self, status: int, *fields: tuple[str, str]) -> bytes:
-        """A header section."""
-        return self._encoder.encode([(":status", str(status)), *fields])
+        """A header section, without Huffman coding: 64 KiB in it would take seconds."""
+        return self._encoder.encode([(":status", str(status)), *fields], huffman=False)
 
     def answer(self, stream_id: int, content: bytes, status: int = 200) -> None:
         """A whole response."""
