@@ -96,6 +96,8 @@ class Refusal(StrEnum):
     """What goes before it takes all that a page may send ahead, in number or in bytes."""
     TOO_FAST = "too-fast"
     """The page itself will be there as soon as a 103."""
+    RESPONSE_FAILED = "response-failed"
+    """The response to the promised request was a 5xx: the push was reset before its head."""
 
 
 class Closing(StrEnum):

@@ -81,6 +81,18 @@ async def test_push_that_the_client_resets_counts_as_waste(served: Served) -> No
     assert served.middleware.shared.under_way == []
 
 
+async def test_push_that_the_server_takes_back_is_no_waste(served: Served) -> None:
+    for connection in range(8):
+        wire = await served.get(extensions={**ours(connection), **PUSH})
+        for message in wire.of("http.response.push"):
+            message["headstart"].mark_sent(2)
+            message["headstart"].refuse(Refusal.RESPONSE_FAILED)
+        await served.later()
+    wire = await served.get(extensions={**ours(77), **PUSH})
+
+    assert len(wire.pushed) == 2
+
+
 async def test_pushes_under_way_are_watched_until_their_end(served: Served) -> None:
     wire = await served.get(extensions={**ours(), **PUSH})
     await served.middleware.sync()

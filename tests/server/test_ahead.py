@@ -13,6 +13,7 @@ from headstart.config import ServerOptions, WireLimits
 from headstart.deliver.outcome import Hint, Push, PushState
 from headstart.reasons import Refusal
 from headstart.server.cycle import Application
+from headstart.server.worker import Worker
 from headstart.wire.frames import Frame
 from tests.server.apps import (
     LINKS,
@@ -341,6 +342,51 @@ def test_push_that_the_client_resets_is_seen_and_the_page_goes_on() -> None:
 
         assert client.response(stream_id).body == b"first second"
         assert push.state is PushState.RESET
+
+
+@pytest.mark.parametrize("fault", [500, 502, 503, 599, None])
+def test_push_whose_response_is_a_server_error_is_reset_before_its_head(fault: int | None) -> None:
+    push = Push("/style.css")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/":
+            await send({**STYLE, "headstart": push})
+        elif fault is None:
+            raise ValueError("a fault of the application")
+        else:
+            await send(start(fault))
+            await send(body(b"no upstream", True))
+            await send(body(b" answers"))
+            return
+        await answer(send, b"page")
+
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        page = client.get()
+        client.until(lambda: client.received("RST_STREAM", 2))
+        again = client.get(b"/style.css")
+        counted = Worker.of(server.server.server_state, server.server.config, server.server.loop)
+
+        assert page.body == b"page"
+        assert not client.received("HEADERS", 2)
+        assert not client.received("DATA", 2)
+        assert [dict(one.details)["error"] for one in client.received("RST_STREAM")] == ["CANCEL"]
+        assert again.status == (fault or 500)
+        assert (push.state, push.refusal) == (PushState.REFUSED, Refusal.RESPONSE_FAILED)
+        assert counted.counters.pushes == {Refusal.RESPONSE_FAILED: 1}
+
+
+@pytest.mark.parametrize("status", [404, 499])
+def test_push_whose_response_is_an_error_of_the_request_is_sent(status: int) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/":
+            await send(STYLE)
+        await send(start(200 if scope["path"] == "/" else status))
+        await send(body(b"page"))
+
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        client.get()
+
+        assert client.response(2).status == status
 
 
 def test_push_to_a_client_that_refuses_pushes_is_refused_and_the_page_unharmed() -> None:

@@ -163,7 +163,7 @@ class Ahead:
             self._refusals.counters.early_hints += 1
 
     def promise_failed(self, stream_id: int, refusal: Refusal) -> None:
-        """Record that a queued promise could not be sent."""
+        """Record that a queued promise could not be sent, or was taken back."""
         push = self.pushes.pop(stream_id, None)
         if push is not None:
             push.refuse(refusal)

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from headstart.errors import StreamGoneError
 from headstart.reasons import Closing, Refusal
 from headstart.server.ahead import Ahead
 from headstart.server.calls import Calls
@@ -42,6 +43,8 @@ from headstart.wire.server import ServerConnection
 
 logger = logging.getLogger("headstart.server")
 
+_FAILED: Final = b"500"
+"""The lowest status of an error of the server; there is none above 599."""
 _TOO_LARGE: Final = frozenset({414, 431})
 
 Handler: TypeAlias = Cycle | StoredResponse | StreamTransport
@@ -326,9 +329,19 @@ class Http2Streams:
     def respond(
         self, stream_id: int, head: ResponseHead, end_stream: bool, body: bytes | memoryview
     ) -> None:
-        """Send a response's header section and the first part of its body, after a held 103."""
+        """Send a response's header section and the first part of its body, after a held 103.
+
+        Raises:
+            StreamGoneError: It cannot be sent any more, or it is a push whose response failed.
+        """
         if self.ahead.links:
             self.ahead.send_links(stream_id)
+        # Promised streams have even numbers (RFC 9113, 5.1.1).
+        if not stream_id % 2 and head.fields[0][1] >= _FAILED:
+            # A client may keep a pushed response; one that asks itself may find the fault gone.
+            self.ahead.promise_failed(stream_id, Refusal.RESPONSE_FAILED)
+            self.reset(stream_id, ErrorCode.CANCEL)
+            raise StreamGoneError("a push whose response failed is not sent")
         self._wire.respond(stream_id, head.fields, end_stream, body)
         write = self._write
         if not write.is_due:

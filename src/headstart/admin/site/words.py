@@ -50,6 +50,7 @@ _REFUSALS: Final = {
     Refusal.NO_KIND: "nothing says how it is used",
     Refusal.OVER_BUDGET: "more important assets took all of the budget",
     Refusal.TOO_FAST: "the page answers as fast as a 103",
+    Refusal.RESPONSE_FAILED: "its response is a server error",
 }
 _CLOSINGS: Final = {
     Closing.CLOSED: "the server was done with the connection",
