@@ -152,6 +152,11 @@ CASES = {
         {"/a.css": Asset(CSS), "/favicon.ico": Asset("image/x-icon", PIXEL)},
         hinted=("/a.css",),
     ),
+    "inline-module": Case(
+        "<link rel=modulepreload href=/imp.js><script type=module>import '/imp.js'</script>",
+        {"/imp.js": Asset(JS, "", STALE)},
+        linked=("/imp.js",),
+    ),
     "not-found": Case(
         "<link rel=stylesheet href=/gone.css>", {"/gone.css": Asset(CSS)}, status=404
     ),
@@ -271,6 +276,14 @@ def test_module_that_another_one_imports_is_named_as_a_module(visits: dict[str, 
     modules = {link.target for link in links if link.get("rel") == "modulepreload"}
 
     assert modules == {"/module.js", "/imported.js"}
+
+
+def test_import_of_an_inline_module_is_named_as_a_module_if_the_page_says_so(
+    visits: dict[str, Visit],
+) -> None:
+    links = visits["inline-module"].load.linked
+
+    assert [(link.target, link.get("rel")) for link in links] == [("/imp.js", "modulepreload")]
 
 
 def test_firefox_behind_a_service_worker_fetches_nothing_twice(browser: Browser) -> None:
