@@ -162,12 +162,31 @@ def test_place_of_a_dropped_asset_is_free_and_no_other_one_inherits_its_company(
     counted.count(2, A, B)
     place = counted.node.assets[B].bit
     counted.table.drop(counted.node, B)
+    counted.node.settle_bits()
     company = counted.node.assets[A].mates & place
     counted.count(3, A, C)
 
     assert company == 0
     assert counted.node.assets[C].bit == place
     assert counted.node.bits == counted.node.assets[A].bit | place
+
+
+def test_assets_that_take_the_places_of_dropped_ones_in_one_vote_inherit_no_company() -> None:
+    counted = Counted()
+    for voter in (1, 2):
+        counted.count(voter, A, B, "/old.css")
+        counted.count(voter, A)
+    kept = counted.node.assets[A]
+    taken = kept.mates, kept.apart
+
+    counted.table.drop(counted.node, B)
+    counted.table.drop(counted.node, "/old.css")
+    counted.count(3, C, "/new.css")
+
+    new = counted.node.assets[C].bit | counted.node.assets["/new.css"].bit
+    assert taken[0] & new == taken[1] & new == new
+    assert (kept.mates, kept.apart, kept.often_apart) == (kept.bit, 0, 0)
+    assert counted.node.assets[C].mates == new
 
 
 def test_name_with_a_new_fingerprint_inherits_the_counts_of_the_old_one() -> None:

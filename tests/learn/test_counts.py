@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headstart.learn import Kind, SeenAsset
-from headstart.learn.counts import VOTERS, Asset, Association, Share, Voters
+from headstart.learn.counts import VOTERS, Asset, Association, Share, Voters, count_missed
 
 DAY = 86_400.0
 
@@ -117,7 +117,7 @@ def test_misses_in_a_row_unmake_a_long_history() -> None:
         association.wanted(voter, 32)
 
     for _ in range(4):
-        association.missed(1, 32, 4)
+        count_missed([association], 1, 32, 4, 0)
 
     assert association.estimate(1.0) < 0.5
 
@@ -129,7 +129,7 @@ def test_as_many_misses_in_a_row_as_are_allowed_and_no_fewer_start_an_asset_anew
     counted = []
     for miss in (True, True, False, True, True, True):
         if miss:
-            association.missed(1, 32, 3)
+            count_missed([association], 1, 32, 3, 0)
         else:
             association.wanted(1, 32)
         counted.append((association.tries, association.hits))
@@ -141,7 +141,7 @@ def test_first_misses_in_a_row_start_an_asset_anew() -> None:
     association = Association(Asset(1, SeenAsset("/a.css", Kind.STYLE)), 1, 0.0)
     counted = []
     for _ in range(3):
-        association.missed(1, 32, 3)
+        count_missed([association], 1, 32, 3, 0)
         counted.append((association.tries, association.run))
 
     assert counted == [(1, 1), (2, 2), (3, 3)]

@@ -145,6 +145,15 @@ def test_of_two_versions_of_a_page_the_assets_of_one_are_sent() -> None:
     assert refused <= {"/a.js", "/b.js"}
 
 
+def test_asset_is_no_alternative_of_one_whose_place_was_dropped() -> None:
+    page = two_versions().nodes_of(ORIGIN, "/")[0]
+    likely = [(target, 0.9, Judgement.PAGE) for target in ("/base.css", "/a.js", "/b.js")]
+
+    page.dropped_bits = page.assets["/a.js"].bit | page.assets["/b.js"].bit
+
+    assert alternatives_among(page, likely) == set()
+
+
 def test_asset_that_html_names_is_no_alternative_of_another_one() -> None:
     page = two_versions().nodes_of(ORIGIN, "/")[0]
     likely = [(target, 0.9, Judgement.NAMED) for target in ("/base.css", "/a.js", "/b.js")]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from headstart.learn import Kind, Level, PageRecord, SeenAsset, Tally
 from headstart.learn.counts import Asset, Association
 from headstart.learn.nodes import Node
-from headstart.learn.tallies import record_of, take_record, take_tally
+from headstart.learn.tallies import record_of, take_cooccurrence, take_record, take_tally
 from tests.learn.site import ORIGIN
 
 MEMORY = 20
@@ -74,3 +74,20 @@ def test_asset_is_confirmed_by_another_map_where_somebody_else_asked_first() -> 
     take_tally(told, replace(TALLY, confirmed=True), MEMORY)
 
     assert (alone.confirmed, both.confirmed, told.confirmed) == (False, True, True)
+
+
+def test_place_of_a_dropped_asset_is_in_no_record_and_in_no_company_that_a_record_adds() -> None:
+    page, kept = node(), association()
+    page.assets["/a.css"] = kept
+    kept.bit, kept.mates, kept.apart, kept.often_apart = 1, 0b1111, 0b1110, 0b110
+    page.bits, page.dropped_bits = 0b1001, 0b110
+
+    (tally,) = record_of(page).assets
+
+    assert tally.together is not None
+    assert (tally.together.mates, tally.together.apart, tally.together.often_apart) == (9, 8, 0)
+
+    page.dropped_bits = 0b1000
+    take_cooccurrence(page, RECORD)
+
+    assert (kept.mates, kept.apart) == (1, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headstart.learn.counts import Asset, Association, Naming, SeenAsset, Share
+from headstart.learn.counts import Asset, Association, Naming, SeenAsset, Share, count_missed
 from headstart.learn.nodes import (
     ASSOCIATION_BYTES,
     NAMING_BYTES,
@@ -136,11 +136,7 @@ class AssetTable:
             self.bytes -= SEGMENTS_BYTES
         if bit := association.bit:
             node.bits &= ~bit
-            for other in node.assets.values():
-                if (other.mates | other.apart) & bit:  # which holds `often_apart`
-                    other.mates &= ~bit
-                    other.apart &= ~bit
-                    other.often_apart &= ~bit
+            node.dropped_bits |= bit
         self.bytes -= ASSOCIATION_BYTES + len(target)
         asset.uses -= 1
         if not asset.uses:
@@ -254,7 +250,7 @@ class VoteCounter:
         held, voter, quiet = set(vote.held), vote.voter, vote.quiet
         if quiet and not held:
             return
-        segmented = not page and node.segmented
+        missed = []
         for target, association in node.assets.items():
             if target in asked or (page and association.last == page):
                 continue
@@ -263,23 +259,25 @@ class VoteCounter:
                 naming.named.imagesrcset or _is_newer(association, vote)
             ):
                 continue
-            if target in held:
-                if voter != association.first:
-                    association.shown += 1
-                continue
-            if quiet:
-                continue
-            association.missed(voter, memory, misses)
-            association.last = page
+            if target not in held:
+                missed.append(association)
+            elif voter != association.first:
+                association.shown += 1
+        if quiet:
+            return
+        count_missed(missed, voter, memory, misses, page)
+        segmented = not page and node.segmented
+        for association in missed:
             if segmented:
                 self._table.add(association, vote.segment, 0.0)
-            if naming is not None:
+            if association.naming is not None:
                 self._table.draw(association, 0.0)
 
     def _compare(self, node: Node, asked: set[str], vote: Vote) -> None:
         """Note which assets of a page its client asked for together, and which it did without."""
         if not asked:
             return
+        node.settle_bits()
         before, held = set(vote.before), set(vote.held)
         wanted, together, lacked = [], 0, 0
         for target, association in node.assets.items():

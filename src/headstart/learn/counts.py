@@ -5,6 +5,7 @@ Small mutable values that `model` and `views` are made of. Pure; time is a param
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from zlib import crc32
 
@@ -321,25 +322,6 @@ class Association(Share):
         self.tries = self.hits
         self.run = 0
 
-    def missed(self, voter: int, memory: int, misses: int) -> None:
-        """Count a view in which it was not requested.
-
-        At `misses` in a row, earlier views are forgotten: an asset wanted in seven views of ten
-        would get there once in a hundred times, one that the page no longer has at once.
-        """
-        # As `add(0.0, memory)`: each vote comes here for most assets of three nodes.
-        if self.tries >= memory:
-            kept = (memory - 1) / self.tries
-            self.tries *= kept
-            self.hits *= kept
-        self.tries += 1.0
-        if voter != self.first:
-            self.doubted = True
-        self.run += 1
-        if self.run >= misses:
-            self.hits = 0.0
-            self.tries = min(self.tries, float(misses))
-
     def delivered(self, used: bool, memory: int) -> None:
         """Count a delivery that was of use, or not."""
         if self.used is None:
@@ -349,3 +331,35 @@ class Association(Share):
     def usefulness(self) -> float:
         """Return the share of deliveries that were of use; two good ones are assumed."""
         return 1.0 if self.used is None else self.used.estimate(1.0, 2.0)
+
+
+def count_missed(
+    associations: Iterable[Association], voter: int, memory: int, misses: int, page: int
+) -> None:
+    """Count for each association a view in which its asset was not requested.
+
+    At `misses` in a row, earlier views are forgotten: an asset wanted in seven views of ten would
+    get there once in a hundred times, one that the page no longer has at once.
+
+    Args:
+        associations: Those of one node.
+        voter: The voter of the view.
+        memory: As for `Share.add`.
+        misses: The views in a row.
+        page: Of the view if pages are counted, else 0.
+    """
+    # One loop, and `Share.add(0.0, memory)` within it: most assets of three nodes are here for each
+    # vote.
+    for each in associations:
+        if each.tries >= memory:
+            kept = (memory - 1) / each.tries
+            each.tries *= kept
+            each.hits *= kept
+        each.tries += 1.0
+        if voter != each.first:
+            each.doubted = True
+        each.run += 1
+        if each.run >= misses:
+            each.hits = 0.0
+            each.tries = min(each.tries, float(misses))
+        each.last = page

@@ -159,6 +159,7 @@ def alternatives_among(page: Node, likely: Sequence[tuple[str, float, Judgement]
         page: The page's own node.
         likely: Each asset, how likely it is, and why it would be sent.
     """
+    page.settle_bits()
     if not any(association.often_apart for association in page.assets.values()):
         return set()
     known = {

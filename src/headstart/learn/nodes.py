@@ -121,6 +121,7 @@ class Node:
             it, or 0.
         alternatives: Images of which a browser takes one of several, according to the page's HTML.
         bits: The places of its assets that are taken, as in `Association.bit`.
+        dropped_bits: Those of assets that it has no more, which other assets may still hold.
         segments: The segments of its views, as bits.
         unsettled: Likely assets of a page seem to be alternatives, or are borrowed only. A view
             without any of them is to tell.
@@ -137,6 +138,7 @@ class Node:
         "bits",
         "critics",
         "dropped",
+        "dropped_bits",
         "durations",
         "fresh",
         "lent",
@@ -173,7 +175,7 @@ class Node:
         self.others: dict[OtherOrigin, int] = {}
         self.alternatives: frozenset[str] = frozenset()
         self.personal = False
-        self.bits = 0
+        self.bits = self.dropped_bits = 0
         self.segments = 0
         self.unsettled = False
         self.asked_at = 0
@@ -195,6 +197,21 @@ class Node:
         self.version = next(_VERSIONS)
         if not slightly:
             self.lent = self.version
+
+    def settle_bits(self) -> None:
+        """Clear the bits of dropped assets in what the others hold.
+
+        Call it before any of that is read or compared. One vote may drop several assets, so it is
+        not done for each.
+        """
+        if not (dropped := self.dropped_bits):
+            return
+        self.dropped_bits = 0
+        for association in self.assets.values():
+            if (association.mates | association.apart) & dropped:  # which holds `often_apart`
+                association.mates &= ~dropped
+                association.apart &= ~dropped
+                association.often_apart &= ~dropped
 
     @property
     def bytes(self) -> int:

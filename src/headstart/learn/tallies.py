@@ -16,6 +16,7 @@ from headstart.learn.records import Cooccurrence, PageRecord, SegmentTally, Tall
 
 def record_of(node: Node) -> PageRecord:
     """All that is known of a page, a pattern or an origin."""
+    node.settle_bits()
     return PageRecord(
         level=node.level,
         origin=node.origin,
@@ -129,6 +130,7 @@ def take_cooccurrence(node: Node, record: PageRecord) -> None:
 
     A view that did without an asset in each of two maps may be the same one, so it counts as one.
     """
+    node.settle_bits()
     ours = {
         tally.together.bit: association.bit
         for tally in record.assets
