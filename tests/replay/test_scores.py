@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from headstart.replay.loads import PageLoad
 from headstart.replay.scores import Score
 from tests.replay.test_rivals import line
 
-SIZES = {"/a.css": 100, "/b.js": 10, "/c.png": 1}
+SIZES = Counter({"/a.css": 100, "/b.js": 10, "/c.png": 1})
 
 
 def load(asked: dict[str, int], *, is_page: bool = True, others: tuple[str, ...] = ()) -> PageLoad:
@@ -92,6 +94,6 @@ def test_asset_that_an_earlier_page_sent_ahead_counts_neither_way() -> None:
 def test_asset_of_unknown_size_has_no_bytes() -> None:
     score = Score("ours")
 
-    score.add(load({"/x.css": 200}), ["/x.css"], {})
+    score.add(load({"/x.css": 200}), ["/x.css"], Counter())
 
     assert (score.used, score.sent_bytes, score.wasted_share) == (1, 0, 0.0)

@@ -83,7 +83,7 @@ class HintingOracle:
         self._deliver = deliver or DeliverOptions()
         self._assumed = assumptions or Assumptions()
         self._steps: list[_Fetch | _View] = []
-        self._sizes: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._sizes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._fetched: defaultdict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
         self._now = 0.0
 

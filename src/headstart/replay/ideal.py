@@ -6,7 +6,7 @@ budgets. This says what the map knows; `live` says what a server makes of it.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -23,6 +23,8 @@ _EVERYTHING = "everything ever seen"
 _SYNC = 1.0
 # URLs with a query that are remembered; a log may name millions, each asked for once.
 _QUERIES = 10_000
+# Seconds, of Jetty's filter.
+_PERIODS = (2.0, 4.0)
 _NAVIGATIONS = (LineKind.PAGE, LineKind.NAVIGATION)
 
 
@@ -38,17 +40,15 @@ class Ideal:
 
     def __init__(self, options: LearnOptions | None = None) -> None:
         self.learner = Learner(replace(options or LearnOptions(), control_share=0))
-        jettys = {
-            f"Jetty's filter, {period:g} s{with_query}": JettyFilter(
-                period, query_in_key=bool(with_query)
-            )
+        self._jettys = (JettyFilter(*_PERIODS), JettyFilter(*_PERIODS, query_in_key=True))
+        jettys = [
+            f"Jetty's filter, {period:g} s{with_query}"
             for with_query in ("", ", query in key")
-            for period in (2, 4)
-        }
-        self._jettys = tuple(jettys.values())
+            for period in _PERIODS
+        ]
         self._everything = Everything()
         self.scores = [Score(name) for name in (IDEAL, *jettys, _EVERYTHING)]
-        self._sizes: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._sizes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._synced = float("-inf")
         self.unlearned: set[tuple[str, str]] = set()
         self._first_address: dict[tuple[str, str], str] = {}
@@ -65,7 +65,7 @@ class Ideal:
             sizes = self._sizes[request.origin]
             sent = (
                 ours,
-                *[jetty.take(line) for jetty in self._jettys],
+                *[pushes for jetty in self._jettys for pushes in jetty.take(line)],
                 self._everything.take(line),
             )
             for score, targets in zip(self.scores, sent, strict=True):

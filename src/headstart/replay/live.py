@@ -12,8 +12,8 @@ A log has no cache headers. Where it names none, assets are answered with a life
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import unquote
@@ -261,7 +261,7 @@ class _LoggedSite:
     def __init__(self, lifetime: float) -> None:
         self._assumed = f"public, max-age={lifetime:.0f}"
         self._known: dict[tuple[str, str], Answer] = {}
-        self._sizes: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._sizes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.next = Answer(200)
 
     def note(self, url: tuple[str, str], answer: Answer) -> None:
@@ -273,7 +273,7 @@ class _LoggedSite:
             self._known[url] = answer
             self._sizes[url[0]][url[1]] = answer.size
 
-    def sizes(self, origin: str) -> Mapping[str, int]:
+    def sizes(self, origin: str) -> Counter[str]:
         """Return the bytes of an origin's targets, as far as the log has shown them."""
         return self._sizes[origin]
 
@@ -347,8 +347,17 @@ def _survives_latin_1(request: Request, answer: Answer) -> bool:
     """Return true if a scope and a message would hold the same text."""
     origin, target, _, _, agent, referer, *_ = request
     _, content_type, cache_control, vary, *_ = answer
-    text = f"{origin}{agent}{referer}{content_type}{cache_control}{vary}{target}"
-    return text.isascii() and not target.endswith("?")
+    # Each string knows whether it is ASCII, and a longer one of them all would be read.
+    return (
+        target.isascii()
+        and referer.isascii()
+        and agent.isascii()
+        and origin.isascii()
+        and content_type.isascii()
+        and vary.isascii()
+        and (cache_control is None or cache_control.isascii())
+        and target[-1:] != "?"
+    )
 
 
 def _asset_request(

@@ -7,7 +7,7 @@ does: it sends what is more likely than not, and nothing that its client was see
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from headstart.learn.urls import path_of
@@ -33,7 +33,7 @@ class Oracle:
     def __init__(self) -> None:
         self.score = Score(ORACLE)
         self._loads: list[tuple[_Seen, bool]] = []
-        self._sizes: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._sizes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._fetched: dict[tuple[str, str, str], dict[str, float]] = {}
         self._asked: dict[tuple[str, str], dict[str, int]] = {}
         self._lacking: dict[tuple[str, str], dict[str, int]] = {}

@@ -11,34 +11,39 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
+from typing import TypeAlias
 
 from headstart.learn.logs import LogLine
 from headstart.learn.urls import path_of
 
 _MAX_ASSOCIATIONS = 16
+_Associated: TypeAlias = dict[tuple[str, str], dict[str, None]]
 
 
 class JettyFilter:
-    """PushCacheFilter.
+    """PushCacheFilter, with one or more periods side by side.
 
     Args:
-        period: Its associatePeriod in seconds (4 by default there; 2 in its first version).
+        periods: Its associatePeriod in seconds (4 by default there; 2 in its first version). They
+            share the times at which windows open, which do not depend on it.
         query_in_key: Its useQueryInKey: a path with another query is another resource.
     """
 
-    def __init__(self, period: float, *, query_in_key: bool = False) -> None:
-        self._period = period
+    def __init__(self, *periods: float, query_in_key: bool = False) -> None:
+        self._longest = max(periods)
         self._query_in_key = query_in_key
         self._opened: dict[tuple[str, str], float] = {}
-        self._associated: dict[tuple[str, str], dict[str, None]] = {}
+        # By period: page -> the keys that are associated with it.
+        self._associated: list[tuple[float, _Associated]] = [(period, {}) for period in periods]
 
-    def take(self, line: LogLine) -> Collection[str]:
-        """Learn from this request, and return the pushes for it."""
+    def take(self, line: LogLine) -> list[Collection[str]]:
+        """Learn from this request, and return the pushes for it, for each period."""
         self.learn(line)
         request = line.exchange.request
         if request.method != "GET" or line.exchange.answer.status == 304:
-            return ()
-        return self._pushed(request.origin, self._key(request.target))
+            return [()] * len(self._associated)
+        key = request.origin, self._key(request.target)
+        return [_pushed(associated, *key) for _, associated in self._associated]
 
     def learn(self, line: LogLine) -> None:
         """Learn from this request."""
@@ -48,9 +53,7 @@ class JettyFilter:
         path = self._key(request.target)
         if request.referer and line.exchange.answer.status != 304:
             self._associate(line, path)
-        key = request.origin, path
-        if key not in self._opened:
-            self._opened[key] = line.time
+        self._opened.setdefault((request.origin, path), line.time)
 
     def _associate(self, line: LogLine, path: str) -> None:
         origin = line.exchange.request.origin
@@ -61,24 +64,29 @@ class JettyFilter:
         if not page.startswith("/"):
             return
         opened = self._opened.get((origin, page))
-        if opened is None or page == path or line.time - opened >= self._period:
+        if opened is None or page == path or line.time - opened >= self._longest:
             return
-        associated = self._associated.setdefault((origin, page), {})
-        if len(associated) <= _MAX_ASSOCIATIONS:
-            associated[path] = None
+        for period, pages in self._associated:
+            if line.time - opened >= period:
+                continue
+            associated = pages.setdefault((origin, page), {})
+            if len(associated) <= _MAX_ASSOCIATIONS:
+                associated[path] = None
 
     def _key(self, target: str) -> str:
         return target if self._query_in_key else path_of(target)
 
-    def _pushed(self, origin: str, path: str) -> Collection[str]:
-        found: dict[str, None] = {}
-        queue = deque([path])
-        while queue:
-            for child in self._associated.get((origin, queue.popleft()), ()):
-                if child not in found:
-                    found[child] = None
-                    queue.append(child)
-        return found
+
+def _pushed(pages: _Associated, origin: str, path: str) -> Collection[str]:
+    """Return all that is associated with a page, directly or not."""
+    found: dict[str, None] = {}
+    queue = deque([path])
+    while queue:
+        for child in pages.get((origin, queue.popleft()), ()):
+            if child not in found:
+                found[child] = None
+                queue.append(child)
+    return found
 
 
 class Everything:

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import repeat
 
 from headstart.replay.loads import PageLoad
 
@@ -66,7 +66,7 @@ class Score:
         self,
         load: PageLoad,
         sent: Collection[str],
-        sizes: Mapping[str, int],
+        sizes: Counter[str],
         *,
         transferred: Collection[str] | None = None,
         spared: Collection[str] = (),
@@ -76,7 +76,7 @@ class Score:
         Args:
             load: The load, or what turned out not to be a page.
             sent: Targets sent ahead with it.
-            sizes: Bytes of targets, as far as they are known.
+            sizes: Bytes of targets, 0 for those not known.
             transferred: Those of them whose bytes went to the client; None for all.
             spared: Targets that the client did not ask for because it had them from an earlier
                 page load that sent them ahead. They count neither way.
@@ -93,14 +93,15 @@ class Score:
         self.used += used
         moved = sent if transferred is None else transferred
         if moved:
-            size = sum(map(sizes.get, moved, repeat(0)))
+            # Of a `Counter` this is 0 for an unknown target, and adds none.
+            size = sum(map(sizes.__getitem__, moved))
             self.sent_bytes += size
             self.wasted_bytes += size
             if used:
                 there = moved if isinstance(moved, _SETS) else set(moved)
                 for target, status in asked.items():
                     if status == 200 and target in there:
-                        self.wasted_bytes -= sizes.get(target, 0)
+                        self.wasted_bytes -= sizes[target]
         if not load.is_page:
             return
         self.views += 1
