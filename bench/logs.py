@@ -1,9 +1,10 @@
 """Measure the cost of a long access log: `python -m bench.logs [LINES]`, a million by default.
 
 A log of a shop is made, with pages, their assets, and clients that return. It is read, and then
-played by `headstart replay`, each in a process of its own. Processor time and the most memory of
-that process are printed beside the wanted figures, which hold for a million lines. The exit status
-is 3 where one is not as wanted.
+played by `headstart replay`. Printed are the elapsed time, which is right on a quiet machine only,
+and the processor time and the most memory of each process. The wanted figures hold for a million
+lines: no process may take more time, which on enough quiet cores is the elapsed time, and all of
+them together no more memory. The exit status is 3 where one is not as wanted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -21,6 +24,9 @@ from typing import Final
 MILLION: Final = 1_000_000
 _SECONDS: Final = 60.0
 _MEGABYTES: Final = 150.0
+# Seconds between two looks at the processes, and a tick of their clocks.
+_INTERVAL: Final = 0.05
+_TICK: Final = 1.0 / os.sysconf("SC_CLK_TCK")
 _READ: Final = """
 import sys
 from pathlib import Path
@@ -31,18 +37,36 @@ with LogFile(Path(sys.argv[1])) as log:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """The resources that one process used.
+
+    Attributes:
+        seconds: Its processor time.
+        megabytes: The most memory that it had.
+    """
+
+    seconds: float
+    megabytes: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """One figure.
+    """The cost of one command.
 
     Attributes:
         name: The action that is measured.
-        seconds: Its processor time.
-        megabytes: The most memory that its process had.
+        elapsed: Seconds until its end.
+        uses: By its own process, and by each that it started.
     """
 
     name: str
-    seconds: float
-    megabytes: float
+    elapsed: float
+    uses: tuple[Use, ...]
+
+    def is_within(self, seconds: float, megabytes: float) -> bool:
+        """Return true if no process took more time, and all of them no more memory."""
+        used = sum(use.megabytes for use in self.uses)
+        return max(use.seconds for use in self.uses) <= seconds and used <= megabytes
 
 
 def lines(number: int) -> Iterator[str]:
@@ -74,12 +98,45 @@ def cost_of(name: str, command: Sequence[str]) -> Cost:
     Raises:
         RuntimeError: Its exit status is not 0.
     """
+    begun, uses = time.monotonic(), dict[int, Use]()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    while True:
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if ended:
+            break
+        uses |= _uses(process.pid)
+        time.sleep(_INTERVAL)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    return Cost(name, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    if not uses:  # No /proc: this is the time of all processes, and the memory of the largest one.
+        uses[0] = Use(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Cost(name, time.monotonic() - begun, tuple(uses.values()))
+
+
+def _uses(process: int) -> dict[int, Use]:
+    """Return the resources that a process and its children used so far, by their number."""
+    found = {}
+    with suppress(OSError):
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        for each in (process, *map(int, children)):
+            with suppress(OSError, StopIteration):
+                found[each] = _use(Path(f"/proc/{each}"))
+    return found
+
+
+def _use(folder: Path) -> Use:
+    """Return the resources that a process used, from its folder in /proc (proc(5)).
+
+    Raises:
+        OSError: It has ended.
+        StopIteration: It has ended and is not waited for.
+    """
+    status = (folder / "status").read_text().splitlines()
+    peak = next(line for line in status if line.startswith("VmHWM:"))
+    # The name of the program may hold spaces, and ends with the last parenthesis.
+    times = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
+    return Use(sum(map(int, times)) * _TICK, int(peak.split()[1]) / 1024)
 
 
 def main(number: int = MILLION) -> int:
@@ -94,13 +151,14 @@ def main(number: int = MILLION) -> int:
             cost_of("headstart replay", [python, "-m", "headstart.cli", "replay", str(log)]),
         ]
     wanted = _SECONDS * number / MILLION
-    print(f"{number:,} lines: wanted are {wanted:g} s of processor time and {_MEGABYTES:g} MB")
+    print(f"{number:,} lines: wanted are {wanted:g} s of each process and {_MEGABYTES:g} MB of all")
     missed = False
     for cost in costs:
-        is_met = cost.seconds <= wanted and cost.megabytes <= _MEGABYTES
+        is_met = cost.is_within(wanted, _MEGABYTES)
         missed |= not is_met
+        used = ", ".join(f"{use.seconds:.1f} s and {use.megabytes:.0f} MB" for use in cost.uses)
         word = "" if is_met else "  missed"
-        print(f"{cost.name:20} {cost.seconds:8.1f} s {cost.megabytes:8.0f} MB{word}")
+        print(f"{cost.name:20} {cost.elapsed:8.1f} s elapsed: {used}{word}")
     return 3 if missed else 0
 
 

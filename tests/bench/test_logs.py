@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bench import logs
-from bench.logs import Cost
+from bench.logs import Cost, Use
 
 
 def test_log_is_read_and_played(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,20 +20,36 @@ def test_log_is_read_and_played(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "megabytes", "status"), [(60.0, 150.0, 0), (61.0, 9.0, 3), (9.0, 151.0, 3)]
+    ("uses", "status"),
+    [
+        ((Use(60.0, 75.0), Use(60.0, 75.0)), 0),
+        ((Use(9.0, 9.0), Use(61.0, 9.0)), 3),
+        ((Use(9.0, 75.0), Use(9.0, 76.0)), 3),
+    ],
 )
 def test_figure_that_is_not_as_wanted_is_missed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    seconds: float,
-    megabytes: float,
+    uses: tuple[Use, ...],
     status: int,
 ) -> None:
     monkeypatch.setattr(logs, "lines", lambda number: [])
-    monkeypatch.setattr(logs, "cost_of", lambda name, command: Cost(name, seconds, megabytes))
+    monkeypatch.setattr(logs, "cost_of", lambda name, command: Cost(name, 99.0, uses))
 
     assert logs.main() == status
     assert capsys.readouterr().out.count("missed") == (2 if status else 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are told apart by /proc")
+def test_each_process_of_a_command_has_its_own_time_and_memory() -> None:
+    busy = "import time\nwhile time.process_time() < 1: pass"
+    holder = "import subprocess, sys; held = b'x' * (60 << 20); "
+    holder += f"subprocess.run([sys.executable, '-c', {busy!r}])"
+
+    first, second = logs.cost_of("two", [sys.executable, "-c", holder]).uses
+
+    assert first.megabytes > 60 > second.megabytes
+    assert first.seconds < second.seconds
 
 
 def test_command_that_fails_is_an_error() -> None:
