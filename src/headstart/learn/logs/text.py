@@ -61,7 +61,7 @@ def message_of(line: str) -> str:
 
 
 def plain_fields_of(line: str) -> Fields | None:
-    """Return `fields_of` of a line's message in half the time, or None for odd lines."""
+    """Return `fields_of` of a line's message in less time, or None for odd lines."""
     found = _PLAIN.match(line)
     asker = _known_asker(found[1]) if found else None
     if found is None or asker is None:
