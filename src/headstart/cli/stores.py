@@ -23,8 +23,9 @@ def as_place(ctx: click.Context, param: click.Parameter, value: str | None) -> P
     """
     source = ctx.get_parameter_source(param.name or "")
     if not value:
-        # As where the variable of a shell is not set: it does not ask for no store.
-        if value is not None and source is ParameterSource.COMMANDLINE:
+        # `--store ""` asks for no store. An empty `--save` is a mistake, such as the
+        # variable of a shell that is not set.
+        if value is not None and param.name == "save" and source is ParameterSource.COMMANDLINE:
             raise click.BadParameter("it is empty. Give a file, or the URL of a Redis server.")
         return None
     if source is ParameterSource.COMMANDLINE and has_password(value):
