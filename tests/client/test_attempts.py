@@ -1,4 +1,4 @@
-"""Whether a request is sent again, and how often, against servers that leave it out."""
+"""Tests of requests that are sent again, against servers that leave them out."""
 
 from __future__ import annotations
 

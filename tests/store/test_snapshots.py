@@ -1,4 +1,4 @@
-"""Which worker writes the next snapshot."""
+"""Tests of the choice of the worker that writes the next snapshot."""
 
 from __future__ import annotations
 

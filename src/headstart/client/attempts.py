@@ -1,4 +1,4 @@
-"""Whether a request is sent again after a failure, and how often.
+"""Decide whether and how often a request is sent again after a failure.
 
 `Attempts` judges and counts the failures of one request: a server that takes some requests of each
 connection may leave out others for long, and a server that takes none is given up soon. Reads no

@@ -1,4 +1,4 @@
-"""Which worker writes the next snapshot of what was learned, and whether it must.
+"""Decide which worker writes the next snapshot of the map, and whether it must.
 
 Changes nothing but itself. Called by `sqlite` and `redis` after each exchange.
 """
