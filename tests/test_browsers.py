@@ -1,4 +1,4 @@
-"""What docs/delivering.md says of browsers, each row with Debian's Chromium.
+"""Tests of the statements of docs/delivering.md on browsers, each row with Debian's Chromium.
 
 The first visitor of a page teaches the server what the next one is hinted.
 """

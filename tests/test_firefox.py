@@ -1,4 +1,4 @@
-"""What docs/delivering.md says of browsers, with Debian's Firefox.
+"""Tests of the statements of docs/delivering.md on browsers, with Debian's Firefox.
 
 Firefox says whether a preload was of no use ten seconds after the page. So all pages are visited
 first, and last one whose preload is of no use: when Firefox has said so of that page, it has said
@@ -165,7 +165,7 @@ CASES = {
 
 @dataclass
 class Visit:
-    """What the second visitor of a page did, long after the page had loaded.
+    """The requests of the second visitor of a page, long after it had loaded.
 
     Attributes:
         asked: How often each URL was asked for.

@@ -108,18 +108,18 @@ def used_up(server: LiveServer, client: RawClient) -> None:
 
 
 def idle(server: LiveServer, client: RawClient) -> None:
-    """It makes no other."""
+    """Send nothing after the first request."""
     server.skip(ServerOptions().idle_timeout + LOOK)
 
 
 def half_a_frame(server: LiveServer, client: RawClient) -> None:
-    """It takes too long for a frame."""
+    """Send half a frame and never the rest."""
     client.socket.sendall(ASKED[:-1])
     server.skip(ServerOptions().header_timeout + LOOK)
 
 
 def mistaken(server: LiveServer, client: RawClient) -> None:
-    """It breaks a rule."""
+    """Break a rule of HTTP/2."""
     client.socket.sendall(frame(PING, 0, 1, b"a stream"))
 
 

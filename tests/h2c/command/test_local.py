@@ -187,7 +187,7 @@ class Shell:
         os.write(self._terminal, keys.encode())
 
     def until(self, pattern: str) -> str:
-        """What it wrote since the last time, up to a pattern."""
+        """Return its output since the last call, up to a pattern."""
         end = time.monotonic() + PATIENCE
         while (found := re.search(pattern, self._seen)) is None:
             left = end - time.monotonic()

@@ -1,6 +1,6 @@
 """The background process: its life from the lock to the last GOAWAY.
 
-A session has one background process. Whoever holds the lock file's lock owns the socket's path: it
+A session has one background process. The holder of the lock file's lock owns the socket's path: it
 alone removes a stale socket and listens. The kernel lets go of the lock when the process ends,
 however it ends, so no lock is ever stale; the file itself stays.
 
@@ -105,7 +105,7 @@ def claim(place: Place, patience: float = 0.0) -> Claim:
 
 
 def _listener(place: Place) -> socket.socket:
-    _remove(place.socket)  # nobody listens on it: whoever did would have the lock
+    _remove(place.socket)  # nobody listens on it: a listener would have the lock
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:

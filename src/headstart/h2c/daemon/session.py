@@ -61,7 +61,7 @@ class StoredResponse:
 
     Attributes:
         stream_id: The stream that it came on.
-        expires: When it is no longer fresh, of the event loop's clock.
+        expires: The time after which it is stale, on the event loop's clock.
     """
 
     status_code: int
