@@ -205,6 +205,37 @@ async def test_fields_over_the_limit_are_refused_in_whatever_parts_they_come(
     assert await read_in_parts(response, size, options=small) == (Gateway.TOO_LARGE, False)
 
 
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize("status", [104, 199])
+@pytest.mark.parametrize(
+    "framed",
+    [
+        b"content-length: 5\r\n\r\nhello",
+        b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ],
+    ids=["length", "chunked"],
+)
+async def test_content_of_an_informational_response_is_no_part_of_the_final_one(
+    status: int, framed: bytes, size: int
+) -> None:
+    informational = b"HTTP/1.1 %d Odd\r\n" % status + framed
+    final = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+    assert await read_in_parts(informational + final, size) == (Gateway.MALFORMED, False)
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize("status", [100, 102, 103, 104, 199])
+async def test_informational_responses_without_content_pass(status: int, size: int) -> None:
+    informational = b"HTTP/1.1 %d Odd\r\ncontent-length: 0\r\n\r\n" % status
+    final = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+    read = await read_in_parts(informational + final, size)
+
+    assert read[0] == status
+    assert read[2:5] == (b"ok", [], True)
+
+
 async def test_requests_of_a_turn_are_written_together_and_in_order() -> None:
     written: list[bytes] = []
 

@@ -5,8 +5,9 @@ each part: header section, 1xx responses, waiting content. Made by `pool`, drive
 
     free ── begin() ── next_head() ── next_chunk() ... None ── free, or closed
 
-llhttp decides where a response ends. Three cases are decided here: a response to HEAD, content that
-ends with the connection, and bytes without a request.
+llhttp decides where a response ends. Four cases are decided here: a response to HEAD, content that
+ends with the connection, content of a 1xx response (RFC 9110, 15.2: there is none), and bytes
+without a request.
 """
 
 from __future__ import annotations
@@ -454,6 +455,10 @@ class Http1Connection(asyncio.BufferedProtocol):
         """Content, without the framing of its chunks."""
         if self._ended:
             self.closed = True
+            return
+        if self._final is None:
+            # llhttp knows that a 100, 102 or 103 has none, and takes any other at its word.
+            self._fail(UpstreamError(Gateway.MALFORMED, "a 1xx response of it has content"))
             return
         self._overhead = 0
         self._chunks.append(data)
