@@ -17,6 +17,7 @@ def guarding(**limits: int) -> RequestGuard:
     return RequestGuard(WireLimits(**limits), ClientFrameChecker({}, FREE_WINDOW_UPDATES), 0.0)
 
 
+@pytest.mark.cost
 def test_a_connections_guard_is_small_and_stays_so_however_many_streams_are_opened() -> None:
     checker = ClientFrameChecker({}, FREE_WINDOW_UPDATES)
     tracemalloc.start()
