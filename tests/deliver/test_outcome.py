@@ -11,8 +11,11 @@ from headstart.reasons import Refusal
 @pytest.mark.parametrize("state", PushState)
 def test_push_is_true_from_when_it_was_sent(state: PushState) -> None:
     sent = {PushState.SENT, PushState.RESET, PushState.FINISHED}
+    push = Push("/x")
 
-    assert bool(Push("/x", state)) is Push("/x", state).sent is (state in sent)
+    push.state = state
+
+    assert bool(push) is push.sent is (state in sent)
 
 
 def test_push_keeps_why_it_was_refused_or_where_it_went() -> None:

@@ -91,6 +91,8 @@ def freshness(request: CachedRequest, status: int, fields: Fields, now: float) -
         if name == b"set-cookie":
             return None
         single[name] = b"%b, %b" % (single[name], value) if name in single else value
+    if b"cache-control" not in single and b"expires" not in single:
+        return None  # as most pages, for which nothing else need be looked at
     says = directives(single.get(b"cache-control", b""))
     if b"private" in says or b"no-store" in says or b"no-cache" in says:
         return None
@@ -100,7 +102,7 @@ def freshness(request: CachedRequest, status: int, fields: Fields, now: float) -
     vary = listed(single.get(b"vary", b""))
     if b"*" in vary or b"cookie" in vary or b"authorization" in vary:
         return None
-    if not request.known | set(vary) >= request.names:
+    if not request.names - request.known <= set(vary):
         return None
     lifetime = _lifetime(says, single, now)
     age = _age(single, now)

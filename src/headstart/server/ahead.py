@@ -7,6 +7,8 @@ the application for a promised request and reports closed streams.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from headstart.config import ServerOptions
 from headstart.deliver.asgi import OURS, HeadstartExtension
 from headstart.deliver.outcome import Hint, Push
@@ -56,6 +58,8 @@ class Ahead:
         self._last_page: RequestReceived | None = None
         self._last_template: PushTemplate | None = None
         """That of the last push, on the last page."""
+        self._records: list[Mapping[str, str | None]] = []
+        """The last page's pushes, where its application finds them."""
         self.pushes: dict[int, Push] = {}
         self.links: dict[int, Fields] = {}
         self.alive = 0
@@ -73,12 +77,11 @@ class Ahead:
         push = message.get("headstart")
         if not isinstance(push, Push):
             push = Push(message["path"])
-        pushes = cycle.scope["extensions"][OURS]["pushes"]
-        if type(pushes) is list:
-            pushes.append(push.record)
-        else:
-            _note_first(push, cycle.scope["extensions"])
         page = cycle.request
+        if page is not self._last_page:
+            self._last_page, self._last_template = page, None
+            self._records = _records_of(cycle.scope["extensions"])
+        self._records.append(push.record)
         outcome: int | Refusal
         if not self._pushes_at_all:
             outcome = Refusal.UNSUPPORTED
@@ -107,16 +110,14 @@ class Ahead:
         last = self._last_template
         if (
             last is not None
-            and page is self._last_page
             and given == last.given
             and method == last.method
             and credentials is last.credentials
         ):
             return last
-        template = self._templates.of(
+        self._last_template = template = self._templates.of(
             page, method, given, credentials, self._scheme, self._scopes.raw_root
         )
-        self._last_page, self._last_template = page, template
         return template
 
     def hint(self, cycle: Cycle, message: Message, started: bool) -> None:
@@ -189,7 +190,11 @@ class Ahead:
         self.links.clear()
 
 
-def _note_first(push: Push, extensions: Scope) -> None:
-    """Put a push where the application finds it; most requests have none, and share the rest."""
+def _records_of(extensions: Scope) -> list[Mapping[str, str | None]]:
+    """Return where an application finds its pushes; most requests have none, and share the rest."""
     ours: HeadstartExtension = extensions[OURS]
-    extensions[OURS] = {**ours, "pushes": [push.record]}
+    records = ours["pushes"]
+    if not isinstance(records, list):
+        records = []
+        extensions[OURS] = {**ours, "pushes": records}
+    return records
