@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from headstart.admin.site import words
 from headstart.middleware import HeadstartMiddleware
+from headstart.reasons import Refusal
 from tests.middleware.served import ASSETS, PUSH, Served, ours, site
 
 DOCS = (Path(__file__).parents[1] / "docs" / "delivering.md").read_text()
@@ -32,6 +34,13 @@ def test_each_case_names_a_test_that_there_is() -> None:
     assert len(named) >= 15
     for file, name in named:
         assert re.search(rf"def {name}\(", (root / file).read_text()), name
+
+
+def test_table_of_the_reasons_has_each_in_the_words_of_the_admin_pages() -> None:
+    _, _, table = DOCS.partition("| reason | nothing is sent because |")
+    told = dict(re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]+) \|$", table, flags=re.MULTILINE))
+
+    assert told == {str(reason): words.refusal(str(reason)) for reason in Refusal}
 
 
 async def test_store_of_the_example_keeps_what_was_learned_over_a_restart(

@@ -53,7 +53,11 @@ def option(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireLimits:
-    """Limits on the cost of one HTTP/2 connection. Sizes in bytes."""
+    """Limits on the cost of one HTTP/2 connection. Sizes in bytes.
+
+    `wire` reads them, and `server.http1_parser` those on fields and targets. What the server alone
+    reads is in `ServerOptions`.
+    """
 
     max_concurrent_streams: int = option(
         100, "Streams that a client may have open at once, and as many promised ones."
@@ -91,7 +95,8 @@ class WireLimits:
         10, "WINDOW_UPDATE frames for each DATA frame sent, after the first hundred."
     )
     max_requests: int = option(
-        10_000, "Requests on one connection, which then ends gracefully; a client makes a new one."
+        10_000,
+        "Requests on one HTTP/2 connection, which then ends gracefully; a client makes a new one.",
     )
 
     def __post_init__(self) -> None:

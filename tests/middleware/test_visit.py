@@ -290,6 +290,7 @@ async def test_counters_tell_ways_and_reasons(served: Served) -> None:
     ("learn", "headers", "refusal"),
     [
         (NO_CONTROL, [*NAVIGATION, (b"if-none-match", b'"1"')], Refusal.CONDITIONAL),
+        (NO_CONTROL, [*NAVIGATION, (b"save-data", b"on")], Refusal.SAVE_DATA),
         (LearnOptions(control_share=1), NAVIGATION, Refusal.CONTROL_VIEW),
     ],
 )

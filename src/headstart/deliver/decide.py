@@ -279,7 +279,10 @@ def _refuse_all(ordered: list[Candidate], refusal: Refusal | None) -> list[Decis
 
 
 def view_refusal(request: PageRequest, expected: Expected) -> Refusal | None:
-    """Return the reason why this view gets nothing for any candidate; None if it may get some."""
+    """Return the reason why this view gets nothing for any candidate; None if it may get some.
+
+    The first that applies. It counts for what the application and the HTML name as well.
+    """
     if request.pushed:
         return Refusal.PUSHED_PARENT
     if request.method != "GET":

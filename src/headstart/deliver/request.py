@@ -19,6 +19,7 @@ from headstart.reasons import Refusal
 _CONDITIONS = frozenset(
     {b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since", b"if-range"}
 )
+# Fields that are no lists: of several lines the last counts.
 _SINGLE = frozenset(
     {
         b"host",

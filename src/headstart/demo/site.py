@@ -71,7 +71,8 @@ that makes it trust the certificate. Run it, close the browser and begin again.<
 {table}
 </html>
 """
-# Why a view gets nothing, for the reasons that visitors of this page meet.
+# Why a view gets nothing, for the reasons that visitors of this page meet. Others are shown as they
+# are.
 _NOTHING = {
     "already-sent": "this connection has everything already. A private window is a new visitor.",
     "no-subresources": "this browser loaded no assets when it was here before.",

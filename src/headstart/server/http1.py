@@ -150,7 +150,7 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         self._incoming: Http1Cycle | None = None
         """The newest request, as long as its body has not ended."""
         self._asked = 0
-        """Requests that came."""
+        """Requests that came, with the one that `_request_received` has not put in line yet."""
         self._begun = 0
         """Calls of this turn of the loop."""
         self._advancing = self._turn_due = False
@@ -164,7 +164,9 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         """Bytes of requests' bodies that no application has read."""
         self._drain_timer: asyncio.TimerHandle | None = None
         self._end: Closing | None = None
+        """Why this side ends the connection; None if the client does."""
         self._told = False
+        """The end was reported."""
         worker.watched.add(self)
         worker.sheddable.add(self)
 

@@ -57,7 +57,9 @@ class Http1Cycle(Cycle):
         forwarded: The request has fields that uvicorn's middleware may read.
 
     Attributes:
-        keeps_alive: The connection may go on behind the response.
+        keeps_alive: The connection may go on behind the response. The client, the application, a
+            refusal and a server that stops each end that; then the response says
+            `Connection: close`.
         takes_chunks: The response may go out in chunks.
         forwarded: See above.
     """

@@ -34,7 +34,7 @@ _REFUSALS: Final = {
     Refusal.CONTROL_VIEW: "a control view gets nothing, for comparison",
     Refusal.NO_SUBRESOURCES: "the client does not load assets: a robot, or a script",
     Refusal.NOT_A_PAGE: "the URL answers with a redirect, an error or a download",
-    Refusal.MOSTLY_WASTE: "what was sent with this page was mostly not used",
+    Refusal.MOSTLY_WASTE: "most of the assets sent with this page were not used",
     Refusal.SLOWER: "views of this page that got something took longer",
     Refusal.IMPROBABLE: "too few clients ask for it with this page",
     Refusal.NOT_FRESH: "its Cache-Control would make browsers fetch it twice",
@@ -87,6 +87,7 @@ _CLOSINGS: Final = {
     Closing.ADDRESS_RATE: "the address made connections and asked for nothing",
     Closing.MEMORY: "the process used as much memory as it may",
 }
+# Where "nothing was sent: " and the words above would not fit a whole view.
 _WITHHELD: Final = {
     Refusal.NOTHING_KNOWN: "nothing was known of the page, or the client had it all",
     Refusal.CONDITIONAL: "nothing was sent: the client has the page",
