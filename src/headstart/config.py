@@ -225,7 +225,9 @@ class ServerOptions:
     push: bool = option(True, "Offer Server Push to clients that accept it.")
     early_hints: bool = option(True, "Offer 103 Early Hints.")
     hint_unmarked_clients: bool = option(
-        True, "Send a 103 also to clients that send no Sec-Fetch-* fields at all, such as curl."
+        False,
+        "Send a 103 also to programs such as curl, which send no Sec-Fetch-* fields and do not ask "
+        "for HTML first, as browsers do.",
     )
     rum: bool = option(
         False,

@@ -43,7 +43,8 @@ def read(
 def test_a_plain_request_is_read() -> None:
     request = read([(b"accept", b"*/*")], extensions=OURS | PUSH | HINT)
 
-    assert request == PageRequest(origin="https://example.com")
+    expected = PageRequest(origin="https://example.com", hint_refusal=Refusal.NOT_NAVIGATION)
+    assert request == expected
 
 
 def test_a_scope_with_the_least_in_it_is_read() -> None:
@@ -110,7 +111,17 @@ def test_a_push_needs_the_extension_and_its_lack_has_a_reason(
     ("headers", "extensions", "refusal"),
     [
         (NAVIGATION, HINT, None),
-        ([], HINT, None),
+        ([], HINT, Refusal.NOT_NAVIGATION),
+        ([(b"accept", b"*/*")], HINT, Refusal.NOT_NAVIGATION),  # curl, httpx
+        ([(b"accept", b"application/json, text/html")], HINT, Refusal.NOT_NAVIGATION),
+        (
+            [(b"accept", b"text/html, application/xhtml+xml, image/jxr, */*")],
+            HINT,
+            None,
+        ),
+        ([(b"accept", b"Text/HTML;q=1")], HINT, None),
+        ([(b"accept", b"text/html"), (b"sec-fetch-mode", b"cors")], HINT, Refusal.NOT_NAVIGATION),
+        ([(b"accept", b"text/html"), (b"te", b"trailers")], HINT, Refusal.TAKES_NO_HINTS),
         ([(b"sec-fetch-mode", b"cors")], HINT, Refusal.NOT_NAVIGATION),
         ([(b"sec-fetch-dest", b"document")], HINT, Refusal.NOT_NAVIGATION),
         ([(b"sec-fetch-site", b"none")], HINT, Refusal.NOT_NAVIGATION),
@@ -172,10 +183,16 @@ def test_client_that_saves_data_is_known(value: bytes, asks: bool) -> None:
     assert not read().save_data
 
 
-def test_clients_without_sec_fetch_get_a_103_only_if_the_operator_allows_it() -> None:
-    scope = {"type": "http", "method": "GET", "headers": [], "extensions": HINT}
+@pytest.mark.parametrize(
+    ("headers", "refusal"),
+    [([], None), ([(b"sec-fetch-site", b"none")], Refusal.NOT_NAVIGATION)],
+)
+def test_operator_may_allow_a_103_to_all_clients_without_sec_fetch(
+    headers: list[tuple[bytes, bytes]], refusal: Refusal | None
+) -> None:
+    scope = {"type": "http", "method": "GET", "headers": headers, "extensions": HINT}
 
-    assert read_request(scope, hint_unmarked=False).hint_refusal is Refusal.NOT_NAVIGATION
+    assert read_request(scope, hint_unmarked=True).hint_refusal is refusal
 
 
 def test_a_pushed_request_is_known_as_one() -> None:

@@ -132,9 +132,10 @@ def test_server_that_takes_no_103_is_offered_none_again_and_that_is_logged_once(
 
 
 @pytest.mark.parametrize("hint_unmarked", [True, False])
-def test_client_that_sends_no_sec_fetch_is_hinted_where_that_is_allowed(
+def test_client_that_does_not_ask_for_html_is_hinted_where_that_is_allowed(
     hint_unmarked: bool,
 ) -> None:
     shared = Shared(Learner(), NO_GATE, hint_unmarked=hint_unmarked, clock=Clock())
 
-    assert (shared.read(scope_of(PAGE, PROGRAM, HINT)).hint_refusal is None) is hint_unmarked
+    assert (shared.read(scope_of(PAGE, [], HINT)).hint_refusal is None) is hint_unmarked
+    assert shared.read(scope_of(PAGE, PROGRAM, HINT)).hint_refusal is None

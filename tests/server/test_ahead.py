@@ -15,6 +15,7 @@ from headstart.reasons import Refusal
 from headstart.server.cycle import Application
 from headstart.server.worker import Worker
 from headstart.wire.frames import Frame
+from tests.django.serving import NAVIGATION
 from tests.server.apps import (
     LINKS,
     NO_CORS,
@@ -483,7 +484,7 @@ def test_connection_lost_with_a_push_under_way_is_a_reset_push() -> None:
 
 def test_103_comes_before_the_response_and_without_end_stream() -> None:
     with running(sending_first(LINKS)) as server, RawClient(server.port, NO_PUSH) as client:
-        response = client.get()
+        response = client.get(headers=NAVIGATION)
 
         assert response.informational == [
             [(b":status", b"103"), (b"link", b"</style.css>; rel=preload; as=style")]
@@ -503,7 +504,7 @@ def test_103_goes_out_while_the_application_still_thinks() -> None:
         await answer(send, b"page")
 
     with running(Recorder(act)) as server, RawClient(server.port) as client:
-        stream_id = client.request()
+        stream_id = client.request(headers=NAVIGATION)
         client.until(lambda: client.responses[stream_id].informational)
         gate.open()
 
@@ -513,7 +514,7 @@ def test_103_goes_out_while_the_application_still_thinks() -> None:
 def test_hints_of_one_turn_are_one_103() -> None:
     font: Message = {**LINKS, "links": [b"</a.woff2>; rel=preload; as=font; crossorigin"]}
     with running(sending_first(LINKS, font)) as server, RawClient(server.port) as client:
-        response = client.get()
+        response = client.get(headers=NAVIGATION)
 
         assert [len(fields) for fields in response.informational] == [3]
 
@@ -528,7 +529,7 @@ def test_second_103_is_refused() -> None:
         await answer(send, b"page")
 
     with running(Recorder(act)) as server, RawClient(server.port) as client:
-        response = client.get()
+        response = client.get(headers=NAVIGATION)
 
         assert len(response.informational) == 1
         assert late.refusal is Refusal.ALREADY_HINTED
@@ -543,10 +544,11 @@ def test_second_103_is_refused() -> None:
         # Each field counts for 32 octets besides its own, as in RFC 9113, 6.5.2.
         ([{**LINKS, "links": [b"</a>;rel=preload"] * 200}], [], Refusal.TOO_LARGE),
         ([LINKS], NO_CORS, Refusal.NOT_NAVIGATION),
+        ([LINKS], [(b"accept", b"*/*")], Refusal.NOT_NAVIGATION),
         ([LINKS], [(b"te", b"trailers")], Refusal.TAKES_NO_HINTS),
         ([LINKS], [(b"content-type", b"application/grpc")], Refusal.TAKES_NO_HINTS),
     ],
-    ids=["no links", "too large", "too many", "not a navigation", "te trailers", "gRPC"],
+    ids=["no links", "too large", "too many", "not a navigation", "program", "te trailers", "gRPC"],
 )
 def test_hint_that_would_not_work_is_refused(
     messages: list[Message], headers: list[tuple[bytes, bytes]], refusal: Refusal
@@ -579,7 +581,7 @@ def test_links_of_one_103_are_bounded_together(sizes: list[int], refused: list[b
         )
     )
     with running(app, ServerOptions(limits=limits)) as server, RawClient(server.port) as client:
-        response = client.get()
+        response = client.get(headers=NAVIGATION)
 
     assert [hint.refusal is Refusal.TOO_LARGE for hint in hints] == refused
     assert [hint.sent for hint in hints] == [not each for each in refused]

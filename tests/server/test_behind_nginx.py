@@ -42,8 +42,12 @@ class _Request:
         self._send = send
 
 
-@pytest.mark.parametrize("mode", [None, "navigate"], ids=["a program", "a browser"])
-def test_nginx_that_passes_a_page_on_as_grpc_gets_its_answer(mode: str | None) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [[], ["-H", "accept: text/html"], ["-H", "sec-fetch-mode: navigate"]],
+    ids=["a program", "an older browser", "a browser"],
+)
+def test_nginx_that_passes_a_page_on_as_grpc_gets_its_answer(fields: list[str]) -> None:
     async def page(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await lifespan(receive, send)
@@ -52,7 +56,6 @@ def test_nginx_that_passes_a_page_on_as_grpc_gets_its_answer(mode: str | None) -
 
     recorder = Recorder(page)
     with running(recorder) as server, nginx_before(server.port) as url:
-        fields = [] if mode is None else ["-H", f"sec-fetch-mode: {mode}"]
         command = [peer("curl"), "-sS", "-w", "%{http_code}", *fields, url]
         done = subprocess.run(command, check=False, capture_output=True, timeout=PATIENCE)
 

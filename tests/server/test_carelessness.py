@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from headstart import Push, PushBuilder, Refusal
 from headstart.config import ServerOptions, WireLimits
 from headstart.reasons import Closing
+from tests.django.serving import NAVIGATION
 from tests.server.apps import Receive, Scope, Send, answer, body, start
 from tests.server.live import Gate, running, until
 from tests.server.raw import RawClient
@@ -172,6 +173,7 @@ def test_goaway_goes_out_though_a_103_was_held() -> None:
                 (b":scheme", b"http"),
                 (b":authority", b"localhost"),
                 (b":path", b"/"),
+                *NAVIGATION,
             ],
             end_stream=True,
         )
@@ -319,7 +321,7 @@ def test_number_of_links_in_a_103_is_bounded_too() -> None:
         await answer(send, b"page")
 
     with running(app, lifespan="off") as server, RawClient(server.port) as client:
-        response = client.get(b"/")
+        response = client.get(b"/", headers=NAVIGATION)
 
     assert response.body == b"page"
     assert response.informational == []

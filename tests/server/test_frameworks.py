@@ -172,7 +172,7 @@ def test_push_to_a_client_without_pushes_says_why(server: LiveServer) -> None:
 
 
 def test_hint_is_one_103_with_all_links(client: RawClient) -> None:
-    page = client.get(b"/hint")
+    page = client.get(b"/hint", headers=[(b"accept", b"text/html")])
 
     [(_, *links)] = page.informational
     assert page.body == b"True None"

@@ -116,8 +116,15 @@ def curl(*arguments: str) -> str:
     return run(peer("curl"), "-sS", "--cacert", str(made.ca_certfile), "-D", "-", *arguments)
 
 
-def test_curl_verifies_us_and_speaks_http2_and_sees_the_103(tls_server: LiveServer) -> None:
+def test_curl_verifies_us_and_speaks_http2_and_gets_no_103(tls_server: LiveServer) -> None:
     said = curl("--http2", f"{tls_server.url}/page")
+
+    assert said.startswith("HTTP/2 200")
+    assert said.endswith("\n\npage")
+
+
+def test_curl_that_asks_for_html_sees_the_103(tls_server: LiveServer) -> None:
+    said = curl("--http2", "-H", "Accept: text/html", f"{tls_server.url}/page")
 
     head, final = said.split("\n\n", 1)
     assert head.splitlines()[0].strip() == "HTTP/2 103"
@@ -258,10 +265,13 @@ def test_node_takes_the_push_once(tls_server: LiveServer) -> None:
     ]
 
 
-def test_node_sees_the_103(tls_server: LiveServer) -> None:
-    said = run(peer("node"), "node_push_client.mjs", f"{tls_server.url}/page", "--no-push")
+def test_node_that_asks_for_html_sees_the_103(tls_server: LiveServer) -> None:
+    url = f"{tls_server.url}/page"
+    said = run(peer("node"), "node_push_client.mjs", url, "--no-push", "--page")
+    program = run(peer("node"), "node_push_client.mjs", url, "--no-push")
 
     assert "informational 103 link=</style.css>; rel=preload; as=style" in said
+    assert "informational" not in program
 
 
 def test_node_without_pushes_gets_none(tls_server: LiveServer) -> None:

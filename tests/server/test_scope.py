@@ -35,6 +35,7 @@ from tests.server.test_http1 import LAST, counters, told
 from tests.server.websockets import library_client
 
 NAVIGATION = [(b"sec-fetch-mode", b"navigate")]
+OLD_BROWSER = [(b"accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")]
 
 
 # Scope.
@@ -316,30 +317,32 @@ GRPC_PASS: dict[int, int] = {
 }
 CASES: dict[str, tuple[dict[int, int], bytes, list[tuple[bytes, bytes]], ServerOptions, set[str]]]
 CASES = {
-    "plain client": ({}, b"GET", [], ServerOptions(), {PUSH, HINT}),
-    "ENABLE_PUSH 0": (NO_PUSH, b"GET", [], ServerOptions(), {HINT}),
+    "plain client": ({}, b"GET", [], ServerOptions(), {PUSH}),
+    "program": (NO_PUSH, b"GET", [(b"accept", b"*/*")], ServerOptions(), set()),
+    "old browser": (NO_PUSH, b"GET", OLD_BROWSER, ServerOptions(), {HINT}),
+    "old browser's POST": (NO_PUSH, b"POST", OLD_BROWSER, ServerOptions(), set()),
     "POST": ({}, b"POST", [], ServerOptions(), {PUSH}),
     "HEAD": ({}, b"HEAD", [], ServerOptions(), {PUSH}),
     "navigation": (NO_PUSH, b"GET", NAVIGATION, ServerOptions(), {HINT}),
     "sub-resource": (NO_PUSH, b"GET", NO_CORS, ServerOptions(), set()),
     "POST navigation": (NO_PUSH, b"POST", NAVIGATION, ServerOptions(), set()),
-    "unmarked, not wanted": (
+    "unmarked, wanted": (
         NO_PUSH,
         b"GET",
         [],
-        ServerOptions(hint_unmarked_clients=False),
-        set(),
-    ),
-    "navigation, unmarked not wanted": (
-        NO_PUSH,
-        b"GET",
-        NAVIGATION,
-        ServerOptions(hint_unmarked_clients=False),
+        ServerOptions(hint_unmarked_clients=True),
         {HINT},
     ),
-    "push off": ({}, b"GET", [], ServerOptions(push=False), {HINT}),
+    "sub-resource, unmarked wanted": (
+        NO_PUSH,
+        b"GET",
+        NO_CORS,
+        ServerOptions(hint_unmarked_clients=True),
+        set(),
+    ),
+    "push off": ({}, b"GET", NAVIGATION, ServerOptions(push=False), {HINT}),
     "pathsend": (NO_PUSH, b"POST", [], ServerOptions(pathsend=True), {"http.response.pathsend"}),
-    "hints off": ({}, b"GET", [], ServerOptions(early_hints=False), {PUSH}),
+    "hints off": ({}, b"GET", NAVIGATION, ServerOptions(early_hints=False), {PUSH}),
     "te trailers": (NO_PUSH, b"POST", [(b"te", b"trailers")], ServerOptions(), {TRAILERS}),
     "te trailers in a GET": (NO_PUSH, b"GET", [(b"te", b"trailers")], ServerOptions(), {TRAILERS}),
     "Firefox": (

@@ -261,9 +261,9 @@ def node(url: str, *options: str) -> list[str]:
 def test_node_gets_pushes_and_103_from_our_server(
     options: list[str], room: Room, ours: LiveServer
 ) -> None:
-    direct = node(f"{ours.url}/page", *options)
+    direct = node(f"{ours.url}/page", "--page", *options)
     with tapping(room, "https", ours.url) as tapped:
-        through = node(f"{tapped.origin}/page", *options)
+        through = node(f"{tapped.origin}/page", "--page", *options)
         tapped.end()
 
     assert through == direct

@@ -28,6 +28,7 @@ _SINGLE = frozenset(
         b"sec-fetch-site",
         b"sec-purpose",
         b"purpose",
+        b"accept",
         b"save-data",
         b"user-agent",
         b"te",
@@ -37,6 +38,7 @@ _SINGLE = frozenset(
 _LISTS = {b"cache-digest": b", ", b"cookie": b"; "}
 READ_FIELDS = _CONDITIONS | _SINGLE | frozenset(_LISTS)
 """The fields that are read; `cache.requests.KNOWN_FIELDS` has those that a page may come with."""
+_MARKS = frozenset({b"sec-fetch-mode", b"sec-fetch-dest", b"sec-fetch-site"})
 # Only h2corn (2.0) has this. It takes a 103 when the response has started and no sooner, as ASGI's
 # text says it, and ends the request with 500 where one comes before; later, Link says the same.
 _LATE_HINTS = "http.response.zerocopysend"
@@ -94,11 +96,11 @@ class PageRequest:
         return Seen(memory, self.origin, digests, client_set)
 
 
-def read_request(scope: Scope, *, hint_unmarked: bool = True) -> PageRequest:
+def read_request(scope: Scope, *, hint_unmarked: bool = False) -> PageRequest:
     """Read an HTTP scope.
 
     Args:
-        hint_unmarked: A 103 may go also to clients that send no Sec-Fetch-* at all.
+        hint_unmarked: A 103 may go to all clients that send no Sec-Fetch-*.
     """
     fields = _fields(scope)
     scheme = scope.get("scheme") or "http"
@@ -166,8 +168,32 @@ def is_grpc(fields: Mapping[bytes, bytes]) -> bool:
     """
     if fields.get(b"content-type", b"").startswith(b"application/grpc"):
         return True
-    navigation = fields.get(b"sec-fetch-mode") == b"navigate"
-    return fields.get(b"te", b"").lower() == b"trailers" and not navigation
+    return fields.get(b"te", b"").lower() == b"trailers" and not is_marked_navigation(fields)
+
+
+def is_marked_navigation(fields: Mapping[bytes, bytes]) -> bool:
+    """Return whether the request says that it is a navigation (Fetch Metadata, 2.3).
+
+    Args:
+        fields: The request's, names in lower case.
+    """
+    return fields.get(b"sec-fetch-mode") == b"navigate"
+
+
+def is_navigation(fields: Mapping[bytes, bytes], *, any_unmarked: bool = False) -> bool:
+    """Return whether a request for a page is a navigation, as far as its fields tell.
+
+    Browsers without Sec-Fetch-* (Safari before 16.4, Chromium and Firefox some years before) are
+    known by the Accept that they send with navigations alone: it begins with HTML (Fetch, 'document
+    `Accept` header value'). That of programs is `*/*`.
+
+    Args:
+        fields: The request's, names in lower case.
+        any_unmarked: Every request without Sec-Fetch-* counts.
+    """
+    if not _MARKS.isdisjoint(fields):
+        return is_marked_navigation(fields)
+    return any_unmarked or fields.get(b"accept", b"").lower().startswith(b"text/html")
 
 
 def _hint_refusal(
@@ -180,11 +206,8 @@ def _hint_refusal(
         return Refusal.TAKES_NO_HINTS
     if destination not in _HINTED_DOCUMENTS or _is_webkit(fields.get(b"user-agent", b"")):
         return Refusal.TAKES_NO_HINTS
-    mode = fields.get(b"sec-fetch-mode")
-    if mode == b"navigate":
-        return None
-    marked = mode or destination or b"sec-fetch-site" in fields
-    return Refusal.NOT_NAVIGATION if marked or not hint_unmarked else None
+    navigation = is_navigation(fields, any_unmarked=hint_unmarked)
+    return None if navigation else Refusal.NOT_NAVIGATION
 
 
 @lru_cache(maxsize=256)

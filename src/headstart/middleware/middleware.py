@@ -46,7 +46,8 @@ class HeadstartMiddleware:
         learn: Options of the learner.
         deliver: Options of delivery.
         store: Keeps the learned data and shares it with other workers; memory without one.
-        hint_unmarked_clients: Send a 103 also to clients that send no Sec-Fetch-* at all.
+        hint_unmarked_clients: Send a 103 also to programs, which send no Sec-Fetch-* and do not ask
+            for HTML first.
         lifespan_required: Fail the start if the application raises in its lifespan before it
             receives a message, instead of assuming that it does not support the lifespan.
         rum: Serve `/.headstart/rum.js` and take its reports of how soon browsers show pages.
@@ -61,7 +62,7 @@ class HeadstartMiddleware:
         learn: LearnOptions | None = None,
         deliver: DeliverOptions | None = None,
         store: Store | None = None,
-        hint_unmarked_clients: bool = True,
+        hint_unmarked_clients: bool = False,
         lifespan_required: bool = False,
         rum: bool = False,
         recording: bool = False,

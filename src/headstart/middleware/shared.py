@@ -68,7 +68,7 @@ class Shared:
     Args:
         learner: The learner.
         options: Options of delivery.
-        hint_unmarked: Send a 103 also to clients that send no Sec-Fetch-* at all.
+        hint_unmarked: Send a 103 to all clients that send no Sec-Fetch-*.
         clock: Seconds since 1970; the same in all workers.
     """
 

@@ -17,7 +17,7 @@ from headstart.reasons import Refusal
 from headstart.server.cycle import Cycle, Message, Scope
 from headstart.server.promised import PromisedRequest, PushTemplate, PushTemplates
 from headstart.server.refusals import Refusals
-from headstart.server.scope import Scopes, watched_fields
+from headstart.server.scope import Scopes
 from headstart.wire.events import Fields, RequestReceived
 from headstart.wire.fields import checked_fields
 from headstart.wire.server import ServerConnection
@@ -150,7 +150,7 @@ class Ahead:
         size = sum(len(value) + _FIELD_OVERHEAD for _, value in links + (held or []))
         if size > self._options.limits.max_hint_size:
             return Refusal.TOO_LARGE
-        return self._scopes.hint_refusal(request, watched_fields(request))
+        return self._scopes.hint_refusal(request)
 
     def send_links(self, stream_id: int) -> None:
         """Send the 103 that is held for a stream, if there is one."""

@@ -18,7 +18,7 @@ from uvicorn.config import Config
 
 from headstart.config import ServerOptions
 from headstart.deliver.asgi import EMPTY_QUERY, OURS, HeadstartExtension
-from headstart.deliver.request import is_grpc
+from headstart.deliver.request import is_grpc, is_navigation
 from headstart.reasons import Refusal
 from headstart.server.addresses import local_address, remote_address
 from headstart.server.counters import EXTENSION, Counters
@@ -27,7 +27,7 @@ from headstart.wire.events import Fields, RequestReceived, RequestTemplate
 from headstart.wire.server import ServerConnection
 
 FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
-_WATCHED = FORWARDED | {b"expect", b"te", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-dest"}
+_WATCHED = FORWARDED | {b"expect", b"te"}
 
 # Targets that are kept in parts: 1,024 of 256 bytes at most.
 _REMEMBERED = 1024
@@ -226,25 +226,23 @@ class Scopes(_ConnectionScopes):
             extensions["http.response.pathsend"] = {}
         if push:
             extensions["http.response.push"] = {}
-        if request.method == "GET" and not pushed and self.hint_refusal(request, watched) is None:
+        if request.method == "GET" and not pushed and self.hint_refusal(request) is None:
             extensions["http.response.early_hint"] = {}
         if watched and (b"te", b"trailers") in watched:
             extensions["http.response.trailers"] = {}
         return extensions
 
-    def hint_refusal(self, request: RequestReceived, watched: Fields) -> Refusal | None:
+    def hint_refusal(self, request: RequestReceived) -> Refusal | None:
         """Why this request takes no 103; None where it does."""
         if not self._options.early_hints:
             return Refusal.UNSUPPORTED
         if request.method != "GET":
             return Refusal.NOT_NAVIGATION
-        if not self._wire.takes_hints or is_grpc(dict(request.headers)):
+        fields = dict(request.headers)
+        if not self._wire.takes_hints or is_grpc(fields):
             return Refusal.TAKES_NO_HINTS
-        if (b"sec-fetch-mode", b"navigate") in watched:
-            return None
-        marked = any(name.startswith(b"sec-fetch-") for name, _ in watched)
-        unmarked_too = self._options.hint_unmarked_clients
-        return None if unmarked_too and not marked else Refusal.NOT_NAVIGATION
+        navigation = is_navigation(fields, any_unmarked=self._options.hint_unmarked_clients)
+        return None if navigation else Refusal.NOT_NAVIGATION
 
 
 def _note_empty_query(scope: Scope, target: bytes) -> None:

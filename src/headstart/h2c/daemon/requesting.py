@@ -34,6 +34,8 @@ from headstart.h2c.options.requests import FromFile, RequestCommand
 
 _USER_AGENT = (b"user-agent", f"h2c/{__version__}".encode())
 _ACCEPT = (b"accept", b"*/*")
+# Servers send a 103 to those that ask for a page as browsers do.
+_ACCEPT_PAGE = (b"accept", b"text/html,*/*;q=0.8")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAME_METHOD = frozenset({307, 308})
 _OF_CONTENT = frozenset({b"content-type", b"content-length", b"content-encoding"})
@@ -244,7 +246,8 @@ def _holds(
 def fields_of(command: RequestCommand, session: Session) -> list[tuple[bytes, bytes]]:
     """Return the request's headers: typed ones replace those of `h2c set`, which replace ours."""
     fields = list(command.headers)
-    for layer in (session.fields, [_USER_AGENT, _ACCEPT]):
+    accept = _ACCEPT_PAGE if command.follow_hints else _ACCEPT
+    for layer in (session.fields, [_USER_AGENT, accept]):
         named = {name for name, _ in fields}
         fields += [field for field in layer if field[0] not in named]
     return fields

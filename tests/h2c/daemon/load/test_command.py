@@ -228,6 +228,7 @@ async def test_what_a_103_names_is_fetched_at_once_and_waits_for_the_next_get(
     (line,) = messages
     assert line.startswith("hinted: /a.css: 200, 16 B in ")
     assert line.endswith(", waits for the next get")
+    assert server.all_fields["/"]["accept"].startswith("text/html")
     assert server.all_fields["/a.css"]["sec-fetch-dest"] == "style"
     assert await get(session, "-v", "/a.css") == (
         b"@import 'b.css';",
