@@ -137,11 +137,12 @@ def test_body_that_comes_fast_enough_may_take_its_time() -> None:
         assert client.until(DATA, 1).payload == b"%d" % (512 * wanted)
 
 
-def test_upload_that_pauses_for_25_seconds_goes_on() -> None:
+@pytest.mark.parametrize("reads", [True, False], ids=["reads", "reads nothing meanwhile"])
+def test_upload_that_pauses_for_25_seconds_goes_on(reads: bool) -> None:
     """With the limits as they are by default: a phone in a tunnel, a radio handover."""
     with (
         running(Recorder(read), skipping=True) as server,
-        Hostile(server.port) as client,
+        Hostile(server.port, ack=reads) as client,
     ):
         client.send(POST + frame(DATA, 0, 1, bytes(16_000)))
         client.settle()
@@ -329,6 +330,24 @@ def test_client_that_uploads_and_acknowledges_nothing_is_not_silent() -> None:
         assert client.until(DATA, 1).payload == b"60000"
         server.skip(20.0)
         client.until_closed()
+
+
+def test_client_that_begins_an_upload_and_acknowledges_nothing_has_the_time_of_bodies() -> None:
+    times = options(preface_timeout=10.0, body_timeout=30.0)
+    with (
+        running(Recorder(read), times, skipping=True) as server,
+        Hostile(server.port, ack=False) as client,
+    ):
+        client.send(POST + frame(DATA, 0, 1, bytes(300)))
+        client.settle()
+        server.skip(25.0, steps=25)
+        client.settle()
+        before = client.goaways
+        server.skip(15.0, steps=15)
+        client.until_closed()
+
+        assert before == []
+        assert client.goaways == [ErrorCode.NO_ERROR]
 
 
 def test_client_that_trickles_and_acknowledges_nothing_is_sent_away() -> None:

@@ -199,6 +199,35 @@ def test_curl_uploads_what_another_program_writes_line_by_line(server: ServerPro
     assert done.stdout == b"5000 %d" % (5000 * len(LINE))
 
 
+def test_curl_waits_for_the_program_that_feeds_it_and_reads_nothing_meanwhile() -> None:
+    """Not even our SETTINGS, which it thus acknowledges late."""
+    recorder = Recorder()
+
+    async def count(scope: Scope, receive: Receive, send: Send) -> None:
+        length, more = 0, True
+        while more:
+            message = await receive()
+            length += len(message.get("body", b""))
+            more = message.get("more_body", False)
+            if length == 50_000:
+                recorder.note("paused")
+        await answer(send, b"%d" % length)
+
+    recorder.act = count
+    with running(recorder, skipping=True) as live:
+        command = [peer("curl"), "-sS", "--http2-prior-knowledge", "-T", "-", f"{live.url}/"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as curl:
+            assert curl.stdin is not None
+            curl.stdin.write(bytes(50_000))
+            curl.stdin.flush()
+            recorder.next()
+            assert recorder.next() == "paused"
+            live.skip(25.0, steps=25)
+            printed, _ = curl.communicate(bytes(50_000), timeout=PATIENCE)
+
+    assert printed == b"100000"
+
+
 _NODE = """
 const client = require('http2').connect(process.argv[1]);
 const request = client.request({':method': 'POST', ':path': '/lines'});

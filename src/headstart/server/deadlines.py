@@ -154,7 +154,7 @@ class Deadlines:
         self.ping_due = False
         if heard != self._heard:
             self._heard, self._heard_at = heard, now
-        if not self._wire.greeted and self._is_silent(now):
+        if not self._wire.greeted and self._is_silent(now, cycles):
             return Closing.PREFACE_TIMEOUT
         if self._is_unfinished(now):
             return Closing.HEADERS_TIMEOUT
@@ -171,14 +171,18 @@ class Deadlines:
             self._quiet = now  # PINGs alone do not count as use of a connection
         return Closing.IDLE if now - self._quiet >= options.idle_timeout else None
 
-    def _is_silent(self, now: float) -> bool:
+    def _is_silent(self, now: float, cycles: Mapping[int, UnderWay]) -> bool:
         """Return true if the client has not acknowledged our SETTINGS for too long.
 
-        A client that uploads and does not read meanwhile cannot, and is not silent.
+        A client that uploads and does not read meanwhile cannot, and is not silent. It may pause
+        like any upload: curl reads nothing while it waits for the program that feeds it.
         """
         since, received = self._greeting
         passed = now - since
-        if passed < self._options.preface_timeout:
+        patience = self._options.preface_timeout
+        if any(cycle.awaits_body for cycle in cycles.values()):
+            patience = max(patience, self._options.body_timeout)
+        if passed < patience:
             return False
         self._greeting = now, self._wire.received
         return self._wire.received - received < passed * self._options.min_body_rate
