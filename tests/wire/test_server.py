@@ -17,8 +17,10 @@ from headstart.wire.events import (
     ConnectionEnded,
     ConnectionUsedUp,
     Fields,
+    GoAwayReceived,
     RequestReceived,
     RequestRefused,
+    StreamClosed,
     StreamRefused,
 )
 from headstart.wire.fields import response_fields
@@ -227,6 +229,43 @@ def test_streams_over_a_limit_that_the_client_does_not_know_yet_are_told_once_ea
     assert [e for e in events if isinstance(e, StreamRefused)] == [OVER_LIMIT] * 4
 
 
+def test_push_that_is_taken_back_hides_no_stream_over_the_limit() -> None:
+    server, encoder = ServerConnection(WireLimits(max_concurrent_streams=2), 0.0), Encoder()
+    fields = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")]
+    first, *others = [frame(HEADERS, WHOLE, n, encoder.encode(fields)) for n in (1, 3, 5)]
+    server.receive(PREFACE + first, 0.0)
+    promised = server.promise(1, PromiseHeads("GET", b"http", b"a", []).of(b"/style.css"))
+    assert isinstance(promised, int)
+    server.output()
+    server.reset(promised)
+    server.output()
+    server.after_output(0.0)
+
+    server.receive(b"".join(others), 0.0)
+    server.output()
+
+    told = [event for event in server.after_output(0.0) if isinstance(event, StreamRefused)]
+    assert told == [OVER_LIMIT]
+
+
+@pytest.mark.parametrize("code", [ErrorCode.NO_ERROR, ErrorCode.CANCEL])
+def test_malformed_request_that_its_client_resets_at_once_pays_for_no_reset(
+    code: ErrorCode,
+) -> None:
+    pair = Pair(limits=WireLimits(max_resets=20))
+    wrong = Encoder().encode([(":method", "GET"), (":scheme", "http"), (":path", "/\x1b")])
+
+    for stream_id in range(1, 161, 4):
+        reset, again = (
+            frame(RST_STREAM, 0, n, code.to_bytes(4)) for n in (stream_id, stream_id + 2)
+        )
+        pair.feed(frame(HEADERS, WHOLE, stream_id, wrong) + reset)
+        pair.feed(frame(HEADERS, WHOLE, stream_id + 2, block()) + again)
+
+    assert ConnectionUsedUp(Closing.RESET_FLOOD) in pair.server_events
+    assert len(pair.requests()) == 3  # a malformed request counts as five resets
+
+
 def test_malformed_request_is_not_taken_for_one_over_the_limit() -> None:
     server, encoder = ServerConnection(WireLimits(), 0.0), Encoder()
     block = encoder.encode([(":method", "GET"), (":scheme", "http"), (":path", "/\x1b")])
@@ -286,6 +325,7 @@ def test_fault_that_we_find_behind_a_goaway_is_the_clients() -> None:
     pair.feed(DATA_ON_0)
     pair.to_client()
 
+    assert pair.saw(GoAwayReceived)
     assert pair.saw(ConnectionEnded, reason=Closing.PROTOCOL_ERROR)
 
 
@@ -326,8 +366,10 @@ def test_client_that_resets_too_much_gets_what_is_under_way_and_nothing_new() ->
 def test_client_that_takes_no_hint_is_sent_away_though_something_is_under_way() -> None:
     pair = Pair(limits=WireLimits(max_resets=20))
     pair.request()
-    for number in range(200):
-        stream_id = 2 * number + 3
+    # Twenty resets are free, the next one ends the patience, and as many streams may follow.
+    last = 2 * (1 + 20 + 1 + 20) - 1
+    for stream_id in range(3, last + 400, 2):
+        assert (pair.server.ended is not None) is (stream_id > last + 2), stream_id
         pair.feed(frame(HEADERS, WHOLE, stream_id, block()))
         pair.feed(frame(RST_STREAM, 0, stream_id, bytes(4)))
         pair.to_client()
@@ -397,13 +439,19 @@ def test_map_that_gives_up_its_tiles_with_each_step_goes_on() -> None:
     assert_page_unharmed(pair, pair.request())
 
 
-def test_rest_of_an_upload_may_be_given_up_once_its_response_is_written() -> None:
+@pytest.mark.parametrize("trailers", [False, True])
+def test_rest_of_an_upload_may_be_given_up_once_its_response_is_written(trailers: bool) -> None:
     """Go's net/http resets each upload that is answered early."""
     pair = Pair(limits=WireLimits(max_resets=5))
 
     for _ in range(50):
         upload = pair.request(method=b"POST", end_stream=False)
-        pair.answer(upload)
+        if trailers:
+            pair.server.respond(upload, response_fields(200, []), end_stream=False)
+            pair.server.send_trailers(upload, [(b"x-sum", b"1")])
+            pair.exchange()
+        else:
+            pair.answer(upload)
         pair.client.reset_stream(upload, ErrorCode.CANCEL)
         pair.exchange()
 
@@ -423,6 +471,45 @@ def test_response_that_is_not_written_does_not_excuse_a_reset(window: int) -> No
             pair.exchange()
 
     assert ConnectionUsedUp(Closing.RESET_FLOOD) in pair.server_events
+
+
+def test_upload_that_is_answered_early_pays_for_a_reset() -> None:
+    """Its stream closes when the client ends it, not when the response is written."""
+    pair = Pair(limits=WireLimits(max_resets=5))
+
+    for _ in range(20):
+        upload = pair.request(method=b"POST", end_stream=False)
+        pair.answer(upload)
+        pair.client.send_data(upload, b"rest", end_stream=True)
+        pair.client.reset_stream(pair.request(), ErrorCode.CANCEL)
+        pair.exchange()
+
+    assert not pair.server.goaway
+    assert_page_unharmed(pair, pair.request())
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_end_of_a_stream_is_told_where_it_is_watched(watched: bool) -> None:
+    pair = Pair()
+    stream_id = pair.request()
+    pair.server.respond(stream_id, response_fields(204, []), end_stream=True)
+    pair.server.output()
+
+    told = pair.server.after_output(0.0, watched)
+
+    assert [type(event) for event in told] == [StreamClosed] * watched
+
+
+def test_other_streams_may_end_while_a_page_has_promises() -> None:
+    pair = Pair()
+    page, other = pair.request(), pair.request()
+    head = PromiseHeads("GET", b"https", AUTHORITY, []).of(b"/style.css")
+    assert isinstance(pair.server.promise(page, head), int)
+
+    pair.answer(other)
+
+    assert pair.status(other) == b"200"
+    assert_page_unharmed(pair, page, promises=1)
 
 
 def test_reset_that_crosses_ours_is_not_held_against_the_client() -> None:

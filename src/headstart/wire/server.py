@@ -346,7 +346,8 @@ class ServerConnection(ServerOutput):
     def _closed(self, event: StreamClosed, events: list[ServerEvent], now: float) -> None:
         stream_id, error_code = event.stream_id, event.error_code
         authority = self._streams.pop(stream_id, None)
-        if authority is None and stream_id % 2:
+        was_no_request = authority is None and stream_id % 2 == 1
+        if was_no_request:
             self._known += 1  # it was reset before it was a request
         if self._finished:
             self._finished.discard(stream_id)
@@ -364,9 +365,10 @@ class ServerConnection(ServerOutput):
             self._accounted.discard(stream_id)
         elif self._used_up is not None:
             pass  # nothing is held against it any more, but for what it opens
-        elif error_code and event.local_error is None and authority != b"":
+        elif (error_code or was_no_request) and event.local_error is None and authority != b"":
             # The engine reset it for the client's mistake (CVE-2025-8671), not for ours. A client
-            # that ends its upload early has the right to once it has the response.
+            # that ends its upload early has the right to once it has the response. One that resets
+            # a malformed request itself, with any code, made the mistake all the same.
             if error_code == ErrorCode.REFUSED_STREAM:  # which is `refuse`
                 self._take_no_more(self._guard.refused(now), events)
                 return
