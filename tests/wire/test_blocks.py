@@ -223,6 +223,16 @@ def test_value_of_more_than_64_kib_comes_where_the_limits_allow_it(huffman: bool
     assert server.fields(again) == stripped(fields[1:])
 
 
+def test_block_that_is_larger_than_a_frame_is_rewritten_in_several() -> None:
+    server = Server()
+    stream_id = server.request()
+    fields = [(b"x-a", b"a" * 20_000 + b" "), (b"x-b", b"b" * 20_000 + b" ")]
+
+    server.answer(stream_id, fields, huffman=False, cut=16_384)
+
+    assert server.fields(stream_id) == stripped(fields)
+
+
 @pytest.mark.parametrize("huffman", [True, False])
 def test_offer_to_upgrade_is_dropped(huffman: bool) -> None:
     server = Server()

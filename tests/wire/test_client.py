@@ -276,6 +276,15 @@ def test_trailers_are_refused_above_64_kib() -> None:
         pair.client.send_trailers(stream_id, [(b"x-a", b"v" * 65536)])
 
 
+def test_websocket_is_asked_for_by_an_extended_connect() -> None:
+    pair = Pair(settings={Setting.ENABLE_CONNECT_PROTOCOL: 1})
+
+    pair.request(protocol=b"websocket", end_stream=False)
+
+    (asked,) = [e for e in pair.server_events if isinstance(e, ngh2.RequestReceived)]
+    assert asked.headers[:2] == ((b":method", b"CONNECT"), (b":protocol", b"websocket"))
+
+
 def test_options_may_ask_for_the_whole_server() -> None:
     pair = Pair()
 
@@ -318,7 +327,9 @@ def test_too_many_fields_reset_that_stream_alone_and_say_why() -> None:
     assert not pair.of(ResponseReceived, wrong)
     assert "10 fields" in pair.client.take_problem(wrong)
     assert pair.client.take_problem(wrong) == ""
-    pair.assert_page_answers(page)
+    pair.answer(page, fields=[(b"x", b"1")] * 9)  # with the status it has ten
+    assert len(pair.of(ResponseReceived, page)[0].headers) == 9
+    assert pair.body(page) == b"page"
 
 
 def test_too_large_fields_reset_that_stream_alone() -> None:
@@ -441,6 +452,7 @@ def test_promise_of_a_get_is_accepted_and_its_response_comes() -> None:
         ({"authority": b"other.test"}, [], Refusal.FOREIGN_AUTHORITY),
         ({"authority": b"example.test:8443"}, [], Refusal.FOREIGN_AUTHORITY),
         ({"scheme": b"http"}, [], Refusal.FOREIGN_AUTHORITY),
+        ({"scheme": b"gopher"}, [], Refusal.FOREIGN_AUTHORITY),
         ({"path": b"/a#b"}, [], Refusal.BAD_PATH),
         ({}, [(b"content-length", b"5")], Refusal.FORBIDDEN_FIELD),
         ({}, [(b"range", b"bytes=0-1")], Refusal.FORBIDDEN_FIELD),
@@ -632,6 +644,19 @@ def test_ping_is_acknowledged() -> None:
     pair.exchange()
 
     assert pair.of(PingAcknowledged)[0].opaque_data == b"12345678"
+
+
+def test_server_may_ping_for_each_part_of_an_upload() -> None:
+    pair = Pair(limits=ClientLimits(max_control_rate=10))
+    upload = pair.request(method="POST", end_stream=False)
+
+    for _ in range(100):
+        pair.client.send_data(upload, b"0123456789", False)
+        pair.server.ping()
+        pair.exchange()
+
+    pair.client.send_data(upload, b"", True)
+    pair.assert_page_answers(upload)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,23 @@ def test_part_of_a_frame_whose_stream_is_reset_does_not_narrow_the_window_for_ev
     assert pair.server.ended is None
 
 
+@pytest.mark.parametrize(("parts", "mended"), [(3, False), (4, True)])
+def test_window_is_mended_once_more_than_half_of_it_is_lost(parts: int, mended: bool) -> None:
+    pair = Pair(limits=WireLimits(connection_window=100_000))
+    for _ in range(parts):
+        stream_id = pair.request(method=b"POST", end_stream=False)
+        pair.feed(frame(0, 0, stream_id, bytes(16_000))[:-1])
+        pair.server.reset(stream_id)
+        pair.to_client()
+        pair.feed(b"\0")
+        pair.server.acknowledge(pair.server.unacknowledged(), stream_id)
+        pair.exchange()
+
+    windows = pair.server.windows()
+    assert windows is not None
+    assert (windows[1] > 99_000) is mended
+
+
 def test_acknowledging_after_the_end_is_no_error() -> None:
     pair = Pair()
     stream_id = pair.request(method=b"POST", end_stream=False)

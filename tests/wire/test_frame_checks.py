@@ -135,6 +135,8 @@ def test_body_may_come_after_we_have_reset_its_stream() -> None:
     seen.walk(BODY)
 
     assert seen.walk(frame(DATA, 0, 1, b"x")) is None
+    assert seen.walk(frame(HEADERS, END_HEADERS, 1, b"trailers")) is None
+    assert seen.walk(frame(DATA, 0, 1, b"x")) is None
     assert seen.walk(frame(HEADERS, WHOLE, 1, b"trailers")) is None
     assert error(seen.walk(frame(DATA, END_STREAM, 1, b"x"))) is ErrorCode.STREAM_CLOSED
 

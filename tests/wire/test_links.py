@@ -248,6 +248,10 @@ def test_a_103_holds_a_link_without_what_chromium_would_drop_it_for() -> None:
         (b",, </a> ,\t,</b>,", [ParsedLink("/a"), ParsedLink("/b")]),
         (b"junk, </a> junk; rel=x, </b>", [ParsedLink("/a"), ParsedLink("/b")]),
         (b'</a>; t="x" junk, </b>', [ParsedLink("/a", (("t", "x"),)), ParsedLink("/b")]),
+        (
+            b"</a>; t=MAX ; u=X, </b>",
+            [ParsedLink("/a", (("t", "MAX"), ("u", "X"))), ParsedLink("/b")],
+        ),
         (b"</a>, </b", [ParsedLink("/a")]),
         (b"<\xfc>", [ParsedLink("\xfc")]),
         ("<ü>", [ParsedLink("ü")]),

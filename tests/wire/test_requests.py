@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from headstart.config import WireLimits
 from headstart.wire.events import RequestReceived, RequestRefused, WebSocketRequested
-from headstart.wire.fields import header_list_size, read_request
+from headstart.wire.fields import header_list_size, known_target, read_request
 from headstart.wire.requests import RequestReader
 
 Section = tuple[tuple[bytes, bytes], ...]
@@ -117,6 +117,16 @@ def test_crumbs_of_a_cookie_leave_as_much_room_as_the_field_that_they_become() -
 
 def test_path_beyond_its_own_limit_is_refused() -> None:
     assert refusal(warm(), section(b"/" * 401)) == 414
+
+
+def test_long_paths_are_not_remembered() -> None:
+    reader = warm()
+    before = known_target.cache_info().misses
+
+    assert request(reader, section(b"/" * 257)).target == b"/" * 257
+    assert known_target.cache_info().misses == before
+    assert request(reader, section(b"/" * 256)).target == b"/" * 256
+    assert known_target.cache_info().misses == before + 1
 
 
 def test_asterisk_is_a_target_of_options_only() -> None:

@@ -144,6 +144,20 @@ def test_of_many_resets_the_oldest_are_forgotten_and_nothing_below_is_an_offence
     assert not any(offences)
 
 
+@pytest.mark.parametrize(("stream", "expected"), [(999, None), (1001, CLOSED)])
+def test_servers_last_word_counts_for_the_oldest_reset_that_is_remembered(
+    stream: int, expected: ErrorCode | None
+) -> None:
+    seen = checker()
+    for number in range(1, 2003, 2):  # one more than a thousand, so the older half is forgotten
+        seen.asked(number)
+        seen.closed(number)
+
+    seen.walk(frame(RST_STREAM, 0, stream, bytes(4)))
+
+    assert error(seen.walk(frame(DATA, 0, stream, b"x"))) is expected
+
+
 def test_promises_that_the_engine_refused_silently_are_not_kept() -> None:
     looked_at: list[int] = []
 
