@@ -92,13 +92,21 @@ def test_connection_whose_request_is_answered_is_not_idle(watch: Watch, state: S
 
 
 def test_body_that_stops_is_too_slow(watch: Watch) -> None:
-    watch.parser.feed(POST + bytes(60_000))
+    watch.parser.feed(POST + bytes(30_000))
     watch.state = State.CALLED
     assert watch.after(31) is None
-    watch.parser.feed(bytes(31_000))
+    watch.parser.feed(bytes(30_000))
     assert watch.after(30) is None
 
     assert watch.after(100) == (29, Closing.BODY_TIMEOUT)
+
+
+def test_burst_of_a_body_pays_for_one_more_period_at_most(watch: Watch) -> None:
+    watch.parser.feed(POST + bytes(600_000))
+    watch.state = State.CALLED
+    assert watch.after(31) is None
+
+    assert watch.after(100) == (59, Closing.BODY_TIMEOUT)
 
 
 def test_body_that_nobody_waits_for_is_not_too_slow(watch: Watch) -> None:

@@ -37,6 +37,20 @@ def standstill(now: float, due: float) -> float:
     return late if late >= _STANDSTILL else 0.0
 
 
+def next_mark(received: int, mark: float, wanted: float) -> float | None:
+    """Return the number of bytes that the next period's are counted from, or None if too few came.
+
+    The surplus is credit for the next period, at most as much as one demands: curl that limits its
+    rate sends a window's worth at once and pauses for as long as that takes.
+
+    Args:
+        received: Bytes that came so far.
+        mark: What this period's are counted from.
+        wanted: Bytes that this period demands.
+    """
+    return None if received - mark < wanted else max(mark + wanted, received - wanted)
+
+
 class Backlog:
     """The bytes that wait to be written on one transport, and the time of the last progress."""
 
@@ -119,7 +133,7 @@ class Deadlines:
         self._options = options
         self._wire = wire
         self._moved = self._quiet = self._read = self._unfinished_since = self._heard_at = now
-        self._greeting = now, 0
+        self._greeting: tuple[float, float] = now, 0
         """Since when the client has not acknowledged our SETTINGS, and what it had sent by then."""
         self._heard = -math.inf
         """When the client was last heard, on the loop's clock."""
@@ -136,8 +150,8 @@ class Deadlines:
         """A body waited for a window when last looked at."""
         self._drained = 0
         """What the client had taken at `_moved`, beside answers to its PINGs."""
-        self._bodies: dict[int, tuple[float, int]] = {}
-        """Streams whose bodies are waited for -> since when, and how much had come then."""
+        self._bodies: dict[int, tuple[float, float]] = {}
+        """Streams -> since when a body is waited for, and what its bytes are counted from."""
 
     def look(
         self, now: float, cycles: Mapping[int, UnderWay], unwritten: int, heard: float
@@ -177,15 +191,16 @@ class Deadlines:
         A client that uploads and does not read meanwhile cannot, and is not silent. It may pause
         like any upload: curl reads nothing while it waits for the program that feeds it.
         """
-        since, received = self._greeting
+        since, mark = self._greeting
         passed = now - since
         patience = self._options.preface_timeout
         if any(cycle.awaits_body for cycle in cycles.values()):
             patience = max(patience, self._options.body_timeout)
         if passed < patience:
             return False
-        self._greeting = now, self._wire.received
-        return self._wire.received - received < passed * self._options.min_body_rate
+        following = next_mark(self._wire.received, mark, passed * self._options.min_body_rate)
+        self._greeting = now, following or 0
+        return following is None
 
     def _is_unreachable(self, now: float) -> bool:
         """Return true if a client that waits for responses has not acknowledged a PING."""
@@ -231,18 +246,22 @@ class Deadlines:
 
     def slow_bodies(self, now: float, cycles: Mapping[int, UnderWay]) -> list[int]:
         """Streams whose request bodies come too slowly, while their applications wait for them."""
-        waited = {number: cycle for number, cycle in cycles.items() if cycle.awaits_body}
         before, self._bodies = self._bodies, {}
         slow = []
-        for number, cycle in waited.items():
-            since, received = before.get(number, (now, cycle.received))
+        for number, cycle in cycles.items():
+            if not cycle.awaits_body:
+                self._bodies[number] = (now, cycle.received)
+                continue
+            since, mark = before.get(number, (now, 0))
             passed = now - since
             if passed >= self._options.body_timeout:
-                if cycle.received - received < passed * self._options.min_body_rate:
+                wanted = passed * self._options.min_body_rate
+                following = next_mark(cycle.received, mark, wanted)
+                if following is None:
                     slow.append(number)
                     continue
-                since, received = now, cycle.received
-            self._bodies[number] = (since, received)
+                since, mark = now, following
+            self._bodies[number] = (since, mark)
         return slow
 
 

@@ -12,7 +12,7 @@ import asyncio
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
 from headstart.server.abandoned import UNREAD_GRACE, has_left
-from headstart.server.deadlines import Backlog
+from headstart.server.deadlines import Backlog, next_mark
 from headstart.server.http1_parser import Part, RequestParser
 from headstart.server.http1_state import State
 from headstart.server.lingering import Lingering
@@ -33,7 +33,7 @@ class Http1Deadlines:
     """
 
     __slots__ = (
-        "_body_before",
+        "_body_mark",
         "_keep_alive",
         "_left_at",
         "_options",
@@ -62,8 +62,8 @@ class Http1Deadlines:
         """What was waited for when last looked at: a part, of which request, in which state."""
         self._since = 0.0
         """Since when, as far as it was looked at, or since the body's rate was looked at."""
-        self._body_before = 0
-        """The size of the body at `_since`."""
+        self._body_mark: float = 0
+        """The byte of the body that those since `_since` are counted from."""
         self._left_at: float | None = None
         """Since when the client has left that nobody reads from."""
 
@@ -92,7 +92,7 @@ class Http1Deadlines:
         what = part, asked, state is State.IDLE
         # Another request, or another part of it, has its own time.
         if what != self._what:
-            self._what, self._since, self._body_before = what, now, 0
+            self._what, self._since, self._body_mark = what, now, 0
         passed = now - self._since
         waits = self._transport.get_write_buffer_size()
         if self.backlog.is_stalled(waits, now, self._options.stall_timeout):
@@ -103,7 +103,7 @@ class Http1Deadlines:
             return Closing.CLOSED if lingering.is_over(now) else None
         # Nobody is slow while the server does not read.
         if not reads:
-            self._since, self._body_before = now, self._parser.body_size
+            self._since, self._body_mark = now, self._parser.body_size
             return self._look_who_left(now, writes=writes or waits > 0)
         self._left_at = None
         if part is Part.HEAD and passed >= self._options.header_timeout:
@@ -130,6 +130,7 @@ class Http1Deadlines:
 
     def _is_too_slow(self, now: float, passed: float) -> bool:
         """Return true if too little of the body came since the last look at its rate."""
-        size = self._parser.body_size
-        came, self._body_before, self._since = size - self._body_before, size, now
-        return came < self._options.min_body_rate * passed
+        wanted = self._options.min_body_rate * passed
+        following = next_mark(self._parser.body_size, self._body_mark, wanted)
+        self._body_mark, self._since = following or 0, now
+        return following is None
