@@ -167,6 +167,24 @@ def test_table_has_a_line_for_each_way_and_what_the_words_mean(tmp_path: Path) -
     assert any(line.startswith("recall:") for line in lines)
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_archive_that_is_cut_off_is_said_to_be(tmp_path: Path, options: tuple[str, ...]) -> None:
+    log = Path(written(tmp_path / "access.log.gz", combined(visits(*range(1, 40)))))
+    log.write_bytes(log.read_bytes()[:-40])
+
+    status, out, err = headstart_says("replay", str(log), *options)
+
+    assert status == 0
+    assert err == (
+        f"Warning: {log} is cut off or damaged, and is used up to there: Compressed file ended "
+        "before the end-of-stream marker was reached.\n"
+    )
+    if options:
+        [file] = json.loads(out)["files"]
+        assert file["damage"].startswith("Compressed file ended")
+        assert file["lines"] > file["unread"] == 1
+
+
 def test_share_of_nothing_is_no_number(tmp_path: Path) -> None:
     log = written(tmp_path / "access.log", combined([(0, "192.0.2.1", "/", "-")]))
 

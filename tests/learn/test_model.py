@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from headstart.learn import (
 )
 from headstart.learn.model import Map
 from headstart.learn.nodes import SEGMENTS_BYTES
+from tests.counting import calls_of
 from tests.learn.site import ORIGIN
 from tests.learn.voting import (
     OPTIONS,
@@ -445,6 +447,44 @@ def test_what_is_no_page_is_looked_at_anew_when_the_map_has_changed() -> None:
     assert not before
     assert b"/new" not in pages.no_pages
     assert pages.knows_path(b"/new")
+
+
+def test_path_is_a_pages_until_the_last_page_of_any_origin_has_gone() -> None:
+    pages = folded(
+        vote(1, "/a.css", path="/new"),
+        vote(1, "/a.css", path="/new", origin="https://elsewhere.example"),
+    )
+
+    pages.forget("https://elsewhere.example/new", 9.0)
+    assert pages.knows_path(b"/new")
+    pages.forget("/new", 9.0)
+    assert not pages.knows_path(b"/new")
+
+
+def test_path_of_a_forgotten_pin_is_no_pages() -> None:
+    pages = Map(OPTIONS)
+    pages.obey(Rule(Verdict.PIN, "/pinned/*", "/a.css"))
+
+    assert pages.knows_path(b"/pinned/1")
+    pages.forget("/pinned/*", 9.0)
+    assert not pages.knows_path(b"/pinned/1")
+
+
+def test_asking_for_a_path_costs_no_more_where_there_are_many_new_pages() -> None:
+    pages = Map(OPTIONS)
+
+    def learned_and_asked(number: int) -> Callable[[], object]:
+        def ask() -> None:
+            pages.fold(vote(1, "/a.css", path=f"/{number}"))
+            pages.knows_path(b"/none")
+
+        return ask
+
+    few = calls_of(learned_and_asked(0))
+    for number in range(1, 500):
+        pages.fold(vote(1, "/a.css", path=f"/{number}"))
+
+    assert calls_of(learned_and_asked(500)) <= few
 
 
 def test_paths_of_no_page_are_kept_within_bounds() -> None:

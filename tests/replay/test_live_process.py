@@ -77,6 +77,15 @@ def test_short_log_or_one_core_needs_no_second_process(
     assert play(DEFAULTS, iter(steps(*log()))) == here(DEFAULTS)
 
 
+@pytest.mark.usefixtures("always")
+def test_log_is_played_in_one_process_where_no_second_one_can_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+
+    assert play(DEFAULTS, iter(steps(*log()))) == here(DEFAULTS)
+
+
 def test_cores_are_those_that_this_process_may_use() -> None:
     found = subprocess.run(
         [sys.executable, "-c", f"""

@@ -93,6 +93,8 @@ def _replay(
         scores = replay.run(_watched(logs))
     for file, log in zip(files, logs, strict=True):
         _check_read(file, log)
+        if log.damage:
+            warn(f"{file} is cut off or damaged, and is used up to there: {log.damage}")
     records = _at(list(replay.learner.export()), origin) if save else []
     if save:
         offline.tell(records, save, warn=warn, options=options)
@@ -256,7 +258,13 @@ def _plain(
 ) -> dict[str, Any]:
     return {
         "files": [
-            {"file": file, "format": log.format, "lines": log.lines, "unread": log.broken}
+            {
+                "file": file,
+                "format": log.format,
+                "lines": log.lines,
+                "unread": log.broken,
+                "damage": log.damage or None,
+            }
             for file, log in zip(files, logs, strict=True)
         ],
         "mode": mode,

@@ -215,13 +215,8 @@ class VoteCounter:
         asked = {seen.target for seen in vote.asked}
         if not (backs_off or node.segments >> vote.segment & 1):
             self._table.split(node, 1 << vote.segment)
-        wanted: Iterable[SeenAsset] = vote.asked
-        if not asked <= node.assets.keys():
-            # Known ones first: a vote must not displace what it is about to confirm.
-            wanted = sorted(vote.asked, key=lambda seen: seen.target not in node.assets)
-        for seen in wanted:
-            if not (backs_off and vote.personal and self._is_ones_own(node, seen)):
-                self._count_wanted(node, seen, vote, page)
+        if asked:
+            self._count_asked(node, asked, vote, page)
         memory = self._options.memory
         if not vote.partial:
             self._count_missed(node, asked, vote, page)
@@ -237,6 +232,28 @@ class VoteCounter:
             node.fresh.add(1.0, memory)
         self._replace_old_versions(node, asked)
 
+    def _count_asked(self, node: Node, asked: set[str], vote: Vote, page: int) -> None:
+        """Count the assets that a view asked for."""
+        known, wanted = node.assets, vote.asked
+        if not asked <= known.keys():
+            # Known ones first: a vote must not displace what it is about to confirm.
+            wanted = (
+                *[seen for seen in wanted if seen.target in known],
+                *[seen for seen in wanted if seen.target not in known],
+            )
+        is_shared = page and vote.personal
+        for seen in wanted:
+            if is_shared and self._is_ones_own(node, seen):
+                continue
+            association = known.get(seen.target)
+            if page and association is not None and association.last == page:
+                # A pattern and an origin count pages, not views: what they are asked is whether
+                # the next page, one never seen, will need the asset.
+                if vote.voter != association.first:
+                    association.confirmed = True
+            else:
+                self._count_wanted(node, association, seen, vote, page)
+
     def _is_ones_own(self, node: Node, seen: SeenAsset) -> bool:
         """Return true if one voter alone ever asked for the asset, perhaps with a page of its own.
 
@@ -250,15 +267,16 @@ class VoteCounter:
         held, voter, quiet = set(vote.held), vote.voter, vote.quiet
         if quiet and not held:
             return
-        missed = []
+        missed, named = [], []
         for target, association in node.assets.items():
-            if target in asked or (page and association.last == page):
+            if (page and association.last == page) or target in asked:
                 continue
-            if (naming := association.naming) is not None and (
+            if (naming := association.naming) is not None:
                 # Browsers ask for any candidate of an image.
-                naming.named.imagesrcset or _is_newer(association, vote)
-            ):
-                continue
+                if naming.named.imagesrcset or _is_newer(association, vote):
+                    continue
+                if target not in held:
+                    named.append(association)
             if target not in held:
                 missed.append(association)
             elif voter != association.first:
@@ -266,59 +284,65 @@ class VoteCounter:
         if quiet:
             return
         count_missed(missed, voter, memory, misses, page)
-        segmented = not page and node.segmented
-        for association in missed:
-            if segmented:
+        if not page and node.segmented:
+            for association in missed:
                 self._table.add(association, vote.segment, 0.0)
-            if association.naming is not None:
-                self._table.draw(association, 0.0)
+        for association in named:
+            self._table.draw(association, 0.0)
 
     def _compare(self, node: Node, asked: set[str], vote: Vote) -> None:
         """Note which assets of a page its client asked for together, and which it did without."""
         if not asked:
             return
         node.settle_bits()
-        before, held = set(vote.before), set(vote.held)
-        wanted, together, lacked = [], 0, 0
-        for target, association in node.assets.items():
-            if target in asked or target in before:
-                wanted.append(association)
-                together |= association.bit
-            elif not (vote.partial or target in held or _is_newer(association, vote)):
-                lacked |= association.bit
-        for association in wanted:
+        known, together, lacked = node.assets, 0, 0
+        wanted = {target: known[target] for target in (*asked, *vote.before) if target in known}
+        for association in wanted.values():
+            together |= association.bit
+        if not vote.partial:
+            held = set(vote.held)
+            for target, association in known.items():
+                if target in wanted or target in held:
+                    continue
+                if association.naming is None or not _is_newer(association, vote):
+                    lacked |= association.bit
+        for association in wanted.values():
             association.compare(together, lacked)
 
-    def _count_wanted(self, node: Node, seen: SeenAsset, vote: Vote, page: int) -> None:
-        association = node.assets.get(seen.target)
+    def _count_wanted(
+        self,
+        node: Node,
+        association: Association | None,
+        seen: SeenAsset,
+        vote: Vote,
+        page: int,
+    ) -> None:
+        table, voter = self._table, vote.voter
         if association is None:
-            association = self._table.associate(
-                node, seen, vote.voter, _doubt(node, vote), personal=vote.personal
+            association = table.associate(
+                node, seen, voter, _doubt(node, vote), personal=vote.personal
             )
-            if association is not None:
-                # Others were here before and did without it.
-                association.doubted = node.voters.recent not in ([], [vote.voter])
-        elif page and association.last == page:
-            # A pattern and an origin count pages, not views: what they are asked is whether the
-            # next page, one never seen, will need the asset.
-            association.last = page
-            if vote.voter != association.first:
-                association.confirmed = True
-            return
-        if association is not None:
-            association.wanted(vote.voter, self._options.memory)
-            if not page and node.segmented:
-                self._table.add(association, vote.segment, 1.0)
-            if association.naming is not None:
-                self._table.draw(association, 1.0)
-            if association.used is not None:
-                # Its client was not sent it and lacked it, so sending it would have been of use.
-                association.delivered(True, self._options.memory)
-            association.last = page
-            self._table.see(association.asset, seen)
-            self._table.confirm(association.asset, vote.voter, vote.time)
-            if not vote.personal:
-                self._table.publish(association.asset)
+            if association is None:
+                return
+            # Others were here before and did without it.
+            association.doubted = node.voters.recent not in ([], [voter])
+        association.wanted(voter, self._options.memory)
+        if not page and node.segmented:
+            table.add(association, vote.segment, 1.0)
+        if association.naming is not None:
+            table.draw(association, 1.0)
+        if association.used is not None:
+            # Its client was not sent it and lacked it, so sending it would have been of use.
+            association.delivered(True, self._options.memory)
+        association.last = page
+        # Mostly there is nothing new about the asset itself.
+        asset = association.asset
+        if asset.seen is not seen or not asset.answered:
+            table.see(asset, seen)
+        if asset.asker not in (0, voter) or asset.dropped:
+            table.confirm(asset, voter, vote.time)
+        if asset.personal and not vote.personal:
+            table.publish(asset)
 
     def _replace_old_versions(self, node: Node, asked: set[str]) -> None:
         """Let a file name with a new fingerprint inherit the counts of the old name.

@@ -272,7 +272,13 @@ class Association(Share):
 
     def wanted(self, voter: int, memory: int) -> None:
         """Count a view in which it was requested."""
-        self.add(1.0, memory)
+        # As `Share.add(1.0, memory)`, without a call for each asset of three nodes.
+        if self.tries >= memory:
+            kept = (memory - 1) / self.tries
+            self.tries *= kept
+            self.hits *= kept
+        self.tries += 1.0
+        self.hits += 1.0
         self.run = 0
         if voter != self.first:
             self.confirmed = True

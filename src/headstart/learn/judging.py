@@ -160,8 +160,6 @@ def alternatives_among(page: Node, likely: Sequence[tuple[str, float, Judgement]
         likely: Each asset, how likely it is, and why it would be sent.
     """
     page.settle_bits()
-    if not any(association.often_apart for association in page.assets.values()):
-        return set()
     known = {
         target: (association, probability, why)
         for target, probability, why in likely

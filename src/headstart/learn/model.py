@@ -99,9 +99,10 @@ class Map:
         self._budget = int(options.max_bytes * _PART)
         self._least_for_plans = int(options.max_bytes * _PLANS_PART)
         self._plans = Plans(options, self._rules, self._assets)
-        # What holds while no node comes or goes: the paths of nodes and pins, and some that are of
-        # no page and like none, as they came.
-        self._paths: set[str] | None = None
+        # The pages and patterns with each path, of all origins, and the paths with pins.
+        self._paths: dict[str, int] = {}
+        self._pinned = frozenset[str]()
+        # Some paths that are of no page and like none, as they came, while no node comes.
         self._no_pages: dict[bytes, None] = {}
         self._node_bytes = 0
 
@@ -135,12 +136,10 @@ class Map:
 
     def knows_path(self, path: bytes) -> bool:
         """Return true if a page of any origin has this path, or a similar one."""
-        if self._paths is None:
-            self._paths = {node.path for node in (*self._pages, *self._patterns)}
-            self._paths.update(self._rules.paths())
         text = str(path, "latin-1")
-        if text in self._paths or pattern_of(text) in self._paths:
-            return True
+        for each in (text, pattern_of(text)):
+            if each in self._paths or each in self._pinned:
+                return True
         if len(path) <= _REMEMBERED_LENGTH:
             if len(self._no_pages) >= _REMEMBERED:
                 self._no_pages.clear()
@@ -234,6 +233,8 @@ class Map:
 
     def measure(self, vote: Vote) -> bool:
         """Take how long a view took. Return false if that does not count, as `fold` does."""
+        if vote.blocking is None and vote.loaded is None:
+            return False
         seconds = {Metric.BLOCKING: vote.blocking, Metric.LOADED: vote.loaded}
         return self._measure(vote, seconds, reported=False)
 
@@ -393,14 +394,18 @@ class Map:
 
     def _nodes_for(self, vote: Vote) -> list[Node]:
         """Return the page, its pattern and its origin; make new ones if there is a reason."""
-        wanted = [(self._pages, vote.path), (self._sites, "")]
-        if pattern := pattern_of(vote.path):
-            wanted.insert(1, (self._patterns, pattern))
+        origin, pattern = vote.origin, pattern_of(vote.path)
         nodes = []
-        for cache, path in wanted:
-            node = cache.peek(vote.origin, path)
+        for cache, path in (
+            (self._pages, vote.path),
+            (self._patterns, pattern),
+            (self._sites, ""),
+        ):
+            if cache is self._patterns and not pattern:
+                continue
+            node = cache.peek(origin, path)
             if node is None and vote.asked:
-                node = self._new_node(vote.origin, path, cache.level)
+                node = self._new_node(origin, path, cache.level)
             if node is not None:
                 nodes.append(node)
         return nodes
@@ -419,12 +424,21 @@ class Map:
     def _new_node(self, origin: str, path: str, level: Level) -> Node:
         node = Node(origin, path, level)
         self._node_bytes += node.bytes
-        self._forget_paths()
+        if level is not Level.SITE:
+            self._paths[path] = self._paths.get(path, 0) + 1
+            self._no_pages.clear()
         return node
 
-    def _forget_paths(self) -> None:
-        """Look anew for which paths are pages': some came, or went."""
-        self._paths = None
+    def _forget_path(self, node: Node) -> None:
+        """Take that a node goes; others may have its path."""
+        if node.level is not Level.SITE:
+            self._paths[node.path] -= 1
+            if not self._paths[node.path]:
+                del self._paths[node.path]
+
+    def _read_pins(self) -> None:
+        """Look anew for which pages have pins: the operator has said something."""
+        self._pinned = frozenset(self._rules.paths())
         self._no_pages.clear()
 
     # Forgetting
@@ -446,7 +460,7 @@ class Map:
         self._node_bytes -= node.bytes
         cache.remove(node)
         self._plans.forget(node)
-        self._forget_paths()
+        self._forget_path(node)
 
     def forget(self, page: str, time: float) -> bool:
         """Forget a page and its earlier views. Return false if it was not known.
@@ -461,7 +475,7 @@ class Map:
             self._forget(self._pages, node)
         pinned = self._rules.forget(wanted, time)
         self._plans.changed()
-        self._forget_paths()
+        self._read_pins()
         return bool(known) or pinned
 
     # The operator
@@ -474,7 +488,7 @@ class Map:
         """
         self._rules.obey(rule)
         self._plans.clear()
-        self._forget_paths()
+        self._read_pins()
 
     # Records
 

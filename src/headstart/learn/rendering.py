@@ -75,8 +75,12 @@ class Rendering:
     def _learn_groups(self, view: View) -> None:
         """Count only new clients: one that comes every minute is not a measure of others."""
         for key in view.groups:
-            share, voters = self._groups.pop(key, (Share(), Voters()))
-            self._groups[key] = (share, voters)
+            known = self._groups.get(key)
+            if known is None:
+                known = (Share(), Voters())
+            else:
+                del self._groups[key]
+            share, voters = self._groups[key] = known
             if voters.admit(view.viewer.voter, view.opened):
                 share.add(float(view.rendered), _GROUP_MEMORY)
         while len(self._groups) > _GROUPS:

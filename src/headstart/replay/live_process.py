@@ -13,6 +13,7 @@ terminal ends only the first one, and that ends the second. Called by `replay`.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import marshal
 import os
@@ -37,6 +38,8 @@ from headstart.replay.scores import Score
 LONG: Final = 10_000
 """Steps from which on a log is played in a second process."""
 _BATCH: Final = 250
+# Bytes that wait for the second process, so that neither waits while the other has a longer batch.
+_PIPE: Final = 1 << 20
 _LENGTH: Final = Struct("<I")
 _KINDS: Final = {kind.value: kind for kind in LineKind}
 
@@ -55,11 +58,13 @@ def play(arguments: Arguments, steps: Iterator[Step]) -> Score:
         ReplayProcessError: The second process was killed, for instance for want of memory.
     """
     first = list(islice(steps, LONG))
-    if len(first) < LONG or _cores() < 2 or not sys.executable:
-        return asyncio.run(Live(*arguments).play(chain(_taken_from(first), steps)))
-    with _second_process() as (there, back):
+    is_long = len(first) == LONG
+    steps = chain(_taken_from(first), steps)
+    process = _started() if is_long and _cores() > 1 and sys.executable else None
+    if process is None:
+        return asyncio.run(Live(*arguments).play(steps))
+    with _pipes_of(process) as (there, back):
         _write(there, pickle.dumps(arguments))
-        steps = chain(_taken_from(first), steps)
         while batch := list(islice(steps, _BATCH)):
             _write(there, marshal.dumps([_packed(step) for step in batch]))
         _write(there, b"")
@@ -84,16 +89,28 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+def _started() -> subprocess.Popen[bytes] | None:
+    """Start the second process. Return None if the system has no room for one."""
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "headstart.replay.live_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            process_group=0,
+        )
+    except OSError:
+        # For instance the user's limit of processes: one process takes longer, and says the same.
+        return None
+    assert process.stdin is not None, "it is a pipe"
+    with suppress(OSError):  # the user's pipes may take no more memory
+        fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, _PIPE)
+    return process
+
+
 @contextmanager
-def _second_process() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Start the second process, and end it. Yields the pipes to it and back."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "headstart.replay.live_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        process_group=0,
-    )
+def _pipes_of(process: subprocess.Popen[bytes]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Yield the pipes to the second process and back, and end it."""
     there, back = process.stdin, process.stdout
     assert there is not None, "it is a pipe"
     assert back is not None, "it is a pipe"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
+import sys
 import tracemalloc
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -24,6 +30,7 @@ ASSET = (
     '"https://www.example.org/a.html?x=1" "Agent"'
 )
 ARCHIVES = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+ZSTD = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 TRACE = "t\tclient\tmethod\thost\tpath\tstatus\tsize\tmime\treferer\tua\tcachehdr"
 HAR_ENTRY: dict[str, Any] = {
@@ -212,6 +219,45 @@ def test_a_damaged_archive_is_said_to_be_unreadable(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match="cannot read"):
         LogFile(path)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, ZSTD.compress])
+def test_lines_before_the_end_of_an_archive_that_is_cut_off_are_read(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    lines = [PAGE.replace("a.html", f"{crc32(b'%d' % n)}.html") for n in range(30_000)]
+    packed = pack("\n".join(lines).encode())
+    path = tmp_path / "access.log.cut"
+    path.write_bytes(packed[: len(packed) // 2])
+
+    log = LogFile(path)
+    read = [line.exchange.request.target for line in log]
+
+    assert len(read) > 1000
+    assert read == [f"/{crc32(b'%d' % n)}.html" for n in range(len(read))]
+    assert (log.lines, log.broken) == (len(read) + 1, 1)
+    assert log.damage == "Compressed file ended before the end-of-stream marker was reached"
+
+
+def test_small_archive_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    lines = [PAGE.replace("a.html", f"{crc32(b'%d' % n)}.html") for n in range(20)]
+    path = tmp_path / "access.log.gz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode())[:-30])
+
+    log = LogFile(path)
+
+    assert 1 < len(list(log)) < 20
+    assert log.damage
+
+
+def test_a_whole_archive_has_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "access.log.gz"
+    path.write_bytes(gzip.compress(f"{PAGE}\n{ASSET}\n".encode()))
+
+    log = LogFile(path)
+
+    assert len(list(log)) == 2
+    assert not log.damage
 
 
 @settings(

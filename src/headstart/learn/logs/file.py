@@ -17,9 +17,18 @@ from typing import IO, Any, Final, Self, TypeAlias, assert_never
 
 from headstart.errors import ConfigurationError
 from headstart.learn.logs import balancers, har, json_lines, text, w3c
-from headstart.learn.logs.lines import Fields, LogLine, host_of, line_of
+from headstart.learn.logs.lines import (
+    SHORT,
+    Fields,
+    LogLine,
+    PlainValues,
+    fields_from,
+    host_of,
+    line_of,
+    plain_line_of,
+)
 from headstart.learn.logs.pattern import Pattern
-from headstart.learn.logs.source import DAMAGED, HEAD, Source, lines_of
+from headstart.learn.logs.source import DAMAGED, Source, head_of, lines_of
 from headstart.learn.safety import kind_of_path
 
 # Lines that are looked at to learn which host a log without host names belongs to.
@@ -38,7 +47,8 @@ _OPEN_ARCHIVE: Final = re.compile(r'\{\s*"log"\s*:\s*\{')
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BOM: Final = "\ufeff"
 
-_Parser: TypeAlias = Callable[[str], Fields | None]
+_Parsed: TypeAlias = Fields | PlainValues
+_Parser: TypeAlias = Callable[[str], _Parsed | None]
 
 
 class LogFormat(StrEnum):
@@ -66,6 +76,7 @@ class LogFile:
         format: The format it was recognised as.
         lines, broken: Lines read so far, and those of them that could not be.
         unread: The beginning of the first line that could not be read, "" where there is none.
+        damage: Why the log was not read to its end, "" where it was. What comes before counts.
         names_referer: Whether any line had a place for the Referer, be it empty. Without one
             nothing can be learned.
 
@@ -81,7 +92,7 @@ class LogFile:
         try:
             self._source = Source(path, pipe)
             with self._source.sample() as stream:
-                head = stream.read(HEAD)
+                head = head_of(stream)
         except DAMAGED as error:
             raise ConfigurationError(
                 f"cannot read {path}: {_told(error)}",
@@ -92,6 +103,7 @@ class LogFile:
         self.lines = 0
         self.broken = 0
         self.unread = ""
+        self.damage = ""
         self.names_referer = False
         self._known_site: str | None = None
 
@@ -112,21 +124,27 @@ class LogFile:
 
     def __iter__(self) -> Iterator[LogLine]:
         with self:
-            for fields in self._fields():
+            for parsed in self._fields():
                 self.lines += 1
-                line = self._line(fields)
+                line = self._line(parsed)
                 if line is None:
                     self.broken += 1
                 else:
                     yield line
 
-    def _line(self, fields: Fields | None) -> LogLine | None:
-        if fields is None:
+    def _line(self, parsed: _Parsed | None) -> LogLine | None:
+        if parsed is None:
             return None
+        if isinstance(parsed, tuple):
+            self.names_referer = True
+            line = plain_line_of(parsed, "" if parsed[0] else self._site())
+            if line is not None:
+                return line
+        fields = _named(parsed)
         self.names_referer = self.names_referer or "referer" in fields
         return line_of(fields, "" if fields.get("host") else self._site())
 
-    def _fields(self) -> Iterator[Fields | None]:
+    def _fields(self) -> Iterator[_Parsed | None]:
         """Yield the named fields of each line; a truncated archive ends with a broken one."""
         try:
             with self._source.open() as stream:
@@ -134,14 +152,15 @@ class LogFile:
                     yield from har.entries_of(stream)
                 else:
                     yield from self._parsed(stream)
-        except DAMAGED:
+        except DAMAGED as error:
+            self.damage = _told(error)
             yield None
 
-    def _parsed(self, stream: IO[bytes]) -> Iterator[Fields | None]:
+    def _parsed(self, stream: IO[bytes]) -> Iterator[_Parsed | None]:
         lines = lines_of(stream)
         match self.format:
             case LogFormat.COMBINED:
-                parse: _Parser = _from_text
+                parse: _Parser = _from_combined
             case LogFormat.GIVEN:
                 assert self._pattern is not None
                 parse = self._pattern.fields_of
@@ -177,8 +196,9 @@ class LogFile:
         hosts: Counter[str] = Counter()
         try:
             with self._source.sample() as stream:
-                for fields in islice(self._parsed(stream), _SAMPLE):
-                    if fields and kind_of_path(str(fields.get("url"))):
+                for parsed in islice(self._parsed(stream), _SAMPLE):
+                    fields = _named(parsed) if parsed else {}
+                    if kind_of_path(str(fields.get("url"))):
                         hosts[host_of(fields.get("referer"))] += 1
         except DAMAGED:
             pass  # an archive that is cut off, or the part of a pipe that is looked at
@@ -230,8 +250,20 @@ def _told(error: BaseException) -> str:
 # The parsers: a line's named fields, None where it has none.
 
 
+def _from_combined(line: str) -> _Parsed | None:
+    values = text.plain_values_of(line)
+    if values is None:
+        return text.fields_of(text.message_of(line))
+    return values if len(line) < SHORT else fields_from(values)
+
+
 def _from_text(line: str) -> Fields | None:
-    return text.plain_fields_of(line) or text.fields_of(text.message_of(line))
+    parsed = _from_combined(line)
+    return None if parsed is None else _named(parsed)
+
+
+def _named(parsed: _Parsed) -> Fields:
+    return fields_from(parsed) if isinstance(parsed, tuple) else parsed
 
 
 def _from_json(line: str) -> Fields | None:

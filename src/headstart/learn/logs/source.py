@@ -149,6 +149,24 @@ def _unpacked(raw: _Raw) -> IO[bytes]:
     return raw
 
 
+def head_of(stream: IO[bytes]) -> bytes:
+    """Return the first HEAD bytes; of an archive that is cut off before, its whole lines.
+
+    Raises:
+        Exception: One of `DAMAGED`, if it is cut off before the end of its first line.
+    """
+    found: list[bytes] = []
+    room = HEAD
+    try:
+        while line := stream.readline(room):
+            found.append(line)
+            room -= len(line)
+    except DAMAGED:
+        if not found:
+            raise
+    return b"".join(found)
+
+
 def lines_of(stream: IO[bytes]) -> Iterator[str | None]:
     """Yield each line as text, None for one that is longer than MAX_LINE."""
     while line := stream.readline(MAX_LINE + 1):

@@ -15,7 +15,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
-from headstart.learn.logs.lines import Fields
+from headstart.learn.logs.lines import Fields, PlainValues
 
 _COLOUR = r"(?:\x1b\[[0-9;]{0,16}m)?"
 _ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
@@ -60,24 +60,14 @@ def message_of(line: str) -> str:
     return line[match.end() :].strip() if match else line.strip()
 
 
-def plain_fields_of(line: str) -> Fields | None:
-    """Return `fields_of` of a line's message in less time, or None for odd lines."""
+def plain_values_of(line: str) -> PlainValues | None:
+    """Return the named fields of a line's message in less time, or None for odd lines."""
     found = _PLAIN.match(line)
-    asker = _known_asker(found[1]) if found else None
-    if found is None or asker is None:
+    if found is None:
         return None
-    _, time, method, url, status, size, referer, agent = found.groups()
-    return {
-        "time": time,
-        "client": asker[1],
-        "host": asker[0],
-        "status": status,
-        "size": size,
-        "method": method,
-        "url": url,
-        "referer": referer,
-        "agent": agent,
-    }
+    names, *values = found.groups()
+    asker = _known_asker(names)
+    return None if asker is None else (*asker, *values)
 
 
 def fields_of(line: str) -> Fields | None:
