@@ -8,11 +8,14 @@ import select
 import subprocess
 import sys
 import termios
+import threading
+from typing import Self
 
 from click.testing import CliRunner
 
 from headstart import cli
 from tests.server.live import environment
+from tests.warm import Program
 
 PATIENCE = 90.0
 
@@ -36,15 +39,47 @@ def headstart_says(*arguments: str, **variables: str) -> tuple[int, str, str]:
 
 def headstart_process_says(*arguments: str, **variables: str) -> tuple[int, str, str]:
     """Run the command in a process of its own, as `headstart_says` does it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "headstart.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        env=environment() | variables,
-    )
-    return done.returncode, done.stdout, done.stderr
+    with _Piped() as output, _Piped() as errors:
+        program = Program(
+            "headstart.cli",
+            arguments,
+            output=output.end,
+            errors=errors.end,
+            environment=environment() | variables,
+        )
+        try:
+            return program.wait(PATIENCE), output.read(), errors.read()
+        finally:
+            program.kill()
+
+
+class _Piped:
+    """A pipe, which a thread empties into a text."""
+
+    def __init__(self) -> None:
+        ours, self.end = os.pipe()
+        self._file = os.fdopen(ours, encoding="utf-8")
+        self._text = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.read()
+        self._file.close()
+
+    def _read(self) -> None:
+        self._text = self._file.read()
+
+    def read(self) -> str:
+        """Return all that was written, once every writer has ended."""
+        if self.end >= 0:
+            os.close(self.end)
+            self.end = -1
+        self._reader.join(PATIENCE)
+        return self._text
 
 
 def assert_one_line(said: tuple[int, str, str], *parts: str) -> None:

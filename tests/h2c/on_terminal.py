@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.h2c.room import COMMAND, PATIENCE, Room
+from tests.h2c.room import PATIENCE, Room
 
 
 class Terminal:
@@ -69,7 +69,7 @@ def on_terminal(
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {name: value for name, value in room.environment.items() if name != "COLUMNS"}
     process = subprocess.Popen(
-        ["setsid", "--ctty", *COMMAND, *arguments],  # so that Ctrl-C is a signal
+        ["setsid", "--ctty", *room.command, *arguments],  # so that Ctrl-C is a signal
         stdin=theirs,
         stdout=theirs if stdout is None else stdout,
         stderr=theirs,

@@ -13,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.warm import stand_in
 
 _INSTALLED = Path(sys.executable).with_name("h2c")
 COMMAND = (
@@ -24,6 +26,14 @@ COMMAND = (
     if _INSTALLED.exists()
     else [sys.executable, "-P", "-c", "from headstart.h2c.command import main; exit(main())"]
 )
+# Starts the background process by a stand-in for Python.
+_WARM = [
+    sys.executable,
+    "-P",
+    "-c",
+    "import sys; sys.executable = sys.argv.pop(1); from headstart.h2c.command import main; "
+    "exit(main())",
+]
 PATIENCE = 90.0
 
 
@@ -42,9 +52,17 @@ class Result:
 
 
 class Room:
-    """Runs commands; `folder` is where they are typed, `runtime` is $XDG_RUNTIME_DIR."""
+    """Runs commands; `folder` is where they are typed, `runtime` is $XDG_RUNTIME_DIR.
+
+    The background process that a command starts need not import everything first (`tests.warm`).
+
+    Attributes:
+        command: The command, for those that start it in another way. Set it to `COMMAND`, and the
+            background process starts as a user's.
+    """
 
     def __init__(self, folder: Path, runtime: Path) -> None:
+        self.command: Sequence[str] = [*_WARM, stand_in()]
         self.folder = folder
         self.runtime = runtime
         self.private = runtime / "headstart"
@@ -58,7 +76,7 @@ class Room:
     def h2c(self, *arguments: str | bytes, stdin: bytes = b"") -> Result:
         """Run a command to its end."""
         done = subprocess.run(
-            [*COMMAND, *arguments],
+            [*self.command, *arguments],
             input=stdin,
             capture_output=True,
             cwd=self.folder,
@@ -83,7 +101,7 @@ class Room:
     ) -> subprocess.Popen[bytes]:
         """Start a command that goes on until it is told to end."""
         process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*self.command, *arguments],
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,

@@ -31,6 +31,7 @@ from headstart.server.run import Config
 from headstart.server.workers import Server
 from tests.clock import SKIPPING, SkippingLoop
 from tests.peers import leave_to_all
+from tests.warm import Program
 
 PATIENCE = 90.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 3.0
@@ -206,24 +207,17 @@ class ServerProcess:
     ) -> None:
         if "--workers" in arguments:
             leave_to_all("a server of several processes")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "headstart.cli", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=folder,
-            env=environment(),
-            start_new_session=True,
-            pass_fds=pass_fds,
-        )
+        ours, its = os.pipe()
+        self._output = os.fdopen(ours, encoding="utf-8")
+        self.process = _started(arguments, its, folder, pass_fds)
+        os.close(its)
         self.port = 0
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self._output:
             self._lines.append(line)
             found = _RUNNING.search(line)
             if found and not self.port:
@@ -264,8 +258,32 @@ class ServerProcess:
         finally:
             self.process.wait(PATIENCE)
             self._reader.join(PATIENCE)
-            assert self.process.stdout is not None
-            self.process.stdout.close()
+            self._output.close()
+
+
+def _started(
+    arguments: Sequence[str], output: int, folder: Path | None, pass_fds: Sequence[int]
+) -> Program | subprocess.Popen[bytes]:
+    if not {"--workers", "--reload"} & {*arguments}:
+        return Program(
+            "headstart.cli",
+            arguments,
+            output=output,
+            errors=output,
+            environment=environment(),
+            folder=folder,
+            pass_fds=pass_fds,
+        )
+    # One that starts others itself, which import everything anyway.
+    return subprocess.Popen(
+        [sys.executable, "-m", "headstart.cli", *arguments],
+        stdout=output,
+        stderr=output,
+        cwd=folder,
+        env=environment(),
+        start_new_session=True,
+        pass_fds=pass_fds,
+    )
 
 
 def environment() -> dict[str, str]:

@@ -138,6 +138,7 @@ def test_pid_and_stop_start_nothing(verb: str, room: Room) -> None:
 def test_any_other_command_starts_it_detached_and_stop_ends_it(
     room: Room, server: PushServer
 ) -> None:
+    room.command = COMMAND
     room.ok("connect", server.origin)
 
     pid = int(room.ok("pid"))
@@ -225,6 +226,7 @@ def test_a_connection_keeps_it_alive(room: Room, server: PushServer) -> None:
 
 
 def test_one_that_cannot_start_says_why_in_one_line(room: Room) -> None:
+    room.command = COMMAND
     room.private.mkdir(mode=0o700)
     (room.private / "default.sock").mkdir()
 
