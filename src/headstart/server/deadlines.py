@@ -40,15 +40,15 @@ def standstill(now: float, due: float) -> float:
 def next_mark(received: int, mark: float, wanted: float) -> float | None:
     """Return the number of bytes that the next period's are counted from, or None if too few came.
 
-    The surplus is credit for the next period, at most as much as one demands: curl that limits its
-    rate sends a window's worth at once and pauses for as long as that takes.
+    The surplus is credit for the next periods, at most as much as two of them demand: curl that
+    limits its rate sends 64 KiB at once, and pauses until the rate is right.
 
     Args:
         received: Bytes that came so far.
         mark: What this period's are counted from.
         wanted: Bytes that this period demands.
     """
-    return None if received - mark < wanted else max(mark + wanted, received - wanted)
+    return None if received - mark < wanted else max(mark + wanted, received - 2 * wanted)
 
 
 class Backlog:
