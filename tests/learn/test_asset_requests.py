@@ -152,7 +152,8 @@ def test_asset_that_is_one_clients_is_told_and_counted_each_time_and_not_learned
     site = Site()
     told: list[Unlearnable] = []
 
-    def refused(_: Request, __: Answer, reason: Unlearnable) -> None:
+    def refused(request: Request, answer: Answer, reason: Unlearnable) -> None:
+        assert (request.target, answer) == (STYLE, asset_answer(STYLE, **fields))
         told.append(reason)
 
     site.learner.assets.on_refusal = refused

@@ -108,3 +108,35 @@ def test_asset_that_was_answered_404_is_no_candidate_when_html_names_it() -> Non
 
     assert site.learner.assets.is_refused(ORIGIN, STYLE)
     assert [each.target for each in found] == [FONT]
+
+
+def test_stranger_is_not_told_of_what_one_user_alone_asked_for_with_a_page_of_its_own() -> None:
+    site, user, stranger = Site(), "192.0.2.5", "203.0.113.9"
+    site.visit("/draft", (STYLE, SCRIPT), user, cookies=True)
+    site.visit(
+        "/open", (STYLE,), user, connection=9
+    )  # the style is no secret, but who asked for it is one
+
+    def told(address: str, connection: int, **fields: Any) -> set[str]:
+        view = site.open("/draft", address, connection=connection, **fields)
+        return {each.target for each in view.candidates}
+
+    assert told(stranger, 1) == told(stranger, 2, cookies=True) == set()
+    assert told(user, 3, cookies=True) == {STYLE, SCRIPT}
+
+
+def test_stranger_who_got_a_form_at_the_page_of_one_user_makes_nothing_of_it_known() -> None:
+    site, user, stranger = Site(), "192.0.2.5", "203.0.113.9"
+    for number in range(10, 18):
+        site.visit("/draft", (SCRIPT,), user, cookies=True, connection=number)
+    site.fetch(site.open("/draft", stranger), FONT)
+    site.wait(1.0)  # the form is still being loaded, so it does not speak against the script yet
+
+    def told(address: str, connection: int, **fields: Any) -> set[str]:
+        view = site.open("/draft", address, connection=connection, **fields)
+        return {each.target for each in view.candidates}
+
+    assert SCRIPT in {each.target for each in site.learner.candidates(ORIGIN, "/draft")}
+    assert SCRIPT not in told(stranger, 1)
+    assert SCRIPT not in told(stranger, 2, cookies=True)
+    assert SCRIPT in told(user, 3, cookies=True)

@@ -105,6 +105,17 @@ def test_pattern_learns_no_asset_that_one_client_alone_asked_for_with_a_personal
     assert A not in counted.node.assets
 
 
+def test_pattern_counts_personal_pages_for_an_asset_that_two_clients_asked_for() -> None:
+    counted = Counted(Level.PATTERN)
+    for voter in (1, 2):
+        counted.count(voter, A, path=f"/p{voter}")
+    before = counted.share(A)[0]
+
+    counted.count(3, A, path="/p3", personal=True)
+
+    assert counted.share(A)[0] == before + 1.0
+
+
 def test_misses_in_a_row_forget_earlier_views_at_the_option_and_not_one_before() -> None:
     counted = Counted(misses=3)
     for voter in range(1, 4):

@@ -218,3 +218,15 @@ def test_two_refused_clients_unmake_what_one_cannot() -> None:
 
 def test_the_only_client_that_asked_is_believed_when_it_is_refused() -> None:
     assert Asset(1, SeenAsset("/a.css", Kind.STYLE), asker=7).doubted_by(7)
+
+
+def test_asset_of_another_version_of_its_page_has_no_past() -> None:
+    association = Association(Asset(1, SeenAsset("/a.css", Kind.STYLE), 7), 7, 0.0)
+    association.wanted(8, 32)
+    count_missed([association], 9, 32, 4, 0)
+    before = association.hits, association.tries, association.run
+
+    association.restart()
+
+    assert before == (1.0, 2.0, 1)
+    assert (association.hits, association.tries, association.run) == (0.0, 0.0, 0)

@@ -18,7 +18,7 @@ from headstart.learn.model import Map
 from tests.learn.site import ORIGIN
 from tests.learn.voting import OPTIONS, folded, seen, two_versions, vote
 
-A, B = "/a.css", "/b.css"
+A, B, C = "/a.css", "/b.css", "/c.css"
 
 
 def judged(known: Map, target: str = A, path: str = "/") -> tuple[float, Judgement]:
@@ -123,6 +123,22 @@ def test_page_that_knows_nothing_is_lent_the_assets_that_a_judgement_would_send(
         assert likely == pytest.approx(judgement_of(target, chain, OPTIONS)[0])
 
 
+def test_what_a_page_is_lent_of_its_site_alone_is_as_likely_as_a_judgement_says() -> None:
+    known = folded(
+        *(vote(n, A, B, C, path=f"/p{n}/x") for n in range(1, 9)),
+        # Pages of this pattern need A; one client alone asked for B, after another did without it.
+        vote(9, A, path="/q/1"),
+        vote(10, A, B, path="/q/2"),
+    )
+    chain = known.nodes_of(ORIGIN, "/q/1")[1:]
+
+    lent = dict(lent_by(chain, 0.01))
+
+    assert lent.keys() == {A, B, C}
+    for target, likely in lent.items():
+        assert likely == pytest.approx(judgement_of(target, chain, OPTIONS)[0])
+
+
 def test_layers_have_the_widest_node_first_and_dilute_by_its_fresh_views() -> None:
     known = folded(*(vote(n, A, path="/p/x") for n in range(1, 4)))
     chain = known.nodes_of(ORIGIN, "/p/x")
@@ -143,6 +159,16 @@ def test_of_two_versions_of_a_page_the_assets_of_one_are_sent() -> None:
 
     assert len(refused) == 1
     assert refused <= {"/a.js", "/b.js"}
+
+
+@pytest.mark.parametrize(("last", "old"), [("/a.js", "/b.js"), ("/b.js", "/a.js")])
+def test_of_two_versions_of_a_page_that_of_the_last_view_is_sent(last: str, old: str) -> None:
+    known = two_versions()
+    known.fold(vote(50, "/base.css", last))
+    page = known.nodes_of(ORIGIN, "/")[0]
+    likely = [(target, 0.9, Judgement.PAGE) for target in ("/base.css", "/a.js", "/b.js")]
+
+    assert alternatives_among(page, likely) == {old}
 
 
 def test_asset_is_no_alternative_of_one_whose_place_was_dropped() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from headstart.learn import How, View
 from tests.learn.site import ASSETS, IMAGE, STYLE, Site
 
@@ -75,13 +77,14 @@ def test_a_client_that_has_an_asset_does_not_speak_against_it() -> None:
     assert site.learner.candidates("https://example.org", "/")[0].probability > 0.8
 
 
-def test_clients_behind_one_address_with_many_are_taken_to_have_nothing() -> None:
-    site = Site()
+@pytest.mark.parametrize("most", [100, 9])
+def test_clients_behind_one_address_with_many_are_taken_to_have_nothing(most: int) -> None:
+    site = Site(max_clients=most)  # the oldest are forgotten, but there are as many as before
     for number in range(12):
         site.visit(address=VISITOR, user_agent=f"Browser {number}", connection=number)
 
-    assert site.learner.again(returned(site, user_agent="Browser 3")) == {}
-    assert returned(site, connection="more", user_agent="Browser 3").lacking == 1.0
+    assert site.learner.again(returned(site, user_agent="Browser 11")) == {}
+    assert returned(site, connection="more", user_agent="Browser 11").lacking == 1.0
 
 
 def test_an_office_behind_one_address_over_http_1_is_sent_assets_again() -> None:

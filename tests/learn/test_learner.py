@@ -667,6 +667,7 @@ def test_a_pushed_asset_is_there_when_its_response_has_ended() -> None:
     pushed = asset_request(STYLE, address=request.address)
 
     before = view.durations
+    site.learner.push_ended(asset_request(STYLE, address="203.0.113.9"), site.now + 0.24)
     site.learner.push_ended(pushed, site.now + 0.25)
     sent = view.durations
     site.learner.feedback(view, STYLE)

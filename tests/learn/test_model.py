@@ -17,6 +17,7 @@ from headstart.learn import (
     PageRecord,
     Reading,
     Removal,
+    Report,
     Rule,
     SeenAsset,
     Trust,
@@ -339,8 +340,9 @@ def test_a_pinned_asset_that_nobody_asked_for_may_be_hinted() -> None:
     known = folded(vote(1, "/a.css"))
     known.obey(Rule(Verdict.PIN, "/", "/hero.css"))
 
-    found = {c.target: c.asset.verified for c in known.candidates(ORIGIN, "/")}
-    assert found["/hero.css"]
+    found = {c.target: c for c in known.candidates(ORIGIN, "/")}
+    assert found["/hero.css"].asset.verified
+    assert found["/hero.css"].probability == 1.0
 
 
 def test_a_forgotten_page_knows_nothing_and_learns_again() -> None:
@@ -663,3 +665,41 @@ def test_what_segments_take_is_given_back() -> None:
 
     assert before - known.size > SEGMENTS_BYTES
     assert known.size < before // 2
+
+
+def test_a_voter_among_others_judges_what_a_page_was_sent_once() -> None:
+    known = Map(OPTIONS)
+
+    judged = [known.fold(vote(n, rendered=False, worth=0.0)) for n in (1, 2, 2)]
+
+    assert judged == [True, True, False]
+
+
+def test_a_view_is_measured_where_its_voter_has_not_had_a_turn() -> None:
+    paths = ("/one", "/two")
+    known = folded(*(vote(1, "/a.css", path=path) for path in paths))
+    views = [vote(n, path="/one", loaded=1.0) for n in (1, 2, 2)]
+
+    assert [known.measure(each) for each in views] == [True, True, False]
+    # At the site it had its turn, at the other page not.
+    assert known.measure(vote(2, path="/two", loaded=1.0))
+    assert known.gain(ORIGIN, "") is not None
+
+
+def test_a_report_counts_beside_what_the_server_measured() -> None:
+    known = folded(vote(1, "/a.css"))
+    views = [vote(n, loaded=1.0) for n in (1, 2)]
+    reports = [Report(0.0, ORIGIN, "/", n, False, load=1.0) for n in (2, 1, 1)]
+
+    assert [known.measure(each) for each in views] == [True, True]
+    assert [known.report(each) for each in reports] == [True, True, False]
+    assert not known.report(replace(reports[0], path="/unknown"))
+
+
+def test_a_page_is_known_by_itself_by_its_pattern_or_by_a_pin() -> None:
+    known = folded(*(vote(n, "/a.css", path=f"/p/{n}") for n in range(2)))
+    known.obey(Rule(Verdict.PIN, "/pinned", "/a.css"))
+
+    paths = ("/p/0", "/p/unseen", "/pinned", "/q/0", "/other")
+    assert [known.knows_page(ORIGIN, path) for path in paths] == [True, True, True, False, False]
+    assert not known.knows_page("https://other.example", "/p/0")

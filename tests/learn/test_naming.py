@@ -9,6 +9,7 @@ import pytest
 
 from headstart.learn import (
     Answer,
+    Candidate,
     Judgement,
     Kind,
     Learner,
@@ -16,12 +17,15 @@ from headstart.learn import (
     Named,
     OtherOrigin,
     Reading,
+    SeenAsset,
     Trust,
     from_plain,
     to_plain,
     trust_in,
     voter_of,
 )
+from headstart.learn.counts import Asset, Association, Naming, Share
+from headstart.learn.naming import first_candidate, is_alternate
 from tests.learn.site import (
     ASSETS,
     FONT,
@@ -177,6 +181,53 @@ def test_a_page_is_not_sent_what_only_other_pages_html_names() -> None:
     site.learner.read(reading(STYLE, path="/c", now=site.now))
 
     assert sent(site.learner, "/c") == [STYLE]
+
+
+def test_a_page_whose_clients_ask_for_what_other_pages_html_names_is_sent_it() -> None:
+    site = Site()
+    site.learner.read(reading(STYLE, SCRIPT))
+    for _ in range(3):
+        site.visit("/c", assets=(STYLE, SCRIPT))
+
+    site.learner.read(reading(STYLE, path="/c", now=site.now))
+
+    assert sent(site.learner, "/c") == [SCRIPT, STYLE]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent_first"),
+    [
+        ({}, True),
+        ({"media": "print"}, False),
+        ({"imagesrcset": "/b.png 2x"}, False),
+        ({"media": "print", "imagesrcset": "/b.png 2x"}, False),
+    ],
+)
+def test_an_image_that_a_browser_may_not_take_is_not_sent_before_its_page_was_read(
+    fields: dict[str, Any], sent_first: bool
+) -> None:
+    image = named("/a.png", **fields)
+
+    found = first_candidate(image, None, ORIGIN, credentials=False)
+
+    seen = SeenAsset("/a.png", Kind.IMAGE)
+    key = hash((ORIGIN, "/a.png"))
+    assert found == (Candidate(seen, 0.8, Judgement.NAMED, key, image) if sent_first else None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "views", "segment", "in_doubt"),
+    [(4, 4, 0, False), (3, 3, 0, True), (4, 5, 0, True), (4, 4, 1, True), (4, 4, None, True)],
+)
+def test_a_version_of_a_page_is_not_in_doubt_in_a_segment_that_always_has_it(
+    asked: int, views: int, segment: int | None, in_doubt: bool
+) -> None:
+    association = Association(Asset(1, SeenAsset(STYLE, Kind.STYLE), 1), 1, 0.0)
+    association.naming = Naming(named(STYLE), alternates=True)
+    share = Share(float(views), float(asked))
+    association.segments = {0: share}
+
+    assert is_alternate(association, segment) is in_doubt
 
 
 def test_versions_that_come_and_go_are_left_to_votes() -> None:

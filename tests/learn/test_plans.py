@@ -7,7 +7,17 @@ from random import Random
 
 import pytest
 
-from headstart.learn import Kind, LearnOptions, Named, Reading, Removal, Rule, Trust, Verdict
+from headstart.learn import (
+    Judgement,
+    Kind,
+    LearnOptions,
+    Named,
+    Reading,
+    Removal,
+    Rule,
+    Trust,
+    Verdict,
+)
 from headstart.learn.counting import AssetTable, VoteCounter
 from headstart.learn.judging import SENT, alternatives_among, judgement_of
 from headstart.learn.model import Map
@@ -192,3 +202,25 @@ def test_without_room_plans_are_made_each_time() -> None:
     assert first == second
     assert first is not second
     assert plans.bytes == 0
+
+
+def test_the_likeliest_assets_are_the_first_and_the_only_ones_where_there_is_room_for_no_more() -> (
+    None
+):
+    votes = [vote(n, "/b.css", *(("/a.css",) if n > 1 else ())) for n in range(1, 8)]
+    few = folded(*votes, options=LearnOptions(max_assets=2))
+
+    assert sent(folded(*votes), "/") == sent(few, "/") == ["/b.css", "/a.css"]
+
+
+def test_what_one_copy_of_a_page_names_says_nothing_of_how_others_name_it() -> None:
+    known = folded(*(vote(n, "/a.css") for n in range(3)))
+    named = (Named("/a.css", Kind.STYLE, integrity="sha256-x"),)
+
+    known.read(Reading(1.0, ORIGIN, "/", 1, Trust.AGREED, named=named))
+    (alone,) = plan(known, "/")
+    known.read(Reading(1.0, ORIGIN, "/", 2, Trust.AGREED, named=named))
+    (agreed,) = plan(known, "/")
+
+    assert (alone.why, alone.named) == (Judgement.PAGE, None)
+    assert (agreed.why, agreed.named) == (Judgement.NAMED, named[0])

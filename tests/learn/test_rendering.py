@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from headstart.learn import How
 from headstart.learn.options import LearnOptions
 from headstart.learn.rendering import Rendering
@@ -134,3 +136,26 @@ def test_groups_and_clients_are_bounded() -> None:
     assert len(rendering._groups) <= 384
     # The last of them is remembered still, and the first is new again.
     assert rendering.chance(view) < 0.01
+
+
+@pytest.mark.parametrize(("fetching", "proven"), [(0.75, True), (0.74, False)])
+def test_client_that_nothing_is_known_of_is_proven_by_what_is_expected_of_it(
+    fetching: float, proven: bool
+) -> None:
+    site = Site()
+    view = site.open(user_agent="New")
+    view.fetching = fetching
+
+    assert Rendering(site.learner.options).is_proven(view) is proven
+
+
+def test_client_that_is_new_is_proven_by_another_of_its_user_agent() -> None:
+    site = Site()
+    site.visit(user_agent="Browser")
+    robots(site, 20)
+
+    view = site.open(user_agent="Browser")
+
+    assert view.fetching < 0.75
+    assert view.proven
+    assert not site.open(user_agent="Other").proven

@@ -137,3 +137,13 @@ def test_asset_that_cannot_be_sent_is_told_with_the_reason_and_the_remedy(
     assert reason in str(raised.value)
     assert str(raised.value).startswith(asset or "''")
     assert hint in raised.value.hint
+
+
+def test_ten_thousand_assets_are_barred_or_pinned_at_most() -> None:
+    rules = ruled(*(never(f"/{number}.css") for number in range(9_999)), pin("/"))
+
+    with pytest.raises(ConfigurationError, match="10,000") as caught:
+        rules.obey(never("/more.css"))
+
+    assert caught.value.hint
+    assert not rules.is_barred(ORIGIN, "/more.css")

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headstart.learn import Answer, Request
 from headstart.learn.safety import (
     Kind,
     Unlearnable,
     bad_target,
     directives,
+    is_personal,
     kind_of,
     lifetime,
     lifetime_of,
@@ -195,3 +197,29 @@ def test_file_with_a_query_has_no_age_of_a_minute_or_more() -> None:
 
     assert lifetime_of(asset_request("/site.css?v=3"), old) == 59
     assert lifetime_of(asset_request("/site.css?v=3"), young) == 5
+
+
+@pytest.mark.parametrize(
+    ("cookies", "cache_control", "vary", "personal"),
+    [
+        (False, "private, no-store", "Cookie", False),
+        (True, None, "", True),
+        (True, "no-cache", "", True),
+        (True, "max-age=0, must-revalidate", "", True),
+        (True, "private, max-age=600", "", True),
+        (True, "no-store, max-age=600", "", True),
+        (True, "max-age=600", "Accept, Cookie", True),
+        (True, "max-age=600", "*", True),
+        (True, "max-age=600", "Accept-Encoding", False),
+        (True, "public, no-cache", "", False),
+    ],
+)
+def test_page_is_personal_if_no_cache_may_share_it_and_its_reader_had_credentials(
+    cookies: bool, cache_control: str | None, vary: str, personal: bool
+) -> None:
+    request = Request("https://example.test", "/drafts/7/", "192.0.2.1", cookies=cookies)
+    answer = Answer(200, "text/html", cache_control=cache_control, vary=vary)
+
+    assert is_personal(request, answer) is personal
+    authorized = request._replace(authorized=True)
+    assert is_personal(authorized, answer) is (personal or not cookies)

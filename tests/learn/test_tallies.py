@@ -44,6 +44,13 @@ def test_new_node_that_took_a_record_makes_the_same_record() -> None:
     assert record_of(node()) == RECORD
 
 
+def test_asset_of_personal_pages_alone_is_so_in_the_record() -> None:
+    made = node()
+    made.assets["/a.css"].asset.personal = True
+
+    assert record_of(made).assets[0].personal
+
+
 def test_asset_that_was_never_sent_has_no_use_counted() -> None:
     made, asset = Node(ORIGIN, "/", Level.PAGE), association()
     take_tally(asset, replace(TALLY, sent=0.0, useful=0.0), MEMORY)
@@ -61,6 +68,7 @@ def test_counts_of_two_maps_add_up_and_weigh_no_more_than_the_memory() -> None:
         take_tally(made.assets["/a.css"], TALLY, MEMORY)
     many = record_of(made)
 
+    assert (few.views, many.views) == (4.0, 84.0)
     assert (few.fresh, many.fresh) == (4.0, MEMORY)
     assert (many.sent, many.useful) == (MEMORY, MEMORY / 2)
     assert (many.assets[0].views, many.assets[0].asked) == (MEMORY, MEMORY * 3 / 4)

@@ -14,6 +14,14 @@ def test_a_page_is_known_by_its_path_without_the_query() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "found"),
+    [("/app.min.JS", "js"), ("/v1.2/app", ""), ("/app.", ""), ("/.css", "css"), ("", "")],
+)
+def test_an_extension_is_what_stands_behind_the_last_dot_of_the_name(path: str, found: str) -> None:
+    assert extension(path) == found
+
+
+@pytest.mark.parametrize(
     ("path", "pattern"),
     [
         ("/product/17", "/product/*"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.learn import LearnOptions
+from headstart.learn import How, LearnOptions
 from headstart.learn.rendering import Rendering
 from headstart.learn.views import Views
-from tests.learn.site import ORIGIN, STYLE, Site, page_request
+from tests.learn.site import ORIGIN, STYLE, Site, asset_answer, asset_request, page_request
 
 
 def test_an_asset_belongs_to_the_view_of_its_own_connection() -> None:
@@ -63,6 +63,22 @@ def test_what_a_stylesheet_asks_for_belongs_to_the_view() -> None:
     site.fetch(view, "/background.png", page=STYLE)
 
     assert set(view.asked) == {STYLE, "/background.png"}
+
+
+def test_what_a_pushed_stylesheet_asks_for_belongs_to_the_view_whatever_its_name() -> None:
+    site = Site()
+    for _ in range(2):
+        view = site.open()
+        request = asset_request(STYLE, "/", view.client[0])._replace(target="/style")
+        site.learner.begin(request, site.now)
+        site.learner.complete(request, asset_answer(STYLE), None, site.now)
+        site.wait()
+    view = site.open()
+    site.learner.delivered(view, "/style", How.PUSHED)
+
+    site.fetch(view, "/background.png", page="/style")
+
+    assert set(view.asked) == {"/background.png"}
 
 
 def test_another_page_as_referer_is_no_view() -> None:

@@ -6,8 +6,7 @@ import pytest
 
 from headstart.deliver.rows import reasons_of
 from headstart.export import LeftOut, Reason, plan_of
-from headstart.learn import Answer, LearnOptions, Record, Request, from_plain, to_plain
-from headstart.learn.safety import is_personal
+from headstart.learn import LearnOptions, Record, from_plain, to_plain
 from tests.middleware.served import HINT, PUSH, Served, Wire, ours
 from tests.server.apps import Headers, Receive, Scope, Send, body, start
 from tests.visits import NO_CONTROL
@@ -334,28 +333,3 @@ async def test_operator_reads_to_which_clients_such_an_asset_goes() -> None:
     said = "\n".join(reasons_of(world.middleware.learner, DRAFT, world.clock.now))
 
     assert f"{PHOTO}: sent by push, 103 or Link, to clients with cookies or credentials" in said
-
-
-@pytest.mark.parametrize(
-    ("cookies", "cache_control", "vary", "personal"),
-    [
-        (False, "private, no-store", "Cookie", False),
-        (True, None, "", True),
-        (True, "no-cache", "", True),
-        (True, "max-age=0, must-revalidate", "", True),
-        (True, "private, max-age=600", "", True),
-        (True, "max-age=600", "Accept, Cookie", True),
-        (True, "max-age=600", "*", True),
-        (True, "max-age=600", "Accept-Encoding", False),
-        (True, "public, no-cache", "", False),
-    ],
-)
-def test_page_is_personal_if_no_cache_may_share_it_and_its_reader_had_credentials(
-    cookies: bool, cache_control: str | None, vary: str, personal: bool
-) -> None:
-    request = Request("https://example.test", DRAFT, "192.0.2.1", cookies=cookies)
-    answer = Answer(200, "text/html", cache_control=cache_control, vary=vary)
-
-    assert is_personal(request, answer) is personal
-    authorized = request._replace(authorized=True)
-    assert is_personal(authorized, answer) is (personal or not cookies)
