@@ -39,6 +39,10 @@ class _CountingTransport:
         self._writes.append(bytes(data))
         self._transport.write(data)
 
+    def writelines(self, lines: list[bytes]) -> None:
+        self._writes.append(b"".join(lines))
+        self._transport.writelines(lines)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
@@ -105,6 +109,21 @@ def test_call_of_the_application_begins_at_once() -> None:
     assert order[:2] == ["/1", "/2"]
 
 
+def test_large_response_is_written_by_two_calls(writes: list[bytes]) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(bytes(200_000)))
+
+    settings: dict[int, int] = {Setting.INITIAL_WINDOW_SIZE: 2**31 - 1}
+    with running(app, lifespan="off") as server, RawClient(server.port, settings) as client:
+        client.engine.set_local_window_size(2**31 - 1)
+        client.settle()
+        writes.clear()
+
+        assert client.get().body == bytes(200_000)
+        assert len([data for data in writes if len(data) > 1000]) == 2
+
+
 def test_reader_that_stops_stops_the_application_at_a_bound(writes: list[bytes]) -> None:
     sent, full = 0, False
 
@@ -134,6 +153,7 @@ def test_reader_that_stops_stops_the_application_at_a_bound(writes: list[bytes])
         taken, unread = sent, sum(map(len, writes))
 
         assert taken < 40_000_000
+        assert max(map(len, writes)) <= 256 * 1024
         assert taken - unread <= 2 * WireLimits().max_queued_stream
         assert client.response(stream_id).received == 40_000_000
 

@@ -753,6 +753,13 @@ def test_lines_are_written_in_one_record(pair: Pair) -> None:
     assert pair.read() == b"abc"
 
 
+def test_long_lines_are_encrypted_one_by_one(pair: Pair) -> None:
+    pair.transport.writelines([b"x" * 40_000, memoryview(b"y" * 40_000)])
+
+    assert len(pair.wire.written) == 2
+    assert pair.read() == b"x" * 40_000 + b"y" * 40_000
+
+
 def test_what_is_written_counts_as_encrypted_until_tcp_has_taken_it(pair: Pair) -> None:
     pair.transport.write(b"x" * 100_000)
 

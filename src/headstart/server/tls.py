@@ -327,8 +327,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._raw.write(self._outgoing.read())
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        """Encrypt all of it, and give it to TCP."""
-        self.write(b"".join(list_of_data))
+        """Encrypt all of it, and give it to TCP; what is short is put together before."""
+        lines = list(list_of_data)
+        if sum(map(len, lines)) <= _PIECE:
+            lines = [b"".join(lines)]
+        for line in lines:
+            self.write(line)
 
     def close(self) -> None:
         """Send the written bytes, then close_notify; wait for the client's for a while.
