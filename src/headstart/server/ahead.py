@@ -18,7 +18,7 @@ from headstart.server.cycle import Cycle, Message, Scope
 from headstart.server.promised import PromisedRequest, PushTemplate, PushTemplates
 from headstart.server.refusals import Refusals
 from headstart.server.scope import Scopes
-from headstart.wire.events import Fields, RequestReceived
+from headstart.wire.events import Fields, RequestReceived, StreamSet
 from headstart.wire.fields import checked_fields
 from headstart.wire.server import ServerConnection
 
@@ -51,7 +51,7 @@ class Ahead:
         self._templates = templates
         self._options = options
         self._scheme = scopes.scheme.encode("ascii")
-        self._hinted: set[int] = set()
+        self._hinted: StreamSet = {}
         """Streams that had their 103 and have not closed."""
         self._pushes_at_all = options.push
         self._most_alive = options.limits.max_concurrent_streams
@@ -156,7 +156,7 @@ class Ahead:
         """Send the 103 that is held for a stream, if there is one."""
         links = self.links.pop(stream_id, None)
         if links:
-            self._hinted.add(stream_id)
+            self._hinted[stream_id] = None
             try:
                 self._wire.inform(stream_id, 103, links)
             except StreamGoneError:
@@ -180,7 +180,7 @@ class Ahead:
                 push.mark_finished()
         elif self._hinted or self.links:
             self.links.pop(stream_id, None)
-            self._hinted.discard(stream_id)
+            self._hinted.pop(stream_id, None)
 
     def connection_lost(self) -> None:
         """Record that pushes on their way do not arrive."""

@@ -17,6 +17,7 @@ from typing import Final
 
 from headstart.errors import StreamGoneError
 from headstart.wire.connection import ErrorCode
+from headstart.wire.events import StreamSet
 from headstart.wire.guard import TokenBucket
 from headstart.wire.server import ServerConnection
 
@@ -54,7 +55,7 @@ class EarlyResponses:
         """Streams -> when the first part came behind the response."""
         self._moved: dict[int, float] = {}
         """Streams -> when the last part came behind the response, or the first look."""
-        self._opened: set[int] = set()
+        self._opened: StreamSet = {}
         """Streams whose windows were opened, to be reset with the next write."""
         self.waiting: dict[int, int] = {}
 
@@ -92,7 +93,7 @@ class EarlyResponses:
             if stream_id in self._opened:
                 self._wire.reset(stream_id, ErrorCode.NO_ERROR)
             else:
-                self._opened.add(stream_id)
+                self._opened[stream_id] = None
                 self._wire.widen(stream_id, _OPEN)
         return bool(written)
 
@@ -114,7 +115,7 @@ class EarlyResponses:
         """
         self._since.pop(stream_id, None)
         self._moved.pop(stream_id, None)
-        self._opened.discard(stream_id)
+        self._opened.pop(stream_id, None)
         withheld = self.waiting.pop(stream_id, 0)
         if withheld:
             self._wire.acknowledge(withheld, stream_id)

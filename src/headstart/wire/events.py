@@ -25,6 +25,8 @@ from headstart.reasons import Closing, Refusal
 
 Fields: TypeAlias = list[tuple[bytes, bytes]]
 """Header fields in order: lower-case names and values, without pseudo-header fields."""
+StreamSet: TypeAlias = dict[int, None]
+"""Streams, as the keys. An empty set takes 216 bytes and an empty dict 64, and most are empty."""
 
 
 class RequestTemplate:

@@ -21,6 +21,7 @@ from typing import Final
 from ngh2 import ErrorCode
 
 from headstart.reasons import Closing
+from headstart.wire.events import StreamSet
 from headstart.wire.repeats import Repeats
 
 # RFC 9113, 4.1: length (24 bits, here as 16 and 8), type and flags (as one number), stream.
@@ -298,9 +299,9 @@ class ClientFrameChecker(FrameChecker):
         # The first request's stream is 1.
         super().__init__(_PREFACE_SIZE, -1, window_allowance)
         self._live = live
-        self._sending: set[int] = set()
+        self._sending: StreamSet = {}
         """Streams whose body the client has not ended."""
-        self._reset: set[int] = set()
+        self._reset: StreamSet = {}
         """Streams that it reset in one segment: the engine does not know yet."""
         self._reset_in = 0
         """Which segment that is: where it ends."""
@@ -349,7 +350,7 @@ class ClientFrameChecker(FrameChecker):
         if stream not in self._sending:
             return self._closed(stream) if stream <= self.last else None
         if flags & END_STREAM:
-            self._sending.discard(stream)
+            self._sending.pop(stream, None)
             return None
         if not size:
             self._count_useless()
@@ -366,7 +367,7 @@ class ClientFrameChecker(FrameChecker):
             self._opened(stream, flags)
         elif stream in self._sending:
             if flags & END_STREAM:
-                self._sending.discard(stream)
+                self._sending.pop(stream, None)
         elif (offence := self._closed(stream)) is not None:
             return offence
         self._begin_block(flags, data, at)
@@ -379,13 +380,15 @@ class ClientFrameChecker(FrameChecker):
                 self._gaps.append((self.last, stream))
         self.last = stream
         if not flags & END_STREAM:
-            self._sending.add(stream)
+            self._sending[stream] = None
             if len(self._sending) >= _MANY:
                 # By now the last frames have come of older ones: the client has no more streams
                 # open at once.
                 latest = self.last - 2 * _LATEST
                 self._sending = {
-                    number for number in self._sending if number > latest or number in self._live
+                    number: None
+                    for number in self._sending
+                    if number > latest or number in self._live
                 }
 
     def _closed(self, stream: int) -> Violation | None:
@@ -408,13 +411,13 @@ class ClientFrameChecker(FrameChecker):
         if self._reset_in != self._total:
             self._reset_in = self._total
             self._reset.clear()
-        self._reset.add(stream)
+        self._reset[stream] = None
 
     def _other(self, kind: int, flags: int, stream: int) -> Violation | None:
         if kind == WINDOW_UPDATE:
             self._count_window_update()
         elif kind == RST_STREAM and stream:  # on 0 the engine ends the connection
-            self._sending.discard(stream)
+            self._sending.pop(stream, None)
             self._note_reset(stream)
             if stream not in self._live and stream <= self._before:
                 self._count_useless()

@@ -14,6 +14,7 @@ import ngh2
 
 from headstart.config import WireLimits
 from headstart.reasons import Refusal
+from headstart.wire.events import StreamSet
 from headstart.wire.promises import PromiseHead
 
 # RFC 9218, 4.1: 3 is the default, 7 the lowest.
@@ -63,7 +64,7 @@ class PushGate:
         """The highest urgency behind that of `page`."""
         self.page = 0
         self.targets: dict[int, set[bytes]] = {}
-        self.pushed: set[int] = set()
+        self.pushed: StreamSet = {}
 
     def limit(self, most: int) -> None:
         """Take the client's MAX_CONCURRENT_STREAMS."""
@@ -98,7 +99,7 @@ class PushGate:
         if not targets:
             self.targets[parent_id] = targets
         targets.add(target)
-        pushed.add(promised_id)
+        pushed[promised_id] = None
         # The pushed response waits behind the page's own (RFC 9218, 10).
         behind = self._behind if parent_id == self.page else self._urgency_behind(parent_id)
         if urgency < behind:

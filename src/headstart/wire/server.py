@@ -36,6 +36,7 @@ from headstart.wire.events import (
     RequestRefused,
     ServerEvent,
     StreamRefused,
+    StreamSet,
     TrailersReceived,
 )
 from headstart.wire.fields import response_fields
@@ -96,7 +97,7 @@ class ServerConnection(ServerOutput):
         """The client went beyond a limit: no more streams are taken."""
         self._taken = 0
         """Streams that had been opened then."""
-        self._finished: set[int] = set()
+        self._finished: StreamSet = {}
         """Streams that the client reset once the whole response was written."""
         self._is_new = True
         """The client had not acknowledged our SETTINGS when we last wrote."""
@@ -216,7 +217,8 @@ class ServerConnection(ServerOutput):
         resets = checker.resets
         if resets:
             open_ = [number for number in resets if number in self._streams]  # 0 is in error
-            self._finished.update(number for number in open_ if self.is_response_written(number))
+            written = (number for number in open_ if self.is_response_written(number))
+            self._finished.update(dict.fromkeys(written))
         return resets if len(resets) > _FEW else ()
 
     def _feed_looked(self, data: bytes | memoryview, feed: _Feed) -> list[ngh2.Event]:
@@ -257,7 +259,7 @@ class ServerConnection(ServerOutput):
                 if self._promised:
                     self._promised.pop(stream_id, None)
             else:
-                pushed.discard(stream_id)
+                pushed.pop(stream_id, None)
         self._answered += len(events)
         return cast("list[ServerEvent]", events) if watched else []
 
@@ -339,7 +341,7 @@ class ServerConnection(ServerOutput):
         """
         is_ours = stream_id in self._accounted
         if stream_id in self._streams or stream_id in self._pushed:
-            self._accounted.add(stream_id)
+            self._accounted[stream_id] = None
         if not is_ours and stream_id in self._streams and stream_id not in self._finished:
             self._take_no_more(self._guard.reset(stream_id, now, self._answered), events)
 
@@ -350,9 +352,9 @@ class ServerConnection(ServerOutput):
         if was_no_request:
             self._known += 1  # it was reset before it was a request
         if self._finished:
-            self._finished.discard(stream_id)
+            self._finished.pop(stream_id, None)
         if self._pushed:
-            self._pushed.discard(stream_id)
+            self._pushed.pop(stream_id, None)
         if self._promised:
             self._promised.pop(stream_id, None)
         if event.local_error is not None and isinstance(event.local_error, ngh2.PushDisabledError):
@@ -362,7 +364,7 @@ class ServerConnection(ServerOutput):
             self._leaks = True
             self._mend_window()
         if self._accounted and stream_id in self._accounted:
-            self._accounted.discard(stream_id)
+            self._accounted.pop(stream_id, None)
         elif self._used_up is not None:
             pass  # nothing is held against it any more, but for what it opens
         elif (error_code or was_no_request) and event.local_error is None and authority != b"":

@@ -15,7 +15,7 @@ from headstart.config import WireLimits
 from headstart.errors import StreamGoneError
 from headstart.reasons import Refusal
 from headstart.wire.connection import Connection
-from headstart.wire.events import Fields
+from headstart.wire.events import Fields, StreamSet
 from headstart.wire.fields import informational_fields
 from headstart.wire.promises import PromiseHead
 from headstart.wire.push_gate import PushGate
@@ -54,7 +54,7 @@ class ServerOutput(Connection):
         self._gate = PushGate(self._engine, self._streams, limits)
         # The gate's own: each closed stream is taken out.
         self._promised, self._pushed = self._gate.targets, self._gate.pushed
-        self._accounted: set[int] = set()
+        self._accounted: StreamSet = {}
         """Streams reset, by either side, whose closing is still to come."""
         self.push_enabled = True
         """The client's ENABLE_PUSH: 1 until it says otherwise (RFC 9113, 6.5.2)."""
@@ -142,7 +142,7 @@ class ServerOutput(Connection):
     def reset(self, stream_id: int, error_code: int = ErrorCode.CANCEL) -> None:
         """End one stream with RST_STREAM; not held against the client."""
         if stream_id in self._streams or stream_id in self._pushed:
-            self._accounted.add(stream_id)
+            self._accounted[stream_id] = None
         super().reset(stream_id, error_code)
 
     def refuse(self, stream_id: int, error_code: int = ErrorCode.REFUSED_STREAM) -> None:

@@ -7,6 +7,7 @@ the client's SETTINGS come.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import ngh2
@@ -30,8 +31,9 @@ _GRPC_PASS = {
 }
 
 
+@lru_cache(8)
 def server_configuration(limits: WireLimits) -> ngh2.Configuration:
-    """Return the configuration of the engine."""
+    """Return the configuration of the engine, one for all connections with the same limits."""
     return ngh2.Configuration(
         auto_window_update=False,
         max_inbound_header_list_size=max(_HARD_HEADER_SIZE, 2 * limits.max_header_size),
