@@ -251,10 +251,14 @@ def may_carry_cookie(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     Args:
         headers: Of the response, names in any case.
     """
-    fields = [(name.lower(), value.lower()) for name, value in headers if name.lower() in _REUSABLE]
+    fields = [
+        (lower, value.lower()) for name, value in headers if (lower := name.lower()) in _REUSABLE
+    ]
+    if not fields:
+        return True
     directives = b",".join(value for name, value in fields if name == b"cache-control").split(b",")
     names = {directive.strip() for directive in directives}
-    return not fields or b"private" in names or b"no-store" in names
+    return b"private" in names or b"no-store" in names
 
 
 @dataclass(slots=True)

@@ -41,7 +41,7 @@ class Attribution:
                 self._count(request)
             return found
         live = viewer.live_views(now)
-        bare = self._count(request) if live else 0.0
+        bare = self._count(request).estimate(0.0, 0.0) if live else 0.0
         if referer and len(live) == 1:
             return viewer.view_of(referer, now)
         for view in live:
@@ -52,12 +52,12 @@ class Attribution:
         alone = len(live) == 1 and request.connection is not None and bare >= _BARE
         return live[0] if alone and request.destination in ASSETS else None
 
-    def _count(self, request: Request) -> float:
+    def _count(self, request: Request) -> Share:
         """Count an asset of a site. Return the share of its assets that come without a Referer."""
         share = self._bare.get(request.origin)
         if share is None:
             share = self._bare[request.origin] = Share()
             if len(self._bare) > self._options.max_sites:
                 del self._bare[next(iter(self._bare))]
-        share.add(float(not request.referer), self._options.memory)
-        return share.estimate(0.0, 0.0)
+        share.add(0.0 if request.referer else 1.0, self._options.memory)
+        return share

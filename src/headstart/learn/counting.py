@@ -391,14 +391,14 @@ def _weakest(associations: Iterable[Association], likely: float) -> Association 
     Called for each asset that a full page, pattern or origin does not know, so it asks for the
     latter of only a few.
     """
-    weakest, least = None, likely
+    weakest, least, below = None, likely, 2.0 * likely
     for association in associations:
         strength = association.hits / (association.tries + 1.0)
-        if strength < 2.0 * least and association.naming is None:
-            if not association.believed:
+        if strength < below and association.naming is None:
+            if not (association.confirmed or association.believed):
                 strength /= 2
             if strength < least:
-                weakest, least = association, strength
+                weakest, least, below = association, strength, 2.0 * strength
                 if not strength:
                     break
     return weakest

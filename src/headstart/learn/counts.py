@@ -356,16 +356,19 @@ def count_missed(
     """
     # One loop, and `Share.add(0.0, memory)` within it: most assets of three nodes are here for each
     # vote.
+    most = float(misses)
     for each in associations:
-        if each.tries >= memory:
-            kept = (memory - 1) / each.tries
-            each.tries *= kept
+        tries = each.tries
+        if tries >= memory:
+            kept = (memory - 1) / tries
+            tries *= kept
             each.hits *= kept
-        each.tries += 1.0
+        tries += 1.0
         if voter != each.first:
             each.doubted = True
-        each.run += 1
-        if each.run >= misses:
+        run = each.run = each.run + 1
+        if run >= misses:
             each.hits = 0.0
-            each.tries = min(each.tries, float(misses))
+            tries = min(tries, most)
+        each.tries = tries
         each.last = page

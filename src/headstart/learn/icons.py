@@ -95,7 +95,7 @@ class Icons:
         due, view.icon_due = view.icon_due, False
         if due:
             return not self._map.names(view.origin, view.path, target)
-        return self._is_icon(view, target)
+        return bool(self._icons) and self._is_icon(view, target)
 
     def _is_icon(self, view: View, target: str) -> bool:
         is_known = (view.origin, target) in self._icons

@@ -447,12 +447,18 @@ class Map:
         for cache in (self._pages, self._patterns, self._sites):
             while cache.full:
                 self._forget(cache, cache.oldest())
+        free = self._budget - self.size
+        if free < 0:
+            self._forget_oldest()
+            free = max(self._budget - self.size, 0)
+        self._plans.make_room(free + self._least_for_plans)
+
+    def _forget_oldest(self) -> None:
+        """Forget pages, and then patterns, until the rest is within the bound."""
         while self.size > self._budget and len(self._pages) > 1:
             self._forget(self._pages, self._pages.oldest())
         while self.size > self._budget and len(self._patterns):
             self._forget(self._patterns, self._patterns.oldest())
-        free = max(self._budget - self.size, 0)
-        self._plans.make_room(free + self._least_for_plans)
 
     def _forget(self, cache: NodeCache, node: Node) -> None:
         for target in list(node.assets):

@@ -253,7 +253,7 @@ class NodeCache:
     @property
     def full(self) -> bool:
         """Return true if there are more nodes than places."""
-        return len(self) > self._places
+        return len(self._new) + len(self._settled) > self._places
 
     def peek(self, origin: str, path: str) -> Node | None:
         """Return the node, or None, without counting a use."""

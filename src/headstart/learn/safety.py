@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 
 from headstart.learn.exchange import Answer, Request
 from headstart.learn.urls import extension, path_of
@@ -100,6 +101,8 @@ _PRIVATE = frozenset(("private", "no-store"))
 # Kinds that a page's HTML may vouch for; an image with a query may count visits.
 _VOUCHED = frozenset((Kind.STYLE, Kind.SCRIPT, Kind.FONT))
 _MINUTE = 60
+# Characters of the longest target whose kind is remembered.
+_SHORT = 128
 
 
 def essence(content_type: str) -> str:
@@ -127,7 +130,15 @@ def kind_of(request: Request, answer: Answer) -> Kind | None:
 
 def kind_of_path(target: str) -> Kind | None:
     """Return the kind of the file name's extension, or None."""
+    return _kind_of_short(target) if len(target) <= _SHORT else _kind_of_name(target)
+
+
+def _kind_of_name(target: str) -> Kind | None:
     return _EXTENSIONS.get(extension(path_of(target)))
+
+
+# It is asked several times for each request, mostly of the same assets; 0.3 MB at the most.
+_kind_of_short = lru_cache(maxsize=1024)(_kind_of_name)
 
 
 def is_static_name(target: str, kind: Kind) -> bool:

@@ -52,21 +52,23 @@ def _is_imported(request: Request) -> bool:
 
 def hash_of(request: Request, answer: Answer) -> int:
     """Return a hash of all that says whether an asset may be learned, and how it is sent."""
+    _, content_type, cache_control, vary, sets_cookie, _, validated, aged, expires, _ = answer
+    mode = request.mode
     return hash(
         (
             request.destination,
-            request.mode,
-            _is_imported(request),
+            mode,
+            mode == "cors" and _is_imported(request),
             request.authorized,
-            answer.content_type,
-            answer.cache_control,
-            answer.vary,
-            answer.sets_cookie,
-            answer.validated,
+            content_type,
+            cache_control,
+            vary,
+            sets_cookie,
+            validated,
             # Grows as the file ages, so it is looked at again each time it has doubled.
-            (answer.heuristic_lifetime or 0).bit_length(),
+            aged.bit_length() if aged else 0,
             # Falls where it is a fixed date, so likewise.
-            (answer.expires_in or 0).bit_length(),
+            expires.bit_length() if expires else 0,
         )
     )
 

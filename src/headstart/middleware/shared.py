@@ -148,7 +148,10 @@ class Shared:
             connection: Identifies the connection, or None if connections have no id.
             request: The asset's.
         """
-        if connection is not None and self.memories and self.learner.is_viewer(request):
+        if connection is None or not self.memories:
+            return
+        known = request.connection
+        if known in self.viewers if known is not None else self.learner.is_viewer(request):
             self.memories.of(connection).add(request.target)
 
     def capture(

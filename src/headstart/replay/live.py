@@ -134,7 +134,9 @@ class Live:
             if browser.has(url, load, self._now):
                 continue
             answer = self._site.answer(url, load.asked.get(target))
-            await self._ask_for_asset(browser, _fetch_of(request, target), answer)
+            fetch = _fetch_of(request, target)
+            if not self._tell_of_asset(browser, fetch, answer):
+                await self._ask(browser, fetch, answer, _kind(answer))
             browser.was_sent(url, self._stale(answer))
             if answer.status == 200:
                 moved.append(target)
@@ -164,7 +166,8 @@ class Live:
         if browser.was_brought(url, self._now):
             del browser.brought[url]
             return
-        await self._ask_for_asset(browser, request, answer)
+        if not self._tell_of_asset(browser, request, answer):
+            await self._ask(browser, request, answer, _kind(answer))
         if answer.status in (200, 304):
             browser.fetched(url, self._stale(answer))
 
@@ -172,22 +175,25 @@ class Live:
         fresh = lifetime(answer.cache_control) if answer.cache_control is not None else None
         return self._now + (self._assumed.lifetime if fresh is None else fresh)
 
-    async def _ask_for_asset(self, browser: Browser, request: Request, answer: Answer) -> None:
+    def _tell_of_asset(self, browser: Browser, request: Request, answer: Answer) -> bool:
         """Tell the server of an asset that a browser asks for.
 
         Most lines of a log are such. The middleware would read the same request and answer from a
         scope and a message, which takes longer than all that it does with them.
+
+        Returns:
+            False if the middleware would read something else, so that it has to be asked.
         """
-        destination = _kind(answer)
         if not _survives_latin_1(request, answer):
-            await self._ask(browser, request, answer, destination)
-            return
-        request = _asset_request(request, destination, browser.connection, answer.status == 304)
+            return False
+        status = answer.status
+        request = _asset_request(request, _kind(answer), browser.connection, status == 304)
         answer = self._site.as_read(request.target, answer)
         shared = self.middleware.shared
         shared.learner.complete(request, answer, None, self._now)
-        if answer.status == 200:
+        if status == 200:
             shared.remember(browser.connection, request)
+        return True
 
     async def _ask(
         self,
@@ -286,18 +292,21 @@ class _LoggedSite:
 
     def as_read(self, target: str, answer: Answer) -> Answer:
         """Return what the middleware reads of an answer that the site gives."""
-        said, validated = answer.cache_control or "", False
-        if answer.cache_control is None and _is_file(target):
-            said, validated = self._assumed, True
+        status, content_type, said, vary, sets_cookie, size, *_, location = answer
+        validated = said is None and _is_file(target)
+        if validated:
+            said = self._assumed
         return Answer(
-            answer.status,
-            answer.content_type,
-            said,
-            answer.vary,
-            answer.sets_cookie,
-            answer.size,
+            status,
+            content_type,
+            said or "",
+            vary,
+            sets_cookie,
+            size,
             validated,
-            location=answer.location,
+            None,
+            None,
+            location,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -335,12 +344,20 @@ def _is_file(target: str) -> bool:
 
 def _kind(answer: Answer) -> str:
     """Return the Sec-Fetch-Dest of a request for an asset."""
-    return kind_of_type(essence(answer.content_type)) or "image"
+    return (_kind_of if len(answer.content_type) < _SHORT else _kind_of.__wrapped__)(
+        answer.content_type
+    )
+
+
+@lru_cache(maxsize=256)
+def _kind_of(content_type: str) -> str:
+    return kind_of_type(essence(content_type)) or "image"
 
 
 def _fetch_of(page: Request, target: str) -> Request:
     """Return the request for an asset that was hinted with a page."""
-    return page._replace(target=target, referer=page.origin + page.target)
+    origin, of_page, address, method, agent, *_ = page
+    return Request(origin, target, address, method, agent, origin + of_page)
 
 
 def _survives_latin_1(request: Request, answer: Answer) -> bool:

@@ -156,8 +156,9 @@ def _packed(step: Step) -> tuple[Any, ...]:
 
 def _unpacked(packed: tuple[Any, ...]) -> Step:
     time, asked, answered, kind, loaded, fetches = packed
-    answer = Answer._make(answered)
-    line = LogLine(time, Exchange(Request._make(asked), answer))
+    # As `Answer._make`, in a third of the time.
+    answer: Answer = tuple.__new__(Answer, answered)
+    line = LogLine(time, Exchange(tuple.__new__(Request, asked), answer))
     load = None
     if loaded is not None:
         is_page, targets, subrequests = loaded

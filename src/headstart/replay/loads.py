@@ -39,6 +39,8 @@ _FEED = re.compile(r"(?<![a-z])(?:feeds?|rss[0-9]*|atom|rdf)(?![a-z])", re.IGNOR
 _TYPES = {"woff2": "font/woff2", "woff": "font/woff", "js": "text/javascript"}
 # Referers that are remembered.
 _NAMED = 100_000
+# Characters of the longest target whose type is remembered.
+_SHORT = 256
 
 
 class LineKind(Enum):
@@ -115,7 +117,9 @@ def _typed(answer: Answer, kind: LineKind, target: str) -> Answer:
         content_type = "text/html"
     else:
         content_type = "application/rss+xml" if is_feed(target) else type_of(target)
-    return answer._replace(content_type=content_type)
+    # As `_replace`, in a third of the time.
+    typed: Answer = tuple.__new__(Answer, (answer.status, content_type, *answer[2:]))
+    return typed
 
 
 _Client = tuple[str, str]
@@ -132,6 +136,8 @@ class Loads:
         # Of the clients' hashes, since a long log has many.
         self._fetching: set[int] = set()
         self._named: dict[int, None] = {}
+        # The last of them: the assets of a page come one after the other.
+        self._noted = ""
 
     def take(self, line: LogLine) -> Iterator[Step]:
         """Take a line. Yields the steps that are complete now."""
@@ -178,7 +184,8 @@ class Loads:
 
     def _note_asset(self, line: LogLine, client: _Client) -> None:
         request, status = line.exchange.request, line.exchange.answer.status
-        if request.referer:
+        if request.referer and request.referer != self._noted:
+            self._noted = request.referer
             self._named[hash(path_of(request.referer))] = None
             if len(self._named) > _NAMED:
                 del self._named[next(iter(self._named))]
@@ -234,7 +241,14 @@ def is_asset(line: LogLine) -> bool:
 
 def type_of(target: str) -> str:
     """Return the type that a file name stands for."""
+    return _type_of_short(target) if len(target) <= _SHORT else _type_of_name(target)
+
+
+def _type_of_name(target: str) -> str:
     return _type_of_extension(extension(path_of(target)))
+
+
+_type_of_short = lru_cache(maxsize=4096)(_type_of_name)
 
 
 @lru_cache(maxsize=256)

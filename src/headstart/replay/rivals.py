@@ -32,6 +32,7 @@ class JettyFilter:
     def __init__(self, *periods: float, query_in_key: bool = False) -> None:
         self._longest = max(periods)
         self._query_in_key = query_in_key
+        self._last, self._last_page = ("", ""), ""
         self._opened: dict[tuple[str, str], float] = {}
         # By period: page -> the keys that are associated with it.
         self._associated: list[tuple[float, _Associated]] = [(period, {}) for period in periods]
@@ -56,22 +57,28 @@ class JettyFilter:
         self._opened.setdefault((request.origin, path), line.time)
 
     def _associate(self, line: LogLine, path: str) -> None:
-        origin = line.exchange.request.origin
-        referer = line.exchange.request.referer
-        if not referer.startswith(origin):
-            return
-        page = self._key(referer[len(origin) :])
-        if not page.startswith("/"):
-            return
-        opened = self._opened.get((origin, page))
+        request = line.exchange.request
+        origin = request.origin
+        page = self._page_of(request.referer, origin)
+        opened = self._opened.get((origin, page)) if page else None
         if opened is None or page == path or line.time - opened >= self._longest:
             return
+        age = line.time - opened
         for period, pages in self._associated:
-            if line.time - opened >= period:
+            if age >= period:
                 continue
             associated = pages.setdefault((origin, page), {})
             if len(associated) <= _MAX_ASSOCIATIONS:
                 associated[path] = None
+
+    def _page_of(self, referer: str, origin: str) -> str:
+        """Return the page of an origin that a Referer names, or ""."""
+        # The assets of a page come one after the other, with one Referer.
+        if (referer, origin) != self._last:
+            self._last = referer, origin
+            page = self._key(referer[len(origin) :]) if referer.startswith(origin) else ""
+            self._last_page = page if page.startswith("/") else ""
+        return self._last_page
 
     def _key(self, target: str) -> str:
         return target if self._query_in_key else path_of(target)

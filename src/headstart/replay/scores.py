@@ -81,11 +81,10 @@ class Score:
             spared: Targets that the client did not ask for because it had them from an earlier
                 page load that sent them ahead. They count neither way.
         """
-        asked = load.asked
-        used = 0
+        asked, used = load.asked, 0
+        # A client asks for few assets, and everything ever seen may be many.
+        there = sent if isinstance(sent, _SETS) else set(sent)
         if asked and sent:
-            # A client asks for few assets, and everything ever seen may be many.
-            there = sent if isinstance(sent, _SETS) else set(sent)
             statuses = [status for target, status in asked.items() if target in there]
             used = statuses.count(200)
             self.revalidated += statuses.count(304)
@@ -108,7 +107,8 @@ class Score:
         if load.subrequests:
             real = load.real.difference(spared) if spared else load.real
             self.real += len(real)
-            self.foreseen += len(real.intersection(sent))
+            if sent:
+                self.foreseen += len([target for target in real if target in there])
             self.rendering += 1
             self.rendering_sent += len(sent)
             self.rendering_used += used

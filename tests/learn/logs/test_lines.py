@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.learn.logs.lines import Fields, bare, host_of, line_of
+from headstart.learn.logs.lines import (
+    Fields,
+    bare,
+    fields_from,
+    host_of,
+    line_of,
+    plain_line_of,
+)
 
 REQUEST: Fields = {"time": 1, "method": "GET", "url": "/", "status": 200, "host": "example.org"}
 SECONDS = 1760097336.0
@@ -110,3 +117,36 @@ def test_size_that_is_none_is_nought(size: object) -> None:
 def test_names_of_a_host_are_one() -> None:
     assert bare("WWW.Example.org") == host_of("https://www.example.org/a") == "example.org"
     assert host_of(None) == host_of("http://[") == bare(None) == ""
+
+
+CLOCK = "10/Oct/2025:13:55:36 +0200"
+HERE = "https://www.Example.org/a?x=1"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("", "192.0.2.1", CLOCK, "GET", "/", "200", "5", "-", "Agent"),
+        ("", "192.0.2.1", CLOCK, "GET", "/a.html?x=1", "304", "-", HERE, ""),
+        ("www.Example.org", "::1", CLOCK, "GET", "/a.css", "200", "0" * 19, HERE, "-"),
+        ("www.", "192.0.2.1", CLOCK, "POST", "/", "200", "5", "https://other.example", "Agent"),
+        ("", "192.0.2.1", CLOCK, "GET", "/nothing", "404", "12", "/odd", "Agent"),
+    ],
+)
+def test_plain_line_is_read_as_its_fields_are(values: tuple[str, ...]) -> None:
+    line = plain_line_of(values, "example.org")
+
+    assert line is not None
+    assert line == line_of(fields_from(values), "example.org")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("", "192.0.2.1", CLOCK, "GET", "https://example.org/", "200", "5", "-", "Agent"),
+        ("", "192.0.2.1", CLOCK, "GET", "/", "-", "5", "-", "Agent"),
+        ("", "192.0.2.1", "1760097336", "GET", "/", "200", "5", "-", "Agent"),
+    ],
+)
+def test_odd_line_is_left_to_its_fields(values: tuple[str, ...]) -> None:
+    assert plain_line_of(values, "example.org") is None

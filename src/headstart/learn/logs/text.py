@@ -43,10 +43,12 @@ _EXCHANGE: Final = re.compile(
     re.ASCII,
 )
 # Most lines, whole, to be read at once: no prefix, no escapes, and nothing more than combined says.
+# Few have a virtual host, so it is looked for last, and no field is taken apart twice.
 _PLAIN: Final = re.compile(
-    r"((?:[\w.-]{1,255}(?::\d{1,5})? )?[0-9A-Fa-f.:]{2,45} [^ |\[][^ \[]{0,64} [^ \[]{1,64}) "
-    r"\[([^\]]*)\] "
-    r'"([^" \\]+) ([^" \\]*)(?: [^"\\]*)?" (\d{3}|-) (\d{1,19}|-) "([^"\\]*)" "([^"\\]*)"\s*\Z',
+    r"((?:[\w.-]{1,255}(?::\d{1,5})? )??[0-9A-Fa-f.:]{2,45}+ [^ |\[][^ \[]{0,64}+ [^ \[]{1,64}+) "
+    r"\[([^\]]*+)\] "
+    r'"([^" \\]++) ([^" \\]*+)(?: [^"\\]*+)?" (\d{3}|-) (\d{1,19}|-) '
+    r'"([^"\\]*+)" "([^"\\]*+)"\s*\Z',
     re.ASCII,
 )
 _FORWARDED: Final = re.compile(r' "([0-9A-Fa-f.:]{2,45})[,"]')
@@ -65,9 +67,8 @@ def plain_values_of(line: str) -> PlainValues | None:
     found = _PLAIN.match(line)
     if found is None:
         return None
-    names, *values = found.groups()
-    asker = _known_asker(names)
-    return None if asker is None else (*asker, *values)
+    asker = _known_asker(found[1])
+    return None if asker is None else asker + found.groups()[1:]
 
 
 def fields_of(line: str) -> Fields | None:
