@@ -14,7 +14,6 @@ import ngh2
 
 from headstart.config import WireLimits
 from headstart.reasons import Refusal
-from headstart.wire.events import StreamSet
 from headstart.wire.promises import PromiseHead
 
 # RFC 9218, 4.1: 3 is the default, 7 the lowest.
@@ -64,7 +63,8 @@ class PushGate:
         """The highest urgency behind that of `page`."""
         self.page = 0
         self.targets: dict[int, set[bytes]] = {}
-        self.pushed: StreamSet = {}
+        # A dict would be made anew for every five promises.
+        self.pushed: set[int] = set()
 
     def limit(self, most: int) -> None:
         """Take the client's MAX_CONCURRENT_STREAMS."""
@@ -99,7 +99,7 @@ class PushGate:
         if not targets:
             self.targets[parent_id] = targets
         targets.add(target)
-        pushed[promised_id] = None
+        pushed.add(promised_id)
         # The pushed response waits behind the page's own (RFC 9218, 10).
         behind = self._behind if parent_id == self.page else self._urgency_behind(parent_id)
         if urgency < behind:

@@ -259,7 +259,7 @@ class ServerConnection(ServerOutput):
                 if self._promised:
                     self._promised.pop(stream_id, None)
             else:
-                pushed.pop(stream_id, None)
+                pushed.discard(stream_id)
         self._answered += len(events)
         return cast("list[ServerEvent]", events) if watched else []
 
@@ -354,7 +354,7 @@ class ServerConnection(ServerOutput):
         if self._finished:
             self._finished.pop(stream_id, None)
         if self._pushed:
-            self._pushed.pop(stream_id, None)
+            self._pushed.discard(stream_id)
         if self._promised:
             self._promised.pop(stream_id, None)
         if event.local_error is not None and isinstance(event.local_error, ngh2.PushDisabledError):
