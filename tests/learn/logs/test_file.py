@@ -161,11 +161,13 @@ def test_json_lines_are_read_as_servers_write_them(tmp_path: Path, entry: dict[s
     assert line.exchange.answer.location == ("/x.css" if "request" in entry else None)
 
 
-@pytest.mark.parametrize("indent", [None, 2])
-def test_a_har_is_read_whether_on_one_line_or_many(tmp_path: Path, indent: int | None) -> None:
+@pytest.mark.parametrize(("before", "indent"), [("", None), ("", 2), (" ", None), ("\t", 2)])
+def test_a_har_is_read_whether_on_one_line_or_many(
+    tmp_path: Path, before: str, indent: int | None
+) -> None:
     har = {"log": {"entries": [HAR_ENTRY, {"request": {}}]}}
 
-    log, (line,) = _read(tmp_path / "page.har", json.dumps(har, indent=indent))
+    log, (line,) = _read(tmp_path / "page.har", before + json.dumps(har, indent=indent))
 
     assert log.format is LogFormat.HAR
     assert log.broken == 1
@@ -358,11 +360,13 @@ def test_format_that_is_given_counts_instead_of_the_recognised_one(tmp_path: Pat
 
 
 def test_json_without_a_host_is_of_the_site_that_referers_name(tmp_path: Path) -> None:
-    entry = {"time": 1, "uri": "/a.css", "status": 200, "referer": "https://example.org/"}
+    entry = {"time": 1, "uri": "/a.css", "status": 200}
+    referers = ["https://other.example/", "https://example.org/", "https://example.org/a"]
+    text = "".join(json.dumps({**entry, "referer": referer}) + "\n" for referer in referers)
 
-    _, lines = _read(tmp_path / "log", json.dumps(entry) + "\n")
+    _, lines = _read(tmp_path / "log", text)
 
-    assert [line.exchange.request.origin for line in lines] == ["https://example.org"]
+    assert [line.exchange.request.origin for line in lines] == ["https://example.org"] * 3
 
 
 @pytest.mark.parametrize(

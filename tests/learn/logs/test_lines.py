@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from headstart.learn import Request
 from headstart.learn.logs.lines import (
     Fields,
     bare,
@@ -74,6 +75,35 @@ def test_referer_of_the_site_is_on_the_site_s_one_name(host: str, referer: str, 
 
     assert line is not None
     assert line.exchange.request.referer == seen
+
+
+def test_line_that_says_the_least_is_the_least_request() -> None:
+    line = line_of({"time": 1, "method": "GET", "url": "/", "status": 200}, "example.org")
+
+    assert line is not None
+    assert line.exchange.request == Request(
+        "https://example.org", "/", "", user_agent="", referer="", destination="document"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "content_type", "is_page"),
+    [
+        ("/data.json", "text/html; charset=utf-8", True),
+        ("/data.json", "Application/XHTML+xml", True),
+        ("/", "application/json", False),
+        ("/about.html", "", True),
+        ("/about", "", True),
+        ("/data.json", "", False),
+    ],
+)
+def test_page_is_what_its_type_says_or_else_its_name(
+    url: str, content_type: str, is_page: bool
+) -> None:
+    line = line_of({**REQUEST, "url": url, "type": content_type}, "")
+
+    assert line is not None
+    assert line.is_page is is_page
 
 
 def test_site_stands_where_no_host_does() -> None:

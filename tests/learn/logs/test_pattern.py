@@ -82,6 +82,7 @@ def test_fields_of_the_response_are_read() -> None:
 
     assert fields is not None
     assert (fields["type"], fields["cache"]) == ("text/css", "max-age=60")
+    assert fields["method"] == "GET"  # where none is logged
 
 
 def test_whole_url_names_the_host() -> None:
