@@ -19,6 +19,7 @@ from headstart.learn import (
     Kind,
     Learner,
     LearnOptions,
+    Report,
     Request,
     Stop,
     Unlearnable,
@@ -629,6 +630,31 @@ def test_nothing_is_measured_without_control_views_or_where_it_is_switched_off()
 
         assert not any(view.measured for view in views)
         assert site.learner.gain(ORIGIN + "/") is None
+
+
+@pytest.mark.parametrize("measure", [True, False])
+def test_report_of_a_browser_counts_once_the_lot_decides_about_its_page(measure: bool) -> None:
+    site = Site(control_share=2, measure=measure)
+    said = Report(site.now, ORIGIN, "/", 1, False, load=1.0)
+    before = site.learner.report(said)
+    for _ in range(10):
+        _load(site, 0.3, 0.4)
+
+    assert before is False
+    assert site.learner.report(said) is measure
+    assert (said in site.learner.sync(site.now)) is measure
+    assert not site.learner.report(replace(said, path="/other"))
+
+
+def test_page_whose_deliveries_are_not_used_is_told_by_its_path() -> None:
+    site = Site()
+    site.learner.absorb(
+        Vote(site.now, ORIGIN, "/", n, rendered=False, worth=0.0) for n in range(1, 9)
+    )
+
+    assert site.learner.wastes(ORIGIN, "/?utm=1")
+    assert not site.learner.wastes(ORIGIN, "/other")
+    assert not site.learner.wastes("https://other.example", "/")
 
 
 def test_an_unknown_page_has_no_gain() -> None:

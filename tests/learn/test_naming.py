@@ -373,6 +373,18 @@ def test_a_url_with_a_query_is_sent_only_once_it_was_seen_to_be_static() -> None
     assert sent(learner) == [QUERY]
 
 
+def test_a_url_with_a_query_may_be_seen_to_be_static_by_a_client_without_a_view() -> None:
+    learner = learner_of(reading(QUERY))
+    page = page_request()
+    learner.complete(page, HTML, learner.begin(page, 1001.0), 1001.0)
+
+    elsewhere = asset_request(QUERY, page="/elsewhere")
+    learner.complete(elsewhere, asset_answer(QUERY, validated=True), None, 1001.1)
+    learner.sync(1020.0)
+
+    assert sent(learner) == [QUERY]
+
+
 def test_a_query_without_validator_or_lifetime_is_learned_once_the_pages_html_named_it() -> None:
     learner = Learner(LearnOptions(control_share=0))
     counter = "/visits.png?page=1"

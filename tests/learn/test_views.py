@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.learn import How, LearnOptions
+from headstart.learn import How, Kind, LearnOptions, SeenAsset
 from headstart.learn.rendering import Rendering
 from headstart.learn.views import Views
 from tests.learn.site import ORIGIN, STYLE, Site, asset_answer, asset_request, page_request
@@ -81,6 +81,21 @@ def test_what_a_pushed_stylesheet_asks_for_belongs_to_the_view_whatever_its_name
     assert set(view.asked) == {"/background.png"}
 
 
+def test_asset_that_was_sent_ahead_is_its_views_until_the_window_ends() -> None:
+    site = Site()
+    view = site.open(address="192.0.2.5")
+    site.learner.delivered(view, STYLE, How.HINTED)
+
+    def found(target: str = STYLE, address: str = "192.0.2.5", later: float = 0.0) -> bool:
+        request = asset_request(target, address=address)
+        return site.learner.view_sent(request, view.expires + later) is view
+
+    assert found()
+    assert not found(later=0.001)
+    assert not found("/other.css")
+    assert not found(address="203.0.113.9")
+
+
 def test_another_page_as_referer_is_no_view() -> None:
     site = Site()
     view = site.open("/one")
@@ -128,6 +143,20 @@ def test_one_address_with_many_user_agents_pushes_out_only_its_own() -> None:
             views.close(view)
 
     assert views.viewer(page_request(address="198.51.100.7")) is not None
+
+
+def test_oldest_view_ends_when_the_assets_of_all_take_too_much_room() -> None:
+    # 7,000 bytes for two views of about 1,300, and assets of about 320 each.
+    views = Views(LearnOptions(max_bytes=100_000))
+    first, second = (
+        views.open(page_request(address=f"192.0.2.{number}"), 0.0)[0] for number in (1, 2)
+    )
+
+    ended = [views.ask(second, SeenAsset(f"/{number:04}.css", Kind.STYLE)) for number in range(20)]
+
+    assert [] in ended
+    assert [first] in ended
+    assert ended == sorted(ended, key=len)
 
 
 def test_what_clients_have_is_bounded_over_all_clients() -> None:

@@ -701,6 +701,27 @@ def buffers() -> Buffers:
     return Buffers()
 
 
+@pytest.mark.parametrize("cut", [1, 4, 5, 100])
+def test_offer_without_common_protocol_is_refused_though_its_record_is_cut(
+    buffers: Buffers, cut: int
+) -> None:
+    wire, out, context = _Wire(), ssl.MemoryBIO(), client_context()
+    context.set_alpn_protocols(["spdy/3"])
+    client = context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost")
+    with suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    flight = out.read()
+    handshake = Handshake(wire, server_context(), buffers)
+
+    assert handshake.step(flight[:cut]) is None
+    assert wire.taken() == b""
+    with pytest.raises(TlsBroken) as caught:
+        handshake.step(flight[cut:])
+
+    assert caught.value.reason is Closing.HANDSHAKE_FAILED
+    assert wire.taken() == b"\x15\x03\x03\x00\x02\x02\x78"  # no_application_protocol
+
+
 @pytest.fixture
 def pair(buffers: Buffers) -> Iterator[Pair]:
     loop = asyncio.new_event_loop()
