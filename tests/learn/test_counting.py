@@ -287,3 +287,19 @@ def test_personal_asset_is_published_by_the_first_page_that_is_not_personal() ->
         personal.append(counted.table.personal)
 
     assert personal == [1, 1, 0, 0]
+
+
+def test_asset_that_html_dropped_is_back_once_a_later_view_asks_for_it() -> None:
+    counted = Counted()
+    for target in (A, B, C):
+        counted.count(1, target)
+    asset = counted.node.assets[A].asset
+    counted.table.dismiss(asset, 5.0)
+    before = counted.table.changes
+
+    counted.table.confirm(asset, 1, 5.0)
+    still = asset.dropped, counted.table.changes
+    counted.table.confirm(asset, 1, 5.1)
+
+    assert still == (5.0, before)
+    assert (asset.dropped, counted.table.changes) == (0.0, before + 1)
