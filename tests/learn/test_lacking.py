@@ -109,6 +109,19 @@ def test_within_a_minute_an_address_over_http_1_has_what_it_had() -> None:
     assert site.open(address=VISITOR).candidates == ()
 
 
+def test_two_views_at_the_same_moment_say_nothing_of_a_return() -> None:
+    site = Site()
+    for _ in range(3):
+        site.visit()
+    site.visit(address=VISITOR, connection=1)
+    site.wait(-60.0)
+    site.visit("/", (STYLE,), VISITOR, connection=2)
+
+    again = site.learner.again(returned(site))
+
+    assert again == dict.fromkeys(ASSETS, 1.0)
+
+
 def test_what_all_clients_had_is_bounded() -> None:
     site = Site(max_had=40)
     for number in range(30):

@@ -12,9 +12,11 @@ from headstart.learn import (
     Kind,
     LearnOptions,
     Named,
+    PageRecord,
     Reading,
     Removal,
     Rule,
+    Tally,
     Trust,
     Verdict,
 )
@@ -96,6 +98,17 @@ def test_an_asset_s_new_lifetime_is_known_to_all_pages_at_once() -> None:
     known.see(asset, replace(seen("/a.css"), lifetime=0))
 
     assert plan(known, "/one")[0].asset.lifetime == 0
+
+
+def test_what_another_map_says_of_an_asset_is_known_to_all_pages_at_once() -> None:
+    known = folded(*(vote(n, "/a.css", path="/two") for n in (1, 2)))
+    assert plan(known, "/two")[0].asset.lifetime == 3600
+    asset = replace(seen("/a.css"), lifetime=0)
+    tally = Tally(asset, 1.0, 1.0, confirmed=False, first=1, run=0, sent=0.0, useful=0.0)
+
+    known.load(PageRecord(Level.PAGE, ORIGIN, "/one", 1.0, 1.0, 0.0, 0.0, (1,), 0.0, (tally,)))
+
+    assert plan(known, "/two")[0].asset.lifetime == 0
 
 
 def test_an_asset_that_is_gone_is_gone_from_every_plan() -> None:
