@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.learn import How, View
+from headstart.learn import How, LearnOptions, View
+from headstart.learn.lacking import Lacking
 from tests.learn.site import ASSETS, IMAGE, STYLE, Site
 
 VISITOR = "192.0.2.7"
@@ -28,6 +29,19 @@ def test_an_asset_that_a_client_had_is_expected_again_until_clients_show_otherwi
     assert before == dict.fromkeys(ASSETS, 1.0)
     assert set(after) == set(ASSETS)
     assert all(chance < 0.2 for chance in after.values())
+
+
+def test_assets_that_a_client_loaded_after_a_hint_are_remembered_in_order() -> None:
+    site, known = Site(), Lacking(LearnOptions())
+    view = site.open(address=VISITOR, connection=1)
+    targets = [f"/{number}.png" for number in range(20)]
+    for target in targets:
+        view.delivered[target] = How.HINTED
+        view.fetched[target] = None
+
+    known.learn(view)
+
+    assert list(known.had(view)) == [hash((view.origin, target)) for target in targets]
 
 
 def test_a_client_that_was_never_here_had_nothing() -> None:

@@ -87,7 +87,7 @@ def test_delivery_is_judged_by_the_clients_reaction(
     view.delivered[STYLE] = how
     view.returning = returning
     if fetched:
-        view.fetched.add(STYLE)
+        view.fetched[STYLE] = None
     if reset:
         view.wasted.add(STYLE)
 

@@ -96,7 +96,7 @@ class AssetRequests:
             if not known.answered:
                 self._seen_asset(request, answer, known)
             if sent := viewer.view_sent(request.target, now):
-                sent.fetched.add(request.target)
+                sent.fetched[request.target] = None
                 if sent.measured:
                     self.arriving = (sent, known.seen.kind)
             self._views.remember(viewer, known.key)
@@ -140,7 +140,7 @@ class AssetRequests:
     def _fetched(self, view: View, request: Request) -> None:
         """Take that a client asked for an asset that it was told of."""
         again = request.target in view.fetched
-        view.fetched.add(request.target)
+        view.fetched[request.target] = None
         hinted = view.delivered[request.target] is How.HINTED
         if hinted and not request.conditional and self.on_fetch is not None:
             self.on_fetch(request, again)

@@ -125,7 +125,8 @@ class View:
         self.withheld: Refusal | None = None
         self.delivered: dict[str, How] = {}
         self.wasted: set[str] = set()
-        self.fetched: set[str] = set()
+        # In order: what a client had first is forgotten first.
+        self.fetched: dict[str, None] = {}
         self.asked: dict[str, SeenAsset] = {}
         self.counted: set[str] | None = None
         self.refused = False
