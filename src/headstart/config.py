@@ -256,7 +256,7 @@ class ServerOptions:
     ping_interval: float = option(
         30.0,
         "Seconds of silence after which a client with HTTP/2 requests under way is asked by PING "
-        "whether it is there; it has as long to answer before its connection ends.",
+        "whether it is there; if that has reached nobody after as long, its connection ends.",
     )
     header_timeout: float = option(
         10.0, "Seconds that the fields of a request may take, from their first byte to their last."

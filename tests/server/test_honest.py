@@ -19,8 +19,8 @@ from websockets.sync.client import connect
 
 from tests.clients import built
 from tests.peers import peer
-from tests.server.apps import Receive, Recorder, Scope, Send, answer, read_all
-from tests.server.live import PATIENCE, ServerProcess, running, serving, until
+from tests.server.apps import Receive, Recorder, Scope, Send, answer, body, read_all, start
+from tests.server.live import PATIENCE, Gate, ServerProcess, running, serving, until
 from tests.server.proxies import PROXIES
 
 APP = "tests.server.honest_app:app"
@@ -176,6 +176,29 @@ def test_phone_that_uploads_three_kilobytes_a_second_and_reads_nothing_is_read_t
         response = client.post(f"{live.url}/", content=slowly())
 
     assert (response.status_code, response.text) == (200, "180000")
+
+
+def test_httpx_that_works_on_an_event_for_minutes_gets_the_next_one() -> None:
+    """It reads nothing meanwhile, and so answers no PING."""
+    gate = Gate()
+
+    async def events(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(b"one\n", True))
+        await gate.passed()
+        await send(body(b"two\n"))
+
+    with (
+        running(Recorder(events), skipping=True) as live,
+        over_http2() as client,
+        client.stream("GET", f"{live.url}/") as response,
+    ):
+        lines = response.iter_lines()
+        first = next(lines)
+        live.skip(300.0, steps=30)
+        gate.open()
+
+        assert [first, *lines] == ["one", "two"]
 
 
 _WRITER = f"""

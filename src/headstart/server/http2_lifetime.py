@@ -18,6 +18,7 @@ from headstart.server.deadlines import Deadlines, seconds_between_looks, standst
 from headstart.server.drain import NOTICE_GRACE, Drain
 from headstart.server.http2_streams import Http2Streams
 from headstart.server.lingering import linger
+from headstart.server.reachable import unacknowledged_for
 from headstart.server.tls import TlsBroken
 from headstart.server.turns import PendingWrite
 from headstart.server.worker import Worker
@@ -111,7 +112,10 @@ class Http2Lifetime:
         unwritten = self._transport.get_write_buffer_size() if self.write_paused else 0
         handlers = self._streams.open
         reason = self._deadlines.look(now, handlers, unwritten, self.heard_at)
-        if reason is not None:
+        # A program that reads nothing for now, while it works on an event, answers no PING; but its
+        # system has acknowledged it.
+        is_there = reason is Closing.UNREACHABLE and not unacknowledged_for(self._transport)
+        if reason is not None and not is_there:
             self.report(reason)
             if unwritten and reason in _READS_NOTHING:
                 self._transport.abort()  # a GOAWAY would only wait behind it

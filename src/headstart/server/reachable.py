@@ -1,11 +1,11 @@
 """Tell whether a client can still be reached, and how much has reached it, as TCP knows it.
 
 A link that is gone (a closed laptop, a forgotten NAT entry) says nothing. Over HTTP/2 the client is
-asked by PING, over a WebSocket by its own ping. Over HTTP/1.1 nothing can be asked, and TCP alone
-knows. Its probes find a client that is sent nothing. If something is sent to it, TCP repeats that
-for a quarter of an hour instead of probing, so `http1_deadlines` asks for how long it went
-unacknowledged. Changes a socket's options; used by `protocol`, `http1_deadlines` and
-`lingering`.
+asked by PING, and gone if TCP must repeat that; over a WebSocket by its own ping. Over HTTP/1.1
+nothing can be asked, and TCP alone knows. Its probes find a client that is sent nothing. If
+something is sent to it, TCP repeats that for a quarter of an hour instead of probing, so
+`http1_deadlines` asks for how long it went unacknowledged. Changes a socket's options; used by
+`protocol`, `http1_deadlines`, `http2_lifetime` and `lingering`.
 """
 
 from __future__ import annotations
