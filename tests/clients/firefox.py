@@ -21,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from headstart.wire.links import ParsedLink, parse
 from tests.clients.chromium import Event, Load
+from tests.peers import lack
 from tests.server.live import certificate, until
 
 _FLAGS = (
@@ -114,6 +115,9 @@ class Browser:
         self.call("session.subscribe", events=["network.responseCompleted"])
         whole = self.call("browsingContext.getTree", **{"moz:scope": "chrome"})
         self._chrome: str = whole["contexts"][0]["context"]
+        # Older ones, such as 140, do not know `moz:scope`, and give a page.
+        if self.evaluate(self._chrome, "typeof Services") != "object":
+            lack(f"firefox-esr {self.version} shows its driver no console")
 
     def tab(self) -> Tab:
         """Open a tab in a new profile."""
