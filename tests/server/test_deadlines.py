@@ -17,6 +17,7 @@ import pytest
 from headstart.config import ServerOptions, WireLimits
 from headstart.reasons import Closing
 from headstart.server.deadlines import Deadlines, seconds_between_looks, standstill
+from headstart.server.reachable import unacknowledged_for
 from headstart.wire.connection import ErrorCode
 from headstart.wire.server import ServerConnection
 from tests.server.apps import Held, Receive, Recorder, Scope, Send, answer, read_all
@@ -38,8 +39,8 @@ from tests.server.hostile import (
     get,
     number,
 )
-from tests.server.live import running, serving, until
-from tests.server.test_reachable import cut
+from tests.server.live import Gate, running, serving, until
+from tests.server.test_reachable import Connected, cut, mend
 
 SHORT, LONG = 0.3, 30.0
 SKIPPED = 100.0
@@ -185,6 +186,39 @@ def test_upload_that_comes_in_bursts_and_is_fast_enough_on_average_goes_on(reads
         client.send(frame(DATA, END_STREAM, 1))
 
         assert client.until(DATA, 1).payload == b"%d" % (burst * bursts)
+        assert client.goaways == client.resets() == []
+
+
+@pytest.mark.parametrize(
+    ("reads", "size", "pause"),
+    [(True, 30_000, 35), (False, 1000, 5)],
+    ids=["a burst", "reads nothing meanwhile"],
+)
+def test_client_may_pause_while_the_application_works_on_the_first_part_and_for_a_while_after(
+    reads: bool, size: int, pause: int
+) -> None:
+    """With the limits as they are by default."""
+    gate = Gate()
+
+    async def work(scope: Scope, receive: Receive, send: Send) -> None:
+        length = len((await receive())["body"])
+        await gate.passed()
+        await answer(send, b"%d" % (length + len(await read_all(receive))))
+
+    with (
+        running(Recorder(work), skipping=True) as server,
+        Hostile(server.port, ack=reads) as client,
+    ):
+        client.send(POST)
+        for _ in range(2):
+            client.send(b"".join(frame(DATA, 0, 1, bytes(size // 2)) for _ in range(2)))
+            client.settle()
+        server.skip(20, steps=20)
+        gate.open()
+        server.skip(pause, steps=pause)
+        client.send(frame(DATA, END_STREAM, 1))
+
+        assert client.until(DATA, 1).payload == b"%d" % (2 * size)
         assert client.goaways == client.resets() == []
 
 
@@ -419,7 +453,7 @@ def test_client_that_vanishes_while_it_waits_is_gone_for_the_application() -> No
 
     recorder.act = poll
     with (
-        running(recorder, options(ping_interval=20.0), skipping=True) as server,
+        running(recorder, options(ping_interval=1.0), skipping=True) as server,
         Hostile(server.port) as client,
     ):
         client.send(get(1))
@@ -428,12 +462,33 @@ def test_client_that_vanishes_while_it_waits_is_gone_for_the_application() -> No
         cut(client.socket)
 
         def ended() -> bool:
-            server.skip(30.0)  # TCP notices in its own time that nothing arrives
+            server.skip(2.0)  # TCP notices in its own time that nothing arrives
             return not recorder.empty
 
         until(ended, "the end")
 
         assert recorder.next() == "http.disconnect"
+
+
+def test_client_that_answers_no_ping_is_not_gone_if_a_segment_must_be_repeated_just_now() -> None:
+    held = Held()
+    with (
+        running(held, options(ping_interval=20.0), skipping=True) as server,
+        Hostile(server.port) as client,
+    ):
+        client.send(get(1))
+        client.settle()
+        connections: set[Any] = {*server.server.server_state.connections}
+        transport = Connected(connections.pop().get_extra_info("socket"))
+        cut(client.socket)
+        server.skip(30.0)
+        until(lambda: unacknowledged_for(transport) > 0, "the PING, sent once more")
+        server.skip(60.0)
+        mend(client.socket)
+        held.gate.open()
+
+        assert client.status(1) == 200
+        assert client.goaways == []
 
 
 def test_client_that_reads_nothing_for_minutes_while_it_works_is_not_gone() -> None:

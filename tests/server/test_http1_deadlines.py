@@ -109,6 +109,16 @@ def test_burst_of_a_body_pays_for_two_more_periods_at_most(watch: Watch) -> None
     assert watch.after(100) == (89, Closing.BODY_TIMEOUT)
 
 
+def test_burst_of_a_body_pays_for_the_time_after_a_pause_of_the_application(watch: Watch) -> None:
+    watch.parser.feed(POST + bytes(60_000))
+    watch.state, watch.reads = State.CALLED, False
+    assert watch.after(5) is None
+
+    watch.reads = True
+
+    assert watch.after(100) == (89, Closing.BODY_TIMEOUT)
+
+
 def test_body_that_nobody_waits_for_is_not_too_slow(watch: Watch) -> None:
     watch.parser.feed(POST)
     watch.state, watch.waits_for_100 = State.CALLED, True

@@ -26,8 +26,8 @@ from tests.server.live import LiveServer, running, until
 from tests.server.raw import tls_socket
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-# Linux' number, and a program of one instruction: return 0 bytes of each segment.
-SO_ATTACH_FILTER = 26
+# Linux' numbers, and a program of one instruction: return 0 bytes of each segment.
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 DROP = struct.pack("=HBBI", 0x06, 0, 0, 0)
 
 
@@ -39,6 +39,11 @@ def cut(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, attached)
     except PermissionError:
         pytest.skip("this kernel lets root alone put a filter on a socket")
+
+
+def mend(connection: socket.socket) -> None:
+    """Let arrive again what is sent to this socket, after `cut`."""
+    connection.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
 
 
 def closings(server: LiveServer) -> Counter[Closing]:

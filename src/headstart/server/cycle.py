@@ -209,6 +209,11 @@ class Cycle:
         """Nothing of the request's body is there, more must come, and no response has begun."""
         return self.state is AWAITED and not (self._body_ended or self._chunks)
 
+    @property
+    def uploads(self) -> bool:
+        """The client has not ended the request's body."""
+        return not self._body_ended
+
     def disconnect(self) -> None:
         """Handle a reset stream or a lost connection."""
         if not self.disconnected:

@@ -93,6 +93,10 @@ class UnderWay(Protocol):
         """The application waits for content that has not come."""
 
     @property
+    def uploads(self) -> bool:
+        """The client has not ended the content."""
+
+    @property
     def received(self) -> int:
         """Bytes of content that came."""
 
@@ -189,12 +193,13 @@ class Deadlines:
         """Return true if the client has not acknowledged our SETTINGS for too long.
 
         A client that uploads and does not read meanwhile cannot, and is not silent. It may pause
-        like any upload: curl reads nothing while it waits for the program that feeds it.
+        like any upload: curl reads nothing while it waits for the program that feeds it, even if
+        the application works on the first part for as long.
         """
         since, mark = self._greeting
         passed = now - since
         patience = self._options.preface_timeout
-        if any(cycle.awaits_body for cycle in cycles.values()):
+        if any(cycle.uploads for cycle in cycles.values()):
             patience = max(patience, self._options.body_timeout)
         if passed < patience:
             return False
@@ -249,10 +254,9 @@ class Deadlines:
         before, self._bodies = self._bodies, {}
         slow = []
         for number, cycle in cycles.items():
-            if not cycle.awaits_body:
-                self._bodies[number] = (now, cycle.received)
-                continue
             since, mark = before.get(number, (now, 0))
+            if not cycle.awaits_body:
+                since = now  # the time is the application's; the bytes that came count all the same
             passed = now - since
             if passed >= self._options.body_timeout:
                 wanted = passed * self._options.min_body_rate

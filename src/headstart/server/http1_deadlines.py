@@ -101,9 +101,9 @@ class Http1Deadlines:
             return Closing.UNREACHABLE
         if lingering is not None:
             return Closing.CLOSED if lingering.is_over(now) else None
-        # Nobody is slow while the server does not read.
+        # Nobody is slow while the server does not read; the bytes that came count all the same.
         if not reads:
-            self._since, self._body_mark = now, self._parser.body_size
+            self._since = now
             return self._look_who_left(now, writes=writes or waits > 0)
         self._left_at = None
         if part is Part.HEAD and passed >= self._options.header_timeout:
@@ -111,7 +111,7 @@ class Http1Deadlines:
         if part is Part.BODY and passed >= self._options.body_timeout:
             # Who echoes may read as slowly as its client, and who waits for a 100 sends nothing.
             free = waits_for_100 or state is State.RESPONDING
-            return Closing.BODY_TIMEOUT if self._is_too_slow(now, passed) and not free else None
+            return Closing.BODY_TIMEOUT if not free and self._is_too_slow(now, passed) else None
         idle = part is Part.NOTHING and state is State.IDLE
         return Closing.IDLE if idle and passed >= self._keep_alive else None
 

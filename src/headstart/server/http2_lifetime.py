@@ -113,8 +113,11 @@ class Http2Lifetime:
         handlers = self._streams.open
         reason = self._deadlines.look(now, handlers, unwritten, self.heard_at)
         # A program that reads nothing for now, while it works on an event, answers no PING; but its
-        # system has acknowledged it.
-        is_there = reason is Closing.UNREACHABLE and not unacknowledged_for(self._transport)
+        # system has acknowledged it, even if something that was sent later must be repeated.
+        is_there = (
+            reason is Closing.UNREACHABLE
+            and unacknowledged_for(self._transport) < self._options.ping_interval
+        )
         if reason is not None and not is_there:
             self.report(reason)
             if unwritten and reason in _READS_NOTHING:

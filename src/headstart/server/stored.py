@@ -169,11 +169,11 @@ class StoredResponse:
         request: The promised request.
         stream_id: Its stream.
         complete: All of it was handed to the wire.
-        awaits_body, answered_early: Always False: a promised request has no content.
+        awaits_body, uploads, answered_early: Always False: a promised request has no content.
         received: Always 0.
     """
 
-    awaits_body = answered_early = False
+    awaits_body = uploads = answered_early = False
     received = 0
 
     def __init__(self, connection: StreamConnection, request: RequestReceived, body: bytes) -> None:

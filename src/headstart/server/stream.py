@@ -36,11 +36,11 @@ class StreamTransport(asyncio.Transport):
         request: The CONNECT.
         stream_id: The stream's number.
         complete: END_STREAM was handed to the wire.
-        awaits_body: Always False: the protocol above has its own time-outs.
+        awaits_body, uploads: Always False: the protocol above has its own time-outs.
         received: Bytes that came.
     """
 
-    awaits_body = False
+    awaits_body = uploads = False
 
     def __init__(self, connection: StreamConnection, request: WebSocketRequested) -> None:
         super().__init__()
