@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import io
 import marshal
 import os
@@ -82,6 +83,15 @@ def test_log_is_played_in_one_process_where_no_second_one_can_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+
+    assert play(DEFAULTS, iter(steps(*log()))) == here(DEFAULTS)
+
+
+@pytest.mark.usefixtures("always")
+def test_pipe_to_the_second_process_is_as_the_system_makes_it_where_none_can_grow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(fcntl, "F_SETPIPE_SZ", raising=False)
 
     assert play(DEFAULTS, iter(steps(*log()))) == here(DEFAULTS)
 

@@ -304,9 +304,8 @@ class Association(Share):
         """Return true if the first voter's evidence holds: nobody else could contradict it, or did.
 
         One voter alone does not make others receive an asset for long: they fetch the assets that
-            they are
-        sent, so their requests prove nothing. After some of them it is left out until one has asked
-        for it unsent, or has not.
+        they are sent, so their requests prove nothing. After some of them it is left out until one
+        has asked for it unsent, or has not.
         """
         if self.confirmed or not self.asset.asker:
             return True

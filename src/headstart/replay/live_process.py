@@ -103,8 +103,9 @@ def _started() -> subprocess.Popen[bytes] | None:
         # For instance the user's limit of processes: one process takes longer, and says the same.
         return None
     assert process.stdin is not None, "it is a pipe"
-    with suppress(OSError):  # the user's pipes may take no more memory
-        fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, _PIPE)
+    if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux's alone
+        with suppress(OSError):  # the user's pipes may take no more memory
+            fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, _PIPE)
     return process
 
 

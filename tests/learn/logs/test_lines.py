@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headstart.learn import Request
 from headstart.learn.logs.lines import (
@@ -176,7 +178,25 @@ def test_plain_line_is_read_as_its_fields_are(values: tuple[str, ...]) -> None:
         ("", "192.0.2.1", CLOCK, "GET", "https://example.org/", "200", "5", "-", "Agent"),
         ("", "192.0.2.1", CLOCK, "GET", "/", "-", "5", "-", "Agent"),
         ("", "192.0.2.1", "1760097336", "GET", "/", "200", "5", "-", "Agent"),
+        ("", "192.0.2.1", "10/Okt/2025:13:55:36 +0200", "GET", "/", "200", "5", "-", "Agent"),
     ],
 )
 def test_odd_line_is_left_to_its_fields(values: tuple[str, ...]) -> None:
     assert plain_line_of(values, "example.org") is None
+
+
+@given(
+    day=st.integers(0, 99),
+    month=st.sampled_from(["Jan", "Feb", "Oct", "Okt"]),
+    year=st.sampled_from(["0000", "0001", "2024", "2025", "9999"]),
+    hour=st.integers(0, 99),
+    second=st.integers(0, 99),
+    zone=st.sampled_from(["+0000", "-0930", "+2400", "-9999"]),
+)
+def test_time_that_is_none_makes_a_plain_line_unreadable_and_no_error(
+    day: int, month: str, year: str, hour: int, second: int, zone: str
+) -> None:
+    clock = f"{day:02}/{month}/{year}:{hour:02}:59:{second:02} {zone}"
+    values = ("", "192.0.2.1", clock, "GET", "/", "200", "5", "-", "Agent")
+
+    assert plain_line_of(values, "") == line_of(fields_from(values), "")

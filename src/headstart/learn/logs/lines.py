@@ -105,7 +105,10 @@ def plain_line_of(values: PlainValues, site: str) -> LogLine | None:
         site: The host of lines that name none.
     """
     host, client, clock, method, target, status, size, referer, agent = values
-    time = _clf_seconds(clock)
+    try:
+        time = _clf_seconds(clock)
+    except (OverflowError, ValueError):  # no such month, day or hour
+        return None
     if time is None or target[:1] != "/" or status == "-":
         return None
     host = (_known_bare(host) if host else "") or site
