@@ -9,6 +9,12 @@ here:
     stand_in  the path of a program to run in place of Python, for commands that start another one
     _main     the parent, one for each process that runs tests
 
+`multiprocessing` has a fork server, too, but its children have the streams, the folder and the
+environment of that server, only Python code that pickles objects can ask for one, and they end
+without what a program does at its end (`os._exit`).
+
+The parent ends when the process that runs tests does, be it killed, and ends all programs before.
+
 Tests of the start itself, or of what a program costs, start it themselves.
 """
 
@@ -49,6 +55,8 @@ _IMPORTS = (
 _ROOT = Path(__file__).parents[1]
 _PATIENCE = 90.0
 _MOST_DESCRIPTORS = 64
+# Without a bound, macOS has no such limit.
+_OPEN_FILES = 4096
 # Bytes of an id or a status.
 _NUMBER = 12
 # Above every number of a descriptor that a program is started with.
@@ -106,6 +114,9 @@ class Program:
 
     Attributes:
         pid: The process's id.
+
+    Raises:
+        RuntimeError: The parent could not fork, or has ended; also of `poll` and `wait`.
     """
 
     def __init__(
@@ -138,8 +149,8 @@ class Program:
             rights = [nothing.fileno(), output, errors, *pass_fds]
             socket.send_fds(self._connection, [len(text).to_bytes(4)], rights)
         self._connection.sendall(text)
-        self.pid = int(self._connection.recv(_NUMBER))
         self._status: int | None = None
+        self.pid = self._number()
 
     def poll(self) -> int | None:
         """Return the exit status, or None while it runs."""
@@ -159,9 +170,19 @@ class Program:
 
     def _take(self) -> int:
         if self._status is None:
-            self._status = int(self._connection.recv(_NUMBER))
+            self._status = self._number()
             self._connection.close()
         return self._status
+
+    def _number(self) -> int:
+        try:
+            number = self._connection.recv(_NUMBER)
+        except ConnectionResetError:
+            number = b""
+        if not number:
+            self._connection.close()
+            raise RuntimeError("the parent of the tests' programs has ended, or could not fork")
+        return int(number)
 
     def send_signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""
@@ -242,10 +263,19 @@ class _Parent:
             if left in readable:
                 return None
 
-    def _reap(self) -> None:
+    def end(self) -> None:
+        """End all programs, with the processes that they started in their group."""
+        for pid in self._programs:
+            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it had no time to make a group
+                os.killpg(pid, signal.SIGKILL)
+        while self._programs:
+            self._reap(0)
+
+    def _reap(self, options: int = os.WNOHANG) -> None:
         with suppress(ChildProcessError):
             while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, options)
                 if not pid:
                     return
                 connection = self._programs.pop(pid)
@@ -254,19 +284,25 @@ class _Parent:
 
     def _fork(self) -> _Request | None:
         connection, _ = self._listener.accept()
-        length, descriptors, _, _ = socket.recv_fds(connection, 4, _MOST_DESCRIPTORS)
-        with connection.makefile("rb") as sent:
-            request = _Request(**ast.literal_eval(sent.read(int.from_bytes(length)).decode()))
-        pid = os.fork()
+        request, descriptors = _received(connection)
+        try:
+            pid = os.fork() if request is not None else -1
+        except OSError:  # too many processes
+            pid = -1
         if not pid:
+            assert request is not None
             connection.close()
             self._leave()
             _become(request, descriptors)
             return request
         for each in descriptors:
             os.close(each)
+        if pid < 0:
+            connection.close()
+            return None
         self._programs[pid] = connection
-        connection.sendall(b"%12d" % pid)
+        with suppress(ConnectionError):
+            connection.sendall(b"%12d" % pid)
         return None
 
     def _leave(self) -> None:
@@ -274,6 +310,21 @@ class _Parent:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for each in (self._listener, self._ended, self._wakeup, *self._programs.values()):
             each.close()
+
+
+def _received(connection: socket.socket) -> tuple[_Request | None, Sequence[int]]:
+    """Return a request and its descriptors; None if who sends it was ended meanwhile."""
+    descriptors: list[int] = []
+    try:
+        length, descriptors, _, _ = socket.recv_fds(connection, 4, _MOST_DESCRIPTORS)
+        size = int.from_bytes(length)
+        with connection.makefile("rb") as sent:
+            text = sent.read(size)
+    except ConnectionError:
+        return None, descriptors
+    if not text or len(text) < size:
+        return None, descriptors
+    return _Request(**ast.literal_eval(text.decode())), descriptors
 
 
 def _become(request: _Request, descriptors: Sequence[int]) -> None:
@@ -302,12 +353,16 @@ def _main(path: str) -> None:
         importlib.import_module(name)
     # So that no program looks through all of it, when it collects garbage or ends.
     gc.freeze()
+    # A test may lower the limit of its program, and so that of this process if it is the first.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, _OPEN_FILES), hard))
     parent = _Parent(path)
     print("ready", flush=True)
     request = parent.wait()
-    if request is not None:
+    if request is None:
+        parent.end()
+        shutil.rmtree(Path(path).parent, ignore_errors=True)
+    else:
         runpy.run_module(request.module, run_name="__main__", alter_sys=True)
 
 

@@ -1,0 +1,171 @@
+"""Programs that are forked from a process that has imported everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import warm
+from tests.server.live import PATIENCE, environment
+from tests.warm import Program
+
+# Runs tests, as pytest does: starts a program, which says its id, and waits for it.
+_RUN = """
+import os, sys
+from pathlib import Path
+from tests.warm import Program, _parent
+program = Program(
+    "program", [], output=1, errors=2, environment=dict(os.environ), folder=Path(sys.argv[1])
+)
+print(Path(_parent()).parent, flush=True)
+program.wait()
+"""
+_LONG = "import os, time\nprint(os.getpid(), os.getppid(), flush=True)\ntime.sleep(1000)\n"
+
+
+def ran(folder: Path, text: str, *arguments: str, **variables: str) -> tuple[int, str, str]:
+    """Run the text as a program to its end; return its status, its output and its errors."""
+    (folder / "program.py").write_text(text)
+    with (folder / "output").open("w+") as output, (folder / "errors").open("w+") as errors:
+        program = Program(
+            "program",
+            arguments,
+            output=output.fileno(),
+            errors=errors.fileno(),
+            environment=environment() | variables,
+            folder=folder,
+        )
+        status = program.wait(PATIENCE)
+        # The position is the program's too.
+        for each in (output, errors):
+            each.seek(0)
+        return status, output.read(), errors.read()
+
+
+@dataclass
+class Run:
+    """A process that runs tests, one of which waits for a program that does not end.
+
+    Attributes:
+        process: The process.
+        folder: That of its programs' parent.
+        parent, program: The ids of both.
+    """
+
+    process: subprocess.Popen[str]
+    folder: Path
+    parent: int
+    program: int
+
+
+@contextmanager
+def begun(folder: Path) -> Iterator[Run]:
+    """Start such a process."""
+    (folder / "program.py").write_text(_LONG)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _RUN, str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        text=True,
+    )
+    assert process.stdout is not None
+    with process:
+        try:
+            used, ids = sorted(process.stdout.readline().strip() for _ in range(2))
+            program, parent = map(int, ids.split())
+            yield Run(process, Path(used), parent, program)
+        finally:
+            process.kill()
+
+
+def test_program_has_arguments_streams_folder_and_environment_of_its_own(tmp_path: Path) -> None:
+    text = """
+import os, sys
+print(*sys.argv[1:], os.getcwd(), os.environ["GIVEN"], "TAKEN" in os.environ)
+print(repr(sys.stdin.read()), os.getsid(0) == os.getpid(), file=sys.stderr)
+"""
+
+    said = ran(tmp_path, text, "a", "b c", GIVEN="1")
+
+    assert said == (0, f"a b c {tmp_path} 1 False\n", "'' True\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "error"),
+    [
+        ("", 0, ""),
+        ("raise SystemExit(3)", 3, ""),
+        ("raise SystemExit('no')", 1, "no\n"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM, ""),
+        ("import atexit, sys; atexit.register(sys.stderr.write, 'end')", 0, "end"),
+    ],
+)
+def test_program_ends_as_one_that_was_started_by_itself(
+    tmp_path: Path, text: str, status: int, error: str
+) -> None:
+    assert ran(tmp_path, text) == (status, "", error)
+
+
+def test_error_that_a_program_does_not_catch_is_shown(tmp_path: Path) -> None:
+    status, _, error = ran(tmp_path, "1 / 0")
+
+    assert status == 1
+    assert error.endswith("ZeroDivisionError: division by zero\n")
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0", b"\0\0\0\x09{}"])
+def test_request_that_breaks_off_is_no_program(tmp_path: Path, sent: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(warm._parent())
+        client.sendall(sent)
+
+    assert ran(tmp_path, "print(1)") == (0, "1\n", "")
+
+
+def test_many_programs_run_at_once(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("import sys; raise SystemExit(int(sys.argv[1]))")
+    with open(os.devnull, "w") as nothing:
+        programs = [
+            Program(
+                "program",
+                [str(number)],
+                output=nothing.fileno(),
+                errors=nothing.fileno(),
+                environment=environment(),
+                folder=tmp_path,
+            )
+            for number in range(30)
+        ]
+
+        assert [program.wait(PATIENCE) for program in programs] == list(range(30))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_is_left_of_a_run_that_is_ended(tmp_path: Path, number: int) -> None:
+    with begun(tmp_path) as run:
+        run.process.send_signal(number)
+        run.process.communicate(timeout=PATIENCE)  # until no process is left that could write
+
+    assert run.process.returncode == -number
+    assert not run.folder.exists()
+
+
+def test_run_whose_programs_parent_is_killed_says_so(tmp_path: Path) -> None:
+    with begun(tmp_path) as run:
+        os.kill(run.parent, signal.SIGKILL)
+        os.kill(run.program, signal.SIGKILL)
+        _, errors = run.process.communicate(timeout=PATIENCE)
+
+    assert errors.endswith(
+        "RuntimeError: the parent of the tests' programs has ended, or could not fork\n"
+    )
