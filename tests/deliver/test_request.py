@@ -120,6 +120,11 @@ def test_a_push_needs_the_extension_and_its_lack_has_a_reason(
             None,
         ),
         ([(b"accept", b"Text/HTML;q=1")], HINT, None),
+        (
+            [(b"accept", b"text/html, image/gif, image/jpeg, */*; q=0.2")],  # Java
+            HINT,
+            Refusal.NOT_NAVIGATION,
+        ),
         ([(b"accept", b"text/html"), (b"sec-fetch-mode", b"cors")], HINT, Refusal.NOT_NAVIGATION),
         ([(b"accept", b"text/html"), (b"te", b"trailers")], HINT, Refusal.TAKES_NO_HINTS),
         ([(b"sec-fetch-mode", b"cors")], HINT, Refusal.NOT_NAVIGATION),

@@ -14,6 +14,7 @@ import pytest
 from tests.peers import peer
 from tests.server.apps import PUSHED_BODY, Recorder, crowded, hasty, pushing
 from tests.server.live import LiveServer, certificate, running
+from tests.server.proxies import PROXIES
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 PATIENCE = 90.0
@@ -298,6 +299,15 @@ def test_java_takes_the_push_once(tls_server: LiveServer) -> None:
         f"{PAGE} HTTP_2",
         STYLE,
     ]
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_java_without_a_library_gets_the_page_behind_a_proxy(proxy: str) -> None:
+    """Its Accept begins with HTML, and it takes a 103 that a proxy passes on for the response."""
+    java = peer("java")
+    peer(proxy)
+    with running(pushing) as server, PROXIES[proxy](server.port) as port:
+        assert responses(java, "UrlConnection.java", f"http://127.0.0.1:{port}/page") == [PAGE]
 
 
 # httpx.

@@ -19,7 +19,7 @@ from headstart.reasons import Refusal
 _CONDITIONS = frozenset(
     {b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since", b"if-range"}
 )
-# Fields that are no lists: of several lines the last counts.
+# Of several lines the last counts: all but Accept are no lists, and nobody sends two of that.
 _SINGLE = frozenset(
     {
         b"host",
@@ -39,6 +39,10 @@ _LISTS = {b"cache-digest": b", ", b"cookie": b"; "}
 READ_FIELDS = _CONDITIONS | _SINGLE | frozenset(_LISTS)
 """The fields that are read; `cache.requests.KNOWN_FIELDS` has those that a page may come with."""
 _MARKS = frozenset({b"sec-fetch-mode", b"sec-fetch-dest", b"sec-fetch-site"})
+_HTML = b"text/html"
+# The begin of the Accept of Java's HttpURLConnection. It speaks HTTP/1.1 alone and takes a 103 that
+# a proxy passes on for the response (JDK-8170305).
+_JAVA = b"text/html, image/gif"
 # Only h2corn (2.0) has this. It takes a 103 when the response has started and no sooner, as ASGI's
 # text says it, and ends the request with 500 where one comes before; later, Link says the same.
 _LATE_HINTS = "http.response.zerocopysend"
@@ -185,7 +189,7 @@ def is_navigation(fields: Mapping[bytes, bytes], *, any_unmarked: bool = False) 
 
     Browsers without Sec-Fetch-* (Safari before 16.4, Chromium and Firefox some years before) are
     known by the Accept that they send with navigations alone: it begins with HTML (Fetch, 'document
-    `Accept` header value'). That of programs is `*/*`.
+    `Accept` header value'). That of programs is `*/*`, but for Java's HttpURLConnection.
 
     Args:
         fields: The request's, names in lower case.
@@ -193,7 +197,8 @@ def is_navigation(fields: Mapping[bytes, bytes], *, any_unmarked: bool = False) 
     """
     if not _MARKS.isdisjoint(fields):
         return is_marked_navigation(fields)
-    return any_unmarked or fields.get(b"accept", b"").lower().startswith(b"text/html")
+    accept = fields.get(b"accept", b"").lower()
+    return any_unmarked or (accept.startswith(_HTML) and not accept.startswith(_JAVA))
 
 
 def _hint_refusal(
