@@ -516,6 +516,34 @@ def test_client_that_closes_first_is_answered_with_close_notify(loop: str) -> No
 
 
 @on_each_loop
+@pytest.mark.parametrize(
+    ("protocol", "asked"), [("h2", GREEDY), ("http/1.1", request())], ids=["h2", "http/1.1"]
+)
+def test_connection_that_is_lost_amid_a_large_response_is_written_to_no_more(
+    loop: str, protocol: str, asked: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """asyncio warns in the log of each further write, and a client could fill it."""
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        await send(start())
+        await send(body(bytes(MIB)))
+        return None
+
+    with (
+        running(large, tls=True, loop=loop) as server,
+        tls_socket(server.port, protocol) as client,
+    ):
+        client.sendall(asked)
+        until(lambda: reasons(server) == {Closing.PEER_LEFT: 1}, "the end")
+
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
+@on_each_loop
 def test_client_that_reads_nothing_is_cut_off_and_bounds_what_waits(loop: str) -> None:
     sizes: list[int] = []
 

@@ -322,7 +322,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def _write_pieces(self, data: memoryview) -> None:
         # Not `writelines`: asyncio's of Python 3.13.0 never says that it holds too much.
-        while data and not self._closing:
+        while data and not self.is_closing():
             data = data[self._tls.write(data[:_PIECE]) :]
             self._raw.write(self._outgoing.read())
 
@@ -332,6 +332,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if sum(map(len, lines)) <= _PIECE:
             lines = [b"".join(lines)]
         for line in lines:
+            if self.is_closing():
+                break  # asyncio warns of bytes that are written to a connection after its loss
             self.write(line)
 
     def close(self) -> None:
