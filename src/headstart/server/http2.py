@@ -42,8 +42,8 @@ from headstart.wire.frame_checks import LOOKED_AT
 from headstart.wire.server import ServerConnection
 
 # Output is serialized in chunks that stay in the processor's caches. So many of them, 256 KiB, are
-# written by one system call. A client that reads nothing leaves as much in memory beside what is
-# queued.
+# written by one system call, or over TLS by one each. A client that reads nothing leaves as much in
+# memory beside what is queued.
 _CHUNK: Final = 32 * 1024
 _CHUNKS: Final = 8
 
@@ -288,7 +288,7 @@ class Http2ServerConnection(asyncio.Protocol):
             lifetime.leave_if_over()
 
     def _write_much(self, first: bytes) -> bytes:
-        """Write several chunks of output by one system call, as far as there are so many.
+        """Write several chunks of output together, as far as there are so many.
 
         Args:
             first: The first one.
