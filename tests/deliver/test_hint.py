@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from headstart.deliver.held import HELD, HeldLinks
 from headstart.deliver.hint import hint
 from headstart.errors import LocalProtocolError
 from headstart.reasons import Refusal
@@ -34,6 +35,20 @@ async def test_string_is_a_target_whose_name_tells_its_use() -> None:
     assert server.messages[0]["links"] == [STYLE.field_value(), FONT.field_value()]
     with pytest.raises(LinkError):
         await hint(Request(scope_of(extensions={}), server), "/data")
+
+
+async def test_links_that_no_103_can_carry_are_left_to_the_middleware_for_the_response() -> None:
+    server, held = Server(), HeldLinks()
+    request = Request(scope_of(extensions=OURS) | {HELD: held}, server)
+
+    outcome = await hint(request, STYLE)
+    released = held.released({"type": "http.response.start", "status": 200})
+    late = await hint(request, FONT)
+
+    assert (bool(outcome), outcome.sent, outcome.linked) == (True, False, True)
+    assert released["headers"] == [(b"link", STYLE.field_value())]
+    assert (bool(late), late.refusal) == (False, Refusal.RESPONSE_STARTED)
+    assert server.messages == []
 
 
 async def test_hint_without_links_is_a_no_op() -> None:

@@ -10,7 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
 
+from headstart import Link, hint
+from headstart.middleware import HeadstartMiddleware
 from tests.peers import peer
 from tests.server.apps import PUSHED_BODY, Recorder, crowded, hasty, pushing
 from tests.server.live import LiveServer, certificate, running
@@ -132,6 +138,22 @@ def test_curl_that_asks_for_html_sees_the_103(tls_server: LiveServer) -> None:
     assert "link: </style.css>; rel=preload; as=style" in head
     assert final.startswith("HTTP/2 200")
     assert final.endswith("\n\npage")
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
+def test_curl_gets_the_hint_of_an_application_in_the_response_at_its_first_visit(
+    version: str,
+) -> None:
+    async def page(request: Request) -> HTMLResponse:
+        outcome = await hint(request, Link("/style.css", as_="style"))
+        return HTMLResponse(f"linked {outcome.linked}")
+
+    with running(HeadstartMiddleware(Starlette(routes=[Route("/", page)]))) as server:
+        said = run(peer("curl"), "-sS", version, "-D", "-", f"{server.url}/")
+
+    assert said.splitlines()[0].split()[1] == "200"
+    assert said.lower().count("\nlink: </style.css>; rel=preload; as=style\n") == 1
+    assert said.endswith("\n\nlinked True")
 
 
 @pytest.mark.parametrize(("fields", "status"), [(95, "200"), (110, "500")])

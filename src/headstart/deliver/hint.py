@@ -5,7 +5,11 @@ Makes one `http.response.early_hint` message; the server decides and fills in th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from headstart.deliver.asgi import Message, RequestLike, headstart_extension, offers, send_channel
+from headstart.deliver.held import HELD, HeldLinks
 from headstart.deliver.outcome import Hint
 from headstart.reasons import Refusal
 from headstart.wire.links import Link, as_link
@@ -37,8 +41,7 @@ async def hint(request: RequestLike, *links: Link | str) -> Hint:
         answer.refuse(Refusal.NO_LINKS)
         return answer
     if not offers(request.scope, "http.response.early_hint"):
-        ours = headstart_extension(request.scope) is not None
-        answer.refuse(Refusal.NOT_NAVIGATION if ours else Refusal.UNSUPPORTED)
+        _link_instead(request.scope, values, answer)
         return answer
     message: Message = {
         "type": "http.response.early_hint",
@@ -49,3 +52,15 @@ async def hint(request: RequestLike, *links: Link | str) -> Hint:
     if answer.refusal is None and not answer.linked:
         answer.sent = True
     return answer
+
+
+def _link_instead(scope: Mapping[str, Any], links: Sequence[bytes], answer: Hint) -> None:
+    """Leave the links to the middleware, for the response; refuse them if there is none."""
+    held: HeldLinks | None = scope.get(HELD)
+    if held is None:
+        ours = headstart_extension(scope) is not None
+        answer.refuse(Refusal.NOT_NAVIGATION if ours else Refusal.UNSUPPORTED)
+    elif held.hold(links):
+        answer.link()
+    else:
+        answer.refuse(Refusal.RESPONSE_STARTED)

@@ -23,6 +23,7 @@ from headstart.deliver.asgi import (
     current_send,
     headstart_extension,
 )
+from headstart.deliver.held import HELD, HeldLinks
 from headstart.learn import Learner, LearnOptions
 from headstart.middleware.keeper import Keeper
 from headstart.middleware.lifespan import run_lifespan
@@ -113,6 +114,7 @@ class HeadstartMiddleware:
                     )
                     or is_no_page(shared, scope, ours)
                 ):
+                    scope[HELD] = HeldLinks()
                     await self._call(
                         scope, receive, partial(probe, shared, scope, connection, send)
                     )
@@ -121,6 +123,7 @@ class HeadstartMiddleware:
             request = learned_request(scope, shared.referer)
             view = self.learner.begin(request, now)
             if view is None:
+                scope[HELD] = HeldLinks()
                 if shared.recorder is not None:
                     send = shared.recorder.watch_asset(request, send)
                 await self._call(scope, receive, watched(shared, scope, request, send))

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from headstart.deliver.asgi import Message, Scope, Send
+from headstart.deliver.held import HELD
 from headstart.middleware.shared import Shared
 from headstart.middleware.translation import headers_of, learned_request
 from headstart.middleware.watch import answered, take_part
@@ -53,12 +54,12 @@ def probe(
     It does if it opens a view, being HTML, or if it says that a resource is missing. This is not a
     coroutine itself, since two of them per request cost more than the work done here.
     """
-    if message["type"] == "http.response.start" and (
-        message["status"] != 200 or _may_be_html(message) or connection in shared.viewers
-    ):
-        capture = answered(shared, scope, learned_request(scope, shared.referer), message)
-        if capture is not None:
-            scope[_CAPTURE] = capture
+    if message["type"] == "http.response.start":
+        if message["status"] != 200 or _may_be_html(message) or connection in shared.viewers:
+            capture = answered(shared, scope, learned_request(scope, shared.referer), message)
+            if capture is not None:
+                scope[_CAPTURE] = capture
+        message = scope[HELD].released(message)
     elif _CAPTURE in scope:
         take_part(scope[_CAPTURE], message)
     return send(message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from headstart.deliver.asgi import Message, Scope, Send
+from headstart.deliver.held import HELD
 from headstart.learn import Arrival, Request
 from headstart.middleware.shared import Shared
 from headstart.middleware.translation import (
@@ -25,7 +26,10 @@ _UNSEEN = frozenset(("http.response.pathsend", "http.response.zerocopysend"))
 
 
 def watched(shared: Shared, scope: Scope, request: Request, send: Send) -> Send:
-    """Return a `send` for a request that is probably not for a page; it changes no message."""
+    """Return a `send` for a request that is probably not for a page.
+
+    It changes no message, but for links that the application hints at.
+    """
     capture: Capture | None = None
     arriving: Arrival | None = None
 
@@ -34,7 +38,7 @@ def watched(shared: Shared, scope: Scope, request: Request, send: Send) -> Send:
         if message["type"] == "http.response.start":
             capture = answered(shared, scope, request, message)
             arriving = shared.asset_requests.arriving
-            return send(message)
+            return send(scope[HELD].released(message))
         if capture is not None:
             take_part(capture, message)
         if arriving is not None and not message.get("more_body"):
