@@ -47,6 +47,22 @@ def test_application_of_the_docs_hints_its_stylesheet(
     assert b"<h1>Hello</h1>" in page.body
 
 
+def test_flask_application_of_the_docs_has_static_files_that_a_browser_keeps(
+    tmp_path: Path,
+) -> None:
+    """A browser asks again for what a 103 names if it is `no-cache`, as Flask's default is."""
+    [text] = blocks("Flask")
+    (tmp_path / "main.py").write_text(text)
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "app.css").write_text("a {}")
+
+    with serving("main:app", "--interface", "wsgi", folder=tmp_path) as server:
+        style = over_http2(server.port, "/static/app.css")
+
+    assert style.body == b"a {}"
+    assert b"max-age=3600" in dict(style.headers)[b"cache-control"]
+
+
 def test_django_project_that_follows_the_docs_hints_its_assets(tmp_path: Path) -> None:
     """What a reader does: a project of django-admin, and the docs' lines in it."""
     settings, view = blocks("Django")

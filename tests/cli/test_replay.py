@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -310,6 +311,45 @@ def test_log_without_referers_is_told_how_to_have_them(
     assert_one_line(headstart_says("replay", *options, log), f"{log} have no Referer", hint)
 
 
+@pytest.mark.parametrize("write", [combined, json_lines], ids=["combined", "json"])
+@pytest.mark.parametrize("options", [[], ["--json"], ["--save", "learned.sqlite3"]], ids=str)
+def test_log_whose_referers_are_all_empty_is_told_that_it_lacks_them(
+    tmp_path: Path,
+    write: Callable[[list[Request]], str],
+    options: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    requests = [(second, client, target, "-") for second, client, target, _ in visits(1, 2, 3)]
+    log = written(tmp_path / "a.log", write(requests))
+
+    one = headstart_says("replay", log, *options)
+    two = headstart_says("replay", log, log, *options)
+
+    assert_one_line(one, f"the lines of {log} have no Referer, which learning needs", "same-origin")
+    assert_one_line(two, "the lines of the logs have no Referer", "same-origin")
+    assert not (tmp_path / "learned.sqlite3").exists()
+
+
+def test_log_without_referers_beside_another_is_taken(tmp_path: Path) -> None:
+    bare = [(second, client, target, "-") for second, client, target, _ in visits(1, 2)]
+    without = written(tmp_path / "a.log", combined(bare))
+    log = written(tmp_path / "b.log", combined(visits(3, 4, begin=600)))
+
+    assert "4 page views" in said(without, log)
+
+
+def test_log_of_pages_alone_saves_nothing_and_says_so(tmp_path: Path) -> None:
+    store = tmp_path / "learned.sqlite3"
+    log = written(tmp_path / "a.log", combined([(0, "192.0.2.1", "/", "-")]))
+
+    shown = said(log, "--save", str(store))
+
+    assert f"Nothing saved to {store}: no client requested assets after a page." in shown
+    assert "Serve with" not in shown
+    assert "no origin" not in shown
+
+
 def test_lines_of_any_format_are_read_as_the_server_says_that_it_writes_them(
     tmp_path: Path,
 ) -> None:
@@ -497,6 +537,41 @@ def test_origin_is_the_log_s_or_the_one_that_is_given(
 
     records = offline.saved(store, warn=print)
     assert {record.origin for record in records if isinstance(record, PageRecord)} == {saved}
+
+
+@pytest.mark.parametrize("origin", [[], ["--origin", "https://localhost:8075"]])
+def test_origin_that_the_referers_contradict_is_told_with_the_option_for_theirs(
+    tmp_path: Path, origin: list[str]
+) -> None:
+    log = written(
+        tmp_path / "a.log", combined(visits(1, 2, 3)).replace(SITE, "http://localhost:8071")
+    )
+    store = str(tmp_path / "learned.sqlite3")
+
+    shown = said(log, "--save", store, *origin)
+    after = said(log, "--save", store, "--origin", "http://localhost:8071")
+
+    told = "name http://localhost:8071: --origin http://localhost:8071 saves it for that origin"
+    assert told in shown
+    assert "Referers name" not in after
+    assert "of http://localhost:8071 saved" in after
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (SITE, "https://shop.example"),  # that is where it is saved
+        ('/style.css HTTP/1.1" 200 1000 "https://www.', '/style.css HTTP/1.1" 200 1 "http://'),
+        (SITE, "http://$(reboot)"),
+    ],
+    ids=["same", "several", "no host"],
+)
+def test_origin_is_not_proposed_if_the_referers_have_none_in_common(
+    tmp_path: Path, change: tuple[str, str]
+) -> None:
+    log = written(tmp_path / "a.log", combined(visits(1, 2, 3)).replace(*change))
+
+    assert "Referers name" not in said(log, "--save", str(tmp_path / "learned.sqlite3"))
 
 
 def test_of_many_origins_the_one_with_that_name_is_meant(tmp_path: Path) -> None:

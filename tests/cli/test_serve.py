@@ -156,7 +156,7 @@ def test_store_that_is_a_file_of_the_users_own_is_one_line(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "header", ["no colon", ": no name", "bad name: x", "Connection: close", "x: a\x01b"]
+    "header", ["foo", "no colon", ": no name", "bad name: x", "Connection: close", "x: a\x01b"]
 )
 def test_header_that_cannot_be_sent_is_one_line(
     header: str, monkeypatch: pytest.MonkeyPatch
@@ -164,7 +164,8 @@ def test_header_that_cannot_be_sent_is_one_line(
     monkeypatch.setattr(serve, "run_server", lambda *_, **__: None)
     result = CliRunner().invoke(cli.main, ["serve", APP, "--header", header])
 
-    assert_one_line((result.exit_code, result.stdout, result.stderr), "--header")
+    said = result.exit_code, result.stdout, result.stderr
+    assert_one_line(said, "is not a response header", "Write --header 'NAME: VALUE'.")
 
 
 @pytest.mark.parametrize(

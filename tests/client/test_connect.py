@@ -201,9 +201,13 @@ async def test_http_to_a_tls_port_is_told(tls_server: Nghttpd) -> None:
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP/1.1"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP/2"),
         (b"\x15\x03\x01\x00\x02\x02\x16", "speaks TLS"),
+        (
+            b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+            "TLS",
+        ),
         (b"", "does not speak HTTP/2"),
     ],
-    ids=["http1", "ssh", "tls", "nothing"],
+    ids=["http1", "ssh", "tls", "https", "nothing"],
 )
 async def test_server_of_another_protocol_is_told(answer: bytes, message: str) -> None:
     async with raw_server(answer) as port:

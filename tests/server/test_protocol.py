@@ -14,6 +14,8 @@ import ngh2
 import pytest
 import uvicorn
 
+from headstart import Client
+from headstart.client.errors import NotHttp2Error
 from headstart.config import ServerOptions
 from headstart.reasons import Closing
 from headstart.server.counters import Counters
@@ -217,6 +219,17 @@ def test_client_of_plain_http_that_stays_is_cut_off() -> None:
         server.skip(2.1)
 
         until(lambda: counters(server).open == 0, "the end")
+
+
+def test_client_says_that_the_port_speaks_https() -> None:
+    with (
+        running(hello, tls=True) as server,
+        Client() as client,
+        pytest.raises(NotHttp2Error, match="speaks TLS on this port") as caught,
+    ):
+        client.get(f"http://127.0.0.1:{server.port}/")
+
+    assert caught.value.hint == f"Say https://127.0.0.1:{server.port}"
 
 
 def test_curl_shows_that_the_port_speaks_https() -> None:

@@ -71,6 +71,16 @@ def test_a_certificate_that_is_not_trusted_is_refused_unless_told_otherwise(
     assert "not verified" in accepted.err
 
 
+@of_all
+def test_http_to_a_port_of_tls_is_told_of_https(name: str, room: Room, servers: Servers) -> None:
+    server = servers(name)
+
+    result = room.h2c("connect", server.tls.replace("https://", "http://"))
+
+    assert result.code == 3
+    assert f"if the port speaks TLS, say {server.tls}" in result.err.replace("If", "if")
+
+
 @pytest.mark.parametrize("name", ["nginx", "apache"])
 def test_a_server_that_knows_http1_only_is_told_of(name: str, room: Room, servers: Servers) -> None:
     server = servers(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import heapq
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -47,6 +48,10 @@ _ADD_REFERER = {
     LogFormat.HAR: "Save the archive with the fields of the requests.",
     LogFormat.TRACE: "Give a trace that has them.",
 }
+_REFERERS_ARE_EMPTY = (
+    "Each is empty. Does a proxy in front remove it, or does the site send Referrer-Policy: "
+    "no-referrer? With same-origin, browsers send it to the site itself."
+)
 _Saved: TypeAlias = PageRecord | Rule | SiteIcon
 _STANDARD_INPUT = "-"
 # A log's Referer has no other name.
@@ -59,6 +64,9 @@ _COLLECTED = 100_000
 _STEP = 500
 # Origins that are named when they are saved.
 _NAMED = 3
+# The part of a log's Referers that have to agree on the site's origin.
+_NEARLY_ALL = 0.9
+_ORIGIN = re.compile(r"https?://(?:[\w.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?", re.ASCII)
 
 
 def _replay(
@@ -95,6 +103,7 @@ def _replay(
         _check_read(file, log)
         if log.damage:
             warn(f"{file} is cut off or damaged, and is used up to there: {log.damage}")
+    _check_referers(files, logs, scores[0])
     records = _at(list(replay.learner.export()), origin) if save else []
     if save:
         offline.tell(records, save, warn=warn, options=options)
@@ -103,7 +112,7 @@ def _replay(
     else:
         _print_report(files, logs, scores, mode, assumed)
         if save:
-            _print_saved(records, save, replay.unlearned)
+            _print_saved(records, save, replay.unlearned, _named_by_referers(logs))
 
 
 @contextmanager
@@ -152,6 +161,17 @@ def _check_read(file: str, log: LogFile) -> None:
         raise ConfigurationError(
             f"the lines of {printable(file)} have no Referer, which learning needs",
             hint=_ADD_REFERER[log.format],
+        )
+
+
+def _check_referers(files: tuple[str, ...], logs: list[LogFile], score: Score) -> None:
+    """Raise ConfigurationError if assets were asked for, and no Referer says of which page."""
+    if score.real or any(log.has_referer for log in logs):
+        return
+    if any(log.has_assets for log in logs):
+        which = printable(files[0]) if len(files) == 1 else "the logs"
+        raise ConfigurationError(
+            f"the lines of {which} have no Referer, which learning needs", hint=_REFERERS_ARE_EMPTY
         )
 
 
@@ -333,17 +353,35 @@ def _bare(origin: str) -> str:
     return origin.partition("://")[2].removeprefix("www.")
 
 
-def _print_saved(records: list[_Saved], save: Place, unlearned: int) -> None:
+def _named_by_referers(logs: list[LogFile]) -> str:
+    """Return the origin that nearly all Referers of the site name, "" if they name several."""
+    named: Counter[str] = Counter()
+    for log in logs:
+        named.update(log.own_referers)
+    origin, times = named.most_common(1)[0] if named else ("", 0)
+    # It is shown as a part of a command, and anybody can have sent it.
+    agreed = times >= _NEARLY_ALL * named.total() and _ORIGIN.fullmatch(origin)
+    return origin if agreed else ""
+
+
+def _print_saved(records: list[_Saved], save: Place, unlearned: int, referring: str) -> None:
     pages = [record for record in records if isinstance(record, PageRecord)]
     origins = sorted({record.origin for record in pages})
     known = sum(record.level is Level.PAGE for record in pages)
-    where = ", ".join(map(printable, origins[:_NAMED])) or "no origin"
+    where = ", ".join(map(printable, origins[:_NAMED]))
     if len(origins) > _NAMED:
         where += f" and {count(len(origins) - _NAMED, 'more origin')}"
     place = printable(str(save))
-    say(f"\n{count(known, 'page')} of {where} saved to {place}")
+    if pages:
+        say(f"\n{count(known, 'page')} of {where} saved to {place}")
+    else:
+        say(f"\nNothing saved to {place}: no client requested assets after a page.")
     if unlearned:
         say(_UNLEARNED.format(count(unlearned, "asset")))
+    if not pages:
+        return
+    if referring and referring not in origins:
+        say(f"The log's Referers name {referring}: --origin {referring} saves it for that origin.")
     say(f"Serve with them: headstart serve main:app --store {place}")
     say(f"Or send them with nginx and others: headstart map export --format nginx --store {place}")
 

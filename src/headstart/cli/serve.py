@@ -91,16 +91,16 @@ def _uvicorn_settings(given: dict[str, Any], log_format: str) -> dict[str, Any]:
 
 
 def _header(text: str) -> tuple[str, str]:
-    name, _, value = text.partition(":")
+    name, colon, value = text.partition(":")
     value = value.strip()
     try:
         fields = checked_fields([(name.encode("latin-1"), value.encode("latin-1"))], [])
     except (LocalProtocolError, UnicodeEncodeError):
         fields = []
-    if not fields:  # the fields of a connection are left out: RFC 9113, 8.2.2
+    if not colon or not fields:  # the fields of a connection are left out: RFC 9113, 8.2.2
         raise ConfigurationError(
             f"{text!r} is not a response header",
-            hint="give it as 'Name: value' with --header.",
+            hint="Write --header 'NAME: VALUE'.",
         )
     return name, value
 

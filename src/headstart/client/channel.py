@@ -25,8 +25,8 @@ Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 # 128 KiB of free memory that glibc gives back to the system: with more, a download spends half of
 # its time on getting the same pages again (measured: 400 and 1,400 MB/s).
 _BUFFER_SIZE = 96 * 1024
-# As many bytes as tell HTTP/1.1 from HTTP/2: "HTTP/", where a frame header has nine.
-_PREFIX = 5
+# Bytes that are kept to explain why HTTP/2 did not begin, such as a response in HTTP/1.1.
+_PREFIX = 1024
 _CLOSE_PATIENCE = 1.0
 # RFC 8446, 6.1: the other end need not answer our close_notify, and h2o does not.
 _NOTIFY_PATIENCE = 0.1

@@ -43,6 +43,11 @@ _FLOODS = {
 # How Python words an error of OpenSSL: "[SSL] words (_ssl.c:1020)", the name too if it has one.
 _IN_WORDS = re.compile(r"(?:\[Errno \d+\] )?\[SSL[^\]]*\] (.+) \(_ssl\.c:\d+\)")
 
+# Headstart's 400 on a port of TLS, in the words of nginx's to a GET. To the preface of HTTP/2 nginx
+# answers a 400 without them, and Apache, Node, h2o and nghttpd close the connection.
+_ASKS_FOR_TLS = re.compile(rb"HTTP/1\.[01] 400 .*\bHTTPS port\b", re.DOTALL)
+_BAD_REQUEST = re.compile(rb"HTTP/1\.[01] 400\b")
+
 
 def connect_failed(error: OSError, origin: Origin) -> ClientError:
     """Explain a failure to connect, from the socket's error."""
@@ -164,25 +169,34 @@ def no_start(origin: Origin, first: bytes, reason: str) -> ClientError:
         first: The first bytes received, if any.
         reason: Why it ended.
     """
+    # RFC 8446, 5.1: an alert; the other records of a server begin with 0x16.
+    is_tls = first[:2] in (b"\x15\x03", b"\x16\x03") or _ASKS_FOR_TLS.match(first)
+    if is_tls and origin.scheme == "http":
+        return NotHttp2Error(
+            f"{origin} speaks TLS on this port",
+            hint=f"Say {replace(origin, scheme='https')}",
+        )
     # Python's servers, Django's and Flask's for development too, answer a version that they do not
     # know with HTML alone, as in HTTP/0.9.
     if first.startswith((b"HTTP/", b"<")):
         return NotHttp2Error(
             f"{origin} answers in HTTP/1.1, not HTTP/2",
             hint="Over cleartext the server must take HTTP/2 by prior knowledge. "
-            "To load a site that does not, put headstart proxy in front of it.",
-        )
-    # RFC 8446, 5.1: an alert; the other records of a server begin with 0x16.
-    if first[:2] in (b"\x15\x03", b"\x16\x03") and origin.scheme == "http":
-        return NotHttp2Error(
-            f"{origin} speaks TLS on this port",
-            hint=f"Say {replace(origin, scheme='https')}",
+            "To load a site that does not, put headstart proxy in front of it."
+            + (_perhaps_tls(origin) if _BAD_REQUEST.match(first) else ""),
         )
     if first or origin.scheme == "http":
         return NotHttp2Error(
-            f"{origin} does not speak HTTP/2: {reason}", hint="Check host and port."
+            f"{origin} does not speak HTTP/2: {reason}",
+            hint="Check host and port." + ("" if first else _perhaps_tls(origin)),
         )
     return ConnectError(f"{origin}: {reason}", hint="Look at the server's log.")
+
+
+def _perhaps_tls(origin: Origin) -> str:
+    """Return a sentence that ends a hint, "" if TLS was spoken."""
+    secure = replace(origin, scheme="https")
+    return f" If the port speaks TLS, say {secure}" if origin.scheme == "http" else ""
 
 
 def connection_ended(event: ConnectionEnded) -> str:

@@ -200,3 +200,28 @@ def test_compression_is_asked_for_unless_you_say_which() -> None:
 )
 def test_other_options_of_curl_are_told_what_to_write(typed: list[str], told: str) -> None:
     assert told in mistake("get", "/", *typed)
+
+
+@pytest.mark.parametrize("command", ["get", "load"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        *("localhost", "localhost:8444", "LOCALHOST:8444/a", "127.0.0.1:80", "[::1]:8443/?b"),
+        *("example.org:8443", "www.example.org", "www.example.org/a#b"),
+    ],
+)
+def test_server_without_a_scheme_is_a_mistake_and_not_a_path(command: str, where: str) -> None:
+    assert mistake(command, where).startswith(
+        f"{where!r} is neither a path nor a URL; write https://{where} or /{where}; "
+    )
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        *("page.html", "a/b", "?q", "*", "item:42", "a.b:c", "page.html/x:80", "localhost.html"),
+        *("/localhost:8444", "http://localhost:8444", "wwwroot/x", "v1.2:99999999"),
+    ],
+)
+def test_path_without_a_slash_is_none(where: str) -> None:
+    assert exchange("get", where).where == where

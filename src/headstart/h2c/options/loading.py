@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from headstart.errors import ConfigurationError
 from headstart.h2c.options.connections import Trust, server_options, trust
 from headstart.h2c.options.grammar import Grammar, count, size
-from headstart.h2c.options.requests import header, header_option
+from headstart.h2c.options.requests import header, header_option, path_or_url
 
 DEFAULT_RESOURCES = 200
 DEFAULT_BYTES = 64_000_000
@@ -92,7 +92,7 @@ def _load(given: argparse.Namespace) -> LoadPage:
             f"the waterfall is an SVG picture; write --waterfall {name or 'waterfall'}.svg"
         )
     return LoadPage(
-        where=given.where,
+        where=path_or_url(given.where),
         headers=tuple(header(text) for text in given.header),
         waterfall=given.waterfall,
         json=given.json,

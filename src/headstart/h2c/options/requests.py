@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,6 +18,12 @@ from headstart.wire.fields import checked_fields, valid_authority
 
 # As many as curl follows.
 _MOST_REDIRECTIONS = 50
+# A name without a dot, as in item:42, may be a path's.
+_SERVER = re.compile(
+    r"(?:(?:localhost|\[[0-9a-f:.]+\]|www\.[\w.-]+)(?::\d{1,5})?|[\w-]+(?:\.[\w-]+)+:\d{1,5})"
+    r"(?:[/?#]|\Z)",
+    re.IGNORECASE,
+)
 _METHOD_EXAMPLES = {
     "head": """
 h2c head https://example.org/    status and fields, nothing more
@@ -142,6 +149,19 @@ def _sendable(name: bytes, value: bytes) -> list[tuple[bytes, bytes]] | None:
         return checked_fields([(name, value)], [])
     except LocalProtocolError:
         return None
+
+
+def path_or_url(text: str) -> str:
+    """Return the argument, unless a server's name without `https://` was meant.
+
+    Raises:
+        ConfigurationError: It would be the path `/HOST:PORT`.
+    """
+    if _SERVER.match(text):
+        raise ConfigurationError(
+            f"{text!r} is neither a path nor a URL; write https://{text} or /{text}"
+        )
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +296,7 @@ def _exchange(given: argparse.Namespace) -> RequestCommand:
         raise ConfigurationError("--follow-hints goes with a GET that sends no file")
     return RequestCommand(
         method=given.method,
-        where=given.where,
+        where=path_or_url(given.where),
         content=_content(given),
         headers=_headers(given),
         include=given.include or given.method == "HEAD",  # there is nothing else to show

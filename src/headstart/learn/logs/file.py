@@ -14,6 +14,7 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, Self, TypeAlias, assert_never
+from urllib.parse import urlsplit
 
 from headstart.errors import ConfigurationError
 from headstart.learn.logs import balancers, har, json_lines, text, w3c
@@ -79,6 +80,10 @@ class LogFile:
         damage: Why the log was not read to its end, "" where it was. What comes before counts.
         names_referer: Whether any line had a place for the Referer, be it empty. Without one
             nothing can be learned.
+        has_referer: Whether any line had a Referer.
+        has_assets: Whether any line without one, before the first with one, asked for an asset.
+        own_referers: In a log without host names, how often its first lines name each origin of the
+            site in their Referers, with the scheme and `www.`.
 
     Raises:
         ConfigurationError: The log cannot be read, or is not one.
@@ -105,6 +110,9 @@ class LogFile:
         self.unread = ""
         self.damage = ""
         self.names_referer = False
+        self.has_referer = False
+        self.has_assets = False
+        self.own_referers: Counter[str] = Counter()
         self._known_site: str | None = None
 
     def __enter__(self) -> Self:
@@ -129,8 +137,13 @@ class LogFile:
                 line = self._line(parsed)
                 if line is None:
                     self.broken += 1
-                else:
-                    yield line
+                    continue
+                # After the first Referer, there is nothing left to find out.
+                if not self.has_referer:
+                    request = line.exchange.request
+                    self.has_referer = bool(request.referer)
+                    self.has_assets = self.has_assets or bool(kind_of_path(request.target))
+                yield line
 
     def _line(self, parsed: _Parsed | None) -> LogLine | None:
         if parsed is None:
@@ -193,17 +206,24 @@ class LogFile:
         return self._known_site
 
     def _most_referring(self) -> str:
-        hosts: Counter[str] = Counter()
+        origins: Counter[str] = Counter()
         try:
             with self._source.sample() as stream:
                 for parsed in islice(self._parsed(stream), _SAMPLE):
                     fields = _named(parsed) if parsed else {}
                     if kind_of_path(str(fields.get("url"))):
-                        hosts[host_of(fields.get("referer"))] += 1
+                        origins[_origin_of(str(fields.get("referer") or ""))] += 1
         except DAMAGED:
             pass  # an archive that is cut off, or the part of a pipe that is looked at
+        hosts: Counter[str] = Counter()
+        for origin, times in origins.items():
+            hosts[host_of(origin)] += times
         del hosts[""]
-        return hosts.most_common(1)[0][0] if hosts else "localhost"
+        if not hosts:
+            return "localhost"
+        site = hosts.most_common(1)[0][0]
+        self.own_referers.update({of: n for of, n in origins.items() if host_of(of) == site})
+        return site
 
     def _recognised(self, head: bytes) -> LogFormat:
         if head.startswith(_UTF_16):
@@ -241,6 +261,15 @@ def _begins_archive(lines: list[str]) -> bool:
             return True
         return bool(_OPEN_ARCHIVE.match(first)) and not _OPEN_ARCHIVE.match(lines[1].lstrip())
     return isinstance(found.get("log"), dict)
+
+
+def _origin_of(url: str) -> str:
+    """Return the scheme and authority of a URL, "" if it has none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def _told(error: BaseException) -> str:
