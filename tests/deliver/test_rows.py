@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 
 from headstart.deliver.rows import all_rows, because, is_waste, reasons_of, rows_of, split
-from headstart.learn import Cause, Finding, How, Judgement, Learner, LearnOptions, Row
+from headstart.learn import (
+    Cause,
+    Finding,
+    How,
+    Judgement,
+    Kind,
+    Learner,
+    LearnOptions,
+    Named,
+    Reading,
+    Row,
+    Trust,
+)
 from tests.learn.site import ASSETS, IMAGE, ORIGIN, SCRIPT, STYLE, Site
 
 
@@ -167,7 +179,11 @@ def test_reasons_say_how_each_asset_is_sent_and_what_keeps_the_site_from_learnin
 
 @pytest.mark.parametrize(
     ("cache_control", "words"),
-    [("no-cache", "must not use it again"), ("", "nothing says how long"), (None, "never seen")],
+    [
+        ("no-cache", "by push or Link (no 103: browsers must not use it again"),
+        ("", "by push or Link (no 103: nothing says how long"),
+        (None, "by push only (no 103 or Link: its cache fields were never seen)"),
+    ],
 )
 def test_reasons_say_why_a_103_does_not_name_an_asset(
     cache_control: str | None, words: str
@@ -180,6 +196,15 @@ def test_reasons_say_why_a_103_does_not_name_an_asset(
 
     [line] = [line for line in reasons_of(site.learner, "/", 0.0) if STYLE in line and "by" in line]
     assert words in line
+
+
+def test_asset_that_only_the_html_showed_is_sent_by_push_or_link() -> None:
+    learner = Learner()
+    named = (Named(STYLE, Kind.STYLE),)
+    learner.read(Reading(100.0, ORIGIN, "/", 1, Trust.SOLE, named=named))
+
+    words = "sent by push or Link (no 103: its cache fields were never seen): the page names it"
+    assert f"  {STYLE}: {words}" in list(reasons_of(learner, "/", 200.0))
 
 
 def test_reasons_of_all_sites_are_what_was_found_in_the_last_day() -> None:

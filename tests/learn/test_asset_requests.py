@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from headstart.learn import Answer, How, Request, Unlearnable, View
-from headstart.learn.records import Removal
+from headstart.learn import Answer, How, Learner, Request, Unlearnable, View, from_plain, to_plain
+from headstart.learn.records import Removal, Sighting
 from tests.learn.site import ASSETS, ORIGIN, SCRIPT, STYLE, Site, asset_answer, asset_request
 
 
@@ -97,6 +97,57 @@ def test_removed_asset_is_told_to_other_workers_once_and_leaves_open_views() -> 
 
     assert site.learner.sync(site.now) == [Removal(ORIGIN, STYLE)]
     assert set(view.asked) == {SCRIPT}
+
+
+def lifetimes(learner: Learner) -> dict[str, int | None]:
+    """Return the lifetimes that a learner would go by."""
+    return {each.target: each.asset.lifetime for each in learner.candidates(ORIGIN, "/")}
+
+
+def told_sightings(site: Site) -> list[Sighting]:
+    """Return the sightings among the records for other workers."""
+    records = [from_plain(to_plain(record)) for record in site.learner.sync(site.now)]
+    return [record for record in records if isinstance(record, Sighting)]
+
+
+def test_change_of_an_asset_that_its_client_was_sent_is_told_to_other_workers_once() -> None:
+    site, other = taught(), Learner()
+    other.absorb(site.learner.export())
+    before = lifetimes(other)
+    view = site.open()
+    site.learner.delivered(view, STYLE, How.HINTED)
+    for lifetime in (600, 30, 60, 61):
+        site.fetch(view, STYLE, cache_control=f"max-age={lifetime}")
+
+    [told] = told_sightings(site)
+    other.absorb([told])
+
+    assert (told.origin, told.asset.target, told.asset.lifetime) == (ORIGIN, STYLE, 61)
+    assert (before[STYLE], lifetimes(other)) == (3600, {**before, STYLE: 61})
+    assert told_sightings(site) == []
+
+
+def test_lifetime_that_counts_down_and_what_is_known_are_not_told_anew() -> None:
+    site = taught()
+    view = site.open()
+    for lifetime in (3600, 3599, 3598):
+        site.fetch(view, STYLE, cache_control=f"public, max-age={lifetime}")
+
+    assert told_sightings(site) == []
+
+
+def test_sighting_of_an_asset_that_is_not_known_or_was_removed_changes_nothing() -> None:
+    site, other = taught(), Learner()
+    view = site.open()
+    site.fetch(view, STYLE, cache_control="max-age=30")
+    [sighting] = told_sightings(site)
+    site.fetch(view, STYLE, cache_control="max-age=600")
+    site.learner.assets.remove(Removal(ORIGIN, STYLE))
+
+    other.absorb([sighting])
+
+    assert lifetimes(other) == {}
+    assert told_sightings(site) == []
 
 
 def test_second_fetch_of_a_hinted_asset_is_told_as_the_second() -> None:

@@ -27,6 +27,7 @@ def _records() -> list[Record]:
     site.learner.forget("/nowhere", site.now)
     removed = site.open()
     site.fetch(removed, STYLE, status=404)
+    site.fetch(removed, ASSETS[1], cache_control="max-age=60")
     site.learner.absorb([SiteIcon(ORIGIN, "/logo-32.png")])
     return [*votes, *site.learner.sync(site.now + 60), *site.learner.export()]
 
@@ -35,7 +36,7 @@ def test_each_record_survives_json() -> None:
     records = _records()
 
     assert {to_plain(record)["record"] for record in records} == {
-        *("vote", "page", "rule", "removal", "forgotten", "icon")
+        *("vote", "page", "rule", "removal", "sighting", "forgotten", "icon")
     }
     assert [from_plain(json.loads(json.dumps(to_plain(record)))) for record in records] == records
 

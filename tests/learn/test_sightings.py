@@ -8,7 +8,7 @@ import pytest
 
 from headstart.learn import Kind
 from headstart.learn.safety import Unlearnable
-from headstart.learn.sightings import hash_of, seen_asset_of, unsays
+from headstart.learn.sightings import hash_of, is_news, seen_asset_of, unsays
 from tests.learn.site import FONT, STYLE, asset_answer, asset_request
 
 
@@ -37,6 +37,26 @@ def test_asset_chosen_by_accept_has_no_type_since_the_next_client_gets_another(
     assert (
         seen_asset_of(asset_request(STYLE), asset_answer(STYLE, vary=vary)).media_type == media_type
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "news"),
+    [
+        ({"cache_control": "public, max-age=3599"}, False),
+        ({"size": 7}, False),
+        ({"cache_control": "public, max-age=60"}, True),
+        ({"cache_control": "no-cache"}, True),
+        ({"cache_control": None}, True),
+        ({"vary": "accept"}, True),
+    ],
+)
+def test_other_workers_are_told_of_changes_that_alter_how_an_asset_is_sent(
+    fields: dict[str, Any], news: bool
+) -> None:
+    request = asset_request(STYLE)
+    old = seen_asset_of(request, asset_answer(STYLE))
+
+    assert is_news(old, seen_asset_of(request, asset_answer(STYLE, **fields))) is news
 
 
 HASHED: list[dict[str, Any]] = [

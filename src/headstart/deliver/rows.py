@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from headstart.learn import Gain, Judgement, Learner, Row, SeenAsset, explain, explain_gain, is_icon
+from headstart.learn import Candidate, Gain, Judgement, Learner, Row, explain, explain_gain, is_icon
 from headstart.learn.urls import path_of, pattern_of
 
 # How a row of an origin names the pages that it is about.
@@ -123,11 +123,14 @@ def sent_by(learner: Learner, row: Row) -> str:
     found = [c for c in learner.candidates(origin, path) if c.target == row.asset]
     if not found:
         return "by push, 103 or Link"
-    ways = _ways_of(found[0].asset)
+    ways = _ways_of(found[0])
     return f"{ways}, to clients with cookies or credentials" if found[0].personal else ways
 
 
-def _ways_of(asset: SeenAsset) -> str:
+def _ways_of(candidate: Candidate) -> str:
+    asset = candidate.asset
+    if not asset.verified and candidate.named is None:
+        return "by push only (no 103 or Link: its cache fields were never seen)"
     if not asset.verified:
         return "by push or Link (no 103: its cache fields were never seen)"
     if asset.lifetime is None:

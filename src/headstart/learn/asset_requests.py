@@ -17,9 +17,9 @@ from headstart.learn.icons import Icons
 from headstart.learn.model import Map
 from headstart.learn.options import LearnOptions
 from headstart.learn.outbox import Outbox
-from headstart.learn.records import Removal
+from headstart.learn.records import Removal, Sighting
 from headstart.learn.safety import ASSETS, NAMING, PRESENT, Kind, Unlearnable, kind_of_path, refusal
-from headstart.learn.sightings import hash_of, seen_asset_of, unsays
+from headstart.learn.sightings import hash_of, is_news, seen_asset_of, unsays
 from headstart.learn.views import Arrival, How, View, Viewer, Views
 
 # Answers that speak about the client that asked, not about the asset: credentials, bans, rates,
@@ -38,7 +38,7 @@ class AssetRequests:
         known: The map.
         views: The live views.
         ended: Takes the views that end for lack of room.
-        outbox: Takes the removed assets, for other workers.
+        outbox: Takes the removed and the changed assets, for other workers.
 
     Attributes:
         icons: The URLs that are icons in spite of their names.
@@ -61,6 +61,8 @@ class AssetRequests:
         self._outbox = outbox
         self._attribution = Attribution(known, options)
         self._refused: dict[int, None] = {}
+        # The keys of the assets of the map that other workers know otherwise, with their origins.
+        self._news: dict[int, str] = {}
         self.icons = Icons(known, views)
         self.refusals: dict[Unlearnable, int] = dict.fromkeys(Unlearnable, 0)
         self.arriving: Arrival | None = None
@@ -169,8 +171,18 @@ class AssetRequests:
         seen = seen_asset_of(request, answer)
         if known is not None:
             known.checked = checked
+            before, answered = known.seen, known.answered
             self._map.see(known, seen)
+            if not answered or is_news(before, known.seen):
+                self._news[known.key] = request.origin
         return seen
+
+    def tell(self) -> None:
+        """Tell other workers of the assets that were seen for the first time, or have changed."""
+        news, self._news = self._news, {}
+        for key, origin in news.items():
+            if (known := self._map.asset_with(key)) is not None:
+                self._outbox.add(Sighting(origin, known.seen))
 
     def _not_there(
         self, request: Request, answer: Answer, known: Asset, viewer: Viewer | None

@@ -44,6 +44,7 @@ from headstart.learn.records import (
     Removal,
     Report,
     Rule,
+    Sighting,
     SiteIcon,
     Verdict,
     Vote,
@@ -355,6 +356,7 @@ class Learner:
             elif view.confirmed and view.counted is None and view.asked:
                 self.ended.count_partly(view)
         self.ended.count()
+        self.assets.tell()
         return self._outbox.take()
 
     def absorb(self, records: Iterable[Record]) -> list[ConfigurationError]:
@@ -374,13 +376,12 @@ class Learner:
                 case Removal():
                     self.assets.refuse(record.origin, record.target)
                     self._map.remove(record)
+                case Sighting():
+                    self._map.take(record)
                 case PageRecord():
                     self._map.load(record)
                 case Rule():
-                    try:
-                        self._map.obey(record)
-                    except ConfigurationError as error:
-                        refused.append(error)
+                    refused += self._obey(record)
                 case Forgotten():
                     self._map.forget(record.page, record.time)
                 case Report():
@@ -392,6 +393,14 @@ class Learner:
                 case _:
                     assert_never(record)
         return refused
+
+    def _obey(self, rule: Rule) -> list[ConfigurationError]:
+        """Take an operator's order; return the reason if it cannot be obeyed."""
+        try:
+            self._map.obey(rule)
+        except ConfigurationError as error:
+            return [error]
+        return []
 
     def note(self, finding: Finding) -> bool:
         """Take a reason why less is learned than could be; return whether nobody told it yet."""

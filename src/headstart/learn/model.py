@@ -32,6 +32,7 @@ from headstart.learn.records import (
     Removal,
     Report,
     Rule,
+    Sighting,
     SiteIcon,
     Tally,
     Vote,
@@ -158,6 +159,12 @@ class Map:
         """Take an asset as it was seen now."""
         self._assets.see(asset, seen)
         self._plans.changed()
+
+    def take(self, sighting: Sighting) -> None:
+        """Take an asset as another worker saw it; one that is not known is left out."""
+        known = self.asset(sighting.origin, sighting.asset.target)
+        if known is not None:
+            self.see(known, sighting.asset)
 
     def candidates(
         self, origin: str, path: str, segment: int | None = None

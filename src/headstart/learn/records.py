@@ -1,9 +1,9 @@
 """Plain records that the learner exchanges with a store.
 
-A `Vote` is one view as it counts, and a `Removal` a removed asset; workers exchange them about once
-a second, and fold each other's into their own map. A `PageRecord` is a page (or a pattern, or an
-origin) with all its counts; a `Rule` is an operator's order; a `SiteIcon` is an image that no page
-shows. Those three are written for a restart.
+A `Vote` is one view as it counts, a `Removal` a removed asset, and a `Sighting` new facts about an
+asset; workers exchange them about once a second, and fold each other's into their own map. A
+`PageRecord` is a page (or a pattern, or an origin) with all its counts; a `Rule` is an operator's
+order; a `SiteIcon` is an image that no page shows. Those three are written for a restart.
 All are frozen, hold only numbers, strings and tuples, and survive JSON (`to_plain`, `from_plain`).
 Made and read by `learner`, `model`, `rules` and `tallies`.
 """
@@ -82,6 +82,17 @@ class Removal:
 
     origin: str
     target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An asset of the map as its response showed it, where the map had other facts.
+
+    A vote carries only the assets that its client was not sent.
+    """
+
+    origin: str
+    asset: SeenAsset
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,12 +264,23 @@ class Forgotten:
 
 
 Record: TypeAlias = (
-    Vote | Reading | Removal | SiteIcon | PageRecord | Rule | Forgotten | Finding | Stop | Report
+    Vote
+    | Reading
+    | Removal
+    | Sighting
+    | SiteIcon
+    | PageRecord
+    | Rule
+    | Forgotten
+    | Finding
+    | Stop
+    | Report
 )
 _RECORDS: dict[str, type[Record]] = {
     "vote": Vote,
     "reading": Reading,
     "removal": Removal,
+    "sighting": Sighting,
     "icon": SiteIcon,
     "page": PageRecord,
     "rule": Rule,

@@ -50,6 +50,20 @@ def _is_imported(request: Request) -> bool:
     )
 
 
+def is_news(old: SeenAsset, new: SeenAsset) -> bool:
+    """Return whether other workers need to know how an asset is seen now.
+
+    Its size varies with the encodings that clients accept, and a lifetime may count down. So a
+    lifetime counts as another one only about when it has halved or doubled.
+    """
+    return _facts(old) != _facts(new)
+
+
+def _facts(seen: SeenAsset) -> tuple[object, ...]:
+    lifetime = None if seen.lifetime is None else seen.lifetime.bit_length()
+    return seen.kind, seen.media_type, seen.cors, seen.module, seen.verified, lifetime
+
+
 def hash_of(request: Request, answer: Answer) -> int:
     """Return a hash of all that says whether an asset may be learned, and how it is sent."""
     _, content_type, cache_control, vary, sets_cookie, _, validated, aged, expires, _ = answer
