@@ -135,5 +135,5 @@ def test_browser_that_does_not_know_the_ca_shows_its_warning(tmp_path: Path) -> 
     with small_site() as site:
         page = read(peer("chromium"), site.live.url + SITE, tmp_path)
 
-    assert "proceed-link" in page
+    assert "proceed-link" in page or page == "ERR_CERT_AUTHORITY_INVALID"
     assert "headstart" not in page

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import ssl
 import subprocess
 import tempfile
@@ -32,6 +33,7 @@ _FLAGS = (
     "--timeout=80000",
 )
 _PATIENCE = 90.0
+_FAILED = re.compile(rb"Page load failed: net::(\w+)")
 
 
 @dataclass
@@ -93,17 +95,21 @@ def load(chromium: str, openssl: str, url: str) -> Facts:
 
 
 def read(chromium: str, url: str, home: Path, *flags: str) -> str:
-    """The page as HTML once its scripts have run, for a user with this home and a new profile."""
+    """The page as HTML once its scripts have run, for a user with this home and a new profile.
+
+    In place of a page that it refuses to show: its warning as HTML, or the name of the error, which
+    is all that a newer Chromium tells.
+    """
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as folder:
         done = subprocess.run(
             [chromium, *_FLAGS, *flags, f"--user-data-dir={folder}", "--dump-dom", url],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            capture_output=True,
             timeout=_PATIENCE,
             check=False,
             env=os.environ | {"HOME": str(home)},
         )
-        return done.stdout.decode()
+        failed = _FAILED.search(done.stderr)
+        return (done.stdout or (failed[1] if failed else b"")).decode()
 
 
 def _read(log: Path) -> dict[str, Any]:

@@ -143,7 +143,7 @@ async def test_large_content_passes_both_ways() -> None:
 
 async def test_hints_trailers_and_responses_without_content_pass() -> None:
     async with proxied() as proxy:
-        hinted = await ask(proxy, scope_of("GET", "/hinted"))
+        hinted = await ask(proxy, scope_of("GET", "/hinted", (b"accept", b"text/html")))
         trailed = await ask(proxy, scope_of("GET", "/trailers"))
         nothing = await ask(proxy, scope_of("GET", "/nothing"))
         head = await ask(proxy, scope_of("HEAD", "/"))

@@ -95,7 +95,7 @@ def test_bytes_are_those_on_the_connection(request_bytes: bytes, answer_end: byt
 
 def test_promises_and_early_hints_are_counted() -> None:
     with running(pushing) as server, RawClient(server.port) as client:
-        client.get(b"/")
+        client.get(b"/", [(b"accept", b"text/html")])
         client.settle()
         counters = counters_in(server)
 
