@@ -49,8 +49,9 @@ _ADD_REFERER = {
     LogFormat.TRACE: "Give a trace that has them.",
 }
 _REFERERS_ARE_EMPTY = (
-    "Each is empty. Does a proxy in front remove it, or does the site send Referrer-Policy: "
-    "no-referrer? With same-origin, browsers send it to the site itself."
+    "the lines of {} have no Referer, which learning needs. Each is empty: a proxy in front "
+    "removes it, or the site sends Referrer-Policy: no-referrer. With same-origin, browsers send "
+    "it to the site itself"
 )
 _Saved: TypeAlias = PageRecord | Rule | SiteIcon
 _STANDARD_INPUT = "-"
@@ -103,7 +104,7 @@ def _replay(
         _check_read(file, log)
         if log.damage:
             warn(f"{file} is cut off or damaged, and is used up to there: {log.damage}")
-    _check_referers(files, logs, scores[0])
+    _warn_of_referers(files, logs, scores[0])
     records = _at(list(replay.learner.export()), origin) if save else []
     if save:
         offline.tell(records, save, warn=warn, options=options)
@@ -164,15 +165,13 @@ def _check_read(file: str, log: LogFile) -> None:
         )
 
 
-def _check_referers(files: tuple[str, ...], logs: list[LogFile], score: Score) -> None:
-    """Raise ConfigurationError if assets were asked for, and no Referer says of which page."""
+def _warn_of_referers(files: tuple[str, ...], logs: list[LogFile], score: Score) -> None:
+    """Warn if assets were asked for, and no Referer says of which page."""
     if score.real or any(log.has_referer for log in logs):
         return
     if any(log.has_assets for log in logs):
-        which = printable(files[0]) if len(files) == 1 else "the logs"
-        raise ConfigurationError(
-            f"the lines of {which} have no Referer, which learning needs", hint=_REFERERS_ARE_EMPTY
-        )
+        which = files[0] if len(files) == 1 else "the logs"
+        warn(_REFERERS_ARE_EMPTY.format(which))
 
 
 def _such_as(line: str) -> str:
