@@ -115,7 +115,7 @@ def test_stranger_is_not_told_of_what_one_user_alone_asked_for_with_a_page_of_it
     site.visit("/draft", (STYLE, SCRIPT), user, cookies=True)
     site.visit(
         "/open", (STYLE,), user, connection=9
-    )  # the style is no secret, but who asked for it is one
+    )  # everybody may know the style, and nobody who asked for it
 
     def told(address: str, connection: int, **fields: Any) -> set[str]:
         view = site.open("/draft", address, connection=connection, **fields)

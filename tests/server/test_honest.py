@@ -179,7 +179,7 @@ def test_phone_that_uploads_three_kilobytes_a_second_and_reads_nothing_is_read_t
 
 
 def test_httpx_that_works_on_an_event_for_minutes_gets_the_next_one() -> None:
-    """It reads nothing meanwhile, and so answers no PING."""
+    """Read nothing meanwhile, and so answer no PING."""
     gate = Gate()
 
     async def events(scope: Scope, receive: Receive, send: Send) -> None:

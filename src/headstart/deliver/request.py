@@ -19,7 +19,7 @@ from headstart.reasons import Refusal
 _CONDITIONS = frozenset(
     {b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since", b"if-range"}
 )
-# Of several lines the last counts: all but Accept are no lists, and nobody sends two of that.
+# Of several lines the last counts. Accept alone is a list, and clients send one line of it.
 _SINGLE = frozenset(
     {
         b"host",
