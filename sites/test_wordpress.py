@@ -211,7 +211,7 @@ def test_what_a_visitor_reads_is_what_wordpress_wrote(site: Deployed, path: str)
     assert here.content == there.content
     for name in ("content-type", "location"):
         assert here.headers.get(name) == there.headers.get(name)
-    # Ours come behind WordPress's own: this client is no browser, so it gets no 103.
+    # Ours come behind WordPress's own: only browsers get a 103, and this client gets Links.
     own, told = (each.headers.get_list("link", split_commas=True) for each in (there, here))
     assert told[: len(own)] == own
     assert all("rel=preload" in link for link in told[len(own) :])

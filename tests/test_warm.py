@@ -169,3 +169,20 @@ def test_run_whose_programs_parent_is_killed_says_so(tmp_path: Path) -> None:
     assert errors.endswith(
         "RuntimeError: the parent of the tests' programs has ended, or could not fork\n"
     )
+
+
+def test_program_leads_a_group_of_its_own_as_soon_as_it_is_known(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(_LONG)
+    with open(os.devnull, "wb") as nothing:
+        for _ in range(30):
+            program = Program(
+                "program",
+                [],
+                output=nothing.fileno(),
+                errors=nothing.fileno(),
+                environment=environment(),
+                folder=tmp_path,
+            )
+            os.killpg(program.pid, signal.SIGKILL)
+
+            assert program.wait(PATIENCE) == -signal.SIGKILL

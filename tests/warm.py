@@ -291,7 +291,10 @@ class _Parent:
             pid = -1
         if not pid:
             assert request is not None
-            connection.close()
+            # Its id is told by itself: who knows it may end its group, which there must be by then.
+            os.setsid()
+            with suppress(ConnectionError), connection:
+                connection.sendall(b"%12d" % os.getpid())
             self._leave()
             _become(request, descriptors)
             return request
@@ -301,8 +304,6 @@ class _Parent:
             connection.close()
             return None
         self._programs[pid] = connection
-        with suppress(ConnectionError):
-            connection.sendall(b"%12d" % pid)
         return None
 
     def _leave(self) -> None:
@@ -329,7 +330,6 @@ def _received(connection: socket.socket) -> tuple[_Request | None, Sequence[int]
 
 def _become(request: _Request, descriptors: Sequence[int]) -> None:
     """Take over what the program was given."""
-    os.setsid()
     moved = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, _ABOVE) for each in descriptors]
     for each in descriptors:
         os.close(each)

@@ -141,7 +141,6 @@ def test_no_access_log_leaves_the_other_lines() -> None:
 
 
 def test_log_level_holds_for_the_access_log_too() -> None:
-    peer("curl")  # so that without it no server is started, and ended in the midst of that
     given = ("--log-format", "json", "--no-learn", "--log-level", "warning", "--port", "0")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
