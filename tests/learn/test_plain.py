@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from headstart.learn.plain import reader_of
+from headstart.learn.plain import UnknownValueError, reader_of
 
 
 class Colour(StrEnum):
@@ -52,7 +52,6 @@ WRONG: dict[str, list[Any]] = {
     "inner": ["a", {}, None, [1], [[]], [{"flag": True}], [{"text": "a", "flag": 1}]],
     "colour": ["blue", 1, []],
     "mode": ["no-cors", None, 0, []],
-    "more": [1],
 }
 
 
@@ -67,3 +66,13 @@ def test_value_of_another_type_is_an_error(name: str, value: Any) -> None:
 def test_missing_value_is_an_error() -> None:
     with pytest.raises(TypeError):
         READ({"number": 1})
+
+
+def test_field_that_is_not_declared_is_left_out() -> None:
+    assert READ({**RIGHT, "more": [1]}) == READ(RIGHT)
+
+
+@pytest.mark.parametrize("changes", [{"colour": "blue"}, {"mode": "no-cors"}])
+def test_unknown_name_is_told_from_a_value_of_another_type(changes: dict[str, Any]) -> None:
+    with pytest.raises(UnknownValueError):
+        READ({**RIGHT, **changes})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headstart.store import default_path, files
-from headstart.store.base import DamagedError, StoreError
+from headstart.store.base import DamagedError, NewerRecords, StoreError
 from headstart.store.files import open_file, open_to_read
 from headstart.store.journal import Journal
 from tests.store.workers import Operator, unprivileged, unprivileged_folder, vote
@@ -222,7 +222,7 @@ def test_file_cut_in_half_is_damaged(path: Path) -> None:
 def test_damage_in_the_middle_is_found(path: Path) -> None:
     operator = Operator()
     file = open_file(path, operator)
-    Journal(file.connection, 1, operator).append([vote("/a")] * 20_000, 1.0)
+    Journal(file.connection, 1, operator, NewerRecords(operator)).append([vote("/a")] * 20_000, 1.0)
     file.close()
     with path.open("r+b") as raw:
         raw.seek(4096 * 50)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headstart.learn.records import Forgotten, Rule, Verdict
-from headstart.store.base import DamagedError, encode
+from headstart.store.base import DamagedError, NewerRecords, encode
 from headstart.store.files import OpenFile, open_file
 from headstart.store.journal import DUE_BYTES, Journal, Position
 from tests.store.workers import Operator, page, paths, vote
@@ -29,7 +29,7 @@ def file(tmp_path: Path, operator: Operator) -> Iterator[OpenFile]:
 
 @pytest.fixture
 def journal_of(file: OpenFile, operator: Operator) -> Callable[[int], Journal]:
-    return lambda worker: Journal(file.connection, worker, operator)
+    return lambda worker: Journal(file.connection, worker, operator, NewerRecords(operator))
 
 
 def snapshot(journal: Journal, path: str, read: Position, now: float = NOW) -> bool:
@@ -204,6 +204,33 @@ def test_entry_that_cannot_be_read_is_left_out_and_said(
 
     assert paths(journal_of(2).news(None)[0]) == ["/a", "/c"]
     assert "left out" in operator.only_line()
+
+
+def test_records_of_a_newer_version_cost_no_other_and_are_said_once(
+    file: OpenFile, journal_of: Callable[[int], Journal], operator: Operator
+) -> None:
+    newer = '[{"record":"moved","from":"/a"},' + encode([vote("/a")])[1:]
+    reader = journal_of(2)
+    for _ in range(3):
+        journal_of(1).append([vote("/x")], NOW)
+    file.connection.execute("UPDATE journal SET records = ?", (newer,))
+
+    records, _ = reader.news(None)
+    reader.news(None)
+
+    assert paths(records) == ["/a", "/a", "/a"]
+    assert "newer version" in operator.only_line()
+
+
+def test_record_that_cannot_be_read_costs_no_other_of_its_entry(
+    file: OpenFile, journal_of: Callable[[int], Journal], operator: Operator
+) -> None:
+    journal_of(1).append([vote("/x")], NOW)
+    mixed = '[{"record":"vote","time":"now"},' + encode([vote("/a")])[1:]
+    file.connection.execute("UPDATE journal SET records = ?", (mixed,))
+
+    assert paths(journal_of(2).news(None)[0]) == ["/a"]
+    assert "1 records of an entry" in operator.only_line()
 
 
 def test_file_without_its_state_is_damaged(

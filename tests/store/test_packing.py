@@ -7,7 +7,7 @@ import pytest
 
 from headstart.learn.gains import Measure, Metric, Stop
 from headstart.learn.records import Forgotten, Record, Report
-from headstart.store.base import DamagedError
+from headstart.store.base import DamagedError, Decoded
 from headstart.store.packing import pack, unpack
 from tests.store.workers import page, vote
 
@@ -19,9 +19,9 @@ def test_records_survive_and_repetition_costs_little() -> None:
 
     packed = pack(records)
 
-    assert unpack(packed, LIMIT) == (records, 0)
+    assert unpack(packed, LIMIT) == Decoded(records)
     assert len(packed) < 3000
-    assert unpack(pack(()), LIMIT) == ([], 0)
+    assert unpack(pack(()), LIMIT) == Decoded([])
 
 
 def test_measures_stops_and_reports_survive() -> None:
@@ -36,17 +36,20 @@ def test_measures_stops_and_reports_survive() -> None:
         timed,
     ]
 
-    assert unpack(pack(records), LIMIT) == (records, 0)
+    assert unpack(pack(records), LIMIT) == Decoded(records)
 
 
 def test_line_that_is_not_a_record_costs_no_other() -> None:
     lines = zlib.decompress(pack([vote("/a")])) + b"nonsense\n\xff\n[" + b"[" * 5000 + b"\n{}\n"
     lines += zlib.decompress(pack([vote("/b")]))
 
-    records, unreadable = unpack(zlib.compress(lines), LIMIT)
+    assert unpack(zlib.compress(lines), LIMIT) == Decoded([vote("/a"), vote("/b")], unreadable=4)
 
-    assert records == [vote("/a"), vote("/b")]
-    assert unreadable == 4
+
+def test_line_of_a_newer_version_is_not_taken_for_damage() -> None:
+    lines = b'{"record":"moved","to":"/c"}\n' + zlib.decompress(pack([vote("/b")]))
+
+    assert unpack(zlib.compress(lines), LIMIT) == Decoded([vote("/b")], newer=1)
 
 
 @pytest.mark.parametrize(

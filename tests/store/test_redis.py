@@ -11,11 +11,22 @@ from typing import Any, TypeAlias
 import pytest
 
 from headstart.learn.records import Forgotten, PageRecord, Record
-from headstart.store import RedisAddress, pending, redis_client, redis_journal
+from headstart.store import RedisAddress, offline, pending, redis_client, redis_journal
+from headstart.store.packing import pack
 from headstart.store.redis import RedisStore
 from tests.redis_server import RedisServer, redis_cluster, redis_server
 from tests.server.live import until
-from tests.store.workers import Start, Worker, address_of, kept, page, paths, versions, vote
+from tests.store.workers import (
+    Operator,
+    Start,
+    Worker,
+    address_of,
+    kept,
+    page,
+    paths,
+    versions,
+    vote,
+)
 
 JOURNAL, SNAPSHOT = "{headstart}:journal", "{headstart}:snapshot"
 ORDERS, CLAIM = "{headstart}:orders", "{headstart}:claim"
@@ -525,6 +536,24 @@ def test_entry_that_is_not_of_a_worker_is_left_out(
     assert two.knows("/a")
     assert start(address).knows("/a")
     assert "left out" in two.operator.only_line()
+
+
+def test_records_of_a_newer_version_are_said_once_and_cost_no_other(
+    server: RedisServer, address: RedisAddress, start: Start
+) -> None:
+    one = start(address)
+    lines = b'{"record":"moved","to":"/c"}\n' + zlib.decompress(pack([vote("/a")]))
+    for number in range(1, 4):
+        fields = {**ENTRY, "number": str(number), "records": zlib.compress(lines)}
+        server.client.xadd(JOURNAL, fields)
+        one.clock.now += 61.0
+        one.says()
+
+    assert one.knows("/a")
+    assert "newer version" in one.operator.only_line()
+    operator = Operator()
+    offline.saved(address, warn=operator)
+    assert "newer version" in operator.only_line()
 
 
 def test_garbage_that_goes_on_is_said_once_a_minute(

@@ -2,7 +2,8 @@
 
 Other programs may write to a store, and a record with a number where a string belongs would fail
 later, within a request. So a record is made of values of the types that its dataclass declares, or
-not at all. Pure. Called by `records`.
+not at all. Fields that it does not declare are left out: a newer version of this program may have
+written them. Pure. Called by `records`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ from typing import Any, Literal, NewType, TypeAlias, Union, get_args, get_origin
 
 Reader: TypeAlias = Callable[[Any], Any]
 """Returns the value; raises ValueError, TypeError or KeyError for one of another type."""
+
+
+class UnknownValueError(ValueError):
+    """A name is not one of those that this version knows; a newer version may."""
+
 
 Bits = NewType("Bits", int)
 """A set of small numbers, each as one bit."""
@@ -47,7 +53,9 @@ def _object(kind: Any) -> Reader:
     readers = {each.name: reader_of(hints[each.name]) for each in dataclasses.fields(kind)}
 
     def read(value: dict[str, Any]) -> Any:
-        return kind(**{name: readers[name](inner) for name, inner in value.items()})
+        # A newer version may write more fields; what is left out has a default here.
+        known = ((name, readers.get(name), inner) for name, inner in value.items())
+        return kind(**{name: reader(inner) for name, reader, inner in known if reader})
 
     return read
 
@@ -68,7 +76,7 @@ def _sequence(inner: Reader) -> Reader:
 def _choice(values: frozenset[Any]) -> Reader:
     def read(value: Any) -> Any:
         if value not in values:
-            raise ValueError("not one of the values that are allowed")
+            raise UnknownValueError("not one of the values that are allowed")
         return value
 
     return read
@@ -76,7 +84,13 @@ def _choice(values: frozenset[Any]) -> Reader:
 
 def _choice_of(kind: type[StrEnum]) -> Reader:
     members = {member.value: member for member in kind}
-    return lambda value: members[value]
+
+    def read(value: Any) -> StrEnum:
+        if _str(value) not in members:
+            raise UnknownValueError("not one of the values that are allowed")
+        return members[value]
+
+    return read
 
 
 def _str(value: Any) -> str:

@@ -10,6 +10,7 @@ Made and read by `learner`, `model`, `rules` and `tallies`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -21,8 +22,18 @@ from headstart.learn.findings import Finding
 from headstart.learn.gains import Measure, Stop
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Level
-from headstart.learn.plain import Bits, Reader, reader_of
+from headstart.learn.plain import Bits, Reader, UnknownValueError, reader_of
 from headstart.learn.safety import Trust
+
+# The kinds of records that other versions may have look like this.
+_KIND = re.compile("[a-z_]{1,20}")
+
+
+class NewerRecordError(ConfigurationError):
+    """A record is of a kind that this version does not know, or has a value that it does not know.
+
+    Workers of two versions share a store while a fleet is updated.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,14 +312,23 @@ def to_plain(record: Record) -> dict[str, Any]:
 
 
 def from_plain(plain: Any) -> Record:
-    """Return the record that `to_plain` wrote.
+    """Return the record that `to_plain` wrote, without fields that this version does not know.
 
     Raises:
-        ConfigurationError: It is not one: a value is missing, or has another type.
+        NewerRecordError: Its kind, or one of its values, is unknown here.
+        ConfigurationError: It is not a record: a value is missing, or has another type.
     """
     try:
         values = dict(plain)
-        record: Record = _READERS[values.pop("record")](values)
+        kind = values.pop("record")
+        if kind not in _READERS and _KIND.fullmatch(kind):
+            raise UnknownValueError("unknown kind")
+        record: Record = _READERS[kind](values)
+    except UnknownValueError as error:
+        raise NewerRecordError(
+            f"a {kind} of a newer version: {error}",
+            hint="Use the version that wrote it, or a newer one.",
+        ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(
             f"not a record of the learner: {error}", hint="Was the file written by `export`?"

@@ -24,10 +24,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
 
 from headstart.errors import ConfigurationError, HeadstartError
-from headstart.learn.records import Record, from_plain, to_plain
+from headstart.learn.records import NewerRecordError, Record, from_plain, to_plain
 
 Warn: TypeAlias = Callable[[str], None]
 """Takes one line for the operator; called from whichever thread calls the store."""
@@ -84,13 +85,65 @@ def encode(records: Iterable[Record]) -> str:
     return json.dumps([to_plain(record) for record in records], separators=(",", ":"))
 
 
-def decode(text: bytes | str) -> list[Record]:
-    """Return the records that `encode` wrote.
+@dataclass(slots=True)
+class Decoded:
+    """What was read of several records.
+
+    Attributes:
+        records: Those that this version knows.
+        unreadable: How many are not records.
+        newer: How many are records of a newer version; workers of two versions share a store while
+            a fleet is updated.
+    """
+
+    records: list[Record]
+    unreadable: int = 0
+    newer: int = 0
+
+    def add(self, plain: Any) -> None:
+        """Add the record that `to_plain` wrote, or count it where it cannot be read."""
+        try:
+            self.records.append(from_plain(plain))
+        except NewerRecordError:
+            self.newer += 1
+        except ConfigurationError:
+            self.unreadable += 1
+
+
+def decode(text: bytes | str) -> Decoded:
+    """Return the records that `encode` wrote, in this version or another one.
 
     Raises:
         DamagedError: It is not one of its texts.
     """
     try:
-        return [from_plain(plain) for plain in json.loads(text)]
-    except (ValueError, TypeError, ConfigurationError) as error:
+        plains = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise DamagedError(f"not the learner's records: {error}") from error
+    if not isinstance(plains, list):
+        raise DamagedError("not the learner's records: not a list")
+    decoded = Decoded([])
+    for plain in plains:
+        decoded.add(plain)
+    return decoded
+
+
+class NewerRecords:
+    """Say once that records of a newer version are left out.
+
+    Args:
+        warn: Takes the line.
+    """
+
+    def __init__(self, warn: Warn) -> None:
+        self._warn = warn
+        self._was_said = False
+
+    def found(self, count: int) -> None:
+        """Say so if there are any, unless it was said before."""
+        if count and not self._was_said:
+            self._was_said = True
+            self._warn(
+                "the store has records of a newer version of headstart, which are left out here; "
+                "this line is not repeated"
+            )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from headstart.learn.records import Forgotten, Record, Rule
-from headstart.store.base import DamagedError, Warn, decode, encode
+from headstart.store.base import DamagedError, NewerRecords, Warn, decode, encode
 
 # A snapshot is due when starting from the journal instead would take about a second, or when what
 # is newest in it is not all that recent.
@@ -64,12 +64,16 @@ class Journal:
         connection: In autocommit mode, with bytes for text.
         worker: A number of this process's own.
         warn: Is told of entries that cannot be read.
+        newer: Is told of records of a newer version.
     """
 
-    def __init__(self, connection: sqlite3.Connection, worker: int, warn: Warn) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, worker: int, warn: Warn, newer: NewerRecords
+    ) -> None:
         self._connection = connection
         self._worker = worker
         self._warn = warn
+        self._newer = newer
 
     @contextmanager
     def transaction(self, *, writing: bool) -> Iterator[None]:
@@ -231,7 +235,12 @@ class Journal:
         records: list[Record] = []
         for (text,) in self._connection.execute(query, values):
             try:
-                records += decode(text)
+                decoded = decode(text)
             except DamagedError as error:
                 self._warn(f"an entry of the store is left out: {error}")
+                continue
+            records += decoded.records
+            self._newer.found(decoded.newer)
+            if decoded.unreadable:
+                self._warn(f"{decoded.unreadable:,} records of an entry are left out")
         return records

@@ -16,7 +16,7 @@ from headstart.learn.options import LearnOptions
 from headstart.learn.records import Forgotten, Record, Rule, Verdict
 from headstart.store import ownership, redis_client
 from headstart.store.address import Place, RedisAddress
-from headstart.store.base import Warn, encode
+from headstart.store.base import NewerRecords, Warn, encode
 from headstart.store.files import default_path, open_file, open_to_read, told
 from headstart.store.journal import DUE_BYTES, Journal
 from headstart.store.redis_journal import RedisJournal
@@ -52,7 +52,7 @@ def saved(place: Place | None = None, *, warn: Warn) -> list[Record]:
     if isinstance(place, RedisAddress):
         return _saved_in_redis(place, warn)
     with told(place), open_to_read(place) as connection:
-        journal = Journal(connection, _NOBODY, warn)
+        journal = Journal(connection, _NOBODY, warn, NewerRecords(warn))
         with journal.transaction(writing=False):
             records, _ = journal.news(None)
         return records
@@ -85,7 +85,8 @@ def tell(
     with told(place):
         file = open_file(place, warn)
         try:
-            journal = Journal(file.connection, secrets.randbits(62) + 1, warn)
+            worker = secrets.randbits(62) + 1
+            journal = Journal(file.connection, worker, warn, NewerRecords(warn))
             with journal.transaction(writing=True):
                 if journal.backlog()[0] > _NEGLECTED:
                     _compact(journal, options)
@@ -154,6 +155,7 @@ def _saved_in_redis(address: RedisAddress, warn: Warn) -> list[Record]:
         journal.find_all()
         if journal.unreadable:
             warn(f"{journal.unreadable:,} entries that are not the learner's are left out")
+        NewerRecords(warn).found(journal.newer)
         return journal.found
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from headstart.errors import ConfigurationError
-from headstart.learn.records import Record, from_plain, to_plain
-from headstart.store.base import DamagedError
+from headstart.learn.records import Record, to_plain
+from headstart.store.base import DamagedError, Decoded
 
 
 def pack(records: Iterable[Record]) -> bytes:
@@ -22,8 +21,8 @@ def pack(records: Iterable[Record]) -> bytes:
     return b"".join((*parts, packer.flush()))
 
 
-def unpack(packed: bytes, limit: int) -> tuple[list[Record], int]:
-    """Return the records of `pack`, and how many lines are not records.
+def unpack(packed: bytes, limit: int) -> Decoded:
+    """Return the records of `pack`, in this version or another one.
 
     Args:
         packed: Bytes that anybody may have written.
@@ -39,19 +38,16 @@ def unpack(packed: bytes, limit: int) -> tuple[list[Record], int]:
         raise DamagedError(f"not the learner's records: {error}") from error
     if not unpacker.eof:
         raise DamagedError(f"not the learner's records, or more than {limit:,} bytes of them")
-    records, lines = list[Record](), text.splitlines()
-    for line in lines:
-        records += _read(line)
-    return records, len(lines) - len(records)
+    decoded = Decoded([])
+    for line in text.splitlines():
+        try:
+            plain = json.loads(line)
+        except (ValueError, RecursionError):
+            decoded.unreadable += 1
+        else:
+            decoded.add(plain)
+    return decoded
 
 
 def _line(record: Record) -> bytes:
     return json.dumps(to_plain(record), separators=(",", ":")).encode() + b"\n"
-
-
-def _read(line: bytes) -> Iterator[Record]:
-    """Yield the record of a line, if it has one."""
-    try:
-        yield from_plain(json.loads(line))
-    except (ValueError, TypeError, RecursionError, ConfigurationError):
-        return

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from headstart.learn.records import Record
 from headstart.store.address import RedisAddress
-from headstart.store.base import StoreError, Warn
+from headstart.store.base import NewerRecords, StoreError, Warn
 from headstart.store.outage import Outage
 from headstart.store.pending import Pending
 from headstart.store.redis_client import check_installed, connect, disconnect, told
@@ -59,6 +59,7 @@ class RedisStore:
         self._unsure: list[Entry] = []
         self._outage = Outage(str(address), warn, _RETRY, repeats=False)
         self._told_at = float("-inf")
+        self._newer = NewerRecords(warn)
         self._duty = SnapshotDuty()
         self._closed = False
 
@@ -148,6 +149,7 @@ class RedisStore:
         if self._journal is None:
             return []
         self._tell_unreadable(self._journal)
+        self._newer.found(self._journal.newer)
         found, self._journal.found = self._journal.found, []
         return found
 

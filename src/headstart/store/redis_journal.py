@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headstart.learn.records import Forgotten, Record, Rule
 from headstart.learn.votes import weight
-from headstart.store.base import DamagedError
+from headstart.store.base import DamagedError, Decoded
 from headstart.store.packing import pack, unpack
 from headstart.store.redis_client import transaction
 
@@ -145,6 +145,7 @@ class RedisJournal:
             caller empties the list.
         position: How far this worker has read, or None before it has read anything.
         unreadable: How many entries and records were left out so far.
+        newer: How many records of a newer version were left out so far.
     """
 
     def __init__(self, client: Client, prefix: str) -> None:
@@ -164,7 +165,7 @@ class RedisJournal:
         self._lost = b""
         self.found: list[Record] = []
         self.position: Position | None = None
-        self.unreadable = 0
+        self.unreadable = self.newer = 0
 
     # Exchanging
 
@@ -211,17 +212,17 @@ class RedisJournal:
 
     def _load(self, *, make: bool) -> None:
         state, packed = self._read_snapshot()
-        records, unreadable = list[Record](), 0
+        decoded = Decoded([])
         if state is not None and state.author:
             try:
-                records, unreadable = unpack(packed, _SNAPSHOT_LIMIT)
+                decoded = unpack(packed, _SNAPSHOT_LIMIT)
             except DamagedError:
-                unreadable = 1
+                decoded.unreadable = 1
                 if make:
                     # A running worker then writes a new one.
                     self._remove_snapshot(state)
                     state = None
-        self.unreadable += unreadable
+        records = self._counted(decoded)
         self._begin_after(state or (self._make() if make else _NOTHING))
         self.found += records
         self._read_on()
@@ -362,11 +363,16 @@ class RedisJournal:
             self.unreadable += 1
             return []
         try:
-            records, unreadable = unpack(packed, limit)
+            return self._counted(unpack(packed, limit))
         except DamagedError:
-            records, unreadable = [], 1
-        self.unreadable += unreadable
-        return records
+            self.unreadable += 1
+            return []
+
+    def _counted(self, decoded: Decoded) -> list[Record]:
+        """Return the records that were read, and count the others."""
+        self.unreadable += decoded.unreadable
+        self.newer += decoded.newer
+        return decoded.records
 
     # The snapshot
 

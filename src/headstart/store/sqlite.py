@@ -17,7 +17,7 @@ from pathlib import Path
 
 from headstart.learn.records import Record
 from headstart.store import ownership
-from headstart.store.base import DamagedError, StoreError, Warn, encode
+from headstart.store.base import DamagedError, NewerRecords, StoreError, Warn, encode
 from headstart.store.files import OpenFile, default_path, open_file, open_to_read, told
 from headstart.store.journal import Journal, Position
 from headstart.store.outage import Outage
@@ -42,6 +42,7 @@ class SqliteStore:
     ) -> None:
         self.path = path or default_path()
         self._warn = warn
+        self._newer = NewerRecords(warn)
         self._clock = clock
         # Positive, and a number that SQLite can hold; 0 is nobody's.
         self._worker = secrets.randbits(62) + 1
@@ -161,7 +162,7 @@ class SqliteStore:
         if self._file is None:
             self._file = open_file(self.path, self._warn, self._damaged)
             self._forget_damaged()
-        return Journal(self._file.connection, self._worker, self._warn)
+        return Journal(self._file.connection, self._worker, self._warn, self._newer)
 
     # Without it
 
@@ -169,7 +170,7 @@ class SqliteStore:
         """Return the file's records if it can at least be read; the error was reported before."""
         try:
             with told(self.path), open_to_read(self.path) as connection:
-                journal = Journal(connection, self._worker, self._warn)
+                journal = Journal(connection, self._worker, self._warn, self._newer)
                 with journal.transaction(writing=False):
                     records, self._position = journal.news(None)
                 return records
