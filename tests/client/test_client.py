@@ -417,6 +417,26 @@ async def test_content_and_trailers_go_from_iterators(servers: Servers) -> None:
     assert echo.content == FILES["/large.bin"][:1_000_000]
 
 
+async def test_node_that_refuses_after_many_cancelled_downloads_is_reached_again(
+    servers: Servers,
+) -> None:
+    refusals: list[str] = []
+    async with AsyncClient(servers("node").clear) as client:
+        for _ in range(1000):
+            try:
+                async with client.stream("GET", "/large.bin"):
+                    pass
+            except RequestError as error:
+                refusals.append(str(error))
+            if len(refusals) == 3:
+                break
+
+        page = await client.get("/page.html")
+
+    assert ["ENHANCE_YOUR_CALM" in refusal for refusal in refusals] == [True] * 3
+    assert page.content == FILES[PAGE]
+
+
 async def test_more_requests_than_the_server_allows_wait_for_their_turn(
     servers: Servers,
 ) -> None:

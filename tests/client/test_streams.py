@@ -113,6 +113,76 @@ async def test_refused_stream_was_not_processed() -> None:
     assert not caught.value.processed
 
 
+REFUSING = [ErrorCode.REFUSED_STREAM, ErrorCode.ENHANCE_YOUR_CALM]
+
+
+async def refused(peer: Peer, code: int, times: int) -> None:
+    for _ in range(times):
+        task, stream_id = await peer.asked()
+        peer.server.reset(stream_id, code)
+        await peer.settle()
+        with pytest.raises(RequestError):
+            await task
+
+
+@pytest.mark.parametrize("code", REFUSING)
+async def test_server_that_answered_and_refuses_three_in_a_row_gets_no_more(code: int) -> None:
+    peer = await Peer.connected()
+    long, open_id = await peer.asked("/long")
+    await peer.answer(open_id, b"be", end=False)
+
+    await refused(peer, code, 2)
+    assert peer.connection.available
+    await refused(peer, code, 1)
+
+    assert not peer.connection.available
+    with pytest.raises(RequestError, match="the server refused the last ones") as caught:
+        await peer.connection.request("GET", "/")
+    assert not caught.value.sent
+    peer.server.send_data(open_id, b"gun", True)
+    await peer.settle()
+    assert await (await long).aread() == b"begun"
+
+
+@pytest.mark.parametrize("code", REFUSING)
+async def test_answer_between_refusals_keeps_the_connection(code: int) -> None:
+    peer = await Peer.connected()
+
+    for _ in range(3):
+        await refused(peer, code, 2)
+        task, stream_id = await peer.asked()
+        await peer.answer(stream_id)
+        await task
+
+    assert peer.connection.available
+
+
+async def test_server_that_has_answered_nothing_is_asked_on_the_same_connection() -> None:
+    peer = await Peer.connected()
+
+    await refused(peer, ErrorCode.REFUSED_STREAM, 5)
+
+    assert peer.connection.available
+
+
+async def test_other_resets_keep_the_connection() -> None:
+    peer = await Peer.connected()
+    task, stream_id = await peer.asked()
+    await peer.answer(stream_id)
+    await task
+
+    await refused(peer, ErrorCode.INTERNAL_ERROR, 5)
+    for _ in range(5):
+        task, stream_id = await peer.asked()
+        await peer.answer(stream_id, end=False)
+        peer.server.reset(stream_id, ErrorCode.ENHANCE_YOUR_CALM)
+        await peer.settle()
+        with pytest.raises(RequestError):
+            await (await task).aread()
+
+    assert peer.connection.available
+
+
 async def test_reset_in_the_body_gives_what_came_and_then_fails() -> None:
     peer = await Peer.connected()
     task, stream_id = await peer.asked()

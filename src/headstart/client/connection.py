@@ -116,8 +116,11 @@ class Http2ClientConnection(Channel):
 
     @property
     def available(self) -> bool:
-        """Return true if it accepts new requests: it is open, and no GOAWAY has come."""
-        return not self.closed and not self._wire.goaway
+        """Return true if it accepts new requests.
+
+        It is open, no GOAWAY has come, and the server does not refuse one request after the other.
+        """
+        return not self.closed and not self._wire.goaway and not self._streams.are_refused
 
     @property
     def offers_tunnels(self) -> bool:
@@ -431,7 +434,10 @@ class Http2ClientConnection(Channel):
             raise self._unavailable()
 
     def _unavailable(self) -> RequestError:
-        reason = self.closed_reason or f"the server is about to close it ({self.goaway})"
+        reason = self.closed_reason
+        if not reason and self._wire.goaway:
+            reason = f"the server is about to close it ({self.goaway})"
+        reason = reason or "the server refused the last ones"
         return RequestError(
             f"the connection to {self.origin} takes no requests: {reason}",
             sent=False,

@@ -32,6 +32,10 @@ from headstart.wire.events import (
 )
 
 _CLOSED_KEPT = 100
+# Requests that a server refuses one after the other, with no answer in between, before another
+# connection is made: Attempts makes so many of one request.
+_MOST_REFUSED = 3
+_REFUSING = frozenset({ErrorCode.REFUSED_STREAM, ErrorCode.ENHANCE_YOUR_CALM})
 
 
 class Streams:
@@ -57,11 +61,23 @@ class Streams:
         self._pushed = pushed
         self._has_answered = False
         """A response came, to whatever request."""
+        self._refused = 0
+        """Requests that the server refused since its last answer."""
         self._open: dict[int, ResponseStream] = {}
         self._closed: deque[ClosedStream] = deque(maxlen=_CLOSED_KEPT)
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def are_refused(self) -> bool:
+        """Return true if the server answered before and now refuses each new request.
+
+        Servers count what a connection costs them and may come to refuse all of its streams without
+        a GOAWAY. Node does after many cancelled downloads. One that has answered nothing yet would
+        refuse the requests of the next connection as well.
+        """
+        return self._has_answered and self._refused >= _MOST_REFUSED
 
     def infos(self, closed: bool) -> list[StreamInfo]:
         """Open streams, and pushed ones whose response waits; with `closed` the last 100 too."""
@@ -102,6 +118,7 @@ class Streams:
         if exchange is None:
             return
         self._has_answered = True
+        self._refused = 0
         self._pushed.store.responded(stream_id, event.status, event.headers)
         exchange.respond(event.status, event.headers, now)
         if event.end_stream:
@@ -138,6 +155,8 @@ class Streams:
         if exchange is None:
             return
         begun = exchange.status is not None
+        if error_code in _REFUSING and not begun and not exchange.parent:
+            self._refused += 1
         exchange.fail(failures.stream_reset(stream_id, error_code, begun=begun), now)
         self._uploads.stop(exchange)
 
