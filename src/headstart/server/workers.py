@@ -25,6 +25,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from headstart.errors import ConfigurationError
+from headstart.server.ending import LifespanEnd
 from headstart.server.listening import inherited
 from headstart.server.memory import keep_free_pages
 from headstart.server.protocol import HeadstartProtocol
@@ -138,6 +139,8 @@ class Server(uvicorn.Server):
         # After a reload, connections that wait in the parent's socket are for the new process.
         if not self.config.should_reload:
             await self._accept_the_rest(loop)
+        seconds = self.config.timeout_graceful_shutdown
+        self.lifespan = LifespanEnd(self.lifespan, seconds, lambda: self.force_exit)
         await super().shutdown(sockets)
         await self._cut_off_the_rest()
         if self.config.companion is not None:
