@@ -87,7 +87,7 @@ def encode(records: Iterable[Record]) -> str:
 
 @dataclass(slots=True)
 class Decoded:
-    """What was read of several records.
+    """The records of a text, and the numbers of those that were left out.
 
     Attributes:
         records: Those that this version knows.
