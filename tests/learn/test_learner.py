@@ -370,6 +370,20 @@ def test_a_push_answered_404_is_not_pushed_again() -> None:
     assert STYLE not in site.sent()
 
 
+def test_push_that_was_taken_back_leaves_its_client_without_the_asset() -> None:
+    site = Site()
+    site.visit()
+    view = site.open()
+    for target in (STYLE, IMAGE):
+        site.learner.delivered(view, target, How.PUSHED)
+    site.fetch(view, IMAGE)
+
+    lacks = [site.learner.withdrawn(view, target) for target in (STYLE, IMAGE)]
+
+    assert lacks == [True, False]
+    assert {*view.viewer.had} == {hash((view.origin, IMAGE))}
+
+
 def test_an_asset_that_became_private_is_removed() -> None:
     site = Site()
     for _ in range(3):

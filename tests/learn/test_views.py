@@ -159,6 +159,22 @@ def test_oldest_view_ends_when_the_assets_of_all_take_too_much_room() -> None:
     assert ended == sorted(ended, key=len)
 
 
+def test_asset_that_a_client_lacks_after_all_is_forgotten_once() -> None:
+    views = Views(LearnOptions(max_had=2))
+    viewer = views.open(page_request(), 0.0)[0].viewer
+    views.remember(viewer, 7)
+
+    for _ in range(3):
+        views.lacks(viewer, 7)
+    for key in (8, 9):
+        views.remember(viewer, key)
+    within = [*viewer.had]
+    views.remember(viewer, 10)
+
+    assert within == [8, 9]
+    assert len(viewer.had) < 3
+
+
 def test_what_clients_have_is_bounded_over_all_clients() -> None:
     views = Views(LearnOptions(max_had=100))
     viewers = []

@@ -93,6 +93,41 @@ async def test_push_that_the_server_takes_back_is_no_waste(served: Served) -> No
     assert len(wire.pushed) == 2
 
 
+async def test_asset_whose_push_was_taken_back_is_sent_with_the_next_page(served: Served) -> None:
+    same = {**ours(77), **PUSH}
+    first = await served.get(extensions=same)
+    for message in first.of("http.response.push"):
+        message["headstart"].mark_sent(2)
+    before = await served.get(extensions=same)
+    for message in first.of("http.response.push"):
+        message["headstart"].refuse(Refusal.PUSH_DISABLED)
+    await served.middleware.sync()
+
+    after = await served.get(extensions=same)
+
+    assert len(first.pushed) == 2
+    assert before.pushed == []
+    assert sorted(after.pushed) == sorted(first.pushed)
+
+
+async def test_asset_that_was_asked_for_when_its_push_was_taken_back_is_not_sent_again(
+    served: Served,
+) -> None:
+    same = {**ours(77), **PUSH}
+    first = await served.get(extensions=same)
+    for message in first.of("http.response.push"):
+        message["headstart"].refuse(Refusal.RESPONSE_FAILED)
+    for asset in ASSETS:
+        referer = (b"referer", b"https://example.test" + PAGE.encode())
+        await served.get(asset, [referer, (b"user-agent", b"test")], extensions=ours(77))
+    await served.middleware.sync()
+
+    after = await served.get(extensions=same)
+
+    assert len(first.pushed) == 2
+    assert after.pushed == []
+
+
 async def test_pushes_under_way_are_watched_until_their_end(served: Served) -> None:
     wire = await served.get(extensions={**ours(), **PUSH})
     await served.middleware.sync()

@@ -178,6 +178,20 @@ class Learner:
             # It is not going to be asked for, but what it needs is.
             view.name(view.origin + target)
 
+    def withdrawn(self, view: View, target: str) -> bool:
+        """Record that an asset was not pushed after all, though `delivered` said so.
+
+        The server takes back a promise that waits to be written when its response fails, or when
+        the client comes to accept no pushes. The view says nothing about the asset then.
+
+        Returns:
+            False if the client has the asset all the same, since it asked for it.
+        """
+        if target in view.fetched:
+            return False
+        self._views.lacks(view.viewer, hash((view.origin, target)))
+        return True
+
     def again(self, view: View) -> dict[str, float]:
         """Return the candidates that a view's client had before, and how likely it asks again."""
         return self._lacking.again(view)

@@ -329,6 +329,11 @@ class Views:
         while self._had > self._options.max_had:
             self._drop_oldest_but(viewer)
 
+    def lacks(self, viewer: Viewer, key: int) -> None:
+        """Forget that this viewer has this asset: it was not sent after all."""
+        if viewer.had.pop(key, 0) is None and viewer.key in self._viewers:
+            self._had -= 1
+
     def _drop_oldest_but(self, viewer: Viewer) -> None:
         oldest = next(iter(self._viewers.values()))
         if oldest is not viewer:

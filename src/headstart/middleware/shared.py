@@ -112,7 +112,8 @@ class Shared:
         self.memories = Memories()
         self.think_times = ThinkTimes()
         self.habits = Habits()
-        self.under_way: list[tuple[View, Push]] = []
+        self.under_way: list[tuple[View, Push, Memory]] = []
+        """Pushes that have not ended, each with the memory of its connection."""
         self.recorder: Recorder | None = None
         """Records the recent past, if somebody wants to look at it."""
         self.plain: dict[int, list[tuple[bytes, bytes]]] = {}
@@ -218,13 +219,16 @@ class Shared:
         )
 
     def settle_pushes(self) -> None:
-        """Tell the learner of pushes that the client did not want."""
+        """Tell the learner of pushes that the client did not want or that the server took back."""
         going = []
-        for view, push in self.under_way:
+        for view, push, memory in self.under_way:
             if push.state is PushState.RESET:
                 self.learner.feedback(view, push.path)
+            elif push.state is PushState.REFUSED:
+                if self.learner.withdrawn(view, push.path):
+                    memory.discard(push.path)
             elif push.state is PushState.SENT:
-                going.append((view, push))
+                going.append((view, push, memory))
         self.under_way = going
 
 

@@ -204,7 +204,7 @@ class Visit:
             self._refuse(decision, push.refusal)
             return
         if push:
-            self._shared.under_way.append((self._view, push))
+            self._shared.under_way.append((self._view, push, self._client.memory))
         self._used.add(Way.PUSH)
         self._sent(decision, How.PUSHED)
 
