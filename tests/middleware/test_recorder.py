@@ -133,7 +133,7 @@ async def test_hint_that_is_not_followed_is_neither_of_use_nor_waste(taught: Rec
 async def test_push_that_its_client_refused_is_waste(taught: Recorded) -> None:
     extensions = {**ours(), **PUSH}
     await taught.get(PAGE, PROGRAM, extensions)
-    for _, push in taught.middleware.shared.under_way:
+    for _, push, _ in taught.middleware.shared.under_way:
         push.mark_ended(reset=push.path == ASSETS[0])
     await taught.later()
 

@@ -236,6 +236,30 @@ def test_twice_as_many_are_cut_off_where_that_did_not_help(
         held.gate.open()
 
 
+def test_look_that_fails_is_logged_and_ends_no_other(
+    memory: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        looks = 0
+
+        def second_passed(self, now: float) -> None:
+            self.looks += 1
+            raise RuntimeError("broken")
+
+    broken, other = Broken(), Broken()
+    with running(hello, ServerOptions(header_timeout=0.1)) as server:
+        worker = worker_of(server)
+        server.call(lambda: worker.watched.update({broken, other}))
+        server.call(worker.wake)
+        until(lambda: min(broken.looks, other.looks) > 2, "several looks at both")
+        with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as slow:
+            slow.sendall(b"GET / HTTP/1.1\r\n")
+            assert statuses(rest(slow)) == [408]
+        server.call(worker.watched.clear)
+
+    assert "RuntimeError: broken" in caplog.text
+
+
 def test_process_that_runs_out_of_memory_sheds_and_recovers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,18 +164,21 @@ class Worker:
         self._stood_still += standstill(now, self._look_at)
         self.now = now - self._stood_still
         self._timer = None
-        self._look_at_memory(used_memory(), now)
+        _guarded(self._look_at_memory, used_memory(), now)
         if now >= self._watch_at or self.draining:
             self._watch_at = now + self._every
             for connection in list(self.watched):
-                connection.second_passed(self.now)
-        for transport in [transport for transport in self._kept if transport.is_closing()]:
-            self._kept.pop(transport).free(asked=True)
-        self.refusals.second_passed(now)
+                _guarded(connection.second_passed, self.now)
+        _guarded(self._free_closed)
+        _guarded(self.refusals.second_passed, now)
         # A transport of TLS that lingers may have given its slot back already.
         waits = self.counters.open or self.watched or self.shedding
         if waits or self.refusals.owes_a_sum():
             self._look_later()
+
+    def _free_closed(self) -> None:
+        for transport in [transport for transport in self._kept if transport.is_closing()]:
+            self._kept.pop(transport).free(asked=True)
 
     def _look_later(self) -> None:
         delay = min(self._every, _SECOND / _MEMORY_LOOKS)
@@ -224,6 +227,14 @@ class Worker:
                 return
             connection.cut_off()
             excess -= size
+
+
+def _guarded(look: Callable[..., None], *arguments: float) -> None:
+    """Look at one thing. If that fails, log it: the time-outs of all others have to go on."""
+    try:
+        look(*arguments)
+    except Exception:
+        logger.exception("A check of a connection or of the memory failed; all others go on")
 
 
 def call_size(fields: Iterable[tuple[bytes, bytes]]) -> int:
