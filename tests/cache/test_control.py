@@ -69,7 +69,7 @@ async def test_responses_are_listed_and_purged(tmp_path: Path) -> None:
 
     assert [row["url"] for row in listed["entries"]] == [URL, "https://site.example/b.js"]
     assert (listed["entries"][0]["age"], listed["entries"][0]["fresh_for"]) == (10, 50)
-    assert purged == [{"purged": 1}]
+    assert purged == [{"worker": str(os.getpid()), "purged": 1}]
     assert [key[2] for key, _ in memory] == [b"/b.js"]
     assert list(folder.iterdir()) == []
 
@@ -214,6 +214,6 @@ def test_worker_that_does_not_answer_is_told_once_the_others_were_asked(
     for thread in threads:
         thread.join(90)
 
-    assert answers == [{}]
+    assert answers == [{"worker": "2"}]
     assert "1.sock" in str(caught.value)
     assert "others were asked" in caught.value.hint

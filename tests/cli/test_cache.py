@@ -38,6 +38,9 @@ def test_cache_of_each_worker_is_listed_and_purged(tmp_path: Path) -> None:
     stored = sum(len(row["entries"]) for row in rows)
     assert (len(rows), stored in (1, 2)) == (2, True)
     assert f"{url}/a.css" in listed
+    for row in rows:
+        assert f"Worker {row['worker']}:" in listed
+    assert len({row["worker"] for row in rows}) == 2
     assert "of 2.0 MiB" in listed
     assert purged == f"{stored} purged\n"
     assert left.count("0 responses") == 2

@@ -275,8 +275,11 @@ def test_nothing_can_be_forgotten_where_nothing_is(tmp_path: Path) -> None:
 def test_asset_is_pinned_before_any_server_ran(tmp_path: Path) -> None:
     new = tmp_path / "new.sqlite3"
 
-    said("--store", new, "pin", "/", "/own.css")
-    said("pin", ORIGIN + "/about", ORIGIN + "/own.js", "--store", new)
+    everywhere = said("--store", new, "pin", "/", "/own.css")
+    here = said("pin", ORIGIN + "/about", ORIGIN + "/own.js", "--store", new)
+
+    assert everywhere == "/own.css is always sent with / of every origin.\n"
+    assert here == f"/own.js is always sent with {ORIGIN}/about.\n"
 
     rows = known(new)
     assert rows["/", "/own.css"].why is Judgement.PINNED

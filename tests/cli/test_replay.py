@@ -555,7 +555,12 @@ def test_origin_that_the_referers_contradict_is_told_with_the_option_for_theirs(
     after = said(log, "--save", store, "--origin", "http://localhost:8071")
 
     told = "name http://localhost:8071: --origin http://localhost:8071 saves it for that origin"
+    shown_as_json = json.loads(said(log, "--json", "--save", store, *origin))
+
     assert told in shown
+    assert shown_as_json["saved"]["referers_name"] == "http://localhost:8071"
+    assert shown_as_json["saved"]["pages"] == 1
+    assert "saved" not in json.loads(said(log, "--json"))
     assert "Referers name" not in after
     assert "of http://localhost:8071 saved" in after
 

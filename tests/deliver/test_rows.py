@@ -178,6 +178,23 @@ def test_reasons_say_how_each_asset_is_sent_and_what_keeps_the_site_from_learnin
 
 
 @pytest.mark.parametrize(
+    "named",
+    [Named(STYLE, Kind.STYLE, media="print"), Named(STYLE, Kind.IMAGE, imagesrcset="/a.png 2x")],
+)
+def test_asset_whose_link_says_more_than_a_103_can_is_not_said_to_be_in_one(named: Named) -> None:
+    site = Site()
+    for address in ("192.0.2.1", "192.0.2.2"):
+        view = site.open(address=address)
+        site.fetch(view, STYLE)
+        site.learner.read(Reading(site.now, ORIGIN, "/", 7, Trust.SOLE, named=(named,)))
+        site.learner.sync(site.now + 60)
+
+    [line] = [line for line in reasons_of(site.learner, "/", 0.0) if STYLE in line and "by" in line]
+
+    assert "by push or Link (no 103: browsers heed media and imagesrcset in a response" in line
+
+
+@pytest.mark.parametrize(
     ("cache_control", "words"),
     [
         ("no-cache", "by push or Link (no 103: browsers must not use it again"),

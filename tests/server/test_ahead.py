@@ -403,6 +403,19 @@ def test_push_to_a_client_that_refuses_pushes_is_refused_and_the_page_unharmed()
         assert client.received("PUSH_PROMISE") == []
 
 
+def test_each_103_has_a_line_in_the_log_for_debugging(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        link = b"</style.css>; rel=preload; as=style"
+        await send({"type": "http.response.early_hint", "links": [link]})
+        await answer(send, b"page")
+
+    caplog.set_level(logging.DEBUG, "headstart.server")
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        client.get()
+
+    assert "103 sent on stream 1: </style.css>; rel=preload; as=style" in caplog.messages
+
+
 def test_push_is_refused_where_the_operator_switched_pushes_off() -> None:
     push = Push("/style.css")
     options = ServerOptions(push=False)

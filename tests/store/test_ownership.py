@@ -84,6 +84,13 @@ def test_store_may_be_kept_where_nothing_is(path: Path, content: bytes) -> None:
     check(path)
 
 
+def test_folder_that_is_not_there_is_no_place_for_a_store(path: Path) -> None:
+    with pytest.raises(StoreError, match="does not exist"):
+        check(path / "learned.sqlite3")
+
+    assert not path.exists()
+
+
 def test_log_is_no_place_for_a_store(path: Path) -> None:
     path.write_text('192.0.2.1 - - [10/Oct/2026:13:00:00 +0000] "GET / HTTP/1.1" 200 5\n')
 

@@ -165,8 +165,9 @@ def check_private(folder: Path) -> None:
 
 
 def ask(folder: Path, question: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Ask every worker of every server that listens in the folder.
+    """Ask every worker of every server that listens in the folder; yield the answers.
 
+    Each has its process's number as `worker`.
     A socket that nobody listens on any more is removed.
 
     Raises:
@@ -189,7 +190,7 @@ def ask(folder: Path, question: dict[str, Any]) -> Iterator[dict[str, Any]]:
             )
         else:
             if answer is not None:
-                yield answer
+                yield {"worker": path.stem, **answer}
     if problem is not None:
         raise problem
 

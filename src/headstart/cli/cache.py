@@ -60,10 +60,13 @@ def command() -> None:
 @_FOLDER
 def _list(as_json: bool, folder: str | None) -> None:
     """List the stored responses, the most recently used last."""
-    for worker in _asked(folder, {"list": True}):
+    workers = _asked(folder, {"list": True})
+    for worker in workers:
         if as_json:
             say(json.dumps(worker))
             continue
+        if len(workers) > 1:
+            say(f"Worker {worker['worker']}:", bold=True)
         used, size = worker["used"], worker["size"]
         rows = [_cells(row) for row in worker["entries"]]
         for line in table(_COLUMNS, rows, width()) if rows else ():

@@ -312,7 +312,8 @@ def pin(ctx: click.Context, page: str, asset: str, store: Place | None) -> None:
             hint="Give it as a path such as /site.css; a page is sent what is on its own origin.",
         )
     offline.pin(page, target, _place(ctx, store), warn=warn)
-    say(f"{printable(target)} is always sent with {printable(page)}.")
+    everywhere = "" if split(page)[0] else " of every origin"
+    say(f"{printable(target)} is always sent with {printable(page)}{everywhere}.")
 
 
 @command.command()

@@ -109,7 +109,10 @@ def _replay(
     if save:
         offline.tell(records, save, warn=warn, options=options)
     if as_json:
-        click.echo(json.dumps(_plain(files, logs, scores, mode, assumed), indent=2))
+        plain = _plain(files, logs, scores, mode, assumed)
+        if save:
+            plain["saved"] = _plain_saved(records, save, replay.unlearned, _named_by_referers(logs))
+        click.echo(json.dumps(plain, indent=2))
     else:
         _print_report(files, logs, scores, mode, assumed)
         if save:
@@ -361,6 +364,20 @@ def _named_by_referers(logs: list[LogFile]) -> str:
     # It is shown as a part of a command, and anybody can have sent it.
     agreed = times >= _NEARLY_ALL * named.total() and _ORIGIN.fullmatch(origin)
     return origin if agreed else ""
+
+
+def _plain_saved(
+    records: list[_Saved], save: Place, unlearned: int, referring: str
+) -> dict[str, Any]:
+    """Return what `_print_saved` says."""
+    pages = [record for record in records if isinstance(record, PageRecord)]
+    return {
+        "store": str(save),
+        "pages": sum(record.level is Level.PAGE for record in pages),
+        "origins": sorted({record.origin for record in pages}),
+        "assets_left_out": unlearned,
+        "referers_name": referring or None,
+    }
 
 
 def _print_saved(records: list[_Saved], save: Place, unlearned: int, referring: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from headstart.deliver.preload import needs_response
 from headstart.learn import Candidate, Gain, Judgement, Learner, Row, explain, explain_gain, is_icon
 from headstart.learn.urls import path_of, pattern_of
 
@@ -129,6 +130,8 @@ def sent_by(learner: Learner, row: Row) -> str:
 
 def _ways_of(candidate: Candidate) -> str:
     asset = candidate.asset
+    if needs_response(candidate.named):
+        return "by push or Link (no 103: browsers heed media and imagesrcset in a response only)"
     if not asset.verified and candidate.named is None:
         return "by push only (no 103 or Link: its cache fields were never seen)"
     if not asset.verified:

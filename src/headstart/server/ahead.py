@@ -7,6 +7,7 @@ the application for a promised request and reports closed streams.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from headstart.config import ServerOptions
@@ -21,6 +22,8 @@ from headstart.server.scope import Scopes
 from headstart.wire.events import Fields, RequestReceived, StreamSet
 from headstart.wire.fields import checked_fields
 from headstart.wire.server import ServerConnection
+
+logger = logging.getLogger("headstart.server")
 
 # RFC 9113, 6.5.2: a field counts for so many octets besides its own.
 _FIELD_OVERHEAD = 32
@@ -162,6 +165,11 @@ class Ahead:
             except StreamGoneError:
                 return  # reset, or the whole connection closed, while the links were held
             self._refusals.counters.early_hints += 1
+            logger.debug(
+                "103 sent on stream %d: %s",
+                stream_id,
+                b", ".join(value for _, value in links).decode("latin-1"),
+            )
 
     def promise_failed(self, stream_id: int, refusal: Refusal) -> None:
         """Record that a queued promise could not be sent, or was taken back."""

@@ -75,9 +75,14 @@ def check(path: Path) -> None:
     """Check that the path of a store does not hold a file of the user's, before any work is done.
 
     Raises:
-        StoreError: The path, or a file beside it, holds something else.
+        StoreError: The path, or a file beside it, holds something else, or its folder is not there.
     """
     try:
+        if not path.parent.exists():
+            # A folder that is made for a mistyped path would be looked for in vain.
+            raise StoreError(
+                f"the folder {path.parent} does not exist", hint="Make it, or name another file."
+            )
         if not path.exists():
             check_neighbours(path)
         elif not path.is_file() or _is_foreign(_beginning(path, _HEADER_BYTES)):
