@@ -411,7 +411,7 @@ def test_each_103_has_a_line_in_the_log_for_debugging(caplog: pytest.LogCaptureF
 
     caplog.set_level(logging.DEBUG, "headstart.server")
     with running(app, lifespan="off") as server, RawClient(server.port) as client:
-        client.get()
+        client.get(headers=NAVIGATION)
 
     assert "103 sent on stream 1: </style.css>; rel=preload; as=style" in caplog.messages
 

@@ -369,7 +369,7 @@ def _named_by_referers(logs: list[LogFile]) -> str:
 def _plain_saved(
     records: list[_Saved], save: Place, unlearned: int, referring: str
 ) -> dict[str, Any]:
-    """Return what `_print_saved` says."""
+    """Return the facts that `_print_saved` prints."""
     pages = [record for record in records if isinstance(record, PageRecord)]
     return {
         "store": str(save),
