@@ -11,6 +11,7 @@ from ngh2 import Setting
 
 from headstart.config import WireLimits
 from headstart.server.http2 import Http2ServerConnection
+from headstart.server.tls import TlsTransport
 from tests.server.apps import (
     Receive,
     Recorder,
@@ -122,6 +123,33 @@ def test_large_response_is_written_by_two_calls(writes: list[bytes]) -> None:
 
         assert client.get().body == bytes(200_000)
         assert len([data for data in writes if len(data) > 1000]) == 2
+
+
+def test_large_response_over_tls_is_given_to_tcp_by_one_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[bytes] = []
+    made = TlsTransport.__init__
+
+    def counting(self: TlsTransport, raw: asyncio.Transport, *others: Any) -> None:
+        made(self, cast(asyncio.Transport, _CountingTransport(raw, written)), *others)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(bytes(200_000)))
+
+    monkeypatch.setattr(TlsTransport, "__init__", counting)
+    settings: dict[int, int] = {Setting.INITIAL_WINDOW_SIZE: 2**31 - 1}
+    with (
+        running(app, lifespan="off", tls=True) as server,
+        RawClient(server.port, settings, tls=True) as client,
+    ):
+        client.engine.set_local_window_size(2**31 - 1)
+        client.settle()
+        written.clear()
+
+        assert client.get().body == bytes(200_000)
+        assert len([data for data in written if len(data) > 1000]) == 1
 
 
 def test_reader_that_stops_stops_the_application_at_a_bound(writes: list[bytes]) -> None:

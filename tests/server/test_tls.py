@@ -802,11 +802,39 @@ def test_lines_are_written_in_one_record(pair: Pair) -> None:
     assert pair.read() == b"abc"
 
 
-def test_long_lines_are_encrypted_one_by_one(pair: Pair) -> None:
-    pair.transport.writelines([b"x" * 40_000, memoryview(b"y" * 40_000)])
+def test_long_lines_are_given_to_tcp_together(pair: Pair) -> None:
+    pair.transport.writelines([b"x" * 40_000, b"", memoryview(b"y" * 40_000)])
 
-    assert len(pair.wire.written) == 2
+    assert len(pair.wire.written) == 1
     assert pair.read() == b"x" * 40_000 + b"y" * 40_000
+
+
+def test_tcp_is_given_a_bounded_amount_at_once(pair: Pair) -> None:
+    pair.transport.write(b"x" * 1_000_000)
+
+    assert len(pair.wire.written) == 4
+    assert max(map(len, pair.wire.written)) < 260 * 1024 + 64 * 1024
+    assert pair.read() == b"x" * 1_000_000
+
+
+def test_no_chunk_is_made_for_a_connection_that_is_lost(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(100):
+            made.append(number)
+            yield bytes(64 * 1024)
+
+    monkeypatch.setattr(pair.wire, "write", lambda data: pair.wire.abort())
+    pair.transport.write_chunks(chunks())
+    pair.transport.write_chunks(chunks())
+    pair.transport.abort()
+    pair.transport.write_chunks(chunks())
+
+    assert made == [0, 1, 2, 3]
+    assert pair.wire.calls == ["abort", "abort"]
 
 
 def test_what_is_written_counts_as_encrypted_until_tcp_has_taken_it(pair: Pair) -> None:
@@ -974,7 +1002,7 @@ def test_lack_of_memory_amid_writing_reaches_no_other_connection(
 
 
 def test_client_that_reads_what_is_left_has_its_time_anew(pair: Pair) -> None:
-    pair.transport.write(b"x" * 100_000)
+    pair.transport.write(b"x" * 400_000)
     pair.transport.close()
     pair.worker.pass_time(19)
     pair.wire.written.pop(0)
@@ -1057,5 +1085,7 @@ def test_writing_amid_another_connections_turn_is_refused(pair: Pair, buffers: B
     buffers.outgoing.write(b"a record")
     with pytest.raises(RuntimeError, match="finalizer"):
         pair.transport.write(b"x")
+    with pytest.raises(RuntimeError, match="finalizer"):
+        pair.transport.writelines([b"x" * 100_000])
 
     assert pair.wire.written == []

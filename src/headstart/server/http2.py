@@ -8,6 +8,7 @@ turn of the loop. Made by `protocol.HeadstartProtocol`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any, Final, assert_never, cast
 
 from uvicorn.config import Config
@@ -19,6 +20,7 @@ from headstart.server.admission import ConnectionSlot
 from headstart.server.http2_lifetime import Http2Lifetime
 from headstart.server.http2_streams import Http2Streams
 from headstart.server.http2_websocket import offers_websockets
+from headstart.server.tls import TlsTransport
 from headstart.server.turns import PendingWrite
 from headstart.server.worker import Worker
 from headstart.wire.events import (
@@ -42,8 +44,8 @@ from headstart.wire.frame_checks import LOOKED_AT
 from headstart.wire.server import ServerConnection
 
 # Output is serialized in chunks that stay in the processor's caches. So many of them, 256 KiB, are
-# written by one system call, or over TLS by one each. A client that reads nothing leaves as much in
-# memory beside what is queued.
+# written by one system call. A client that reads nothing leaves as much in memory beside what is
+# queued.
 _CHUNK: Final = 32 * 1024
 _CHUNKS: Final = 8
 
@@ -296,13 +298,27 @@ class Http2ServerConnection(asyncio.Protocol):
         Returns:
             The last one. If it is whole, there may be more.
         """
-        chunks, last = [first], self._wire.output(_CHUNK)
-        while len(last) == _CHUNK and len(chunks) < _CHUNKS - 1:
-            chunks.append(last)
-            last = self._wire.output(_CHUNK)
-        self._counters.bytes_sent += _CHUNK * len(chunks) + len(last)
-        self._transport.writelines(chunks)
+        last = first
+
+        def chunks() -> Iterator[bytes]:
+            nonlocal last
+            self._counters.bytes_sent += len(first)
+            yield first
+            for _ in range(_CHUNKS - 1):
+                last = self._wire.output(_CHUNK)
+                self._counters.bytes_sent += len(last)
+                if last:
+                    yield last
+                if len(last) < _CHUNK:
+                    return
+
+        transport = self._transport
+        if type(transport) is TlsTransport:
+            transport.write_chunks(chunks())
+            return last
+        *whole, end = chunks()
+        if whole:
+            transport.writelines(whole)
         # By itself: after `writelines` asyncio of Python 3.13.0 never says that it holds too much.
-        if last:
-            self._transport.write(last)
+        transport.write(end)
         return last

@@ -26,14 +26,17 @@ from headstart.wire.hello import offered_by_alpn
 
 # RFC 8446, 5.1: type, version, length.
 _HEADER: Final = 5
-# What is encrypted at once, so that the buffer stays small. It is four records.
+# What is encrypted at once: four records. Lines that are shorter in all are put together before.
 _PIECE: Final = 64 * 1024
+# What is given to TCP at once, by one system call, and the size that the buffer keeps.
+_GIVEN: Final = 256 * 1024
 # Records without content: a key update costs ten times what it costs to send. An honest client
 # sends one in many gigabytes.
 _FREE_EMPTY: Final = 32
 _EMPTY_A_SECOND: Final = 1.0
 # HTTP/1.0 is not offered, but spoken to who wants it.
 _SPOKEN: Final = frozenset({"h2", "http/1.1", "http/1.0"})
+_AMID: Final = "written amid another connection's turn, by a finalizer"
 # RFC 8446, 6: an alert, fatal, no_application_protocol. Before any key is agreed on.
 _NO_APPLICATION_PROTOCOL: Final = b"\x15\x03\x03\x00\x02\x02\x78"
 
@@ -307,34 +310,59 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if self._closing or not data:
             return
         if self._outgoing.pending:
-            raise RuntimeError("written amid another connection's turn, by a finalizer")
+            raise RuntimeError(_AMID)
         try:
             if len(data) <= _PIECE and type(data) is bytes:
                 self._tls.write(data)
                 self._raw.write(self._outgoing.read())
             else:
-                self._write_pieces(memoryview(data).cast("B"))
-        except ssl.SSLError as error:
-            self._fail(TlsBroken(Closing.TLS_ERROR, error.reason or ""))
-        except BaseException:
-            self._give_up()
-            raise
-
-    def _write_pieces(self, data: memoryview) -> None:
-        # Not `writelines`: asyncio's of Python 3.13.0 never says that it holds too much.
-        while data and not self.is_closing():
-            data = data[self._tls.write(data[:_PIECE]) :]
-            self._raw.write(self._outgoing.read())
+                self._write_all((data,))
+        except BaseException as error:
+            self._write_failed(error)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         """Encrypt all of it, and give it to TCP; what is short is put together before."""
         lines = list(list_of_data)
         if sum(map(len, lines)) <= _PIECE:
-            lines = [b"".join(lines)]
-        for line in lines:
-            if self.is_closing():
-                break  # asyncio warns of bytes that are written to a connection after its loss
-            self.write(line)
+            self.write(b"".join(lines))
+        else:
+            self.write_chunks(lines)
+
+    def write_chunks(self, chunks: Iterable[bytes | bytearray | memoryview]) -> None:
+        """Encrypt each chunk as soon as it is made, and give them to TCP together.
+
+        No more chunks are made once the connection is lost.
+        """
+        if self._closing:
+            return
+        if self._outgoing.pending:
+            raise RuntimeError(_AMID)
+        try:
+            self._write_all(chunks)
+        except BaseException as error:
+            self._write_failed(error)
+
+    def _write_all(self, chunks: Iterable[bytes | bytearray | memoryview]) -> None:
+        # Not `writelines`: asyncio's of Python 3.13.0 never says that it holds too much.
+        raw, outgoing, encrypt = self._raw, self._outgoing, self._tls.write
+        if self.is_closing():
+            return
+        for chunk in chunks:
+            rest = memoryview(chunk).cast("B")
+            while rest:
+                rest = rest[encrypt(rest[:_PIECE]) :]
+                if outgoing.pending >= _GIVEN:
+                    raw.write(outgoing.read())
+                    if self.is_closing():
+                        return  # asyncio warns of bytes that are written after a loss
+        if outgoing.pending:
+            raw.write(outgoing.read())
+
+    def _write_failed(self, error: BaseException) -> None:
+        if not isinstance(error, ssl.SSLError):
+            self._give_up()
+            raise error
+        self._fail(TlsBroken(Closing.TLS_ERROR, error.reason or ""))
 
     def close(self) -> None:
         """Send the written bytes, then close_notify; wait for the client's for a while.
