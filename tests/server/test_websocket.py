@@ -127,6 +127,12 @@ def ends(server: LiveServer) -> Counter[Closing]:
     return counted.connections + counted.requests
 
 
+def is_unfinished(server: LiveServer) -> bool:
+    """Return whether its only WebSocket has the beginning of a message."""
+    found = websockets(server)
+    return bool(found) and bool(found[0]._message.begun or found[0]._conn.reader.buffer)
+
+
 def held(server: LiveServer) -> int:
     """What its only WebSocket holds."""
     found = websockets(server)
@@ -500,14 +506,19 @@ def test_pong_behind_a_message_that_the_application_does_not_take_is_waited_for(
 def test_message_that_does_not_go_on_is_not_waited_for(
     begun: bytes, app: Socket, connected: Connect
 ) -> None:
+    # Its own PINGs would have to be answered.
     with (
-        running(app, ServerOptions(body_timeout=0.4)) as server,
+        running(
+            app, ServerOptions(body_timeout=30), skipping=True, ws_ping_interval=None
+        ) as server,
         connected(server) as client,
     ):
         client.send(begun)
+        until(lambda: is_unfinished(server), "the beginning of the message")
+        server.skip(45)
 
         assert client.rest() == [(CLOSE, POLICY + b"body-timeout")]
-        assert ends(server) == {Closing.BODY_TIMEOUT: 1}
+        until(lambda: ends(server) == {Closing.BODY_TIMEOUT: 1}, "the reason")
 
 
 def test_message_that_goes_on_is_waited_for(app: Socket, connected: Connect) -> None:
