@@ -18,9 +18,9 @@ logger = logging.getLogger("uvicorn.error")
 
 # Seconds between two looks at the operator's second Ctrl-C.
 _TICK: Final = 0.1
-# Seconds that an application gets at the least, to close its databases, say. A short time-out is
-# mostly meant for connections that stay open.
-_LEAST: Final = 5.0
+# Seconds that an application gets at the least, as with hypercorn: it may have a queue to write
+# out. A short time-out is mostly meant for connections that stay open.
+_LEAST: Final = 60.0
 
 
 class LifespanEnd:
@@ -28,7 +28,7 @@ class LifespanEnd:
 
     Args:
         lifespan: uvicorn's.
-        timeout: Seconds that the application may take, five at the least; None for no limit.
+        timeout: Seconds that the application may take, 60 at the least; None for no limit.
         is_forced: Returns whether the operator waits no longer.
 
     Attributes:
