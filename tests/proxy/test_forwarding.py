@@ -31,6 +31,7 @@ class Client:
         self.got: list[dict[str, Any]] = []
         self._messages = list(messages)
         self._left = asyncio.Event()
+        self.got_content = asyncio.Event()
 
     def leave(self) -> None:
         """Disconnect."""
@@ -44,6 +45,8 @@ class Client:
 
     async def send(self, message: Any) -> None:
         self.got.append(dict(message))
+        if message.get("body"):
+            self.got_content.set()
 
     @property
     def content(self) -> bytes:
@@ -321,6 +324,38 @@ async def test_trailers_go_to_a_client_that_takes_them(offered: bool) -> None:
     assert client.got[0].get("trailers", False) is offered
     assert (client.kinds()[-1] == "trailers") is offered
     if offered:
+        assert (b"x-sum", b"9") in client.got[-1]["headers"]
+
+
+UNANNOUNCED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "at_once", "passes"),
+    [("POST", False, True), ("POST", True, True), ("GET", True, True), ("GET", False, False)],
+)
+async def test_trailers_that_were_not_announced_pass_unless_a_cache_may_store_the_response(
+    method: str, at_once: bool, passes: bool
+) -> None:
+    client = Client()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.head()
+        rest = b"0\r\nx-sum: 9\r\n\r\n"
+        await conversation.say(UNANNOUNCED + (rest if at_once else b""))
+        if not at_once:
+            await client.got_content.wait()
+            await conversation.say(rest)
+
+    async with connected(script) as connection:
+        extensions: dict[str, Any] = {"http.response.trailers": {}}
+        request = forwarded(client, method, "/", extensions=extensions)
+        request.begin_with(part(b""))
+        await request.run(connection)
+
+    assert client.content == b"ok"
+    assert (client.kinds()[-1] == "trailers") is passes
+    if passes:
         assert (b"x-sum", b"9") in client.got[-1]["headers"]
 
 

@@ -249,6 +249,19 @@ def test_client_that_says_goaway_gets_its_answers_and_no_pushes() -> None:
         assert client.goaways == []
 
 
+def test_trailers_that_turn_out_to_be_none_end_the_response_without_a_section() -> None:
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**start(200), "trailers": True})
+        await send(body(b"page"))
+        await send({"type": "http.response.trailers", "headers": []})
+
+    with running(Recorder(act)) as server, RawClient(server.port) as client:
+        response = client.get()
+
+        assert response.body == b"page"
+        assert len(client.received("HEADERS")) == 1
+
+
 def test_trailers_that_are_too_large_to_be_sent_are_an_error_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

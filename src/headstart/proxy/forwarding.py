@@ -24,6 +24,7 @@ from headstart.proxy.responses import ResponseHead
 
 # RFC 9110, 9.2.2: what may be sent once more if it may have been received already.
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
+_STORABLE = frozenset(("GET", "HEAD"))
 _CONTINUE_SECONDS: Final = 1.0
 _MISCOUNTED: Final = "The request's content is not as long as its Content-Length says"
 
@@ -193,13 +194,13 @@ class ForwardedRequest:
         if not connection.ended and self._may_hold(head):
             early = connection.take() or await connection.next_chunk()
         self.started = True
-        if connection.ended and not head.announces_trailers:  # most responses are whole by now
+        trailers = self._passes_trailers(connection, head)
+        if connection.ended and not trailers:  # most responses are whole by now
             await self._send(start)
             await self._send(
                 {"type": "http.response.body", "body": (early or b"") + connection.take()}
             )
             return
-        trailers = head.announces_trailers and offers(self._scope, "http.response.trailers")
         if trailers:
             start["trailers"] = True
         await self._send(start)
@@ -214,6 +215,18 @@ class ForwardedRequest:
                     "headers": trailers_to_client(connection.trailers),
                 }
             )
+
+    def _passes_trailers(self, connection: UpstreamConnection, head: ResponseHead) -> bool:
+        """Return whether the client is to expect trailers behind the content.
+
+        Servers of gRPC announce none. A response that a cache may store has none unless it
+        announces them or they are here.
+        """
+        if not offers(self._scope, "http.response.trailers"):
+            return False
+        if head.announces_trailers or connection.ended:
+            return head.announces_trailers or bool(connection.trailers)
+        return self._scope["method"] not in _STORABLE and b"content-length" not in head.single
 
     def _may_hold(self, head: ResponseHead) -> bool:
         """Return whether the head may wait for the first content.

@@ -364,8 +364,11 @@ class Http2Streams:
             write.soon()
 
     def send_trailers(self, stream_id: int, trailers: Fields) -> None:
-        """End a response with trailers."""
-        self._wire.send_trailers(stream_id, trailers)
+        """End a response with trailers, if there are any in the end."""
+        if trailers:
+            self._wire.send_trailers(stream_id, trailers)
+        else:
+            self._wire.send_data(stream_id, b"", end_stream=True)
         self._write.soon()
 
     def reset(self, stream_id: int, error_code: ErrorCode) -> None:
