@@ -222,7 +222,7 @@ def test_head_gets_the_headers_and_no_body() -> None:
     assert response.header(LENGTH) == b"4"
 
 
-@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("status", [204, 205, 304])
 def test_status_without_content_has_no_body(status: int) -> None:
     response = exchange(sending(start(status), body(b"ignored", True), body(b"too")))
 

@@ -55,7 +55,14 @@ def content(data: bytes) -> bytes:
     return data.partition(b"\r\n\r\n")[2]
 
 
-@pytest.mark.parametrize("status", [204, 304])
+def test_205_says_that_its_content_is_empty() -> None:
+    said = answered([start(205, [(b"content-length", b"4")]), body(b"null")])
+
+    assert b"\r\ncontent-length: 0\r\n" in said
+    assert b"null" not in said
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
 @pytest.mark.parametrize(
     "headers", [[(b"content-length", b"5")], [(b"transfer-encoding", b"chunked")], []]
 )

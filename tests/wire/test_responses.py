@@ -81,6 +81,13 @@ def test_second_content_length_is_refused(other: bytes) -> None:
             )
 
 
+def test_205_has_no_content_and_says_so() -> None:
+    head = ResponseHeads().of(205, [(b"content-length", b"4"), (b"x-a", b"b")], [])
+
+    assert (head.bodiless, head.content_length) == (True, 0)
+    assert head.fields == [(b":status", b"205"), (b"x-a", b"b"), (b"content-length", b"0")]
+
+
 def test_204_and_304_have_no_content_and_204_no_length() -> None:
     heads = ResponseHeads()
 

@@ -297,7 +297,7 @@ class Cycle:
             await self._send_to_nobody()
 
     async def _send_in_vain(self) -> None:
-        """Drop a part of a body that the response has no place for: to HEAD, in 204 and 304.
+        """Drop a part of a body that the response has no place for: to HEAD, in 204, 205 and 304.
 
         Others have their turn meanwhile, and an application that goes on without end is told that
         its client is gone.

@@ -14,7 +14,13 @@ from typing import Final
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
 from headstart.wire.fields import checked_name, checked_value
-from headstart.wire.responses import BODILESS, ResponseHead, checked_length
+from headstart.wire.responses import (
+    BODILESS,
+    EMPTY,
+    WITHOUT_LENGTH,
+    ResponseHead,
+    checked_length,
+)
 
 CLOSE: Final = b"connection: close\r\n"
 CHUNKED: Final = b"transfer-encoding: chunked\r\n"
@@ -78,13 +84,16 @@ def http1_head(
     for given_name, given_value in headers:
         name, value = checked_name(given_name), checked_value(given_name, given_value)
         if name == b"content-length":
-            if status == 204:  # RFC 9110, 8.6
+            if status in WITHOUT_LENGTH:
                 continue
             lengths.append(value)
         elif name == b"connection":
             closes = closes or b"close" in [word.strip().lower() for word in value.split(b",")]
         if name != b"transfer-encoding":
             fields.append((name, value))
+    if status == 205:
+        fields.append(EMPTY)
+        lengths.append(EMPTY[1])
     length = checked_length(lengths) if lengths else None
     lines = _STATUS_LINES[status] + b"".join([b"%s: %s\r\n" % field for field in fields[1:]])
     return Http1Head(fields, length, status in BODILESS, lines, closes)

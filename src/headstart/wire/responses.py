@@ -16,7 +16,11 @@ from headstart.wire.events import Fields
 from headstart.wire.fields import response_fields
 
 # RFC 9110, 6.4.1: these have no content; HEAD's responses neither, which is not ours to know.
-BODILESS: Final = frozenset({204, 304})
+BODILESS: Final = frozenset({204, 205, 304})
+# RFC 9110, 8.6 and 15.3.6: a 204 has no Content-Length, and that of a 205 is 0. Applications send
+# others; clients reset the stream, or take the content for the beginning of the next response.
+WITHOUT_LENGTH: Final = frozenset({204, 205})
+EMPTY: Final = (b"content-length", b"0")
 
 
 class ResponseHead:
@@ -100,8 +104,10 @@ def response_head(
             Content-Length is not a number, or there twice.
     """
     fields = response_fields(status, headers, defaults)
-    if status == 204:  # RFC 9110, 8.6: none; clients reset the stream for one that is not 0
+    if status in WITHOUT_LENGTH:
         fields = [field for field in fields if field[0] != b"content-length"]
+        if status == 205:
+            fields.append(EMPTY)
     return ResponseHead(fields, _content_length(fields), status in BODILESS)
 
 
