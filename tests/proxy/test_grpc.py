@@ -20,7 +20,8 @@ def _echo(request: bytes, context: grpc.ServicerContext) -> bytes:
 
 
 def _refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
-    context.abort(grpc.StatusCode.NOT_FOUND, "there is none")
+    context.set_code(grpc.StatusCode.NOT_FOUND)
+    context.set_details("there is none")
     return b""
 
 
@@ -63,11 +64,16 @@ def _proxied() -> Iterator[grpc.Channel]:
         server.stop(None).wait()
 
 
+def _method(channel: grpc.Channel, name: str) -> grpc.UnaryUnaryMultiCallable[bytes, bytes]:
+    return channel.unary_unary(f"/test/{name}")
+
+
 def test_calls_of_grpc_and_their_trailers_pass() -> None:
     with _proxied() as channel:
-        echo = channel.unary_unary("/test/echo")
+        echo = _method(channel, "echo")
         answers = [echo.with_call(b"x" * number) for number in range(_CALLS)]
-        streamed = list(channel.unary_stream("/test/count")(b"500"))
+        count: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream("/test/count")
+        streamed = list(count(b"500"))
 
     for number, (answer, call) in enumerate(answers):
         assert answer == b"x" * number
@@ -79,9 +85,9 @@ def test_calls_of_grpc_and_their_trailers_pass() -> None:
 def test_refusals_of_grpc_and_their_words_pass() -> None:
     with _proxied() as channel:
         with pytest.raises(grpc.RpcError) as refused:
-            channel.unary_unary("/test/refuse")(b"x")
+            _method(channel, "refuse")(b"x")
         with pytest.raises(grpc.RpcError) as unknown:
-            channel.unary_unary("/test/unknown")(b"x")
+            _method(channel, "unknown")(b"x")
 
     assert (refused.value.code(), refused.value.details()) == (
         grpc.StatusCode.NOT_FOUND,
