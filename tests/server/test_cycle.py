@@ -186,6 +186,14 @@ def test_date_and_server_are_there_and_the_applications_own_come_behind() -> Non
     assert response.header(b"server") == b"headstart"
 
 
+@pytest.mark.parametrize("own", [b"Date", b"server"])
+def test_date_and_server_of_the_application_take_the_place_of_the_servers(own: bytes) -> None:
+    response = exchange(sending(start(headers=[(own, b"its own")]), body()))
+
+    assert sorted(name for name, _ in response.headers) == [b":status", b"date", b"server"]
+    assert response.header(own.lower()) == b"its own"
+
+
 def test_headers_may_be_missing_or_any_iterable() -> None:
     def pairs() -> Any:
         yield (b"x-own", b"1")

@@ -55,6 +55,14 @@ def content(data: bytes) -> bytes:
     return data.partition(b"\r\n\r\n")[2]
 
 
+@pytest.mark.parametrize("own", [b"Date", b"server"])
+def test_date_and_server_of_the_application_are_there_once(own: bytes) -> None:
+    said = answered([start(200, [(own, b"its own")]), body(b"x")]).partition(b"\r\n\r\n")[0]
+
+    assert said.count(b"\r\n%b: " % own.lower()) == 1
+    assert b": its own" in said
+
+
 def test_205_says_that_its_content_is_empty() -> None:
     said = answered([start(205, [(b"content-length", b"4")]), body(b"null")])
 

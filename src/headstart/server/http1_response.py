@@ -13,7 +13,7 @@ from typing import Final
 
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
-from headstart.wire.fields import checked_name, checked_value
+from headstart.wire.fields import checked_name, checked_value, unreplaced
 from headstart.wire.responses import (
     BODILESS,
     EMPTY,
@@ -78,7 +78,7 @@ def http1_head(
     """
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise LocalProtocolError(f"the status of a response is 200 to 599, not {status!r}")
-    fields: Fields = [(b":status", b"%d" % status), *defaults]
+    own: Fields = []
     lengths: list[bytes] = []
     closes = False
     for given_name, given_value in headers:
@@ -90,10 +90,11 @@ def http1_head(
         elif name == b"connection":
             closes = closes or b"close" in [word.strip().lower() for word in value.split(b",")]
         if name != b"transfer-encoding":
-            fields.append((name, value))
+            own.append((name, value))
     if status == 205:
-        fields.append(EMPTY)
+        own.append(EMPTY)
         lengths.append(EMPTY[1])
+    fields = [(b":status", b"%d" % status), *unreplaced(defaults, own), *own]
     length = checked_length(lengths) if lengths else None
     lines = _STATUS_LINES[status] + b"".join([b"%s: %s\r\n" % field for field in fields[1:]])
     return Http1Head(fields, length, status in BODILESS, lines, closes)

@@ -44,6 +44,7 @@ from headstart.server.websocket_messages import Message
 from headstart.server.websocket_pings import Pings
 from headstart.server.worker import Worker
 from headstart.wire.events import Fields
+from headstart.wire.fields import unreplaced
 from headstart.wire.guard import TokenBucket
 
 # What the parser is given at once: by permessage-deflate (RFC 7692) it may become a thousand times
@@ -308,7 +309,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def accept(self, fields: Fields, subprotocol: str | None) -> None:
         """Open the WebSocket."""
-        given = [*self._server_state.default_headers, *fields]
+        given = [*unreplaced(self._server_state.default_headers, fields), *fields]
         headers = self._response.headers
         del headers["Date"]
         headers.update(_as_text(given))

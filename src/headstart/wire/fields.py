@@ -222,6 +222,10 @@ def _learn_authority(authority: bytes) -> bool:
     return True
 
 
+# Fields of the server that an application may set itself.
+_REPLACED = frozenset({b"date", b"server"})
+
+
 def response_fields(
     status: object, headers: Iterable[Iterable[bytes]], defaults: Iterable[tuple[bytes, bytes]] = ()
 ) -> Fields:
@@ -240,13 +244,27 @@ def response_fields(
     # http.HTTPStatus is an int too.
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise LocalProtocolError(f"the status of a response is 200 to 599, not {status!r}")
-    fields = checked_fields(headers, [(b":status", _STATUS[status]), *defaults])
+    own = checked_fields(headers, [])
+    fields = [(b":status", _STATUS[status]), *unreplaced(defaults, own), *own]
     if header_list_size(fields) > LARGEST_SECTION:
         raise LocalProtocolError(
             f"the fields of the response take {header_list_size(fields):,} bytes, and clients of"
             f" HTTP/2 take {LARGEST_SECTION:,} at most"
         )
     return fields
+
+
+def unreplaced(defaults: Iterable[tuple[bytes, bytes]], own: Fields) -> Fields:
+    """Return the defaults without a Date or Server that the application sets itself.
+
+    There is one of each at most (RFC 9110, 6.6.1 and 10.2.4): nginx and aiohttp refuse responses
+    with two.
+
+    Args:
+        own: The application's fields, names in lower case.
+    """
+    replaced = [name for name, _ in own if name in _REPLACED]
+    return [pair for pair in defaults if pair[0] not in replaced]
 
 
 def informational_fields(status: int, headers: Iterable[Iterable[bytes]]) -> Fields:
