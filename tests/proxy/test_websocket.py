@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -14,7 +16,7 @@ from headstart.deliver.asgi import Message, query_part
 from headstart.proxy import Proxy
 from tests.proxy.asked import answering, closing, raw_upstream, scope_of
 from tests.server.apps import Receive, Scope, Send, lifespan
-from tests.server.live import running
+from tests.server.live import PATIENCE, running
 from tests.server.raw import RawClient
 from tests.server.websockets import (
     BINARY,
@@ -131,6 +133,25 @@ async def test_handshake_whose_target_an_upstream_would_read_as_more_is_refused(
         await proxy(scope | {"extensions": extensions}, receive, send)
 
     assert sent[0]["status"] == 400
+
+
+def test_code_and_reason_of_the_clients_end_reach_the_upstream() -> None:
+    heard: queue.Queue[tuple[object, object]] = queue.Queue()
+
+    async def listen(socket: WebSocket) -> None:
+        await socket.accept()
+        message = await socket.receive()
+        heard.put((message["code"], message.get("reason")))
+
+    site = Starlette(routes=[WebSocketRoute("/", listen)])
+    with (
+        running(site) as served,
+        running(Proxy(f"http://127.0.0.1:{served.port}")) as proxy,
+        library_client(f"ws://127.0.0.1:{proxy.port}/") as client,
+    ):
+        client.close(4002, "until later")
+
+        assert heard.get(timeout=PATIENCE) == (4002, "until later")
 
 
 def test_code_of_the_upstreams_end_reaches_the_client() -> None:

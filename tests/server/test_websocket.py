@@ -47,7 +47,7 @@ from tests.server.websockets import (
 MB = 1_000_000
 PAGE = bytes(60_000)
 """More than a small receive buffer takes."""
-POLICY, TOO_BIG = (1008).to_bytes(2, "big"), (1009).to_bytes(2, "big")
+POLICY, TOO_BIG, INTERNAL_ERROR = (code.to_bytes(2, "big") for code in (1008, 1009, 1011))
 
 
 @pytest.fixture(params=["HTTP/1.1", "HTTP/2"])
@@ -83,6 +83,8 @@ class Socket:
 
     async def _act(self, path: str, receive: Receive, send: Send) -> None:
         match path:
+            case "/fails":
+                raise RuntimeError("it fails")
             case "/close":
                 await send({"type": "websocket.close", "code": 1000})
             case "/large":
@@ -519,6 +521,11 @@ def test_message_that_does_not_go_on_is_not_waited_for(
 
         assert client.rest() == [(CLOSE, POLICY + b"body-timeout")]
         until(lambda: ends(server) == {Closing.BODY_TIMEOUT: 1}, "the reason")
+
+
+def test_client_of_an_application_that_fails_is_told_so(app: Socket, connected: Connect) -> None:
+    with running(app) as server, connected(server, "/fails") as client:
+        assert client.rest() == [(CLOSE, INTERNAL_ERROR)]
 
 
 def test_message_that_goes_on_is_waited_for(app: Socket, connected: Connect) -> None:

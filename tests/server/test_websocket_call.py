@@ -257,4 +257,5 @@ async def test_application_that_fails_is_logged_and_its_websocket_ends(
 
     errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(errors) == logged
+    assert call.breaks_off is (isinstance(error, BaseException) and accepts and not left)
     assert ways.done[-1] == ("returned",)

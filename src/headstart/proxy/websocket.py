@@ -211,7 +211,8 @@ async def _to_upstream(connection: ClientConnection, receive: Receive) -> None:
         message = await receive()
         if message["type"] == "websocket.disconnect":
             code = message.get("code") or _GOING_AWAY
-            await connection.close(_GOING_AWAY if code in (1005, _ABNORMAL) else code)
+            code = _GOING_AWAY if code in (1005, _ABNORMAL) else code
+            await connection.close(code, message.get("reason") or "")
             return
         text = message.get("text")
         try:

@@ -90,6 +90,7 @@ class WebSocketCall:
         stage: How far it has come.
         heard: The application was told of the end.
         left: The client has closed, or is gone.
+        failed: The application has raised an error, unless that told of the client's end.
         waiting_size: Bytes of messages that the application has not taken.
     """
 
@@ -97,7 +98,7 @@ class WebSocketCall:
         self._ways = ways
         self.scope = scope
         self.stage = Stage.CALLED
-        self.heard = self.left = False
+        self.heard = self.left = self.failed = False
         self.waiting_size = 0
         self._messages: deque[tuple[Message, int]] = deque([({"type": "websocket.connect"}, 0)])
         self._end: Message | None = None
@@ -114,6 +115,7 @@ class WebSocketCall:
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError) and self.left
             if not (cancelled or tells_of_disconnect(error)):
+                self.failed = True
                 logger.exception("Exception in ASGI application\n")
         else:
             if self.stage in (Stage.CALLED, Stage.DENYING) and not self.left:
@@ -122,6 +124,11 @@ class WebSocketCall:
                 logger.error("ASGI callable should return None, but returned '%s'.", result)
         finally:
             self._ways.returned()
+
+    @property
+    def breaks_off(self) -> bool:
+        """Return true if the application failed while its WebSocket was open."""
+        return self.failed and self.stage is Stage.OPEN and not self.left
 
     @property
     def has_messages(self) -> bool:
