@@ -32,7 +32,7 @@ class Counted:
         self._counter = VoteCounter(given, self.table)
 
     def count(self, voter: int, *targets: str, **fields: Any) -> None:
-        self._counter.count(self.node, vote(voter, *targets, **fields))
+        self._counter.count([self.node], vote(voter, *targets, **fields))
 
     def share(self, target: str) -> tuple[float, float]:
         """Return the views that asked for an asset, and all that count."""
@@ -153,7 +153,7 @@ def test_table_forgets_an_asset_with_its_last_page_and_gives_its_bytes_back() ->
     counted, other = Counted(), Node(ORIGIN, "/other", Level.PAGE)
     counted.count(1, A, B)
     counted.count(2, A, B, segment=1)
-    VoteCounter(OPTIONS, counted.table).count(other, vote(1, A, path="/other"))
+    VoteCounter(OPTIONS, counted.table).count([other], vote(1, A, path="/other"))
     full = counted.table.bytes
 
     counted.table.drop(counted.node, A)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from headstart.learn import Kind, SeenAsset
 from headstart.learn.counts import VOTERS, Asset, Association, Share, Voters, count_missed
+from tests.counting import calls_of
 
 DAY = 86_400.0
 
@@ -145,6 +148,49 @@ def test_first_misses_in_a_row_start_an_asset_anew() -> None:
         counted.append((association.tries, association.run))
 
     assert counted == [(1, 1), (2, 2), (3, 3)]
+
+
+def _counted_plainly(
+    association: Association, asks: bool, memory: int, misses: int
+) -> tuple[float, float, int]:
+    """Return the tries, the hits and the run after a view, by the rule and without shortcuts."""
+    share = Share(association.tries, association.hits)
+    share.add(float(asks), memory)
+    run = 0 if asks else association.run + 1
+    if run >= misses:
+        share.hits, share.tries = 0.0, min(share.tries, float(misses))
+    return share.tries, share.hits, run
+
+
+@pytest.mark.parametrize(("memory", "misses"), [(32, 4), (32, 1), (4, 4), (3, 4), (5, 4)])
+def test_asset_that_nobody_asks_for_any_more_is_counted_as_any_other(
+    memory: int, misses: int
+) -> None:
+    random = Random(misses)
+    association = Association(Asset(1, SeenAsset("/a.css", Kind.STYLE)), 1, 1.0)
+    for number in range(300):
+        asks = random.random() < 0.15
+        if number % 50 == 49:
+            # As a record of another worker leaves it, which asked for it later.
+            association.hits, association.tries, association.run = 2.0, float(misses), misses
+        expected = _counted_plainly(association, asks, memory, misses)
+
+        if asks:
+            association.wanted(number % 3, memory)
+        else:
+            count_missed([association], number % 3, memory, misses, number)
+            assert association.last == number
+
+        assert (association.tries, association.hits, association.run) == expected
+
+
+def test_assets_that_a_view_did_not_ask_for_are_counted_by_one_call() -> None:
+    assets = [Asset(key, SeenAsset(f"/{key}.css", Kind.STYLE)) for key in range(1, 65)]
+    associations = [Association(asset, 1, 0.0) for asset in assets]
+    for voter in range(8):
+        count_missed(associations, voter, 32, 4, 0)
+
+    assert calls_of(lambda: count_missed(associations, 9, 32, 4, 0)) == 2
 
 
 def test_two_good_deliveries_are_taken_for_granted() -> None:

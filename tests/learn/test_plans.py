@@ -184,7 +184,7 @@ def plans_of(pages: int, room: int) -> tuple[Plans, list[Node]]:
     plans.make_room(room)
     nodes = [Node(ORIGIN, f"/{number}", Level.PAGE) for number in range(pages)]
     for number, node in enumerate(nodes):
-        VoteCounter(options, assets).count(node, vote(number, f"/{number}.css"))
+        VoteCounter(options, assets).count([node], vote(number, f"/{number}.css"))
     return plans, nodes
 
 

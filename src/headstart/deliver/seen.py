@@ -135,11 +135,11 @@ class Memories:
         if memory is None:
             memory = self._memories[connection] = Memory(self._max_urls)
             memory.tally = self._tally
+            if len(self._memories) > self._max_connections:
+                self._forget_oldest()
         else:
             self._memories.move_to_end(connection)
-        while len(self._memories) > self._max_connections or (
-            self._tally.urls > self._max_in_all and len(self._memories) > 1
-        ):
+        while self._tally.urls > self._max_in_all and len(self._memories) > 1:
             self._forget_oldest()
         return memory
 

@@ -107,20 +107,20 @@ class AssetRequests:
         self, view: View, request: Request, answer: Answer, known: Asset | None, now: float
     ) -> None:
         """Take an asset of a view: the client lacks it (200), or had it (304)."""
-        seen = self._seen_asset(request, answer, known)
-        kind = seen.kind if seen is not None else kind_of_path(request.target)
+        seen, target = self._seen_asset(request, answer, known), request.target
+        kind = seen.kind if seen is not None else kind_of_path(target)
         if kind is None:
             return
         if kind in NAMING:
-            view.name(request.origin + request.target)
+            view.name(request.origin + target)
         view.renew(now, self._options)
-        if kind is Kind.IMAGE and self.icons.is_asked_for(view, request.target):
+        if kind is Kind.IMAGE and self.icons.is_asked_for(view, target):
             self.refusals[Unlearnable.ICON] += 1
             return
         if view.measured:
             self.arriving = (view, kind)
-        key = known.key if known is not None else hash((request.origin, request.target))
-        if request.target in view.delivered:
+        key = known.key if known is not None else hash((request.origin, target))
+        if target in view.delivered:
             self._fetched(view, request)
         elif seen is not None and key not in view.viewer.had:
             for old in self._views.ask(view, seen):

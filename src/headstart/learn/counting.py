@@ -6,7 +6,8 @@ node. Called by `model` alone. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 
 from headstart.learn.counts import Asset, Association, Naming, SeenAsset, Share, count_missed
 from headstart.learn.nodes import (
@@ -208,20 +209,26 @@ class VoteCounter:
         self._options = options
         self._table = table
 
-    def count(self, node: Node, vote: Vote) -> None:
-        """Add the evidence of one view about each asset of a node."""
+    def count(self, nodes: Iterable[Node], vote: Vote) -> None:
+        """Add the evidence of one view about each asset of its page, its pattern and its origin."""
+        asked, held = {seen.target for seen in vote.asked}, set(vote.held)
+        for node in nodes:
+            self._count_at(node, vote, asked, held)
+
+    def _count_at(
+        self, node: Node, vote: Vote, asked: AbstractSet[str], held: AbstractSet[str]
+    ) -> None:
         backs_off = node.level is not Level.PAGE
         page = hash(vote.path) if backs_off else 0
-        asked = {seen.target for seen in vote.asked}
         if not (backs_off or node.segments >> vote.segment & 1):
             self._table.split(node, 1 << vote.segment)
         if asked:
             self._count_asked(node, asked, vote, page)
         memory = self._options.memory
         if not vote.partial:
-            self._count_missed(node, asked, vote, page)
+            self._count_missed(node, asked, held, vote, page)
         if not backs_off:
-            self._compare(node, asked, vote)
+            self._compare(node, asked, held, vote)
         for useful, targets in ((True, vote.used), (False, vote.wasted)):
             for target in targets:
                 if known := node.assets.get(target):
@@ -232,7 +239,7 @@ class VoteCounter:
             node.fresh.add(1.0, memory)
         self._replace_old_versions(node, asked)
 
-    def _count_asked(self, node: Node, asked: set[str], vote: Vote, page: int) -> None:
+    def _count_asked(self, node: Node, asked: AbstractSet[str], vote: Vote, page: int) -> None:
         """Count the assets that a view asked for."""
         known, wanted = node.assets, vote.asked
         if not asked <= known.keys():
@@ -241,6 +248,7 @@ class VoteCounter:
                 *[seen for seen in wanted if seen.target in known],
                 *[seen for seen in wanted if seen.target not in known],
             )
+        new = _doubt(node, vote), node.voters.recent not in ([], [vote.voter])
         is_shared = page and vote.personal
         for seen in wanted:
             if is_shared and self._is_ones_own(node, seen):
@@ -252,7 +260,7 @@ class VoteCounter:
                 if vote.voter != association.first:
                     association.confirmed = True
             else:
-                self._count_wanted(node, association, seen, vote, page)
+                self._count_wanted(node, association, seen, vote, page, new)
 
     def _is_ones_own(self, node: Node, seen: SeenAsset) -> bool:
         """Return true if one voter alone ever asked for the asset, perhaps with a page of its own.
@@ -262,35 +270,38 @@ class VoteCounter:
         asset = self._table.get(node.origin, seen.target)
         return asset is None or asset.asker != 0
 
-    def _count_missed(self, node: Node, asked: set[str], vote: Vote, page: int) -> None:
-        memory, misses = self._options.memory, self._options.misses
-        held, voter, quiet = set(vote.held), vote.voter, vote.quiet
-        if quiet and not held:
-            return
-        missed, named = [], []
-        for target, association in node.assets.items():
-            if (page and association.last == page) or target in asked:
+    def _count_missed(
+        self, node: Node, asked: AbstractSet[str], held: AbstractSet[str], vote: Vote, page: int
+    ) -> None:
+        """Count the assets that a view did not ask for, and those that its client had."""
+        known, voter, counted = node.assets, vote.voter, page or None
+        for target in held - asked if held else ():
+            association = known.get(target)
+            if association is None or association.last == counted or voter == association.first:
                 continue
-            if (naming := association.naming) is not None:
-                # Browsers ask for any candidate of an image.
-                if naming.named.imagesrcset or _is_newer(association, vote):
-                    continue
-                if target not in held:
-                    named.append(association)
-            if target not in held:
-                missed.append(association)
-            elif voter != association.first:
+            if association.naming is None or _may_be_missed(association, vote):
                 association.shown += 1
-        if quiet:
+        if vote.quiet:
             return
-        count_missed(missed, voter, memory, misses, page)
+        # Most assets of three nodes are looked at for each vote.
+        excused = asked | held if held else asked
+        missed = [
+            association
+            for target, association in known.items()
+            if target not in excused
+            and association.last != counted
+            and (association.naming is None or _may_be_missed(association, vote))
+        ]
+        count_missed(missed, voter, self._options.memory, self._options.misses, page)
         if not page and node.segmented:
             for association in missed:
                 self._table.add(association, vote.segment, 0.0)
-        for association in named:
+        for association in [each for each in missed if each.naming is not None]:
             self._table.draw(association, 0.0)
 
-    def _compare(self, node: Node, asked: set[str], vote: Vote) -> None:
+    def _compare(
+        self, node: Node, asked: AbstractSet[str], held: AbstractSet[str], vote: Vote
+    ) -> None:
         """Note which assets of a page its client asked for together, and which it did without."""
         if not asked:
             return
@@ -300,7 +311,6 @@ class VoteCounter:
         for association in wanted.values():
             together |= association.bit
         if not vote.partial:
-            held = set(vote.held)
             for target, association in known.items():
                 if target in wanted or target in held:
                     continue
@@ -316,16 +326,26 @@ class VoteCounter:
         seen: SeenAsset,
         vote: Vote,
         page: int,
+        new: tuple[float, bool],
     ) -> None:
+        """Count an asset that a view asked for.
+
+        Args:
+            node: The page, its pattern or its origin.
+            association: The node's with the asset, None if it has none.
+            seen: The asset.
+            vote: The evidence of the view.
+            page: As for `count_missed`.
+            new: Of a new association, the views that count against it, and whether others were
+                here before and did without it.
+        """
         table, voter = self._table, vote.voter
         if association is None:
-            association = table.associate(
-                node, seen, voter, _doubt(node, vote), personal=vote.personal
-            )
+            doubt, doubted = new
+            association = table.associate(node, seen, voter, doubt, personal=vote.personal)
             if association is None:
                 return
-            # Others were here before and did without it.
-            association.doubted = node.voters.recent not in ([], [voter])
+            association.doubted = doubted
         association.wanted(voter, self._options.memory)
         if not page and node.segmented:
             table.add(association, vote.segment, 1.0)
@@ -344,7 +364,7 @@ class VoteCounter:
         if asset.personal and not vote.personal:
             table.publish(asset)
 
-    def _replace_old_versions(self, node: Node, asked: set[str]) -> None:
+    def _replace_old_versions(self, node: Node, asked: AbstractSet[str]) -> None:
         """Let a file name with a new fingerprint inherit the counts of the old name.
 
         Two names requested in one view are not versions of each other, nor are more than two.
@@ -379,18 +399,29 @@ def _naming_bytes(naming: Naming | None) -> int:
     )
 
 
+def _may_be_missed(association: Association, vote: Vote) -> bool:
+    """Return true if a view that did not ask for an asset which the page names could have."""
+    naming = association.naming
+    # Browsers ask for any candidate of an image.
+    is_choice = naming is not None and naming.named.imagesrcset
+    return not (is_choice or _is_newer(association, vote))
+
+
 def _is_newer(association: Association, vote: Vote) -> bool:
     """Return true if a view began with a copy of the page that did not name the asset yet."""
     return association.naming is not None and vote.time < association.naming.since
 
 
-def _weakest(associations: Iterable[Association], likely: float) -> Association | None:
+def _weakest(associations: Collection[Association], likely: float) -> Association | None:
     """Return the first of the least likely associations, or None if all are likely.
 
     Those that the page's HTML names are, and others are half as likely while nobody confirms them.
-    Called for each asset that a full page, pattern or origin does not know, so it asks for the
-    latter of only a few.
+    Called for each asset that a full page, pattern or origin does not know. So it takes the first
+    that nobody asks for any more, if there is one, and asks for the latter of only a few.
     """
+    for association in associations:
+        if not association.hits and association.naming is None:
+            return association
     weakest, least, below = None, likely, 2.0 * likely
     for association in associations:
         strength = association.hits / (association.tries + 1.0)
@@ -399,8 +430,6 @@ def _weakest(associations: Iterable[Association], likely: float) -> Association 
                 strength /= 2
             if strength < least:
                 weakest, least, below = association, strength, 2.0 * strength
-                if not strength:
-                    break
     return weakest
 
 

@@ -353,11 +353,19 @@ def count_missed(
         misses: The views in a row.
         page: Of the view if pages are counted, else 0.
     """
-    # One loop, and `Share.add(0.0, memory)` within it: most assets of three nodes are here for each
-    # vote.
+    # One loop, and `Share.add(0.0, memory)` within it, without calls: most assets of three nodes
+    # are here for each vote.
     most = float(misses)
+    # The views that one has which nobody asks for any more: nothing is added, and nothing fades.
+    settled = most if most < memory else None
     for each in associations:
         tries = each.tries
+        if tries == settled and each.run >= misses and not each.hits:
+            each.run += 1
+            each.last = page
+            if voter != each.first:
+                each.doubted = True
+            continue
         if tries >= memory:
             kept = (memory - 1) / tries
             tries *= kept
@@ -368,6 +376,6 @@ def count_missed(
         run = each.run = each.run + 1
         if run >= misses:
             each.hits = 0.0
-            tries = min(tries, most)
+            tries = most if tries > most else tries
         each.tries = tries
         each.last = page

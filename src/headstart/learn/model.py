@@ -80,6 +80,7 @@ class Map:
     """All associations, bounded in number and in bytes.
 
     Attributes:
+        asset: Returns the asset at an origin's target, or None.
         nodes: The pages, patterns and origins.
         control: Chooses the views that get nothing.
         listing: The map as an operator sees it.
@@ -91,6 +92,7 @@ class Map:
         self._pages, self._patterns = self.nodes.pages, self.nodes.patterns
         self._sites = self.nodes.sites
         self._assets = AssetTable(options)
+        self.asset = self._assets.get
         self._counter = VoteCounter(options, self._assets)
         self._rules = Rules(options.max_url)
         # The same dict: it is looked into for each page.
@@ -146,10 +148,6 @@ class Map:
                 self._no_pages.clear()
             self._no_pages[path] = None
         return False
-
-    def asset(self, origin: str, target: str) -> Asset | None:
-        """Return the asset at a URL, or None."""
-        return self._assets.get(origin, target)
 
     def asset_with(self, key: int) -> Asset | None:
         """Return the asset with this key, or None."""
@@ -224,12 +222,14 @@ class Map:
             return False
         counted = False
         if vote.rendered:
-            for node in self._nodes_for(vote):
-                if node.level is Level.PAGE:
-                    node.personal = vote.personal and (node.personal or node.unseen)
-                if _admits(node, vote):
-                    counted = True
-                    self._counter.count(node, vote)
+            nodes = self._nodes_for(vote)
+            if nodes and nodes[0].level is Level.PAGE:
+                page = nodes[0]
+                page.personal = vote.personal and (page.personal or page.unseen)
+            admitting = [node for node in nodes if _admits(node, vote)]
+            self._counter.count(admitting, vote)
+            counted = bool(admitting)
+            for node in nodes:
                 self.nodes.of(node.level).touch(node)
         if vote.worth is not None:
             counted |= self._judge(vote, vote.worth)

@@ -4,7 +4,8 @@ A `Vote` is one view as it counts, a `Removal` a removed asset, and a `Sighting`
 asset; workers exchange them about once a second, and fold each other's into their own map. A
 `PageRecord` is a page (or a pattern, or an origin) with all its counts; a `Rule` is an operator's
 order; a `SiteIcon` is an image that no page shows. Those three are written for a restart.
-All are frozen, hold only numbers, strings and tuples, and survive JSON (`to_plain`, `from_plain`).
+They hold only numbers, strings and tuples, and survive JSON (`to_plain`, `from_plain`). All but
+votes are frozen.
 Made and read by `learner`, `model`, `rules` and `tallies`.
 """
 
@@ -36,9 +37,9 @@ class NewerRecordError(ConfigurationError):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Vote:
-    """One view, as it counts.
+    """One view, as it counts. Not frozen, which would treble the cost of making it.
 
     Attributes:
         time: When the page was requested; seconds on the clock that the caller uses throughout.

@@ -239,6 +239,7 @@ class Views:
 
     def __init__(self, options: LearnOptions) -> None:
         self._options = options
+        self._most_weight = options.max_bytes * _PART
         self._viewers: dict[Hashable, Viewer] = {}
         self._by_voter: dict[int, dict[Hashable, None]] = {}
         self._live: dict[View, None] = {}
@@ -279,13 +280,9 @@ class Views:
         self._weight += view.weight
         if len(viewer.views) > _VIEWS_OF_A_VIEWER:
             ended.append(viewer.views[0])
-        elif len(self._live) > self._options.max_live_views or self._too_heavy:
+        elif len(self._live) > self._options.max_live_views or self._weight > self._most_weight:
             ended.append(next(iter(self._live)))
         return view, ended
-
-    @property
-    def _too_heavy(self) -> bool:
-        return self._weight > self._options.max_bytes * _PART
 
     def ask(self, view: View, seen: SeenAsset) -> list[View]:
         """Add a requested asset to a view; return the views that must end for lack of room."""
@@ -295,7 +292,7 @@ class Views:
         weight = _SEEN_ASSET_BYTES + 2 * len(seen.target)
         view.weight += weight
         self._weight += weight
-        return [next(iter(self._live))] if self._too_heavy else []
+        return [next(iter(self._live))] if self._weight > self._most_weight else []
 
     def close(self, view: View) -> bool:
         """Remove a view. Return false if it was removed before."""

@@ -70,7 +70,7 @@ def weight(record: Record) -> int:
         return 500 + sum(500 + len(named.imagesrcset) for named in record.named)
     if not isinstance(record, Vote):
         return 300
-    targets = sum(len(seen.target) + 300 for seen in record.asked)
+    targets = sum([len(seen.target) + 300 for seen in record.asked])
     return 500 + targets + sum(map(len, record.held)) + sum(map(len, record.before))
 
 

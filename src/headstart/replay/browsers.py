@@ -77,6 +77,7 @@ class Browsers:
         self._kept: dict[int, bytes] = {}
         self._most_kept = _FEW
         self._connections = 0
+        self._looked = float("-inf")
         self._urls = _Urls()
 
     def at(self, client: tuple[str, str], now: float) -> Browser:
@@ -88,7 +89,10 @@ class Browsers:
             browser.connection = self._connections
         browser.last = now
         self._connected[client] = browser
-        self._disconnect(now)
+        # Nobody has been silent for longer than a moment ago.
+        if now != self._looked:
+            self._looked = now
+            self._disconnect(now)
         return browser
 
     def _disconnect(self, now: float) -> None:
@@ -118,29 +122,37 @@ class Browsers:
         return Browser(cached=cached, brought=self._urls.unpacked(packed[end:]))
 
 
-class _Urls:
-    """Numbers for URLs."""
+class _Numbers(dict[_Url, int]):
+    """URL -> its number, which it gets when it is asked for.
+
+    Attributes:
+        urls: The URLs by their numbers.
+    """
 
     def __init__(self) -> None:
-        self._numbers: dict[_Url, int] = {}
-        self._urls: list[_Url] = []
+        self.urls: list[_Url] = []
+
+    def __missing__(self, url: _Url) -> int:
+        number = self[url] = len(self.urls)
+        self.urls.append(url)
+        return number
+
+
+class _Urls:
+    """Packs and unpacks caches."""
+
+    def __init__(self) -> None:
+        self._numbers = _Numbers()
 
     def packed(self, times: Mapping[_Url, float], now: float) -> bytes:
         """Return the URLs whose time is not over."""
-        return b"".join(
-            [_ENTRY.pack(self._number(url), time) for url, time in times.items() if time > now]
-        )
+        numbers, pack = self._numbers, _ENTRY.pack
+        return b"".join([pack(numbers[url], time) for url, time in times.items() if time > now])
 
     def unpacked(self, packed: bytes) -> dict[_Url, float]:
         """Return the URLs with their times."""
-        return {self._urls[number]: time for number, time in _ENTRY.iter_unpack(packed)}
-
-    def _number(self, url: _Url) -> int:
-        number = self._numbers.get(url)
-        if number is None:
-            number = self._numbers[url] = len(self._urls)
-            self._urls.append(url)
-        return number
+        urls = self._numbers.urls
+        return {urls[number]: time for number, time in _ENTRY.iter_unpack(packed)}
 
 
 def _is_fresh(packed: bytes, now: float) -> bool:

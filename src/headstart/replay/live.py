@@ -364,17 +364,9 @@ def _survives_latin_1(request: Request, answer: Answer) -> bool:
     """Return true if a scope and a message would hold the same text."""
     origin, target, _, _, agent, referer, *_ = request
     _, content_type, cache_control, vary, *_ = answer
+    texts = target, referer, agent, origin, content_type, vary, cache_control or ""
     # Each string knows whether it is ASCII, and a longer one of them all would be read.
-    return (
-        target.isascii()
-        and referer.isascii()
-        and agent.isascii()
-        and origin.isascii()
-        and content_type.isascii()
-        and vary.isascii()
-        and (cache_control is None or cache_control.isascii())
-        and target[-1:] != "?"
-    )
+    return all(map(str.isascii, texts)) and target[-1:] != "?"
 
 
 def _asset_request(

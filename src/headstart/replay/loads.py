@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -139,9 +138,9 @@ class Loads:
         # The last of them: the assets of a page come one after the other.
         self._noted = ""
 
-    def take(self, line: LogLine) -> Iterator[Step]:
-        """Take a line. Yields the steps that are complete now."""
-        yield from self.until(line.time - HORIZON)
+    def take(self, line: LogLine) -> list[Step]:
+        """Take a line. Return the steps that are complete now."""
+        complete = self.until(line.time - HORIZON)
         load, asset, called = None, is_asset(line), False
         client = client_of(line)
         if asset:
@@ -150,18 +149,21 @@ class Loads:
             called = self._in_live_load(line, client)
             load = self._open(line, client)
         self._waiting.append((line, client, load, asset, called))
+        return complete
 
-    def until(self, time: float) -> Iterator[Step]:
-        """Yield the steps of the lines before that time."""
-        while self._waiting and self._waiting[0][0].time < time:
-            line, client, load, asset, called = self._waiting.popleft()
+    def until(self, time: float) -> list[Step]:
+        """Return the steps of the lines before that time."""
+        waiting, complete = self._waiting, []
+        while waiting and waiting[0][0].time < time:
+            line, client, load, asset, called = waiting.popleft()
             if load is not None:
                 self._close(client, load)
             kind = LineKind.ASSET if asset else self._kind(line, called)
             if load is not None:
                 load.is_page = kind is LineKind.PAGE
             answer = _typed(line.exchange.answer, kind, line.exchange.request.target)
-            yield Step(line, kind, answer, load, hash(client) in self._fetching)
+            complete.append(Step(line, kind, answer, load, hash(client) in self._fetching))
+        return complete
 
     def _open(self, line: LogLine, client: _Client) -> PageLoad:
         request = line.exchange.request

@@ -9,7 +9,7 @@ associated with them.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict
 from collections.abc import Collection
 from typing import TypeAlias
 
@@ -17,7 +17,8 @@ from headstart.learn.logs import LogLine
 from headstart.learn.urls import path_of
 
 _MAX_ASSOCIATIONS = 16
-_Associated: TypeAlias = dict[tuple[str, str], dict[str, None]]
+_Associated: TypeAlias = defaultdict[str, dict[str, dict[str, None]]]
+"""By origin: page -> the keys that are associated with it."""
 
 
 class JettyFilter:
@@ -32,10 +33,12 @@ class JettyFilter:
     def __init__(self, *periods: float, query_in_key: bool = False) -> None:
         self._longest = max(periods)
         self._query_in_key = query_in_key
-        self._last, self._last_page = ("", ""), ""
+        self._last = "", ""
+        self._last_window: tuple[str, float | None] = "", None
         self._opened: dict[tuple[str, str], float] = {}
-        # By period: page -> the keys that are associated with it.
-        self._associated: list[tuple[float, _Associated]] = [(period, {}) for period in periods]
+        self._associated: list[tuple[float, _Associated]] = [
+            (period, defaultdict(dict)) for period in periods
+        ]
 
     def take(self, line: LogLine) -> list[Collection[str]]:
         """Learn from this request, and return the pushes for it, for each period."""
@@ -43,8 +46,8 @@ class JettyFilter:
         request = line.exchange.request
         if request.method != "GET" or line.exchange.answer.status == 304:
             return [()] * len(self._associated)
-        key = request.origin, self._key(request.target)
-        return [_pushed(associated, *key) for _, associated in self._associated]
+        origin, page = request.origin, self._key(request.target)
+        return [_pushed(associated[origin], page) for _, associated in self._associated]
 
     def learn(self, line: LogLine) -> None:
         """Learn from this request."""
@@ -59,37 +62,41 @@ class JettyFilter:
     def _associate(self, line: LogLine, path: str) -> None:
         request = line.exchange.request
         origin = request.origin
-        page = self._page_of(request.referer, origin)
-        opened = self._opened.get((origin, page)) if page else None
+        page, opened = self._window_of(request.referer, origin)
         if opened is None or page == path or line.time - opened >= self._longest:
             return
         age = line.time - opened
-        for period, pages in self._associated:
+        for period, of_origin in self._associated:
             if age >= period:
                 continue
-            associated = pages.setdefault((origin, page), {})
+            associated = of_origin[origin].setdefault(page, {})
             if len(associated) <= _MAX_ASSOCIATIONS:
                 associated[path] = None
 
-    def _page_of(self, referer: str, origin: str) -> str:
-        """Return the page of an origin that a Referer names, or ""."""
+    def _window_of(self, referer: str, origin: str) -> tuple[str, float | None]:
+        """Return the page of an origin that a Referer names, or "", and when its window opened."""
         # The assets of a page come one after the other, with one Referer.
-        if (referer, origin) != self._last:
-            self._last = referer, origin
-            page = self._key(referer[len(origin) :]) if referer.startswith(origin) else ""
-            self._last_page = page if page.startswith("/") else ""
-        return self._last_page
+        if (referer, origin) == self._last and self._last_window[1] is not None:
+            return self._last_window
+        page = self._key(referer[len(origin) :]) if referer.startswith(origin) else ""
+        page = page if page.startswith("/") else ""
+        self._last = referer, origin
+        self._last_window = page, self._opened.get((origin, page)) if page else None
+        return self._last_window
 
     def _key(self, target: str) -> str:
         return target if self._query_in_key else path_of(target)
 
 
-def _pushed(pages: _Associated, origin: str, path: str) -> Collection[str]:
+def _pushed(pages: dict[str, dict[str, None]], path: str) -> Collection[str]:
     """Return all that is associated with a page, directly or not."""
-    found: dict[str, None] = {}
-    queue = deque([path])
-    while queue:
-        for child in pages.get((origin, queue.popleft()), ()):
+    direct = pages.get(path)
+    if direct is None or pages.keys().isdisjoint(direct.keys()):
+        return direct or ()
+    found = dict.fromkeys(direct)
+    queue = list(direct)
+    for each in queue:
+        for child in pages.get(each, ()):
             if child not in found:
                 found[child] = None
                 queue.append(child)

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from headstart.replay.loads import PageLoad
-
-_SETS = (dict, set, frozenset)
 
 
 @dataclass(slots=True)
@@ -82,10 +81,9 @@ class Score:
                 page load that sent them ahead. They count neither way.
         """
         asked, used = load.asked, 0
-        # A client asks for few assets, and everything ever seen may be many.
-        there = sent if isinstance(sent, _SETS) else set(sent)
-        if asked and sent:
-            statuses = [status for target, status in asked.items() if target in there]
+        met = _met(asked, sent)
+        if met:
+            statuses = [asked[target] for target in met]
             used = statuses.count(200)
             self.revalidated += statuses.count(304)
         self.sent += len(sent)
@@ -97,18 +95,23 @@ class Score:
             self.sent_bytes += size
             self.wasted_bytes += size
             if used:
-                there = moved if isinstance(moved, _SETS) else set(moved)
-                for target, status in asked.items():
-                    if status == 200 and target in there:
-                        self.wasted_bytes -= sizes[target]
+                came = met if transferred is None else _met(asked, transferred)
+                self.wasted_bytes -= sum([sizes[each] for each in came if asked[each] == 200])
         if not load.is_page:
             return
         self.views += 1
         if load.subrequests:
             real = load.real.difference(spared) if spared else load.real
             self.real += len(real)
-            if sent:
-                self.foreseen += len([target for target in real if target in there])
+            if met:
+                self.foreseen += len(real & met)
             self.rendering += 1
             self.rendering_sent += len(sent)
             self.rendering_used += used
+
+
+def _met(asked: Mapping[str, int], sent: Collection[str]) -> AbstractSet[str]:
+    """Return the assets sent that a client asked for: it asks for few, and there may be many."""
+    if not sent:
+        return frozenset()
+    return asked.keys() & (sent.keys() if isinstance(sent, dict) else set(sent))
