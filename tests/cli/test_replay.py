@@ -433,6 +433,14 @@ def test_unknown_format_is_one_line_and_saves_nothing(tmp_path: Path, text: str)
     assert not store.exists()
 
 
+def test_json_lines_whose_names_are_not_known_are_told_which_are_needed(tmp_path: Path) -> None:
+    log = written(tmp_path / "app.log", '{"time": "2025-10-10T11:55:36Z", "code": 200}\n' * 3)
+
+    said = headstart_says("replay", log)
+
+    assert_one_line(said, f"nothing in {log}", "a time, a status and a URL", "request_uri")
+
+
 def test_no_file_is_a_wrong_call() -> None:
     status, _, err = headstart_says("replay")
 

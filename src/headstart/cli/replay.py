@@ -39,6 +39,10 @@ _FORMATS = (
     "traces, plain or compressed"
 )
 _KNOWN = f"Known are {_FORMATS}. Say with --format how other lines are written."
+_NAMES = (
+    "Each needs a time, a status and a URL, named as one of the servers in docs/map.md names them. "
+    "nginx's names are time_iso8601, status and request_uri."
+)
 _ADD_REFERER = {
     LogFormat.COMBINED: "Let the server write the combined format instead of the common one.",
     LogFormat.JSON_LINES: "Let the server add the request's Referer to each line.",
@@ -47,6 +51,10 @@ _ADD_REFERER = {
     LogFormat.GIVEN: "Let the server add $http_referer, or %{Referer}i, to the format.",
     LogFormat.HAR: "Save the archive with the fields of the requests.",
     LogFormat.TRACE: "Give a trace that has them.",
+}
+_UNREAD = {
+    LogFormat.GIVEN: "Give --format as the server wrote this file.",
+    LogFormat.JSON_LINES: _NAMES,
 }
 _REFERERS_ARE_EMPTY = (
     "the lines of {} have no Referer, which learning needs. Each is empty: a proxy in front "
@@ -157,9 +165,7 @@ def _check_read(file: str, log: LogFile) -> None:
     if log.broken == log.lines:
         raise ConfigurationError(
             f"nothing in {printable(file)} could be read as a log{_such_as(log.unread)}",
-            hint=_KNOWN
-            if log.format is not LogFormat.GIVEN
-            else "Give --format as the server wrote this file.",
+            hint=_UNREAD.get(log.format, _KNOWN),
         )
     if not log.names_referer:
         raise ConfigurationError(

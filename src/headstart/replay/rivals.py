@@ -54,18 +54,16 @@ class JettyFilter:
         request = line.exchange.request
         if request.method != "GET":
             return
-        path = self._key(request.target)
+        origin, path = request.origin, self._key(request.target)
         if request.referer and line.exchange.answer.status != 304:
-            self._associate(line, path)
-        self._opened.setdefault((request.origin, path), line.time)
+            page, opened = self._window_of(request.referer, origin)
+            # Most windows have closed long ago.
+            if opened is not None and line.time - opened < self._longest and page != path:
+                self._associate(origin, page, path, line.time - opened)
+        self._opened.setdefault((origin, path), line.time)
 
-    def _associate(self, line: LogLine, path: str) -> None:
-        request = line.exchange.request
-        origin = request.origin
-        page, opened = self._window_of(request.referer, origin)
-        if opened is None or page == path or line.time - opened >= self._longest:
-            return
-        age = line.time - opened
+    def _associate(self, origin: str, page: str, path: str, age: float) -> None:
+        """Associate a key with a page whose window opened so many seconds ago."""
         for period, of_origin in self._associated:
             if age >= period:
                 continue

@@ -68,6 +68,49 @@ GOOGLE = {
         "userAgent": "Agent",
     },
 }
+FASTLY = {
+    "timestamp": "2025-10-10T11:55:36+0000",
+    "client_ip": "192.0.2.1",
+    "host": "example.org",
+    "url": "/site.css",
+    "request_method": "GET",
+    "request_referer": "https://example.org/",
+    "request_user_agent": "Agent",
+    "response_state": "HIT",
+    "response_status": 200,
+    "response_body_size": 99,
+}
+ENVOY = {
+    "start_time": "2025-10-10T11:55:36.000Z",
+    "downstream_remote_address": "10.0.0.7:52312",
+    "x_forwarded_for": "192.0.2.1,10.0.0.7",
+    "authority": "example.org",
+    "method": "GET",
+    "path": "/site.css",
+    "response_code": 200,
+    "bytes_sent": 99,
+    "bytes_received": 0,
+    "referer": "https://example.org/",
+    "user_agent": "Agent",
+}
+VERCEL = {
+    "id": "1",
+    "timestamp": 1760097336100,
+    "source": "static",
+    "host": "deployment.example",
+    "path": "/site.css",
+    "proxy": {
+        "timestamp": 1760097336000,
+        "method": "GET",
+        "host": "example.org",
+        "path": "/site.css",
+        "statusCode": 200,
+        "responseByteSize": 99,
+        "clientIp": "192.0.2.1",
+        "userAgent": ["Agent"],
+        "referer": "https://example.org/",
+    },
+}
 GKE = {"timestamp": "2025-10-10T11:55:36Z", "severity": "INFO", "jsonPayload": NGINX}
 ELASTIC = {
     "@timestamp": "2025-10-10T11:55:36.000Z",
@@ -103,6 +146,9 @@ DOTTED = {
         pytest.param(CLOUDFRONT, id="cloudfront"),
         pytest.param(GOOGLE, id="google"),
         pytest.param(GKE, id="gke"),
+        pytest.param(FASTLY, id="fastly"),
+        pytest.param(ENVOY, id="envoy"),
+        pytest.param(VERCEL, id="vercel"),
         pytest.param(ELASTIC, id="elastic"),
         pytest.param(DOTTED, id="elastic with dots"),
     ],
@@ -138,6 +184,31 @@ def test_elastic_line_without_a_referer_has_an_empty_one() -> None:
 
     assert fields is not None
     assert fields["referer"] == ""
+
+
+@pytest.mark.parametrize("agents", [{}, {"userAgent": []}, {"userAgent": "Agent"}])
+def test_vercels_line_without_a_referer_has_an_empty_one(agents: dict[str, Any]) -> None:
+    fields = fields_of({"proxy": {"statusCode": 200, "path": "/", **agents}})
+
+    assert fields is not None
+    assert fields["referer"] == ""
+
+
+@pytest.mark.parametrize(
+    ("remote", "forwarded", "client"),
+    [
+        ("8.8.8.8:4711", "192.0.2.1", "8.8.8.8"),
+        ("10.0.0.7:4711", None, "10.0.0.7"),
+        ("[2001:db8::1]:4711", None, "2001:db8::1"),
+    ],
+)
+def test_envoys_client_is_the_one_that_it_saw_unless_a_proxy_nearby_named_another(
+    remote: str, forwarded: str | None, client: str
+) -> None:
+    found = fields_of({**ENVOY, "downstream_remote_address": remote, "x_forwarded_for": forwarded})
+
+    assert found is not None
+    assert found["client"] == client
 
 
 def test_elastic_line_of_something_else_says_nothing() -> None:

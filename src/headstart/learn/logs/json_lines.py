@@ -1,5 +1,6 @@
-"""Access logs with a JSON object a line: nginx's, Caddy's, Traefik's, Cloudflare's, CloudFront's,
-Google Cloud's, those in the Elastic Common Schema, and plain ones.
+"""Access logs with a JSON object a line: nginx's, Caddy's, Traefik's, Envoy's and Istio's,
+Cloudflare's, CloudFront's, Fastly's, Google Cloud's, Vercel's, those in the Elastic Common Schema,
+and plain ones.
 
 Called by `file`.
 """
@@ -13,15 +14,15 @@ from typing import Any, Final
 
 from headstart.learn.logs import w3c
 from headstart.learn.logs.lines import Fields
-from headstart.learn.logs.text import request_line
+from headstart.learn.logs.text import forwarded, request_line
 
 # Names that web servers give the fields of `lines`, in the order in which they are looked for:
-# nginx's variables, Caddy's, Traefik's (RequestPath), Cloudflare Logpush's (ClientRequestURI), and
-# plain ones.
+# nginx's variables, Caddy's, Traefik's (RequestPath), Cloudflare Logpush's (ClientRequestURI),
+# Envoy's (response_code), Fastly's (request_referer), and plain ones.
 _ALIASES: Final = {
     "time": (
         *("time", "ts", "timestamp", "@timestamp", "msec", "time_iso8601", "time_local", "t"),
-        *("StartUTC", "EdgeStartTimestamp"),
+        *("StartUTC", "EdgeStartTimestamp", "start_time"),
     ),
     "client": (
         *("client", "remote_addr", "remote_ip", "client_ip", "ip", "remote_host", "address"),
@@ -30,7 +31,7 @@ _ALIASES: Final = {
     "method": ("method", "request_method", "RequestMethod", "ClientRequestMethod"),
     "host": (
         *("host", "http_host", "server_name", "vhost"),
-        *("RequestHost", "ClientRequestHost"),
+        *("RequestHost", "ClientRequestHost", "authority"),
     ),
     "url": (
         *("url", "request_uri", "uri", "path", "target"),
@@ -38,20 +39,20 @@ _ALIASES: Final = {
     ),
     "status": (
         *("status", "status_code", "response_status"),
-        *("DownstreamStatus", "EdgeResponseStatus"),
+        *("DownstreamStatus", "EdgeResponseStatus", "response_code"),
     ),
     "size": (
         *("size", "body_bytes_sent", "bytes_sent", "bytes", "response_size"),
-        *("DownstreamContentSize", "EdgeResponseBytes"),
+        *("DownstreamContentSize", "EdgeResponseBytes", "response_body_size"),
     ),
     "type": ("type", "content_type", "sent_http_content_type", "mime", "EdgeResponseContentType"),
     "referer": (
         *("referer", "http_referer", "referrer"),
-        *("request_Referer", "ClientRequestReferer"),
+        *("request_Referer", "ClientRequestReferer", "request_referer"),
     ),
     "agent": (
         *("agent", "http_user_agent", "user_agent", "ua"),
-        *("request_User-Agent", "ClientRequestUserAgent"),
+        *("request_User-Agent", "ClientRequestUserAgent", "request_user_agent"),
     ),
     "cache": ("cache_control", "sent_http_cache_control"),
     "vary": ("vary", "sent_http_vary"),
@@ -93,6 +94,17 @@ _GOOGLE: Final = {
     "referer": "referer",
     "userAgent": "agent",
 }
+# https://vercel.com/docs/drains/reference/logs, within `proxy`
+_VERCEL: Final = {
+    "timestamp": "time",
+    "method": "method",
+    "host": "host",
+    "path": "url",
+    "statusCode": "status",
+    "responseByteSize": "size",
+    "clientIp": "client",
+    "referer": "referer",
+}
 # Those who gather logs put a line into one of these: Docker and Fluent Bit, Beats and Logstash,
 # journald, Google Cloud.
 _WRAPPERS: Final = ("log", "message", "MESSAGE", "textPayload")
@@ -114,6 +126,10 @@ def fields_of(found: Fields) -> Fields | None:
             return w3c.named_in(found)
         if isinstance(asked := found.get("httpRequest"), dict):
             found = {**found, **{_GOOGLE[name]: asked[name] for name in _GOOGLE if name in asked}}
+        elif isinstance(proxy := found.get("proxy"), dict) and "statusCode" in proxy:
+            found = _vercel(proxy)
+        elif "downstream_remote_address" in found:
+            found = {**found, "client": _client_of_envoy(found)}
         elif "http.request.method" in found or isinstance(found.get("http"), dict):
             found = _elastic(found)
         elif isinstance(request, dict):
@@ -134,6 +150,20 @@ def _names(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         for name, aliases in _ALIASES.items()
     )
     return tuple((name, alias) for name, alias in found if alias is not None)
+
+
+def _vercel(proxy: Fields) -> Fields:
+    agents = proxy.get("userAgent")
+    agent = agents[0] if isinstance(agents, list) and agents else agents
+    row = {name: proxy[given] for given, name in _VERCEL.items() if given in proxy}
+    # The schema has a place for the Referer: it is left out where a client sent none.
+    return {"referer": "", "agent": agent, **row}
+
+
+def _client_of_envoy(found: Fields) -> str:
+    """Return the client's address: behind a proxy nearby, the one that the proxy named."""
+    remote = str(found["downstream_remote_address"]).rpartition(":")[0].strip("[]")
+    return forwarded(remote, str(found.get("x_forwarded_for") or "")) or remote
 
 
 def _elastic(found: Fields) -> Fields:
