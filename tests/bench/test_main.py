@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -83,6 +85,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(jobs, "measure", measure)
     monkeypatch.setattr(jobs.ClientsJob, "run", lambda *_: None)
+    upstream = SimpleNamespace(port=0)
+    monkeypatch.setattr(jobs.proxies, "upstream", lambda _folder: nullcontext(upstream))
     monkeypatch.setattr(command, "describe", lambda _peers: MACHINE)
     monkeypatch.setattr(command, "which", lambda name: f"/usr/bin/{name}")
     return asked
