@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench import __main__ as command
-from bench import jobs
+from bench import jobs, proxies
 from bench.__main__ import ProgressLine, chosen_peers, main
 from bench.rounds import Plan, Result
 from bench.scenarios import SCENARIOS
@@ -86,7 +86,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(jobs, "measure", measure)
     monkeypatch.setattr(jobs.ClientsJob, "run", lambda *_: None)
     upstream = SimpleNamespace(port=0)
-    monkeypatch.setattr(jobs.proxies, "upstream", lambda _folder: nullcontext(upstream))
+    monkeypatch.setattr(proxies, "upstream", lambda _folder: nullcontext(upstream))
     monkeypatch.setattr(command, "describe", lambda _peers: MACHINE)
     monkeypatch.setattr(command, "which", lambda name: f"/usr/bin/{name}")
     return asked
