@@ -16,7 +16,7 @@ import pytest
 
 from tests import warm
 from tests.server.live import PATIENCE, environment
-from tests.warm import Program
+from tests.warm import Piped, Program
 
 # Runs tests, as pytest does: starts a program, which says its id, and waits for it.
 _RUN = """
@@ -26,10 +26,15 @@ from tests.warm import Program, _parent
 program = Program(
     "program", [], output=1, errors=2, environment=dict(os.environ), folder=Path(sys.argv[1])
 )
-print(Path(_parent()).parent, flush=True)
+os.write(1, f"{Path(_parent()).parent}\\n".encode())
 program.wait()
 """
-_LONG = "import os, time\nprint(os.getpid(), os.getppid(), flush=True)\ntime.sleep(1000)\n"
+# A line is one call: both write to the same pipe.
+_LONG = """
+import os, time
+os.write(1, f"{os.getpid()} {os.getppid()}\\n".encode())
+time.sleep(1000)
+"""
 
 
 def ran(folder: Path, text: str, *arguments: str, **variables: str) -> tuple[int, str, str]:
@@ -108,6 +113,7 @@ print(repr(sys.stdin.read()), os.getsid(0) == os.getpid(), file=sys.stderr)
         ("raise SystemExit('no')", 1, "no\n"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM, ""),
         ("import atexit, sys; atexit.register(sys.stderr.write, 'end')", 0, "end"),
+        ("import threading, time; threading.Thread(target=time.sleep, args=[0.1]).start()", 0, ""),
     ],
 )
 def test_program_ends_as_one_that_was_started_by_itself(
@@ -121,6 +127,66 @@ def test_error_that_a_program_does_not_catch_is_shown(tmp_path: Path) -> None:
 
     assert status == 1
     assert error.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_coroutine_that_nobody_awaited_is_told_at_the_end(tmp_path: Path) -> None:
+    text = "async def forgotten(): pass\nkept = [forgotten()]; kept.append(kept)\n"
+
+    status, _, error = ran(tmp_path, text)
+
+    assert status == 0
+    assert "coroutine 'forgotten' was never awaited" in error
+
+
+def test_program_that_cannot_write_its_last_output_fails(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import sys; sys.stdout = open(1, 'w', closefd=False); print('much', end='')"
+    )
+    with open("/dev/full", "wb") as full, (tmp_path / "errors").open("wb") as errors:
+        program = Program(
+            "program",
+            [],
+            output=full.fileno(),
+            errors=errors.fileno(),
+            environment=environment(),
+            folder=tmp_path,
+        )
+
+        assert program.wait(PATIENCE) == 120  # as Python says it
+
+    assert "No space left on device" in (tmp_path / "errors").read_text()
+
+
+def piped(folder: Path, text: str, stdin: int = subprocess.PIPE) -> Piped:
+    """Start the text as a program with pipes."""
+    (folder / "program.py").write_text(text)
+    return Piped("program", [], environment=environment(), folder=folder, stdin=stdin)
+
+
+def test_pipes_carry_more_than_they_hold_both_ways(tmp_path: Path) -> None:
+    text = "import sys; data = sys.stdin.buffer.read(); sys.stdout.buffer.write(data * 2)"
+    sent = os.urandom(1_000_000)
+    program = piped(tmp_path, text)
+
+    assert program.communicate(sent, PATIENCE) == (sent * 2, b"")
+    program.close()
+
+
+def test_program_that_reads_nothing_is_waited_for(tmp_path: Path) -> None:
+    program = piped(tmp_path, "import sys; sys.stderr.write('enough')")
+
+    assert program.communicate(bytes(1_000_000), PATIENCE) == (b"", b"enough")
+    program.close()
+
+
+def test_program_that_does_not_end_in_time_is_ended(tmp_path: Path) -> None:
+    program = piped(tmp_path, _LONG, subprocess.DEVNULL)
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        program.communicate(timeout=0.01)
+
+    assert program.wait() == -signal.SIGKILL
+    program.close()
 
 
 @pytest.mark.parametrize("sent", [b"", b"\0", b"\0\0\0\x09{}"])

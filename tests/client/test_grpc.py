@@ -119,4 +119,4 @@ def test_conversation_of_the_command_goes_on_over_many_messages(
 
         rest = command.communicate()
 
-    assert (rest, command.returncode) == ((b"", b""), 0)
+    assert (rest, command.wait()) == ((b"", b""), 0)

@@ -7,19 +7,19 @@ import os
 import pty
 import select
 import struct
-import subprocess
 import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.h2c.room import PATIENCE, Room
+from tests.warm import Piped
 
 
 class Terminal:
     """What a person sees, and the keys that they press."""
 
-    def __init__(self, descriptor: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, descriptor: int, process: Piped) -> None:
         self._descriptor = descriptor
         self.process = process
         self.seen = ""
@@ -68,19 +68,17 @@ def on_terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {name: value for name, value in room.environment.items() if name != "COLUMNS"}
-    process = subprocess.Popen(
-        ["setsid", "--ctty", *room.command, *arguments],  # so that Ctrl-C is a signal
+    process = room.begin(
+        *arguments,
         stdin=theirs,
         stdout=theirs if stdout is None else stdout,
         stderr=theirs,
-        cwd=room.folder,
-        env=environment,
+        environment=environment,
     )
     os.close(theirs)
     try:
         yield Terminal(ours, process)
     finally:
-        if process.poll() is None:
-            process.kill()
+        process.kill()
         process.wait(PATIENCE)
         os.close(ours)

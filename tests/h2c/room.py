@@ -13,12 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.warm import stand_in
+from tests.warm import Piped, stand_in
 
 _INSTALLED = Path(sys.executable).with_name("h2c")
 COMMAND = (
@@ -26,14 +26,6 @@ COMMAND = (
     if _INSTALLED.exists()
     else [sys.executable, "-P", "-c", "from headstart.h2c.command import main; exit(main())"]
 )
-# Starts the background process by a stand-in for Python.
-_WARM = [
-    sys.executable,
-    "-P",
-    "-c",
-    "import sys; sys.executable = sys.argv.pop(1); from headstart.h2c.command import main; "
-    "exit(main())",
-]
 PATIENCE = 90.0
 
 
@@ -54,15 +46,15 @@ class Result:
 class Room:
     """Runs commands; `folder` is where they are typed, `runtime` is $XDG_RUNTIME_DIR.
 
-    The background process that a command starts need not import everything first (`tests.warm`).
+    Neither a command nor the background process that it starts need import anything first
+    (`tests.warm`).
 
     Attributes:
-        command: The command, for those that start it in another way. Set it to `COMMAND`, and the
-            background process starts as a user's.
+        is_users: Set it, and the next commands start as a user's, with a Python of their own.
     """
 
     def __init__(self, folder: Path, runtime: Path) -> None:
-        self.command: Sequence[str] = [*_WARM, stand_in()]
+        self.is_users = False
         self.folder = folder
         self.runtime = runtime
         self.private = runtime / "headstart"
@@ -71,12 +63,20 @@ class Room:
             "XDG_RUNTIME_DIR": str(runtime),
             "COLUMNS": "100",
         }
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Piped] = []
 
     def h2c(self, *arguments: str | bytes, stdin: bytes = b"") -> Result:
         """Run a command to its end."""
+        if self.is_users:
+            return self._users(arguments, stdin)
+        process = self._begin(arguments, subprocess.PIPE, subprocess.PIPE, subprocess.PIPE)
+        out, err = process.communicate(stdin, PATIENCE)
+        process.close()
+        return Result(process.wait(), out, err.decode())
+
+    def _users(self, arguments: Sequence[str | bytes], stdin: bytes) -> Result:
         done = subprocess.run(
-            [*self.command, *arguments],
+            [*COMMAND, *arguments],
             input=stdin,
             capture_output=True,
             cwd=self.folder,
@@ -98,20 +98,39 @@ class Room:
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
-    ) -> subprocess.Popen[bytes]:
-        """Start a command that goes on until it is told to end."""
-        process = subprocess.Popen(
-            [*self.command, *arguments],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            cwd=self.folder,
-            env=self.environment,
-        )
+        environment: Mapping[str, str] | None = None,
+    ) -> Piped:
+        """Start a command that goes on until it is told to end.
+
+        A terminal that is its standard input is that of its session, too.
+
+        Args:
+            environment: Another one than the room's.
+        """
+        process = self._begin(arguments, stdin, stdout, stderr, environment)
         self._processes.append(process)
         return process
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def _begin(
+        self,
+        arguments: Sequence[str | bytes],
+        stdin: int,
+        stdout: int,
+        stderr: int,
+        environment: Mapping[str, str] | None = None,
+    ) -> Piped:
+        return Piped(
+            "tests.h2c.typed",
+            [stand_in(), *map(os.fsdecode, arguments)],
+            environment=self.environment if environment is None else environment,
+            folder=self.folder,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            safe=True,
+        )
+
+    def start(self, *arguments: str) -> Piped:
         """The background process in the foreground, ready."""
         process = self.begin("start", *arguments)
         assert process.stderr is not None
@@ -121,9 +140,9 @@ class Room:
     def close(self) -> None:
         """End everything that runs."""
         for process in self._processes:
-            if process.poll() is None:
-                process.kill()
+            process.kill()
             process.communicate(timeout=PATIENCE)
+            process.close()
         for lock in self.private.glob("*.lock"):
             self.h2c("--session", lock.stem, "stop")
 
@@ -148,7 +167,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def interrupt(process: subprocess.Popen[bytes]) -> int:
+def interrupt(process: Piped) -> int:
     """Ctrl-C; returns the exit code."""
     process.send_signal(signal.SIGINT)
     return process.wait(PATIENCE)

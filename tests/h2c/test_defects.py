@@ -129,7 +129,7 @@ def test_a_goaway_leaves_streams_up_to_the_last_one_alone(room: Room, server: Fr
     second = room.ok("get", "/second")
 
     out, err = first.communicate(timeout=PATIENCE)
-    assert (first.returncode, out, err) == (0, b"/first: ", b"")
+    assert (first.wait(), out, err) == (0, b"/first: ", b"")
     assert second == "/second: "
     assert len(server.connections) == 2
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 
 import pytest
 
@@ -13,6 +12,7 @@ from tests.servers.conftest import Servers
 from tests.servers.nginx import nginx
 from tests.servers.running import Server
 from tests.servers.site import FILES, HINTED, PAGE, SCRIPT, STYLE
+from tests.warm import Piped
 
 ALL = ("nghttpd", "node", "nginx", "apache", "h2o")
 ECHO = ("nghttpd", "node", "h2o")
@@ -29,7 +29,7 @@ def connect(room: Room, server: Server, scheme: str) -> str:
     return room.ok("connect", "--cacert", str(server.cafile), server.tls)
 
 
-def dumped(foreground: subprocess.Popen[bytes]) -> str:
+def dumped(foreground: Piped) -> str:
     """What the background process wrote until now; it ends."""
     assert interrupt(foreground) == 0
     assert foreground.stdout is not None

@@ -24,6 +24,7 @@ from tests.server.live import LiveServer, running
 from tests.servers.conftest import Servers
 from tests.servers.running import Server
 from tests.servers.site import FILES, PAGE, SCRIPT, STYLE
+from tests.warm import Piped
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 SIDES = [("https", "https"), ("http", "http"), ("https", "http"), ("http", "https")]
@@ -36,7 +37,7 @@ class Tapped:
         origin: Where clients connect.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], file: Path) -> None:
+    def __init__(self, process: Piped, file: Path) -> None:
         assert process.stderr is not None
         line = process.stderr.readline().decode()
         found = re.match(r"h2c: listening on (\S+), forwarding to \S+; Ctrl-C ends it\n", line)

@@ -24,6 +24,7 @@ from tests.h2c.push_server import RECEIVED, PushServer, push_server
 from tests.h2c.room import COMMAND, PATIENCE, Room, interrupt, wait_until
 from tests.peers import peer
 from tests.ports import free_port
+from tests.warm import Piped
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def test_pid_and_stop_start_nothing(verb: str, room: Room) -> None:
 def test_any_other_command_starts_it_detached_and_stop_ends_it(
     room: Room, server: PushServer
 ) -> None:
-    room.command = COMMAND
+    room.is_users = True
     room.ok("connect", server.origin)
 
     pid = int(room.ok("pid"))
@@ -226,7 +227,7 @@ def test_a_connection_keeps_it_alive(room: Room, server: PushServer) -> None:
 
 
 def test_one_that_cannot_start_says_why_in_one_line(room: Room) -> None:
-    room.command = COMMAND
+    room.is_users = True
     room.private.mkdir(mode=0o700)
     (room.private / "default.sock").mkdir()
 
@@ -881,17 +882,10 @@ def test_the_command_imports_nothing_that_is_slow_to_import(verb: str, room: Roo
 # Terminals.
 
 
-def on_a_terminal(room: Room, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
+def on_a_terminal(room: Room, *arguments: str) -> tuple[Piped, int]:
     """A command whose standard streams are a terminal; the other side of it."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=room.environment,
-        start_new_session=True,
-    )
+    process = room.begin(*arguments, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     return process, ours
 
