@@ -26,6 +26,8 @@ RUNS ?= 20000
 SECONDS ?= 60
 
 export PYTHON
+# Tests are thousands, and start hundreds of programs: each process would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Tests run side by side, each file in one process; see tests/conftest.py.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder

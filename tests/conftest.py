@@ -178,6 +178,31 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what `--quick` leaves out by its place."""
+    if not config.getoption("quick") or _TESTS not in collection_path.parents:
+        return None
+    return collection_path.relative_to(_TESTS).parts[0] in _LEFT_TO_ALL or None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let each process that runs tests begin at another file.
+
+    The first to import a file rewrites its assertions, which takes twice as long as all the rest of
+    collecting, and keeps the result for the others.
+    """
+    report = yield
+    if collector.path == _TESTS:
+        name, count = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), len(report.result)
+        workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+        first = int(name.removeprefix("gw")) * count // workers
+        report.result[:] = report.result[first:] + report.result[:first]
+    return report
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, Any, Any]:
     """Let no collection of garbage look through ten thousand tests, now or while they run.
@@ -195,23 +220,22 @@ def pytest_collection() -> Generator[None, Any, Any]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave what takes minutes to CI, and begin with what takes longest."""
     if config.getoption("quick"):
-        left_out = [item for item in items if _is_left_to_all(item)]
+        kept, left_out = [], []
+        for item in items:
+            is_left = "slow" in item.keywords or "cost" in item.keywords
+            (left_out if is_left else kept).append(item)
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not _is_left_to_all(item)]
+        items[:] = kept
     if os.environ.get("PYTEST_XDIST_WORKER"):
-        items.sort(key=lambda item: _rank(item.path))
+        # All processes must agree on the order.
+        items.sort(key=lambda item: (_rank(item.path), item.nodeid.partition("::")[0]))
     if not os.environ.get("CI"):
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="slow: runs in CI, or with CI=1"))
 
 
-def _is_left_to_all(item: pytest.Item) -> bool:
-    if "slow" in item.keywords or "cost" in item.keywords:
-        return True
-    return item.path.relative_to(_TESTS).parts[0] in _LEFT_TO_ALL
-
-
+@cache
 def _rank(path: Path) -> int:
     name = path.relative_to(_TESTS).as_posix()
     if name in _LONGEST:

@@ -46,6 +46,21 @@ def test_path_of_one_test_file_runs_that_file_alone() -> None:
     assert all(name.startswith(f"{HERE}::") for name in names)
 
 
+def test_bytecode_is_kept_whatever_the_environment_says() -> None:
+    said = subprocess.run(
+        ["make", "--eval", "environment:; @env", "environment"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=True,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+    assert "PATH=" in said.stdout
+    assert "PYTHONDONTWRITEBYTECODE" not in said.stdout
+
+
 def test_coverage_of_all_tests_is_measured() -> None:
     *_, arguments = called_by("test-all")
 
