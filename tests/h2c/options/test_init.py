@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -23,6 +25,23 @@ VERBS = [
 
 def test_no_command_is_told_where_the_commands_are() -> None:
     assert mistake() == "which command? 'h2c --help' lists them"
+
+
+def test_arguments_are_parsed_without_the_client() -> None:
+    """The command parses them itself if it starts the background process; somebody waits."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from headstart.h2c import options; options.parse(['connect', 'host']); "
+            "print(*sorted({'asyncio', 'ssl', 'headstart.client'} & {*sys.modules}))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "\n"
 
 
 def test_an_unknown_command_is_told() -> None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from headstart.client.origin import Origin
-from headstart.client.tls import is_loopback
 from headstart.errors import ConfigurationError
 from headstart.h2c.dump.text import DumpFormat, DumpOptions, FrameFilter
 from headstart.h2c.options.connections import Trust, trust, trust_options
 from headstart.h2c.options.grammar import Grammar, Options, seconds
+
+if TYPE_CHECKING:
+    from headstart.client.origin import Origin
 
 DEFAULT_IDLE_TIMEOUT = 30 * 60.0
 # `Origin` is for those who connect, and nobody can connect to port 0.
@@ -204,6 +206,11 @@ h2c wiretap --dump=visit.har --dump-format=har localhost:7000 localhost:8443
 
 
 def _wiretap(given: argparse.Namespace) -> Wiretap:
+    # Imported here: the client takes longer to import than all options, and no other command needs
+    # it to parse its arguments.
+    from headstart.client.origin import Origin
+    from headstart.client.tls import is_loopback
+
     local = _local(given.local)
     if not given.listen_anywhere and not is_loopback(local.host):
         raise ConfigurationError(
@@ -224,6 +231,8 @@ def _wiretap(given: argparse.Namespace) -> Wiretap:
 
 
 def _local(text: str) -> Origin:
+    from headstart.client.origin import Origin
+
     if text.isdecimal():  # a port, as for `headstart serve --admin`
         text = f"localhost:{text}"
     origin = Origin.parse(_ANY_PORT.sub("1", text))
