@@ -220,7 +220,8 @@ def pytest_collection() -> Generator[None, Any, Any]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave what takes minutes to CI, and begin with what takes longest."""
     if config.getoption("quick"):
-        kept, left_out = [], []
+        kept: list[pytest.Item] = []
+        left_out: list[pytest.Item] = []
         for item in items:
             is_left = "slow" in item.keywords or "cost" in item.keywords
             (left_out if is_left else kept).append(item)

@@ -42,7 +42,7 @@ def without_mirror() -> set[str]:
     return {
         module.as_posix()
         for module in modules
-        if decides(module) and not (TESTS / mirror_of(module)).exists()
+        if not (TESTS / mirror_of(module)).exists() and decides(module)
     }
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import select
-import subprocess
-import sys
 import termios
 import threading
 from typing import Self
@@ -104,12 +102,12 @@ def on_a_terminal(*arguments: str, columns: int = 80, **variables: str) -> tuple
     ours, its = pty.openpty()
     termios.tcsetwinsize(its, (24, columns))
     given = {name: value for name, value in environment().items() if name != "COLUMNS"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "headstart.cli", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=its,
-        stderr=its,
-        env=given | {"TERM": "xterm"} | variables,
+    process = Program(
+        "headstart.cli",
+        arguments,
+        output=its,
+        errors=its,
+        environment=given | {"TERM": "xterm"} | variables,
     )
     os.close(its)
     try:

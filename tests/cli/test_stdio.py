@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.command import PATIENCE, headstart_says
 from tests.server.live import environment
+from tests.warm import Piped
 
 LOG = Path(__file__).parents[2] / "docs" / "examples" / "access.log"
 HEADSTART = f"{sys.executable} -m headstart.cli"
@@ -57,10 +58,19 @@ SERVE = ["serve", "tests.server.apps:hello", "--port", "0", "--no-learn"]
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_full_standard_output_is_one_line(command: str, folder: Path) -> None:
-    status, err = shell(f"headstart {command} > /dev/full", folder)
+    with open("/dev/full", "wb") as full:
+        process = Piped(
+            "headstart.cli",
+            command.split(),
+            environment=environment(),
+            folder=folder,
+            stdout=full.fileno(),
+        )
+    _, err = process.communicate(timeout=PATIENCE)
+    process.close()
 
-    assert status == 1
-    assert err == (
+    assert process.wait() == 1
+    assert err.decode() == (
         "Error: standard output cannot be written: No space left on device. "
         "Free space there, or send the output elsewhere.\n"
     )

@@ -64,12 +64,7 @@ def connected(server: LiveServer) -> socket.socket:
 
 def rest(client: socket.socket) -> bytes:
     """All that comes until the server closes."""
-    data = b""
-    while True:
-        part = client.recv(65536)
-        if not part:
-            return data
-        data += part
+    return b"".join(iter(lambda: client.recv(65536), b""))
 
 
 def told(server: LiveServer, data: bytes) -> bytes:

@@ -35,7 +35,9 @@ from tests.store.workers import (
     vote,
 )
 
-_SPAWN = multiprocessing.get_context("spawn")
+# Processes without anything of this one, forked from one that has imported this module.
+_FORKED = multiprocessing.get_context("forkserver")
+_FORKED.set_forkserver_preload([__name__])
 
 
 @pytest.fixture
@@ -53,8 +55,8 @@ def process(
     target: Callable[[Path, Connection], None], path: Path
 ) -> Iterator[tuple[Connection, int]]:
     """Runs it meanwhile; the other end of its pipe, and its number."""
-    ours, theirs = _SPAWN.Pipe()
-    started = _SPAWN.Process(target=target, args=(path, theirs))
+    ours, theirs = _FORKED.Pipe()
+    started = _FORKED.Process(target=target, args=(path, theirs))
     started.start()
     theirs.close()
     assert started.pid
@@ -177,7 +179,7 @@ def test_only_one_worker_is_asked_for_a_snapshot(path: Path, start: Start) -> No
 def test_processes_that_compact_at_once_lose_nothing(path: Path, start: Start) -> None:
     names = ("one", "two", "three")
     started = [
-        _SPAWN.Process(target=compact_again_and_again, args=(path, name, 30)) for name in names
+        _FORKED.Process(target=compact_again_and_again, args=(path, name, 30)) for name in names
     ]
     for one in started:
         one.start()
