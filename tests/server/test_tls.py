@@ -137,6 +137,10 @@ class Loose:
             else:
                 return self._out.read()
 
+    def leave(self) -> None:
+        """Send nothing more, so that the server need not wait for the rest."""
+        self.socket.shutdown(socket.SHUT_WR)
+
     def listen(self) -> bool:
         """Take the next bytes; whether any came."""
         data = self.socket.recv(65536)
@@ -407,6 +411,7 @@ def test_damaged_record_ends_the_connection_with_a_reason(
         client.socket.sendall(record)
 
         assert client.read_error() in ("SSLV3_ALERT_BAD_RECORD_MAC", "SSL/TLS_ALERT_BAD_RECORD_MAC")
+        client.leave()
         until(lambda: reasons(server) == {Closing.TLS_ERROR: 1}, "the reason")
         assert "Traceback" not in caplog.text
 
@@ -424,6 +429,7 @@ def test_what_is_no_record_ends_the_connection(said: bytes) -> None:
         client.socket.sendall(client.shake_hands())
         with suppress(ConnectionError):
             client.socket.sendall(said)
+            client.leave()
 
         until(lambda: reasons(server) == {Closing.TLS_ERROR: 1}, "the reason")
 
@@ -443,6 +449,7 @@ def test_client_that_changes_its_keys_without_end_is_sent_away(tmp_path: Path) -
     with running(hello, tls=True) as server, forging(server, tmp_path) as (client, forger):
         updates = b"".join(forger.key_update() + forger.record(b"\r") for _ in range(100))
         client.socket.sendall(updates)
+        client.leave()
 
         until(lambda: reasons(server) == {Closing.TLS_FLOOD: 1}, "the end")
 
@@ -452,6 +459,7 @@ def test_client_that_sends_empty_records_without_end_is_sent_away(tmp_path: Path
         client.socket.sendall(
             b"".join(forger.record(b"") + forger.record(b"\r") for _ in range(100))
         )
+        client.leave()
 
         until(lambda: reasons(server) == {Closing.TLS_FLOOD: 1}, "the end")
 
