@@ -147,7 +147,7 @@ def test_any_other_command_starts_it_detached_and_stop_ends_it(
     assert Path(f"/proc/{pid}/cwd").resolve() == Path("/")
     assert room.ok("stop") == ""
     assert sorted(path.name for path in room.private.iterdir()) == ["default.lock", "default.log"]
-    assert server.goaways == [0]
+    wait_until(lambda: server.goaways == [0])
     assert room.h2c("pid").code == 3
 
 
@@ -274,7 +274,7 @@ def test_connections_are_listed_and_the_last_one_is_current(room: Room, server: 
         room.ok("get", "/x")
         assert (server.requests, other.requests) == ([], ["GET /x"])
         assert room.h2c("disconnect").err == f"h2c: {server.origin} is the current connection now\n"
-        assert other.goaways == [0]
+        wait_until(lambda: other.goaways == [0])
         room.ok("get", "/y")
         assert server.requests == ["GET /y"]
 
