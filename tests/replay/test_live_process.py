@@ -214,7 +214,7 @@ def test_ctrl_c_in_a_long_log_ends_both_processes_quietly(tmp_path: Path) -> Non
     end = 'GET / HTTP/1.1" 200 9 "-" "Chrome"'
     lines = [
         f'192.0.2.1 - - [10/Oct/2025:{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02} +0000] "{end}\n'
-        for n in range(30_000)
+        for n in range(16_000)
     ]
     command = [sys.executable, "-m", "headstart", "replay", str(pipe)]
     with (
