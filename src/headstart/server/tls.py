@@ -206,8 +206,20 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         """Decrypt the complete records, and pass on their content in one piece."""
         if self._lingering is not None and not self._drop(len(data), self._lingering):
             return
+        if self._partial:
+            data, self._partial = self._partial + data, b""
+        size = len(data)
         try:
-            content = self._decrypt(self._partial + data if self._partial else data)
+            # As mostly: one record, and no more.
+            if (
+                size > _HEADER
+                and (data[3] << 8 | data[4]) == size - _HEADER
+                and not self._peer_closed
+            ):
+                self._incoming.write(data)
+                content = self._read(size)
+            else:
+                content = self._decrypt(data)
         except TlsBroken as failure:
             self._fail(failure)
             return
@@ -250,16 +262,13 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         protocol.connection_lost(self._failure or exc)
 
     def _decrypt(self, data: bytes) -> bytes:
+        """Return the content of all records, and keep the begin of one that is incomplete."""
         parts = []
         size, begin = len(data), 0
         while size - begin >= _HEADER:
             end = begin + _HEADER + (data[begin + 3] << 8 | data[begin + 4])
             if end > size or self._peer_closed:
                 break
-            if end - begin == size:  # as mostly: one record, and no more
-                self._partial = b""
-                self._incoming.write(data)
-                return self._read(size)
             self._incoming.write(data[begin:end])
             parts.append(self._read(end - begin))
             begin = end
