@@ -144,12 +144,11 @@ class FrameChecker(ABC):
             self.rest = b""
         at, size, what = self.ahead, len(data), self._what
         last = self._before = self.last
-        unpack = _HEADER.unpack_from
         final = size - _HEADER_SIZE
         repeats = self.repeats
         looked = False
         while at <= final:
-            high, low, what, stream = unpack(data, at)
+            high, low, what, stream = _HEADER.unpack_from(data, at)
             if what == _WHOLE_REQUEST and stream == last + 2:
                 last = stream
                 start = at + _HEADER_SIZE

@@ -177,9 +177,14 @@ class ServerConnection(ServerOutput):
         failed = self._failed
         # Attributes and no properties: this is asked of each segment.
         fresh = checker.repeats.fresh or checker.rest or self._blocks.held
-        feed = self._rewriting(ahead) if fresh else self._feed
-        engine_events = self._feed_looked(data, feed) if looked else feed(data)
-        read, since = self._reader.read, checker.repeats.since
+        # Methods are called where they are looked up: a segment is mostly one request, and to make
+        # a bound method of each costs more than the call.
+        engine_events = (
+            self._feed_unlike(data, ahead if fresh else None, looked)
+            if fresh or looked
+            else self._feed(data)
+        )
+        reader, since = self._reader, checker.repeats.since
         for event in engine_events:
             # A `match`, isinstance, or a call for each request would cost more than this.
             if type(event) is not _EngineRequest:
@@ -190,7 +195,7 @@ class ServerConnection(ServerOutput):
             if self._used_up is not None:
                 continue  # the engine closes the stream when it has written the GOAWAY
             stream_id = self.last_peer_stream = event.stream_id
-            request = read(stream_id, event.headers, event.end_stream, since)
+            request = reader.read(stream_id, event.headers, event.end_stream, since)
             if reset_now and stream_id in reset_now:
                 self._streams[stream_id] = b""  # given up before anybody saw it
                 continue
@@ -220,6 +225,18 @@ class ServerConnection(ServerOutput):
             written = (number for number in open_ if self.is_response_written(number))
             self._finished.update(dict.fromkeys(written))
         return resets if len(resets) > _FEW else ()
+
+    def _feed_unlike(
+        self, data: bytes | memoryview, ahead: int | None, looked: bool
+    ) -> list[ngh2.Event]:
+        """Feed a segment that has other frames than repeated requests.
+
+        Args:
+            ahead: Its bytes that belong to the frame before; None if no header block is new.
+            looked: Its frames were looked at one by one.
+        """
+        feed = self._feed if ahead is None else self._rewriting(ahead)
+        return self._feed_looked(data, feed) if looked else feed(data)
 
     def _feed_looked(self, data: bytes | memoryview, feed: _Feed) -> list[ngh2.Event]:
         events = self._feed_apart(data, feed) if self._checker.widenings else feed(data)
