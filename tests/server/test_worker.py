@@ -236,28 +236,54 @@ def test_twice_as_many_are_cut_off_where_that_did_not_help(
         held.gate.open()
 
 
-def test_look_that_fails_is_logged_and_ends_no_other(
+class _Broken:
+    """A connection whose check fails."""
+
+    looks = aborts = 0
+
+    def second_passed(self, now: float) -> None:
+        self.looks += 1
+        raise RuntimeError("broken")
+
+    def abort(self) -> None:
+        self.aborts += 1
+        raise RuntimeError("broken, too")
+
+
+def test_connection_whose_check_fails_is_ended_and_ends_no_other(
     memory: Memory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Broken:
-        looks = 0
-
-        def second_passed(self, now: float) -> None:
-            self.looks += 1
-            raise RuntimeError("broken")
-
-    broken, other = Broken(), Broken()
+    broken, other = _Broken(), _Broken()
     with running(hello, ServerOptions(header_timeout=0.1)) as server:
         worker = worker_of(server)
         server.call(lambda: worker.watched.update({broken, other}))
         server.call(worker.wake)
-        until(lambda: min(broken.looks, other.looks) > 2, "several looks at both")
         with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as slow:
             slow.sendall(b"GET / HTTP/1.1\r\n")
             assert statuses(rest(slow)) == [408]
-        server.call(worker.watched.clear)
 
-    assert "RuntimeError: broken" in caplog.text
+    assert [broken.looks, broken.aborts, other.looks, other.aborts] == [1, 1, 1, 1]
+    assert caplog.text.count("it is ended") == 2
+
+
+def test_check_of_the_worker_that_goes_on_failing_is_logged_once(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = 0
+
+    def fail(self: Worker, used: int, now: float) -> None:
+        nonlocal looks
+        looks += 1
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Worker, "_look_at_memory", fail)
+    with (
+        running(hello) as server,
+        socket.create_connection(("127.0.0.1", server.port), PATIENCE),
+    ):
+        until(lambda: looks > 5, "several looks")
+
+    assert caplog.text.count("RuntimeError: broken") == 1
 
 
 def test_process_that_runs_out_of_memory_sheds_and_recovers(

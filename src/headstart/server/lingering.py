@@ -32,6 +32,9 @@ class Watched(Protocol):
     def second_passed(self, now: float) -> None:
         """Look whether something has taken too long."""
 
+    def abort(self) -> None:
+        """End at once."""
+
 
 class Watcher(Protocol):
     """The part of `worker.Worker` that looks after connections that linger."""
@@ -144,6 +147,10 @@ class _Dropping(asyncio.Protocol):
             self._lingering.silence = DRAIN_SILENCE
         if self._lingering.is_over(now):
             self._transport.abort()
+
+    def abort(self) -> None:
+        """End at once."""
+        self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, which had ended the connection: an error is nothing to it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary
@@ -56,6 +57,8 @@ _CALL_OVERHEAD: Final = 4 * 1024
 # How long new requests are refused before those who hold the most are cut off: whoever keeps the
 # memory full must not keep everybody else out.
 _LONGEST_SHEDDING: Final = 3.0
+# Seconds between two log lines about checks that fail: they are made several times a second.
+_FAILURES_TOLD_EVERY: Final = 60.0
 
 
 class Sheddable(Protocol):
@@ -112,6 +115,7 @@ class Worker:
         self.abandoned = abandoned
         self._timer: asyncio.TimerHandle | None = None
         self._look_at = self._stood_still = 0.0
+        self._failure_told_at = -math.inf
         quarter = _shortest_timeout(self.options, config.timeout_keep_alive) / _LOOKS_PER_TIMEOUT
         self._every = min(_SECOND, max(_SHORTEST_LOOK, quarter))
         self._is_proxy = _proxies(config)
@@ -164,17 +168,36 @@ class Worker:
         self._stood_still += standstill(now, self._look_at)
         self.now = now - self._stood_still
         self._timer = None
-        _guarded(self._look_at_memory, used_memory(), now)
+        self._check(self._look_at_memory, used_memory(), now)
         if now >= self._watch_at or self.draining:
             self._watch_at = now + self._every
             for connection in list(self.watched):
-                _guarded(connection.second_passed, self.now)
-        _guarded(self._free_closed)
-        _guarded(self.refusals.second_passed, now)
+                self._look_at_connection(connection)
+        self._check(self._free_closed)
+        self._check(self.refusals.second_passed, now)
         # A transport of TLS that lingers may have given its slot back already.
         waits = self.counters.open or self.watched or self.shedding
         if waits or self.refusals.owes_a_sum():
             self._look_later()
+
+    def _look_at_connection(self, connection: Watched) -> None:
+        """Check the time-outs of a connection, and end it if that fails: it would have none."""
+        try:
+            connection.second_passed(self.now)
+        except Exception:
+            logger.exception("The check of a connection's time-outs failed; it is ended")
+            self.watched.discard(connection)
+            self._check(connection.abort)
+
+    def _check(self, check: Callable[..., None], *arguments: float) -> None:
+        """Check one thing. If that fails, log it now and then: all other checks have to go on."""
+        try:
+            check(*arguments)
+        except Exception:
+            now = self._loop.time()
+            if now - self._failure_told_at >= _FAILURES_TOLD_EVERY:
+                self._failure_told_at = now
+                logger.exception("A check of the worker failed; all others go on")
 
     def _free_closed(self) -> None:
         for transport in [transport for transport in self._kept if transport.is_closing()]:
@@ -227,14 +250,6 @@ class Worker:
                 return
             connection.cut_off()
             excess -= size
-
-
-def _guarded(look: Callable[..., None], *arguments: float) -> None:
-    """Look at one thing. If that fails, log it: the time-outs of all others have to go on."""
-    try:
-        look(*arguments)
-    except Exception:
-        logger.exception("A check of a connection or of the memory failed; all others go on")
 
 
 def call_size(fields: Iterable[tuple[bytes, bytes]]) -> int:
