@@ -376,6 +376,18 @@ def test_what_is_exported_can_be_imported(store: Path, tmp_path: Path) -> None:
     assert known(copy) == known(store)
 
 
+def test_record_of_a_newer_version_is_not_imported_and_said_to_be_one(
+    store: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "map.jsonl"
+    file.write_text('{"record":"moved","to":"/a"}\n')
+
+    said = headstart_says("map", "--store", str(store), "import", str(file))
+
+    assert_one_line(said, "is a record of a newer version (moved): ")
+    assert "Use the version that wrote it" in said[2]
+
+
 @pytest.mark.parametrize(("command", "error"), [("export", "write"), ("import", "read")])
 def test_empty_name_of_a_file_is_shown_in_quotes(store: Path, command: str, error: str) -> None:
     said = headstart_says("map", "--store", str(store), command, "")

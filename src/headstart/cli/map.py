@@ -33,7 +33,7 @@ from headstart.deliver.rows import (
 from headstart.errors import ConfigurationError
 from headstart.export import FORMATS, configuration, plan_of
 from headstart.learn import Judgement, Learner, LearnOptions, Record, Row
-from headstart.learn.records import from_plain, to_plain
+from headstart.learn.records import NewerRecordError, from_plain, to_plain
 from headstart.reasons import Refusal
 from headstart.store import Place, default_path, offline
 from headstart.store.ownership import is_database
@@ -437,6 +437,10 @@ def _read(stream: IO[str], name: str) -> Iterator[Record]:
             continue
         try:
             yield from_plain(json.loads(line))
+        except NewerRecordError as error:
+            raise ConfigurationError(
+                f"line {number} of {printable(name)} is {error}", hint=error.hint
+            ) from error
         except (ValueError, TypeError, RecursionError, ConfigurationError) as error:
             raise ConfigurationError(
                 f"line {number} of {printable(name)} is not a record of the map",

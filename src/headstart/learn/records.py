@@ -327,7 +327,7 @@ def from_plain(plain: Any) -> Record:
         record: Record = _READERS[kind](values)
     except UnknownValueError as error:
         raise NewerRecordError(
-            f"a {kind} of a newer version: {error}",
+            f"a record of a newer version ({kind}): {error}",
             hint="Use the version that wrote it, or a newer one.",
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
