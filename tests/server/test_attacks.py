@@ -359,8 +359,10 @@ MISTAKES: dict[str, Callable[[int], bytes]] = {
         get(stream(turn), b"/hang") + frame(DATA, END_STREAM, stream(turn), b"x")
     ),
     "HEADERS after END_STREAM": lambda turn: get(stream(turn), b"/hang") + get(stream(turn)),
+    # Nothing is read, or the window grows meanwhile and nothing is beyond it.
     "DATA beyond the window": lambda turn: (
-        post(turn) + frame(DATA, 0, stream(turn), bytes(16_384)) * 5
+        frame(HEADERS, END_HEADERS, stream(turn), block(b"/hang", b"POST"))
+        + frame(DATA, 0, stream(turn), bytes(16_384)) * 5
     ),
     "padding longer than its frame": lambda turn: (
         post(turn) + frame(DATA, PADDED, stream(turn), b"\xff")
