@@ -18,6 +18,7 @@ from headstart.h2c.options.connections import Trust
 from headstart.wire.events import Fields
 from headstart.wire.frames import Direction
 from tests.h2c.push_server import PushServer, push_server
+from tests.server.live import PATIENCE
 
 
 @pytest.fixture
@@ -58,6 +59,24 @@ async def test_another_trust_is_another_connection_and_the_old_one_ends(
     assert second is not first
     assert first.connection.closed
     assert session.links() == [(second, True)]
+
+
+async def test_a_replaced_connection_ends_with_its_last_response(
+    session: Session, server: PushServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin = Origin.parse(server.origin)
+    first = await session.connect(origin, Trust(), 5.0)
+    waiting = asyncio.ensure_future(first.connection.request("GET", "/hang"))
+    while not server.requests:
+        await asyncio.sleep(0.01)
+    monkeypatch.setattr(type(first.connection), "available", False)
+    await session.use_current(5.0)
+
+    waiting.cancel()
+
+    async with asyncio.timeout(PATIENCE):
+        while not first.connection.closed:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_connection_that_takes_no_requests_is_replaced_but_not_ended(

@@ -283,14 +283,24 @@ class Session:
         if old.connection.closed:
             return
         if _is_as(old, new.trust, new.upgrade):
-            # The server said GOAWAY, or is silent: other commands may still wait for responses.
+            # The server said GOAWAY, is silent, or refuses new requests: other commands may still
+            # wait for responses.
             self._retired.append(old)
-            for link in self._retired:
-                if link.connection.idle_since is not None:
-                    link.connection.leave()
-            self._retired = [link for link in self._retired if not link.connection.closed]
+            old.connection.became_idle = self._leave_idle_soon
+            self._leave_idle()
         else:
             await old.connection.aclose()
+
+    def _leave_idle_soon(self) -> None:
+        # The connection that became idle still acts on what it has received.
+        asyncio.get_running_loop().call_soon(self._leave_idle)
+
+    def _leave_idle(self) -> None:
+        """Close the retired connections on which nobody waits for a response any more."""
+        for link in self._retired:
+            if link.connection.idle_since is not None:
+                link.connection.leave()
+        self._retired = [link for link in self._retired if not link.connection.closed]
 
     async def _connected(
         self,
