@@ -10,7 +10,7 @@ from headstart.reasons import Refusal
 
 @pytest.mark.parametrize("state", PushState)
 def test_push_is_true_from_when_it_was_sent(state: PushState) -> None:
-    sent = {PushState.SENT, PushState.RESET, PushState.FINISHED}
+    sent = {PushState.SENT, PushState.RESET, PushState.FAILED, PushState.FINISHED}
     push = Push("/x")
 
     push.state = state

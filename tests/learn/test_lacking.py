@@ -155,3 +155,14 @@ def test_an_asset_that_was_pushed_is_one_that_the_client_had() -> None:
     site.visit(address=VISITOR, connection=1, deliver=How.PUSHED)
 
     assert STYLE in site.learner.again(returned(site))
+
+
+def test_an_asset_whose_push_did_not_arrive_says_nothing_of_the_client() -> None:
+    site = Site()
+    site.visit()
+    view = site.open(address=VISITOR, connection=1)
+    site.learner.delivered(view, STYLE, How.PUSHED)
+    site.learner.withdrawn(view, STYLE)
+    site.wait()
+
+    assert STYLE not in site.learner.again(returned(site))

@@ -381,6 +381,7 @@ def test_push_that_was_taken_back_leaves_its_client_without_the_asset() -> None:
     lacks = [site.learner.withdrawn(view, target) for target in (STYLE, IMAGE)]
 
     assert lacks == [True, False]
+    assert view.failed == {STYLE, IMAGE}
     assert {*view.viewer.had} == {hash((view.origin, IMAGE))}
 
 

@@ -69,27 +69,31 @@ def test_client_that_asks_for_nothing_and_was_here_before_is_quiet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "fetched", "reset", "returning", "expected"),
+    ("how", "fetched", "end", "returning", "expected"),
     [
-        (How.HINTED, False, False, False, "neither"),
-        (How.HINTED, True, False, False, "used"),
-        (How.PUSHED, False, False, False, "used"),
-        (How.PUSHED, True, False, False, "unused"),
-        (How.PUSHED, False, True, False, "unused"),
-        (How.PUSHED, False, True, True, "neither"),
-        (How.PUSHED, True, True, True, "neither"),
+        (How.HINTED, False, "whole", False, "neither"),
+        (How.HINTED, True, "whole", False, "used"),
+        (How.PUSHED, False, "whole", False, "used"),
+        (How.PUSHED, True, "whole", False, "unused"),
+        (How.PUSHED, False, "reset", False, "unused"),
+        (How.PUSHED, False, "reset", True, "neither"),
+        (How.PUSHED, True, "reset", True, "neither"),
+        (How.PUSHED, False, "failed", False, "neither"),
+        (How.PUSHED, True, "failed", False, "neither"),
     ],
 )
 def test_delivery_is_judged_by_the_clients_reaction(
-    how: How, fetched: bool, reset: bool, returning: bool, expected: str
+    how: How, fetched: bool, end: str, returning: bool, expected: str
 ) -> None:
     view = Site().open()
     view.delivered[STYLE] = how
     view.returning = returning
     if fetched:
         view.fetched[STYLE] = None
-    if reset:
+    if end == "reset":
         view.wasted.add(STYLE)
+    if end == "failed":
+        view.failed |= {STYLE}
 
     used, unused = judged_deliveries(view)
 

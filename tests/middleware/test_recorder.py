@@ -134,7 +134,10 @@ async def test_push_that_its_client_refused_is_waste(taught: Recorded) -> None:
     extensions = {**ours(), **PUSH}
     await taught.get(PAGE, PROGRAM, extensions)
     for _, push, _ in taught.middleware.shared.under_way:
-        push.mark_ended(reset=push.path == ASSETS[0])
+        if push.path == ASSETS[0]:
+            push.mark_reset()
+        else:
+            push.mark_finished()
     await taught.later()
 
     assert (taught.figures.sent, taught.figures.used, taught.figures.wasted) == (2, 1, 1)

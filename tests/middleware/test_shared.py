@@ -81,12 +81,16 @@ async def test_push_that_the_client_resets_counts_as_waste(served: Served) -> No
     assert served.middleware.shared.under_way == []
 
 
-async def test_push_that_the_server_takes_back_is_no_waste(served: Served) -> None:
+@pytest.mark.parametrize("lost", [False, True])
+async def test_push_that_the_client_did_not_get_is_no_waste(served: Served, lost: bool) -> None:
     for connection in range(8):
         wire = await served.get(extensions={**ours(connection), **PUSH})
         for message in wire.of("http.response.push"):
             message["headstart"].mark_sent(2)
-            message["headstart"].refuse(Refusal.RESPONSE_FAILED)
+            if lost:
+                message["headstart"].mark_failed()
+            else:
+                message["headstart"].refuse(Refusal.RESPONSE_FAILED)
         await served.later()
     wire = await served.get(extensions={**ours(77), **PUSH})
 

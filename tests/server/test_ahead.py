@@ -475,7 +475,7 @@ def test_page_is_written_before_what_is_pushed_with_it() -> None:
         assert streams == sorted(streams)
 
 
-def test_connection_lost_with_a_push_under_way_is_a_reset_push() -> None:
+def test_push_that_is_under_way_when_the_connection_is_lost_has_failed() -> None:
     push, gate = Push("/style.css"), Gate()
 
     async def act(scope: Scope, receive: Receive, send: Send) -> None:
@@ -488,8 +488,26 @@ def test_connection_lost_with_a_push_under_way_is_a_reset_push() -> None:
     with running(Recorder(act)) as server:
         with RawClient(server.port) as client:
             client.get()
-        until(lambda: push.state is PushState.RESET, "the reset")
+        until(lambda: push.state is PushState.FAILED, "the end of the push")
         gate.open()
+
+
+def test_push_whose_application_fails_amid_its_response_has_failed() -> None:
+    push = Push("/style.css")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/":
+            await send({**STYLE, "headstart": push})
+            return await answer(send, b"page")
+        await send(start())
+        await send(body(b"a part", True))
+        raise ValueError("a fault of the application")
+
+    with running(app, lifespan="off") as server, RawClient(server.port) as client:
+        client.get()
+        client.until(lambda: client.received("RST_STREAM", 2))
+
+        assert push.state is PushState.FAILED
 
 
 # 103 Early Hints.

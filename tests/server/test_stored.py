@@ -321,7 +321,7 @@ def test_connection_that_is_lost_ends_its_stored_responses(serving: Any) -> None
         with RawClient(site.live.port, windows=False) as client:
             client.request(b"/")
             client.until(lambda: client.promises)
-        until(lambda: site.pushed[-1].state == "reset")
+        until(lambda: site.pushed[-1].state == "failed")
         until(lambda: not site.live.server.server_state.connections)
 
 

@@ -22,15 +22,16 @@ class PushState(StrEnum):
     SENT = "sent"
     """The PUSH_PROMISE is on its way, the response is being made."""
     RESET = "reset"
-    """The client, or a fault, ended it with RST_STREAM."""
+    """The client ended it with RST_STREAM."""
+    FAILED = "failed"
+    """The connection was lost, or the response failed, before it was whole."""
     FINISHED = "finished"
     """The whole response was written."""
 
 
 # Each with its plain word, for records. To ask an enum for a member or its value takes long.
-_OFFERED, _SENT, _RESET, _FINISHED = (
-    (state, str(state))
-    for state in (PushState.OFFERED, PushState.SENT, PushState.RESET, PushState.FINISHED)
+_OFFERED, _SENT, _FINISHED = (
+    (state, str(state)) for state in (PushState.OFFERED, PushState.SENT, PushState.FINISHED)
 )
 
 
@@ -39,7 +40,7 @@ class Push:
     """One push, from the offer to its end. It is true if the push was sent.
 
     One is made for each push, and CPython makes objects with slots by a slower way. Applications
-    read it. The server changes it with `refuse`, `mark_sent` and `mark_ended`.
+    read it. The server changes it with `refuse` and the methods that mark its state.
 
     Attributes:
         path: Path and query of the promised request.
@@ -80,12 +81,13 @@ class Push:
         self.state, self.record["state"] = _SENT
         self.stream_id = stream_id
 
-    def mark_ended(self, *, reset: bool) -> None:
-        """Record that its stream has closed."""
-        if reset:
-            self.state, self.record["state"] = _RESET
-        else:
-            self.mark_finished()
+    def mark_reset(self) -> None:
+        """Record that the client does not want it."""
+        self.state, self.record["state"] = PushState.RESET, str(PushState.RESET)
+
+    def mark_failed(self) -> None:
+        """Record that it ended before its response was whole, and not because of the client."""
+        self.state, self.record["state"] = PushState.FAILED, str(PushState.FAILED)
 
     def mark_finished(self) -> None:
         """Record that its stream has closed with the whole response."""

@@ -126,6 +126,8 @@ class Lacking:
                 del self._sites[next(iter(self._sites))]
         unseen = []
         for candidate in view.judged:
+            if candidate.target in view.failed:
+                continue  # its client may lack it or not
             lacked = float(_lacked(view, candidate.target))
             time = client.had.get(candidate.key)
             if time is None:
@@ -138,7 +140,11 @@ class Lacking:
 
     def _remember(self, view: View, client: _Client) -> None:
         """Take the assets that a client has since a view."""
-        pushed = [target for target, how in view.delivered.items() if how is How.PUSHED]
+        pushed = [
+            target
+            for target, how in view.delivered.items()
+            if how is How.PUSHED and target not in view.failed
+        ]
         had = client.had
         self._had -= len(had)
         for target in (*view.asked, *view.fetched, *pushed):

@@ -179,14 +179,16 @@ class Learner:
             view.name(view.origin + target)
 
     def withdrawn(self, view: View, target: str) -> bool:
-        """Record that an asset was not pushed after all, though `delivered` said so.
+        """Record that a client did not get a push, though `delivered` said so.
 
         The server takes back a promise that waits to be written when its response fails, or when
-        the client comes to accept no pushes. The view says nothing about the asset then.
+        the client comes to accept no pushes; and a connection may be lost before a response is
+        whole. The view says nothing about the asset then.
 
         Returns:
             False if the client has the asset all the same, since it asked for it.
         """
+        view.failed |= {target}
         if target in view.fetched:
             return False
         self._views.lacks(view.viewer, hash((view.origin, target)))

@@ -64,6 +64,8 @@ class View:
         returning: Its client was here before.
         lacking: How likely its client lacks the candidates.
         delivered: The assets sent ahead, and how (told by `Learner.delivered`).
+        wasted: Those whose push the client reset.
+        failed: Those whose push the client did not get (told by `Learner.withdrawn`).
         comparable: It was chosen by lot whether it gets something.
         measured: It gets something, or would if it were not a control view, and so it is compared.
         icon_due: Its client was redirected from an icon, and the log does not say where to.
@@ -84,6 +86,7 @@ class View:
         "credentials",
         "delivered",
         "expires",
+        "failed",
         "fetched",
         "fetching",
         "fresh",
@@ -125,6 +128,7 @@ class View:
         self.withheld: Refusal | None = None
         self.delivered: dict[str, How] = {}
         self.wasted: set[str] = set()
+        self.failed: frozenset[str] = frozenset()
         # In order: what a client had first is forgotten first.
         self.fetched: dict[str, None] = {}
         self.asked: dict[str, SeenAsset] = {}

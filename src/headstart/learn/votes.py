@@ -103,9 +103,12 @@ def judged_deliveries(view: View) -> tuple[list[str], list[str]]:
     A hint that was not followed is neither: the browser has the asset, or the client is a robot,
     and the hint cost a line of a header. A push is of no use if the client reset it or asked again.
     One that a returning client reset is neither: it has the asset, and the next one may lack it.
+    Nor is one that the client did not get.
     """
     used, unused = [], []
     for target, how in view.delivered.items():
+        if target in view.failed:
+            continue
         if target in view.wasted:
             if not view.returning:
                 unused.append(target)

@@ -39,6 +39,7 @@ from headstart.reasons import Refusal
 
 logger = logging.getLogger("headstart.middleware")
 
+_NOT_RECEIVED = frozenset((PushState.REFUSED, PushState.FAILED))
 _VALIDATORS = frozenset((b"etag", b"last-modified"))
 _SIGNS = _VALIDATORS | {b"content-length"}
 
@@ -219,12 +220,12 @@ class Shared:
         )
 
     def settle_pushes(self) -> None:
-        """Tell the learner of pushes that the client did not want or that the server took back."""
+        """Tell the learner of pushes that the client did not want or did not get."""
         going = []
         for view, push, memory in self.under_way:
             if push.state is PushState.RESET:
                 self.learner.feedback(view, push.path)
-            elif push.state is PushState.REFUSED:
+            elif push.state in _NOT_RECEIVED:
                 if self.learner.withdrawn(view, push.path):
                     memory.discard(push.path)
             elif push.state is PushState.SENT:

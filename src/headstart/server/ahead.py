@@ -178,12 +178,18 @@ class Ahead:
             push.refuse(refusal)
             self._refusals.push(refusal, push.path)
 
+    def stream_reset(self, stream_id: int) -> None:
+        """Say of a push that its client does not want it."""
+        push = self.pushes.pop(stream_id, None)
+        if push is not None:
+            push.mark_reset()
+
     def stream_closed(self, stream_id: int, error_code: int) -> None:
         """Forget a stream, and say how its push ended."""
         push = self.pushes.pop(stream_id, None)
         if push is not None:
             if error_code:
-                push.mark_ended(reset=True)
+                push.mark_failed()
             else:
                 push.mark_finished()
         elif self._hinted or self.links:
@@ -193,7 +199,7 @@ class Ahead:
     def connection_lost(self) -> None:
         """Record that pushes on their way do not arrive."""
         for push in self.pushes.values():
-            push.mark_ended(reset=True)
+            push.mark_failed()
         self.pushes.clear()
         self.links.clear()
 

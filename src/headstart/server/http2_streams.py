@@ -218,6 +218,7 @@ class Http2Streams:
 
     def stream_reset(self, stream_id: int) -> None:
         """Handle a stream that the client has reset."""
+        self.ahead.stream_reset(stream_id)
         if stream_id in self.open:
             self._disconnect(self.open[stream_id])
 
