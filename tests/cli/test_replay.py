@@ -433,6 +433,52 @@ def test_unknown_format_is_one_line_and_saves_nothing(tmp_path: Path, text: str)
     assert not store.exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (
+            '192.0.2.1 - - [02/Mar/2026:12:00:00 +0000] "GET /a.css HTTP/1.1" 200 2750 "" "" 51990 '
+            '123 "web" "app" "one" 0 0 0 1 1 ---- 1 1 1 1 0 0 0 "" ""',
+            "HAProxy's clf format",
+        ),
+        (
+            "<134>Mar  2 12:00:00 lb haproxy[7]: 192.0.2.1:33317 [02/Mar/2026:12:00:00.655] web "
+            'app/one 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 "GET /a.css HTTP/1.1"',
+            "HAProxy's httplog format",
+        ),
+        (
+            '[2026-03-02T12:00:00.310Z] "GET /a.css HTTP/2" 200 - 0 226 100 99 "-" "curl/8.0" '
+            '"cc21d9b0" "shop.example" "192.0.2.9:80"',
+            "Envoy's default format",
+        ),
+        ('INFO:     192.0.2.1:52164 - "GET /a.css HTTP/1.1" 200 OK', "uvicorn's format"),
+        (
+            "web-1  | INFO:     Started server process [1]\n"
+            'web-1  | INFO:     192.0.2.1:52164 - "GET /a.css HTTP/1.1" 200 OK',
+            "uvicorn's format",
+        ),
+        (
+            "1772452800.450    680 192.0.2.1 TCP_MISS/200 32186 GET http://shop.example/a.css - "
+            "HIER_DIRECT/192.0.2.9 text/css",
+            "Squid's native format",
+        ),
+    ],
+)
+def test_format_without_a_referer_is_named(tmp_path: Path, line: str, name: str) -> None:
+    log = written(tmp_path / "a.log", f"{line}\n" * 3)
+
+    said = headstart_says("replay", log)
+
+    assert_one_line(said, f"the lines of {log} are in {name}, which has no Referer")
+
+
+def test_line_of_another_program_does_not_name_the_format_of_a_log(tmp_path: Path) -> None:
+    first = 'INFO:     192.0.2.1:52164 - "GET /a.css HTTP/1.1" 200 OK\n'
+    log = written(tmp_path / "a.log", first + combined([(0, "192.0.2.1", "/", "-")]))
+
+    assert "1 could not be read" in said(log)
+
+
 def test_json_lines_whose_names_are_not_known_are_told_which_are_needed(tmp_path: Path) -> None:
     log = written(tmp_path / "app.log", '{"time": "2025-10-10T11:55:36Z", "code": 200}\n' * 3)
 

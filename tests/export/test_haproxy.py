@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hypothesis import given
 
 from headstart.export import Plan, configuration
+from headstart.learn.logs.bare import bare_format_of
+from headstart.learn.logs.text import fields_of
 from tests.export.asking import (
+    PATIENCE,
     assert_each_page_gets_its_links,
     exported,
     hinted,
@@ -87,3 +93,49 @@ def test_random_paths_pass_haproxys_own_check(paths: list[str]) -> None:
     with running.folder() as place:
         filled = _CONFIGURATION.format(text=made.text, port=8080, h2=8081, upstream=8082)
         assert_passes("haproxy", "-c", "-f", str(place.write("haproxy.cfg", filled)))
+
+
+_LOGGING = """
+global
+    nbthread 1
+    log stdout format raw local0
+defaults
+    mode http
+    log global
+    timeout connect 10s
+    timeout client 60s
+    timeout server 60s
+frontend combined
+    bind 127.0.0.1:{combined}
+{lines}
+    http-request return status 200 content-type text/html string ok
+frontend clf
+    bind 127.0.0.1:{clf}
+    option httplog clf
+    http-request return status 200 content-type text/html string ok
+"""
+_DOCS = Path(__file__).parents[2] / "docs" / "map.md"
+
+
+def test_its_clf_log_is_known_to_have_no_referer_and_the_format_of_the_docs_has_one() -> None:
+    [lines] = re.findall(r"```\n(http-request capture.*?)```", _DOCS.read_text(), re.DOTALL)
+    ports = {"combined": free_port(), "clf": free_port()}
+    with running.folder() as place:
+        path = place.write("haproxy.cfg", _LOGGING.format(lines=lines, **ports))
+        with running.process(place, "haproxy", ["-db", "-f", str(path)], list(ports.values())):
+            for port in ports.values():
+                ask = urllib.request.Request(f"http://127.0.0.1:{port}/a.css?ver=1")
+                ask.add_header("Referer", 'https://shop.example/"a"')
+                ask.add_header("User-Agent", "Browser")
+                urllib.request.urlopen(ask, timeout=PATIENCE).close()
+        logged = [line for line in place.log.read_text().splitlines() if "/a.css" in line]
+
+    combined, clf = logged
+    fields = fields_of(combined)
+    assert fields is not None
+    assert (fields["url"], fields["agent"]) == ("/a.css?ver=1", "Browser")
+    assert fields["referer"] == 'https://shop.example/"a"'
+    assert bare_format_of(combined) is None
+    found = bare_format_of(clf)
+    assert found is not None
+    assert found.name == "HAProxy's clf format"

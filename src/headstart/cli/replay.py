@@ -162,6 +162,12 @@ def _check_read(file: str, log: LogFile) -> None:
     """Raise ConfigurationError if a file held nothing readable."""
     if not log.lines:
         raise ConfigurationError(f"{printable(file)} is empty", hint="Give a log with requests.")
+    if log.bare_format is not None and not log.has_referer:
+        raise ConfigurationError(
+            f"the lines of {printable(file)} are in {log.bare_format.name}, which has no Referer, "
+            "and learning needs it",
+            hint=log.bare_format.advice,
+        )
     if log.broken == log.lines:
         raise ConfigurationError(
             f"nothing in {printable(file)} could be read as a log{_such_as(log.unread)}",

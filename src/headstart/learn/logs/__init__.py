@@ -9,6 +9,7 @@
     json_lines  logs with a JSON object a line, with the names that servers use
     w3c         extended logs of the W3C, as IIS and CloudFront write them
     balancers   logs of AWS's load balancers, which teach nothing
+    bare        formats that have no Referer, and teach nothing either
     pattern     logs in a format that the user gives
     har         HTTP archives
     lines       named fields as a LogLine

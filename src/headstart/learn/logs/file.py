@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from headstart.errors import ConfigurationError
 from headstart.learn.logs import balancers, har, json_lines, text, w3c
+from headstart.learn.logs.bare import BareFormat, bare_format_of
 from headstart.learn.logs.lines import (
     SHORT,
     Fields,
@@ -81,6 +82,7 @@ class LogFile:
         names_referer: Whether any line had a place for the Referer, be it empty. Without one
             nothing can be learned.
         has_referer: Whether any line had a Referer.
+        bare_format: The format of the first lines, if it is one that has none.
         has_assets: Whether any line without one, before the first with one, asked for an asset.
         own_referers: In a log without host names, how often its first lines name each origin of the
             site in their Referers, with the scheme and `www.`.
@@ -104,6 +106,7 @@ class LogFile:
                 hint="Give a log, plain or compressed with gzip, bzip2, xz or zstd.",
             ) from error
         self.size = self._source.size
+        self.bare_format: BareFormat | None = None
         self.format = LogFormat.GIVEN if pattern is not None else self._recognised(head)
         self.lines = 0
         self.broken = 0
@@ -240,10 +243,14 @@ class LogFile:
                 return LogFormat.W3C
             if balancers.fields_of(line):
                 return LogFormat.BALANCER
+            bare = bare_format_of(text.message_of(line))
             if _from_text(line):
+                self.bare_format = bare
                 return LogFormat.COMBINED
             if _from_json(line):
+                self.bare_format = None
                 return LogFormat.JSON_LINES
+            self.bare_format = self.bare_format or bare
         return LogFormat.COMBINED
 
 
