@@ -546,7 +546,7 @@ def test_assets_with_a_query_that_a_log_cannot_vouch_for_are_counted(tmp_path: P
         written(tmp_path / "told.log", told), "--format", form, "--save", str(tmp_path / "told")
     )
 
-    assert "\nNot saved: 2 assets with a query, because the log does not show" in bare
+    assert "\nNot saved: 2 assets with a query, because the log does not show that all" in bare
     assert "Not saved" not in with_fields
     assert "Not saved" not in said(str(tmp_path / "access.log"))
 

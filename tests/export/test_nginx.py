@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hypothesis import given
 
 from headstart.export import Plan, configuration
+from tests.cli.command import headstart_says
 from tests.export.asking import (
     assert_each_page_gets_its_links,
     exported,
@@ -51,6 +54,50 @@ def test_each_page_gets_its_links_however_its_path_is_written() -> None:
 
     with nginx(made.text) as (port, _):
         assert_each_page_gets_its_links(made, port)
+
+
+def _wordpress_log() -> str:
+    """Visitors load two pages, half of them each, of a site with versions in its assets' queries.
+
+    Each also has a token of its own in the URL of a stylesheet, and a new number for a script.
+    """
+    lines = []
+    for visitor in range(12):
+        page_path = ("/", "/hello-world/")[visitor % 2]
+        assets = [
+            "/wp-content/themes/shop/style.css?ver=6.1.9",
+            "/wp-includes/js/jquery/jquery.min.js?ver=3.7.1",
+            f"/wp-content/account.css?token=secret{visitor}",
+            f"/wp-content/fresh.js?_={visitor}",
+            "/wp-admin/load-styles.php?load=common",
+        ]
+        for path in (page_path, *assets):
+            referer = "-" if path == page_path else f"https://blog.example{page_path}"
+            lines.append(
+                f"192.0.2.{visitor} - - [02/Mar/2026:{visitor:02}:00:00 +0000] "
+                f'"GET {path} HTTP/1.1" 200 1000 "{referer}" "Browser/{visitor % 3}"\n'
+            )
+    return "".join(lines)
+
+
+def test_log_of_wordpress_makes_nginx_send_the_versions_and_nobodys_token(tmp_path: Path) -> None:
+    log, store = tmp_path / "access.log", str(tmp_path / "map.sqlite3")
+    log.write_text(_wordpress_log())
+
+    replayed, _, _ = headstart_says("replay", str(log), "--save", store)
+    exporting, text, _ = headstart_says("map", "export", "--format", "nginx", "--store", store)
+
+    assert (replayed, exporting) == (0, 0)
+    with nginx(text) as (port, _):
+        for page_path in ("/", "/hello-world/"):
+            status, links = links_of(port, page_path)
+            assert status == 200
+            assert sorted(re.findall("<(.*?)>", links)) == [
+                "/wp-content/themes/shop/style.css?ver=6.1.9",
+                "/wp-includes/js/jquery/jquery.min.js?ver=3.7.1",
+            ]
+    assert "secret" not in text
+    assert "fresh.js" not in text
 
 
 def test_links_are_pushed_by_an_nginx_that_pushes() -> None:

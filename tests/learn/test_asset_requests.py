@@ -85,6 +85,44 @@ def test_thousand_urls_are_remembered_as_refused_and_one_more_displaces_the_firs
     assert not assets.is_refused("https://other.example", "/1.css")
 
 
+def test_asset_of_a_log_is_removed_once_its_response_has_no_validator() -> None:
+    log, served = Site(), Site()
+    target = "/site.css?ver=6.1.9"
+    for _ in range(3):
+        # As `replay` takes it from a log that shows that all clients share it.
+        log.fetch(log.open(), target, cache_control=None, validated=True)
+        log.wait()
+    served.learner.absorb(log.learner.export())
+    before = served.sent()
+
+    view = served.open()
+    served.fetch(view, target, cache_control=None, validated=None)
+    from_a_log = served.sent()
+    served.fetch(view, target, cache_control="", validated=False)
+
+    assert (before, from_a_log, served.sent()) == ({target}, {target}, set())
+    assert served.learner.assets.is_refused(ORIGIN, target)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"cache_control": "no-store"}, {"cache_control": "private"}, {"sets_cookie": True}],
+)
+def test_asset_of_a_log_is_removed_once_its_response_is_one_client_s(
+    fields: dict[str, Any],
+) -> None:
+    log, served = Site(), Site()
+    target = "/site.css?ver=6.1.9"
+    for _ in range(3):
+        log.fetch(log.open(), target, cache_control=None, validated=True)
+        log.wait()
+    served.learner.absorb(log.learner.export())
+
+    served.fetch(served.open(), target, validated=True, **fields)
+
+    assert served.sent() == set()
+
+
 def test_removed_asset_is_told_to_other_workers_once_and_leaves_open_views() -> None:
     site = taught()
     view = site.open()

@@ -27,7 +27,8 @@ def visits(number: int) -> Iterator[LogLine]:
         for target in ("/plain.css", "/a.css?v=1"):
             time = 60.0 * one + 0.1
             asset = line(time, target, "/", **client).exchange.request
-            yield LogLine(time, Exchange(asset, Answer(200, "text/css", cache_control=None)))
+            answer = Answer(200, "text/css", cache_control=None, validated=None)
+            yield LogLine(time, Exchange(asset, answer))
 
 
 def test_real_middleware_comes_first_and_is_alone_without_rivals() -> None:

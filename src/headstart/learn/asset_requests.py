@@ -162,7 +162,7 @@ class AssetRequests:
             self.refusals[why] += 1
             if self.on_refusal is not None:
                 self.on_refusal(request, answer, why)
-            if unsays(why, answer):
+            if unsays(why, answer) or (known is not None and _was_believed(known, answer, why)):
                 self.refuse(request.origin, request.target)
                 if known is not None:
                     self.remove(Removal(request.origin, request.target))
@@ -212,3 +212,11 @@ class AssetRequests:
         for view in self._views:
             if view.origin == removal.origin:
                 view.asked.pop(removal.target, None)
+
+
+def _was_believed(known: Asset, answer: Answer, why: Unlearnable) -> bool:
+    """Return whether an asset with a query turns out to have no lifetime and no validator.
+
+    A log, which shows neither, may have taught it.
+    """
+    return why is Unlearnable.QUERY and known.answered and answer.validated is not None

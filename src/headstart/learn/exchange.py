@@ -66,7 +66,8 @@ class Answer(NamedTuple):
         vary: The whole field, or "".
         sets_cookie: A Set-Cookie field is there.
         size: Bytes of content, 0 where unknown.
-        validated: An ETag or a Last-Modified field is there.
+        validated: An ETag or a Last-Modified field is there, None where it is unknown, as in an
+            access log.
         heuristic_lifetime: Seconds that a browser keeps it where nothing says a lifetime, by the
             age of the file (RFC 9111, 4.2.2); None where nothing says so.
         expires_in: Seconds until its `Expires`, 0 if that is over or not a date (RFC 9111, 5.3);
@@ -81,7 +82,7 @@ class Answer(NamedTuple):
     vary: str = ""
     sets_cookie: bool = False
     size: int = 0
-    validated: bool = False
+    validated: bool | None = False
     heuristic_lifetime: int | None = None
     expires_in: int | None = None
     location: str | None = None

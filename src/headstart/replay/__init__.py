@@ -3,6 +3,7 @@
     loads      page loads in a log, with the assets that each client really requested
     scores     the figures of one way of predicting
     ideal      the learner alone: nothing is delivered, and every client is told apart
+    queries    which URLs with a query are shared files, by the log's evidence
     rivals     Jetty's filter, and sending everything
     oracle     the bound: the statistics of each page are known before its first load
     hinting_oracle  the same by the server's rules for hints

@@ -11,18 +11,16 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from headstart.learn import Learner, LearnOptions
-from headstart.learn.exchange import Answer, Request
-from headstart.learn.safety import Unlearnable, refusal
+from headstart.learn.records import Removal
 from headstart.learn.urls import path_of
 from headstart.replay.loads import LineKind, Step
+from headstart.replay.queries import SharedQueries, Url
 from headstart.replay.rivals import Everything, JettyFilter
 from headstart.replay.scores import Score
 
 IDEAL = "the map alone"
 _EVERYTHING = "everything ever seen"
 _SYNC = 1.0
-# URLs with a query that are remembered; a log may name millions, each asked for once.
-_QUERIES = 10_000
 # Seconds, of Jetty's filter.
 _PERIODS = (2.0, 4.0)
 _NAVIGATIONS = (LineKind.PAGE, LineKind.NAVIGATION)
@@ -34,8 +32,6 @@ class Ideal:
     Attributes:
         learner: The learner, with what the log taught it.
         scores: The learner's first.
-        unlearned: Assets with a query that clients of two addresses asked for, and which are not
-            learned since the log lacks their Cache-Control; of the first 10,000 URLs.
     """
 
     def __init__(self, options: LearnOptions | None = None) -> None:
@@ -50,8 +46,12 @@ class Ideal:
         self.scores = [Score(name) for name in (IDEAL, *jettys, _EVERYTHING)]
         self._sizes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._synced = float("-inf")
-        self.unlearned: set[tuple[str, str]] = set()
-        self._first_address: dict[tuple[str, str], str] = {}
+        self._queries = SharedQueries(self.learner.options.max_url, self._withdraw)
+
+    @property
+    def unlearned(self) -> int:
+        """Return the number of assets with a query that several clients share and it lacks."""
+        return len(self._queries.left_out)
 
     def take(self, step: Step) -> None:
         """Predict if this is a navigation, then learn from it."""
@@ -83,11 +83,19 @@ class Ideal:
     def finish(self) -> None:
         """End the views that are still open."""
         self.learner.sync(float("inf"))
+        self._queries.finish()
+
+    def _withdraw(self, url: Url) -> None:
+        """Forget an asset, after what views that have ended say of it."""
+        self.learner.sync(self._synced)
+        self.learner.assets.remove(Removal(*url))
 
     def _foreseen(self, step: Step) -> Collection[str]:
         """Return the assets that the learner foresees; then it learns from the request."""
         line = step.line
         request, answer = line.exchange.request, step.answer
+        if step.kind is LineKind.ASSET:
+            answer = self._queries.judged(request, answer)
         navigation = step.kind in _NAVIGATIONS
         destination = "document" if navigation else "empty" if step.kind is LineKind.CALL else ""
         if request.destination != destination:
@@ -95,16 +103,4 @@ class Ideal:
         view = self.learner.begin(request, line.time)
         ours = tuple(candidate.target for candidate in view.candidates) if view else ()
         self.learner.complete(request, answer, view, line.time)
-        if view is None and "?" in request.target and answer.cache_control is None:
-            self._note_query(request, answer)
         return ours
-
-    def _note_query(self, request: Request, answer: Answer) -> None:
-        url = (request.origin, request.target)
-        first = self._first_address.get(url)
-        if first is None:
-            refused = refusal(request, answer, self.learner.options.max_url)
-            if refused is Unlearnable.QUERY and len(self._first_address) < _QUERIES:
-                self._first_address[url] = request.address
-        elif first != request.address:
-            self.unlearned.add(url)

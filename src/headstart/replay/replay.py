@@ -56,9 +56,9 @@ class Replay:
 
     @property
     def unlearned(self) -> int:
-        """Return the number of assets that `learner` lacks for want of their Cache-Control."""
+        """Return the number of assets that `learner` lacks that have a query."""
         assert self._ideal is not None, "made with rivals=True"
-        return len(self._ideal.unlearned)
+        return self._ideal.unlearned
 
     def run(self, lines: Iterable[LogLine]) -> list[Score]:
         """Take all lines. Return the score of the real middleware first.

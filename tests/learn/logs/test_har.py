@@ -74,6 +74,7 @@ def test_entry_has_what_its_request_and_its_response_say() -> None:
         "vary": "Accept",
         "location": "/b.css",
         "cookie": True,
+        "validated": False,
     }
     nothing = {
         "client": "page",
@@ -86,5 +87,6 @@ def test_entry_has_what_its_request_and_its_response_say() -> None:
         "vary": None,
         "location": "",
         "cookie": False,
+        "validated": False,
     }
     assert found == [asked | said, asked | nothing]

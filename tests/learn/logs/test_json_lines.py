@@ -223,6 +223,26 @@ def test_caddys_cookie_is_told() -> None:
     assert fields is not None
     assert fields["url"] == "/a.css"
     assert "referer" in fields
+    assert fields["cookie"] is True
+
+
+@pytest.mark.parametrize(
+    ("headers", "validated"),
+    [
+        ({"Etag": ['"1"']}, True),
+        ({"Last-Modified": ["Mon, 02 Mar 2026 00:00:00 GMT"]}, True),
+        ({"Server": ["Caddy"]}, False),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_caddys_validator_is_told_where_it_logs_the_fields(
+    headers: dict[str, list[str]] | None, validated: bool | None
+) -> None:
+    fields = fields_of({"request": {"uri": "/a.css?v=1", "headers": {}}, "resp_headers": headers})
+
+    assert fields is not None
+    assert fields["validated"] is validated
 
 
 @pytest.mark.parametrize("line", ["", "[]", "7", "{", '{"a":' * 9999])

@@ -65,6 +65,7 @@ def _entry(entry: Fields) -> Fields:
         "vary": said.get("vary"),
         "location": response.get("redirectURL") or said.get("location", ""),
         "cookie": "set-cookie" in said,
+        "validated": "etag" in said or "last-modified" in said,
     }
 
 

@@ -57,6 +57,9 @@ _ALIASES: Final = {
     "cache": ("cache_control", "sent_http_cache_control"),
     "vary": ("vary", "sent_http_vary"),
     "location": ("location", "sent_http_location"),
+    # Of Caddy, which logs all fields of a response; see `_caddy`.
+    "cookie": ("resp_sets_cookie",),
+    "validated": ("resp_validated",),
 }
 
 
@@ -203,7 +206,8 @@ def _caddy(found: Fields, request: Fields) -> Fields:
         "cache_control": said.get("cache-control", ""),
         "vary": said.get("vary"),
         "location": said.get("location", ""),
-        "cookie": "set-cookie" in said,
+        "resp_sets_cookie": "set-cookie" in said,
+        "resp_validated": "etag" in said or "last-modified" in said if said else None,
     }
 
 

@@ -2,7 +2,8 @@
 
 The names are time, client, method, host, url (path and query, or a whole URL), status, size, type,
 referer, agent, cache (Cache-Control, None where it is not known), vary, location (Location, the
-same), and cookie (a Set-Cookie is there). Called by `file`.
+same), cookie (a Set-Cookie is there), and validated (an ETag or a Last-Modified is there, None
+where that is not known). Called by `file`.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def line_of(fields: Fields, site: str) -> LogLine | None:
         str(get("vary") or ""),
         bool(get("cookie")),
         _count(get("size")),
-        False,
+        get("validated"),
         None,
         None,
         None if location is None else str(location),
@@ -128,7 +129,7 @@ def plain_line_of(values: PlainValues, site: str) -> LogLine | None:
         False,
         page and number == 304,
     )
-    return LogLine(time, Exchange(request, Answer(number, "", None, "", False, _count(size))))
+    return LogLine(time, Exchange(request, Answer(number, "", None, "", False, _count(size), None)))
 
 
 def _request(fields: Fields, host: str, target: str, answer: Answer) -> Request:
