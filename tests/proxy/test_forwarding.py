@@ -332,9 +332,9 @@ UNANNOUNCED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n
 
 @pytest.mark.parametrize(
     ("method", "at_once", "passes"),
-    [("POST", False, True), ("POST", True, True), ("GET", True, True), ("GET", False, False)],
+    [("POST", False, True), ("POST", True, True), ("GET", True, False), ("GET", False, False)],
 )
-async def test_trailers_that_were_not_announced_pass_unless_a_cache_may_store_the_response(
+async def test_trailers_that_were_not_announced_pass_unless_the_cache_may_store_the_response(
     method: str, at_once: bool, passes: bool
 ) -> None:
     client = Client()

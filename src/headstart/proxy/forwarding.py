@@ -219,14 +219,17 @@ class ForwardedRequest:
     def _passes_trailers(self, connection: UpstreamConnection, head: ResponseHead) -> bool:
         """Return whether the client is to expect trailers behind the content.
 
-        Servers of gRPC announce none. A response that a cache may store has none unless it
-        announces them or they are here.
+        Servers of gRPC announce none. A response to GET or HEAD has none unless it announces them:
+        the cache stores no response with trailers, and Firefox asks for trailers with every
+        request.
         """
         if not offers(self._scope, "http.response.trailers"):
             return False
-        if head.announces_trailers or connection.ended:
-            return head.announces_trailers or bool(connection.trailers)
-        return self._scope["method"] not in _STORABLE and b"content-length" not in head.single
+        if head.announces_trailers or self._scope["method"] in _STORABLE:
+            return head.announces_trailers
+        if connection.ended:
+            return bool(connection.trailers)
+        return b"content-length" not in head.single
 
     def _may_hold(self, head: ResponseHead) -> bool:
         """Return whether the head may wait for the first content.
