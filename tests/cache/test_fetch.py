@@ -87,6 +87,25 @@ async def test_response_passes_part_by_part_and_is_stored_when_it_is_whole() -> 
     assert asked.fetch.decided.done()
 
 
+@pytest.mark.parametrize(
+    ("status", "said", "expected"),
+    [(200, None, [b"6"]), (200, b"6", [b"6"]), (404, None, [b"6"]), (204, None, [])],
+)
+async def test_stored_response_says_its_length(
+    status: int, said: bytes | None, expected: list[bytes]
+) -> None:
+    asked = Asked()
+    parts = [b"one", b"two"] if expected else [b""]
+    fields = [(b"content-length", said)] if said else []
+    await asked.start(PUBLIC, *fields, status=status)
+    await asked.body(*parts)
+
+    (kept,) = asked.stored
+
+    assert [value for name, value in kept.fields if name == b"content-length"] == expected
+    assert kept.body == b"".join(parts)
+
+
 async def test_part_that_the_application_writes_into_again_stays_as_it_was_sent() -> None:
     asked = Asked()
     buffer = bytearray(b"one")

@@ -141,7 +141,7 @@ class Fetch:
         request, status, kept = self._request, self.status, stored_fields(fields)
         self._entry = lambda body: Entry(
             status,
-            kept,
+            _with_length(kept, status, body),
             body,
             vary,
             request.selecting(vary),
@@ -219,6 +219,16 @@ def _lower(fields: Any) -> Fields:
 
 def _vary(fields: Fields) -> tuple[bytes, ...]:
     return listed(b",".join(value for name, value in fields if name == b"vary"))
+
+
+def _with_length(fields: Fields, status: int, body: bytes) -> Fields:
+    """Return the fields of a stored response with its length, which was not known while it came.
+
+    Over HTTP/1.1 it is sent without chunks then. RFC 9110, 8.6: a 204 has none.
+    """
+    if status == 204 or _length(fields) >= 0:
+        return fields
+    return [*fields, (b"content-length", b"%d" % len(body))]
 
 
 def _length(fields: Fields) -> int:
