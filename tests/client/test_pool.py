@@ -7,13 +7,14 @@ import struct
 from dataclasses import replace
 
 import pytest
-from hyperframe.frame import GoAwayFrame, SettingsFrame
+from hyperframe.frame import GoAwayFrame, RstStreamFrame, SettingsFrame
 
 from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import ClientTimeoutError, Phase, RequestError
 from headstart.client.pool import Pool
 from headstart.client.prepared import PreparedRequest, RequestBuilder
 from headstart.errors import LocalProtocolError
+from headstart.wire.connection import ErrorCode
 from tests.client import hostile
 from tests.client.peer import FakeSocket
 from tests.clock import timeless
@@ -54,6 +55,17 @@ async def answer(connection: Http2ClientConnection, task: asyncio.Task[object]) 
     stream_id = connection.streams()[0].id
     connection.data_received(hostile.headers(stream_id, end=True))
     await task
+
+
+async def refuse(connection: Http2ClientConnection, times: int) -> None:
+    """So many requests, each of which the server refuses."""
+    for _ in range(times):
+        task = await ask(connection)
+        await asyncio.sleep(0)  # it is written at the end of the turn
+        frame = RstStreamFrame(connection.streams()[-1].id, error_code=ErrorCode.REFUSED_STREAM)
+        connection.data_received(frame.serialize())
+        with pytest.raises(RequestError):
+            await task
 
 
 @timeless
@@ -205,6 +217,28 @@ async def test_pool_that_is_closed_makes_no_connection() -> None:
     with pytest.raises(LocalProtocolError, match="closed"):
         await pool.connection(prepared("a"))
     assert server.made == []
+
+
+@timeless
+async def test_connection_whose_requests_are_refused_is_used_if_there_is_no_room_for_another() -> (
+    None
+):
+    server = Server()
+    pool = Pool(server.connect, 60, 100, max_connections=1)
+    first = await pool.connection(prepared("a"))
+    await answer(first, await ask(first))
+    open_task = await ask(first)
+    await refuse(first, 3)
+
+    async with asyncio.timeout(60):
+        again = await pool.connection(prepared("a"))
+    await answer(first, open_task)
+    await refuse(first, 3)
+    later = await pool.connection(prepared("a"))
+
+    assert again is first
+    assert later is not first
+    await pool.aclose()
 
 
 @timeless

@@ -115,12 +115,14 @@ class Http2ClientConnection(Channel):
     # What it is.
 
     @property
-    def available(self) -> bool:
-        """Return true if it accepts new requests.
+    def takes_requests(self) -> bool:
+        """Return true if requests can be sent: it is open, and no GOAWAY has come."""
+        return not self.closed and not self._wire.goaway
 
-        It is open, no GOAWAY has come, and the server does not refuse one request after the other.
-        """
-        return not self.closed and not self._wire.goaway and not self._streams.are_refused
+    @property
+    def available(self) -> bool:
+        """Return true if it takes requests, and the server does not refuse one after the other."""
+        return self.takes_requests and not self._streams.are_refused
 
     @property
     def offers_tunnels(self) -> bool:
@@ -401,7 +403,7 @@ class Http2ClientConnection(Channel):
         trailers: Trailers,
         protocol: str,
     ) -> int:
-        if not self.available:  # any more, after a wait for a slot
+        if not self.takes_requests:  # any more, after a wait for a slot
             raise self._unavailable()
         if content is not None or method in _WITH_CONTENT:
             length = length_of(b"" if content is None else content)
@@ -430,14 +432,11 @@ class Http2ClientConnection(Channel):
 
     def _require_open(self) -> None:
         require_loop(self._loop)
-        if not self.available:
+        if not self.takes_requests:
             raise self._unavailable()
 
     def _unavailable(self) -> RequestError:
-        reason = self.closed_reason
-        if not reason and self._wire.goaway:
-            reason = f"the server is about to close it ({self.goaway})"
-        reason = reason or "the server refused the last ones"
+        reason = self.closed_reason or f"the server is about to close it ({self.goaway})"
         return RequestError(
             f"the connection to {self.origin} takes no requests: {reason}",
             sent=False,

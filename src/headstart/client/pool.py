@@ -98,6 +98,9 @@ class Pool:
         if connection is not None:
             if connection.available and await connection.answers():
                 return connection
+            if connection.takes_requests and not connection.available and self._is_full:
+                # The server refused the last ones, and there is no room for another connection.
+                return connection
             if self._connections.get(prepared.origin) is connection:
                 self._leaving.append(self._connections.pop(prepared.origin))
         self._forget_closed()
@@ -138,7 +141,7 @@ class Pool:
         timeout = prepared.timeout if prepared.slot_timeout is None else prepared.slot_timeout
         try:
             async with asyncio.timeout(timeout):
-                while self._busy() >= self._max_connections:
+                while self._is_full:
                     change = asyncio.get_running_loop().create_future()
                     self._waiting.append(change)
                     await change
@@ -153,6 +156,11 @@ class Pool:
         idle = [one for one in self._connections.values() if one.idle_since is not None]
         for one in idle[: max(0, len(idle) - int(room))]:
             self._leave(one)
+
+    @property
+    def _is_full(self) -> bool:
+        """Return true if a request has to wait for another connection to be idle."""
+        return self._busy() >= self._max_connections
 
     def _busy(self) -> int:
         """Return how many connections have requests, or are being made."""
