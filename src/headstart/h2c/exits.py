@@ -59,6 +59,7 @@ CANNOT_KEEP_KEYS = (
     "cannot write the TLS keys to {}: {}; check the path given to --keylog or in SSLKEYLOGFILE"
 )
 CANNOT_WRITE = "cannot write {}: {}; check the path, and the space left"
+TAKEN_FOR_PATH = "{0!r} is taken as a path of {1}; for a server of that name, write https://{0}"
 NOW_CURRENT = "{} is the current connection now"
 LOOK = "to see why, run 'h2c stop' and then 'h2c start --dump' in another terminal"
 """What to do about a request that failed on the way."""

@@ -72,3 +72,10 @@ def test_key_needs_its_certificate() -> None:
 
 def test_proxy_is_named_by_its_url() -> None:
     assert exchange("get", "-x", "http://proxy:3128", "/").trust.proxy == "http://proxy:3128"
+
+
+@pytest.mark.parametrize("origin", ["https:/a.org:1", "https//a.org:1", "https:a.org:1"])
+def test_a_server_with_a_broken_scheme_is_a_mistake(origin: str) -> None:
+    expected = f"{origin!r} is not a server; write https://a.org:1; see "
+    assert mistake("connect", origin).startswith(expected)
+    assert mistake("wiretap", "localhost:1", origin).startswith(expected)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from headstart.h2c import options
 from headstart.h2c.options.connections import Trust
-from headstart.h2c.options.requests import FromFile, RequestCommand, SetField, Text
+from headstart.h2c.options.requests import FromFile, RequestCommand, SetField, Text, is_like_a_host
 from tests.h2c.options.typed import exchange, mistake
 
 
@@ -216,9 +216,45 @@ def test_server_without_a_scheme_is_a_mistake_and_not_a_path(command: str, where
     )
 
 
+@pytest.mark.parametrize("command", ["get", "load"])
+@pytest.mark.parametrize(
+    ("where", "meant"),
+    [
+        ("https:/localhost:8443/", "https://localhost:8443/"),
+        ("https//localhost:8443/", "https://localhost:8443/"),
+        ("https/example.org", "https://example.org"),
+        ("HTTP:example.org/a", "http://example.org/a"),
+        ("http:///example.org", "http://example.org"),
+        ("https:\\\\example.org", "https://example.org"),
+    ],
+)
+def test_a_url_with_a_broken_scheme_is_a_mistake_and_not_a_path(
+    command: str, where: str, meant: str
+) -> None:
+    assert mistake(command, where).startswith(
+        f"{where!r} is neither a path nor a URL; write {meant} or /{where}; "
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "is_host"),
+    [
+        *((name, True) for name in ("nosuch.example", "a.b.org/", "Example.COM", "a.xn--p1ai")),
+        *(
+            (name, False)
+            for name in ("page.html", "app.min.js", "index.php", "a.woff2", "a.tar.gz")
+        ),
+        *((name, False) for name in ("/nosuch.example", "a.org/b", "v1.2", "a b.org", "page")),
+    ],
+)
+def test_a_path_may_be_like_a_host(path: str, is_host: bool) -> None:
+    assert is_like_a_host(path) is is_host
+
+
 @pytest.mark.parametrize(
     "where",
     [
+        *("https", "http:", "https:/", "httpsx/a"),
         *("page.html", "a/b", "?q", "*", "item:42", "a.b:c", "page.html/x:80", "localhost.html"),
         *("/localhost:8444", "http://localhost:8444", "wwwroot/x", "v1.2:99999999"),
     ],

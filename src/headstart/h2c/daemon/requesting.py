@@ -30,7 +30,7 @@ from headstart.h2c.daemon.conversation import Conversation, Request
 from headstart.h2c.daemon.session import Link, Session, StoredResponse
 from headstart.h2c.daemon.transfer import BINARY, Transfer
 from headstart.h2c.options.connections import Trust
-from headstart.h2c.options.requests import FromFile, RequestCommand
+from headstart.h2c.options.requests import FromFile, RequestCommand, is_like_a_host
 
 _USER_AGENT = (b"user-agent", f"h2c/{__version__}".encode())
 _ACCEPT = (b"accept", b"*/*")
@@ -83,6 +83,8 @@ async def _exchange(
     link = None if kept is not None else await asking.link()
     if link is not None and link.trust.insecure:
         await conversation.say(exits.INSECURE.format(link.connection.origin))
+    if link is not None and origin is None and is_like_a_host(command.where):
+        await conversation.say(exits.TAKEN_FOR_PATH.format(command.where, link.connection.origin))
     if command.output not in ("", "-") and not opened:
         await conversation.open_output(command.output)
     transfer = Transfer(command, conversation, request)

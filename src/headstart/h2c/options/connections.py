@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import re
 from dataclasses import dataclass
 
 from headstart.errors import ConfigurationError
@@ -16,6 +17,8 @@ from headstart.h2c.options.grammar import Grammar, Options, count, seconds
 from headstart.hosts import ascii_host
 
 DEFAULT_INTERVAL = 1.0
+# A scheme whose colon or slashes are not all there, or are too many.
+_BROKEN_SCHEME = re.compile(r"(https?)(?!://[^/])[:/\\]+([^:/\\].*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +200,25 @@ def _resolved(text: str) -> tuple[str, int, str]:
         ) from None
 
 
+def mended_scheme(text: str) -> str | None:
+    """Return the URL that was meant by one such as `https:/HOST` or `https//HOST`, or None."""
+    match = _BROKEN_SCHEME.fullmatch(text)
+    return None if match is None else f"{match[1].lower()}://{match[2]}"
+
+
+def server(text: str) -> str:
+    """Return the argument that names a server, unless its scheme is misspelled.
+
+    Raises:
+        ConfigurationError: The scheme would be taken for a host.
+    """
+    if (meant := mended_scheme(text)) is not None:
+        raise ConfigurationError(f"{text!r} is not a server; write {meant}")
+    return text
+
+
 def _connect(given: argparse.Namespace) -> Connect:
-    return Connect(given.origin, trust(given), given.timeout, given.verbose, given.upgrade)
+    return Connect(server(given.origin), trust(given), given.timeout, given.verbose, given.upgrade)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from headstart.errors import ConfigurationError
 from headstart.h2c.dump.text import DumpFormat, DumpOptions, FrameFilter
-from headstart.h2c.options.connections import Trust, trust, trust_options
+from headstart.h2c.options.connections import Trust, server, trust, trust_options
 from headstart.h2c.options.grammar import Grammar, Options, seconds
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _wiretap(given: argparse.Namespace) -> Wiretap:
         raise ConfigurationError("--keyfile takes --certfile, too")
     return Wiretap(
         local=local,
-        remote=Origin.parse(given.remote),
+        remote=Origin.parse(server(given.remote)),
         dump=dump_options_of(given, given.dump),
         keylog=given.keylog,
         certfile=given.certfile,
@@ -235,7 +235,7 @@ def _local(text: str) -> Origin:
 
     if text.isdecimal():  # a port, as for `headstart serve --admin`
         text = f"localhost:{text}"
-    origin = Origin.parse(_ANY_PORT.sub("1", text))
+    origin = Origin.parse(_ANY_PORT.sub("1", server(text)))
     return replace(origin, port=0) if _ANY_PORT.search(text) else origin
 
 

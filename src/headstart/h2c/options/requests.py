@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from headstart.errors import ConfigurationError, LocalProtocolError
-from headstart.h2c.options.connections import Trust, server_options, trust
+from headstart.h2c.options.connections import (
+    Trust,
+    mended_scheme,
+    server_options,
+    trust,
+)
 from headstart.h2c.options.grammar import Grammar, Options, octets
 from headstart.wire.fields import checked_fields, valid_authority
 
@@ -23,6 +28,15 @@ _SERVER = re.compile(
     r"(?:(?:localhost|\[[0-9a-f:.]+\]|www\.[\w.-]+)(?::\d{1,5})?|[\w-]+(?:\.[\w-]+)+:\d{1,5})"
     r"(?:[/?#]|\Z)",
     re.IGNORECASE,
+)
+# A name with a dot whose last part could be a top-level domain, without a path.
+_HOST_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:[a-z]{2,}|xn--[\w-]+)/?", re.IGNORECASE)
+# Files of sites that Python's list of types lacks.
+_OTHER_FILES = frozenset(
+    {
+        *("asp", "aspx", "atom", "cfm", "cgi", "conf", "do", "gql", "ini", "jsp", "log", "map"),
+        *("md", "php", "rss", "toml", "ts", "webmanifest", "woff", "woff2", "yaml", "yml", "zst"),
+    }
 )
 _METHOD_EXAMPLES = {
     "head": """
@@ -157,11 +171,26 @@ def path_or_url(text: str) -> str:
     Raises:
         ConfigurationError: It would be the path `/HOST:PORT`.
     """
-    if _SERVER.match(text):
-        raise ConfigurationError(
-            f"{text!r} is neither a path nor a URL; write https://{text} or /{text}"
-        )
+    meant = f"https://{text}" if _SERVER.match(text) else mended_scheme(text)
+    if meant is not None:
+        raise ConfigurationError(f"{text!r} is neither a path nor a URL; write {meant} or /{text}")
     return text
+
+
+def is_like_a_host(path: str) -> bool:
+    """Return true for a path such as `example.org`, which was perhaps meant as a server.
+
+    Files have such names, too, so one that ends as files of a site do is a path.
+    """
+    if not _HOST_NAME.fullmatch(path):
+        return False
+    import mimetypes  # of no use but for such names
+
+    # The system's own list has file types such as .org and .com.
+    known = mimetypes.MimeTypes()
+    ending = path.lower().rpartition(".")[2]
+    kinds = known.types_map[True].keys() | known.encodings_map.keys()
+    return f".{ending}" not in kinds and ending not in _OTHER_FILES
 
 
 @dataclass(frozen=True, slots=True)

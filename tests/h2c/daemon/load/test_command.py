@@ -62,6 +62,20 @@ async def test_it_shows_a_waterfall_and_the_sum(fresh: Session, site: PushServer
     assert recorder.messages == []
 
 
+async def test_a_path_like_a_host_is_told_by_all_commands(fresh: Session, site: PushServer) -> None:
+    site.pages["/nosuch.example"] = Page(b"")
+    await run(fresh, Recorder(), f"{site.origin}/page")
+    recorder = Recorder()
+
+    await run(fresh, recorder, "nosuch.example")
+    command = options.parse(["get", "nosuch.example"])
+    assert isinstance(command, RequestCommand)
+    await exchange(command, fresh, recorder, Request(__version__, "/", False, False, ()))
+
+    told = exits.TAKEN_FOR_PATH.format("nosuch.example", site.origin)
+    assert recorder.messages == [told, told]
+
+
 @pytest.mark.parametrize("to_terminal", [True, False])
 async def test_the_sum_fits_a_narrow_terminal_and_is_one_line_elsewhere(
     to_terminal: bool, fresh: Session, site: PushServer

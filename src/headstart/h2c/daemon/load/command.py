@@ -34,6 +34,7 @@ from headstart.h2c.daemon.session import Session, StoredResponse
 from headstart.h2c.failures import exit_code, explanation
 from headstart.h2c.options.connections import Trust
 from headstart.h2c.options.loading import LoadPage
+from headstart.h2c.options.requests import is_like_a_host
 from headstart.wire.events import Fields
 
 _LIMITS = ClientLimits()
@@ -72,6 +73,8 @@ async def _connected(command: LoadPage, session: Session, conversation: Conversa
     origin, target = split_url(command.where)
     if origin is None:
         origin = session.current().connection.origin
+        if is_like_a_host(command.where):
+            await conversation.say(exits.TAKEN_FOR_PATH.format(command.where, origin))
     if command.trust.insecure:
         await conversation.say(exits.INSECURE.format(origin))
     return f"{origin}{target}"
