@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from headstart.deliver.rows import all_rows
+from headstart.export import FORMATS
 from headstart.learn import Cause, Finding, Judgement, Kind, Level, Row, SeenAsset, Tally
 from headstart.learn.records import PageRecord
 from headstart.store import offline
@@ -515,13 +516,52 @@ def test_export_replaces_no_database(store: Path, form: str) -> None:
     assert store.read_bytes() == before
 
 
+@pytest.mark.parametrize("form", ["json", *FORMATS])
+def test_export_replaces_an_empty_file_and_an_export(
+    store: Path, tmp_path: Path, form: str
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    order = ["map", "export", "--store", str(store), "--format"]
+
+    first, again, other = (
+        headstart_says(*order, each, str(file))[0] for each in (form, form, "json")
+    )
+
+    assert (first, again, other) == (0, 0, 0)
+    assert file.read_text() == said("export", "--store", store)
+
+
+@pytest.mark.parametrize("form", ["json", *FORMATS])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'192.0.2.1 - - [10/Oct/2025:13:55:36 +0200] "GET / HTTP/1.1" 200 5 "-" "-"\n',
+        b"# a configuration of the user's own\nmap $uri $link {}\n",
+        b'{"status":200,"request_uri":"/"}\n',
+        b"\x1f\x8b\x08\x00",
+        b"\n",
+    ],
+)
+def test_export_replaces_no_file_of_the_users_own(
+    store: Path, tmp_path: Path, form: str, content: bytes
+) -> None:
+    file = tmp_path / "access.log"
+    file.write_bytes(content)
+
+    told = headstart_says("map", "export", "--format", form, str(file), "--store", str(store))
+
+    assert_one_line(told, f"{file} is not an export of headstart", "FILE is written, not read")
+    assert file.read_bytes() == content
+
+
 def test_old_export_stays_where_a_new_one_fails(tmp_path: Path) -> None:
     file = tmp_path / "map.jsonl"
-    file.write_text("old")
+    file.write_text(old := '{"record":"old"}')
 
     headstart_says("map", "export", str(file), "--store", str(tmp_path / "none.sqlite3"))
 
-    assert file.read_text() == "old"
+    assert file.read_text() == old
 
 
 # With a server.

@@ -7,6 +7,21 @@ from contextlib import suppress
 from pathlib import Path
 
 
+def has_other_content(path: Path, beginnings: tuple[bytes, ...]) -> bool:
+    """Return whether a file is there whose content has none of these beginnings.
+
+    An empty file, a pipe and a device hold nothing.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(max(map(len, beginnings)))
+    return bool(head) and not head.startswith(beginnings)
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a file as a whole or not at all, and leave nothing beside it; write to a pipe.
 

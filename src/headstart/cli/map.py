@@ -17,7 +17,7 @@ from typing import IO, Any
 import click
 
 from headstart.cli import gains, terminal
-from headstart.cli.files import write_whole
+from headstart.cli.files import has_other_content, write_whole
 from headstart.cli.options import LEARN, derived, taken
 from headstart.cli.stores import STORE_TYPE, as_place
 from headstart.cli.terminal import Column, count, named, printable, say, warn
@@ -31,9 +31,9 @@ from headstart.deliver.rows import (
     split,
 )
 from headstart.errors import ConfigurationError
-from headstart.export import FORMATS, configuration, plan_of
+from headstart.export import FORMATS, TITLE, configuration, plan_of
 from headstart.learn import Judgement, Learner, LearnOptions, Record, Row
-from headstart.learn.records import NewerRecordError, from_plain, to_plain
+from headstart.learn.records import BEGINNING, NewerRecordError, from_plain, to_plain
 from headstart.reasons import Refusal
 from headstart.store import Place, default_path, offline
 from headstart.store.ownership import is_database
@@ -365,15 +365,12 @@ def export(
 ) -> None:
     """Write the map to FILE, or standard output, as JSON lines or for another server.
 
-    An old FILE is replaced once the new one is complete.
+    An older export in FILE is replaced once the new one is complete; another file is not.
 
     headstart map export --format nginx headstart.conf
     """
-    if file != "-" and is_database(Path(file)):
-        raise ConfigurationError(
-            f"{printable(file)} is a database, which the export would replace",
-            hint="Name another file to write; --store STORE names the map to read.",
-        )
+    if file != "-":
+        _check_replaceable(file)
     learner = offline.known(_place(ctx, store), ctx.obj.options, warn=warn)
     if form == _RECORDS:
         plain = map(to_plain, learner.export())
@@ -392,6 +389,26 @@ def export(
     said = f"; the comments say why {without} {'is' if len(made.left_out) == 1 else 'are'} left out"
     written = f"{count(len(made.pages), 'page')} with {count(links, 'link')}"
     say(f"{written}{said if made.left_out else ''}.", err=True)
+
+
+def _check_replaceable(file: str) -> None:
+    """Raise ConfigurationError if FILE has content that no export wrote, as an access log."""
+    try:
+        if is_database(Path(file)):
+            raise ConfigurationError(
+                f"{printable(file)} is a database, which the export would replace",
+                hint="Name another file to write; --store STORE names the map to read.",
+            )
+        if has_other_content(Path(file), (TITLE.encode(), BEGINNING.encode())):
+            raise ConfigurationError(
+                f"{printable(file)} is not an export of headstart, so it is left as it is",
+                hint="FILE is written, not read: name another one, or remove this one.",
+            )
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read {named(file)}, which the export would replace: {error.strerror}",
+            hint="Name another file.",
+        ) from error
 
 
 def _write(file: str, text: str) -> None:

@@ -18,11 +18,12 @@ from __future__ import annotations
 from typing import Final
 
 from headstart.export import apache, caddy, cloudflare, h2o, haproxy, netlify, nginx
-from headstart.export.formats import Configuration, Format, written
+from headstart.export.formats import TITLE, Configuration, Format, written
 from headstart.export.plan import AssetLink, LeftOut, LinkedPage, Plan, Reason, plan_of
 
 __all__ = [
     "FORMATS",
+    "TITLE",
     "AssetLink",
     "Configuration",
     "Format",

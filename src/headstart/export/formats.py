@@ -21,6 +21,8 @@ Fit: TypeAlias = Callable[[LinkedPage], Reason | None]
 Key: TypeAlias = Callable[[str], str | None]
 """Returns the form of a path that the server compares."""
 
+TITLE: Final = "# Written by `headstart map export`"
+"""The beginning of each configuration."""
 _COLUMNS: Final = 100
 # Entries that a comment names for each reason, and characters of each.
 _EXAMPLES: Final = 10
@@ -120,7 +122,7 @@ def _comments(
     number = sum(len(page.links) for page in pages)
     links = f"{number} link{'' if number == 1 else 's'}"
     found = f"{len(pages)} page{'' if len(pages) == 1 else 's'} of {site} with {links}"
-    yield f"# Written by `headstart map export`: {found}."
+    yield f"{TITLE}: {found}."
     for usage in form.usage:
         paragraph = usage.replace("{origin}", site)
         yield "#"

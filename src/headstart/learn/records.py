@@ -307,6 +307,10 @@ _NAMES = {record: name for name, record in _RECORDS.items()}
 _READERS: dict[str, Reader] = {name: reader_of(record) for name, record in _RECORDS.items()}
 
 
+BEGINNING = '{"record":"'
+"""The beginning of a record as JSON without spaces."""
+
+
 def to_plain(record: Record) -> dict[str, Any]:
     """Return the record as a dictionary for JSON, with its `record` name."""
     return {"record": _NAMES[type(record)], **asdict(record)}
