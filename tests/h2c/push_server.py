@@ -37,7 +37,7 @@ class Page:
 
     Attributes:
         hints: Values of Link, in a 103 each, which goes out before all else.
-        pushes: Paths of other pages, pushed before the response.
+        pushes: Paths of other pages, pushed before the response if the client takes pushes.
         after: The response goes out once these were asked for (`GET /path`).
         unfinished: The content never ends.
     """
@@ -201,7 +201,7 @@ class _Peer(asyncio.Protocol):
     def _begin(self, stream_id: int, page: Page) -> None:
         for hint in page.hints:
             self._h2.send_headers(stream_id, [(b":status", b"103"), (b"link", hint)])
-        for path in page.pushes:
+        for path in page.pushes if self._h2.remote_settings.enable_push else ():
             promised = self._promise(stream_id, path.encode())
             self._finish(promised, self._server.pages[path])
         self._held[stream_id] = page

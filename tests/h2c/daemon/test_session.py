@@ -61,6 +61,23 @@ async def test_another_trust_is_another_connection_and_the_old_one_ends(
     assert session.links() == [(second, True)]
 
 
+async def test_connections_without_push_are_made_as_the_others_and_end_with_the_block(
+    session: Session, server: PushServer
+) -> None:
+    origin = Origin.parse(server.origin)
+    session.fields = [(b"a", b"b")]
+    await session.connect(origin, Trust(insecure=True), 5.0)
+
+    async with session.without_push() as pushless:
+        link = await pushless.use(origin, Trust(), 5.0)
+        assert link.trust == Trust(insecure=True)
+        assert pushless.fields == [(b"a", b"b")]
+        await link.connection.request("POST", "/data")
+
+    assert link.connection.closed
+    assert link.connection.pushes.listing(link.connection.now()) == []
+
+
 async def test_a_replaced_connection_ends_with_its_last_response(
     session: Session, server: PushServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

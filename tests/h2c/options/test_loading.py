@@ -12,7 +12,7 @@ from tests.h2c.options.typed import mistake
 
 def test_every_option_arrives() -> None:
     typed = "load /page --waterfall a.svg --json --fail --timeout 500ms --no-hints --no-push-cache"
-    bounds = "--max-resources 5 --max-bytes 2kB --insecure -H a:b"
+    bounds = "--no-push --max-resources 5 --max-bytes 2kB --insecure -H a:b"
 
     assert options.parse([*typed.split(), *bounds.split()]) == LoadPage(
         where="/page",
@@ -22,6 +22,7 @@ def test_every_option_arrives() -> None:
         fail=True,
         timeout=0.5,
         use_pushes=False,
+        allow_pushes=False,
         use_hints=False,
         max_resources=5,
         max_bytes=2000,

@@ -19,8 +19,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -147,10 +147,20 @@ class Session:
 
     Args:
         taps: Listens to all of them; None for nobody.
+        push: Servers may push.
+        like: Connections elsewhere, as which new ones are made.
     """
 
-    def __init__(self, taps: Taps | None = None) -> None:
+    def __init__(
+        self,
+        taps: Taps | None = None,
+        *,
+        push: bool = True,
+        like: Mapping[Origin, Link] | None = None,
+    ) -> None:
         self._taps = taps
+        self._push = push
+        self._like = like or {}
         self._links: dict[Origin, Link] = {}
         self._retired: list[Link] = []
         self._left: dict[Origin, Link] = {}
@@ -231,9 +241,9 @@ class Session:
 
         One that is there is used as it was made, unless `trust` asks for something of its own.
         """
-        link = self._links.get(origin)
-        if link is not None and trust == Trust():
-            trust = link.trust
+        before = self._before(origin)
+        if before is not None and trust == Trust():
+            trust = before.trust
         return await self.connect(origin, trust, timeout, make_current=make_current, first=first)
 
     async def connect(
@@ -257,7 +267,8 @@ class Session:
         async with self._locks[origin]:
             link = self._links.get(origin)
             if upgrade is None:
-                upgrade = link is not None and link.upgrade
+                before = self._before(origin)
+                upgrade = before is not None and before.upgrade
             if link is None or not await _serves(link, trust, upgrade):
                 connection = await self._connected(origin, trust, timeout, upgrade, first)
                 made = Link(connection, trust, upgrade)
@@ -266,6 +277,23 @@ class Session:
         if make_current or self._current is None:
             self._current = origin
         return link
+
+    @asynccontextmanager
+    async def without_push(self) -> AsyncIterator[Session]:
+        """Yield a session whose servers may not push; its connections end with the block.
+
+        They are new, since other commands use the old ones, but made as those were.
+        """
+        other = Session(self._taps, push=False, like=self._links)
+        other.fields = self.fields
+        try:
+            yield other
+        finally:
+            await other.close()
+
+    def _before(self, origin: Origin) -> Link | None:
+        """Return the connection whose settings hold for the next one to this origin."""
+        return self._links.get(origin) or self._like.get(origin)
 
     def add(self, link: Link) -> None:
         """Hold a connection that was made elsewhere, as the current one."""
@@ -312,6 +340,7 @@ class Session:
     ) -> Http2ClientConnection:
         return await connect(
             origin,
+            push=self._push,
             cafile=Path(trust.cafile) if trust.cafile else None,
             insecure=trust.insecure,
             certfile=Path(trust.certfile) if trust.certfile else None,

@@ -28,6 +28,7 @@ class LoadPage:
         headers: Headers of every request, names in lower case.
         waterfall: The file for a picture of it, "" for none.
         fail: Treat a status of 400 or above as an error.
+        allow_pushes: Servers may push; without, the load has connections of its own.
     """
 
     where: str
@@ -37,6 +38,7 @@ class LoadPage:
     fail: bool
     timeout: float
     use_pushes: bool
+    allow_pushes: bool
     use_hints: bool
     max_resources: int
     max_bytes: int
@@ -52,6 +54,7 @@ def declare(grammar: Grammar) -> None:
         """
 h2c load https://example.org/                        a waterfall on the terminal
 h2c load https://example.org/ --waterfall page.svg   and as a picture
+h2c load https://example.org/ --no-push              as today's browsers, which take no push
 h2c load https://example.org/ --no-hints             as if nobody had sent a 103
 """,
     )
@@ -65,6 +68,7 @@ h2c load https://example.org/ --no-hints             as if nobody had sent a 103
     options.flag("--json", help="print all details as JSON")
     header_option(options)
     options.flag("--no-hints", help="do not fetch what a 103 or a Link field names")
+    options.flag("--no-push", help="forbid pushes, on new connections, as today's browsers do")
     options.flag("--no-push-cache", help="send requests even where pushed responses wait")
     options.flag("--fail", help="a status from 400 on is an error: exit code 1")
     options.value(
@@ -99,6 +103,7 @@ def _load(given: argparse.Namespace) -> LoadPage:
         fail=given.fail,
         timeout=given.timeout,
         use_pushes=not given.no_push_cache,
+        allow_pushes=not given.no_push,
         use_hints=not given.no_hints,
         max_resources=given.max_resources,
         max_bytes=given.max_bytes,

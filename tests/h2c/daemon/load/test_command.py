@@ -62,6 +62,26 @@ async def test_it_shows_a_waterfall_and_the_sum(fresh: Session, site: PushServer
     assert recorder.messages == []
 
 
+async def test_without_push_it_shows_what_a_client_that_takes_none_gets(
+    fresh: Session, site: PushServer
+) -> None:
+    link, kept = b"</i.png>; rel=preload; as=image", (b"cache-control", b"max-age=60")
+    site.pages["/i.png"] = Page(b"image", "image/png", fields=(kept,))
+    site.pages["/page"] = Page(b"<img src=i.png>", hints=(link,), pushes=("/i.png",))
+    pushed, hinted = Recorder(), Recorder()
+    await run(fresh, pushed, f"{site.origin}/page")
+    [(before, _)] = fresh.links()
+
+    assert await run(fresh, hinted, "/page", "--no-push") == exits.OK
+
+    assert pushed.output.decode().splitlines()[3].split()[:5] == ["/i.png", "200", "5", "B", "push"]
+    image = hinted.output.decode().splitlines()[3]
+    assert image.split()[:5] == ["/i.png", "200", "5", "B", "hint"]
+    # The connection with pushes stays the current one.
+    assert fresh.links() == [(before, True)]
+    assert not before.connection.closed
+
+
 async def test_a_path_like_a_host_is_told_by_all_commands(fresh: Session, site: PushServer) -> None:
     site.pages["/nosuch.example"] = Page(b"")
     await run(fresh, Recorder(), f"{site.origin}/page")

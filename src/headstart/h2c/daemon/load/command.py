@@ -48,7 +48,16 @@ async def load(
     Raises:
         HeadstartError: The page's server cannot be reached.
     """
-    url = await _connected(command, session, conversation)
+    url = await _url(command, session, conversation)
+    if command.allow_pushes:
+        return await _loaded(command, session, url, conversation, request)
+    async with session.without_push() as pushless:
+        return await _loaded(command, pushless, url, conversation, request)
+
+
+async def _loaded(
+    command: LoadPage, session: Session, url: str, conversation: Conversation, request: Request
+) -> int:
     if command.waterfall:
         await conversation.open_output(command.waterfall)
     async with Loader(session, settings(command, session), url) as loader:
@@ -68,8 +77,8 @@ async def load(
     return await _outcome(command, loader.result, conversation)
 
 
-async def _connected(command: LoadPage, session: Session, conversation: Conversation) -> str:
-    """Connect to the page's origin, make it current, and return the page's absolute URL."""
+async def _url(command: LoadPage, session: Session, conversation: Conversation) -> str:
+    """Return the page's absolute URL, and say how its argument is taken."""
     origin, target = split_url(command.where)
     if origin is None:
         origin = session.current().connection.origin
