@@ -578,13 +578,13 @@ def test_what_was_learned_starts_a_server_warm(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("origin", "saved"),
     [
-        ([], "https://shop.example"),
-        (["--origin", SITE], SITE),
+        ([], SITE),
+        (["--origin", "https://shop.example"], "https://shop.example"),
         (["--origin", "HTTP://LOCALHOST:8000/"], "http://localhost:8000"),
         (["--origin", "https://straße.test"], "https://xn--strae-oqa.test"),
     ],
 )
-def test_origin_is_the_log_s_or_the_one_that_is_given(
+def test_origin_is_the_referers_or_the_one_that_is_given(
     tmp_path: Path, origin: list[str], saved: str
 ) -> None:
     store = tmp_path / "learned.sqlite3"
@@ -596,10 +596,37 @@ def test_origin_is_the_log_s_or_the_one_that_is_given(
     assert {record.origin for record in records if isinstance(record, PageRecord)} == {saved}
 
 
-@pytest.mark.parametrize("origin", [[], ["--origin", "https://localhost:8075"]])
-def test_origin_that_the_referers_contradict_is_told_with_the_option_for_theirs(
-    tmp_path: Path, origin: list[str]
+@pytest.mark.parametrize("form", [combined, json_lines, har, trace])
+def test_each_site_is_saved_with_the_origin_that_its_referers_name(
+    tmp_path: Path, form: Callable[[list[Request]], str]
 ) -> None:
+    store = tmp_path / "learned.sqlite3"
+    log = written(tmp_path / "log", form(visits(1, 2)))
+    other = json_lines(visits(3, 4)).replace("www.shop.example", "www.other.example")
+    others = written(tmp_path / "others.json", other.replace("https://", "http://"))
+
+    text = said(log, others, "--save", str(store))
+
+    assert f"\n2 pages of http://www.other.example, {SITE} saved" in text
+    assert "Referers name" not in text
+
+
+def test_pages_that_are_saved_are_those_that_the_map_shows(tmp_path: Path) -> None:
+    store = str(tmp_path / "learned.sqlite3")
+    bare = [(300 + n, f"192.0.2.{n}", "/bare", "-") for n in (1, 2, 3)]
+    log = written(tmp_path / "log", combined(visits(1, 2, 3) + bare))
+
+    text = said(log, "--save", store)
+    _, shown, _ = headstart_says("map", "--store", store)
+
+    assert "\n1 page of" in text
+    assert "\n1 page with" in shown
+
+
+def test_origin_that_the_referers_contradict_is_told_with_the_option_for_theirs(
+    tmp_path: Path,
+) -> None:
+    origin = ["--origin", "https://localhost:8075"]
     log = written(
         tmp_path / "a.log", combined(visits(1, 2, 3)).replace(SITE, "http://localhost:8071")
     )
@@ -622,18 +649,22 @@ def test_origin_that_the_referers_contradict_is_told_with_the_option_for_theirs(
 @pytest.mark.parametrize(
     "change",
     [
-        (SITE, "https://shop.example"),  # that is where it is saved
         ('/style.css HTTP/1.1" 200 1000 "https://www.', '/style.css HTTP/1.1" 200 1 "http://'),
         (SITE, "http://$(reboot)"),
     ],
-    ids=["same", "several", "no host"],
+    ids=["several", "no host"],
 )
-def test_origin_is_not_proposed_if_the_referers_have_none_in_common(
+def test_origin_is_not_taken_from_referers_that_have_none_in_common(
     tmp_path: Path, change: tuple[str, str]
 ) -> None:
     log = written(tmp_path / "a.log", combined(visits(1, 2, 3)).replace(*change))
 
-    assert "Referers name" not in said(log, "--save", str(tmp_path / "learned.sqlite3"))
+    text = said(log, "--save", str(tmp_path / "learned.sqlite3"))
+    given = said(log, "--save", str(tmp_path / "given"), "--origin", "https://a.example")
+
+    assert "Referers name" not in text + given
+    assert "of https://" in text
+    assert SITE not in text
 
 
 def test_of_many_origins_the_one_with_that_name_is_meant(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import heapq
 import json
 import re
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
@@ -113,18 +113,19 @@ def _replay(
         if log.damage:
             warn(f"{file} is cut off or damaged, and is used up to there: {log.damage}")
     _warn_of_referers(files, logs, scores[0])
-    records = _at(list(replay.learner.export()), origin) if save else []
+    named, referring = _named_by_referers(logs)
+    records = _at(list(replay.learner.export()), origin, named) if save else []
     if save:
         offline.tell(records, save, warn=warn, options=options)
     if as_json:
         plain = _plain(files, logs, scores, mode, assumed)
         if save:
-            plain["saved"] = _plain_saved(records, save, replay.unlearned, _named_by_referers(logs))
+            plain["saved"] = _plain_saved(records, save, replay.unlearned, referring)
         click.echo(json.dumps(plain, indent=2))
     else:
         _print_report(files, logs, scores, mode, assumed)
         if save:
-            _print_saved(records, save, replay.unlearned, _named_by_referers(logs))
+            _print_saved(records, save, replay.unlearned, referring)
 
 
 @contextmanager
@@ -331,23 +332,31 @@ def _plain_score(score: Score) -> dict[str, Any]:
 # Saving
 
 
-def _at(records: list[_Saved], origin: str | None) -> list[_Saved]:
-    """Return the records with the site's own origin instead of the log's name for it."""
-    if origin is None:
-        return records
+def _at(records: list[_Saved], origin: str | None, named: dict[str, str]) -> list[_Saved]:
+    """Return the records with their site's own origin instead of the log's name for it.
+
+    Args:
+        origin: The one that the user gave.
+        named: What Referers call the origins of the log.
+    """
+    own = named if origin is None else dict.fromkeys(_meant(records, origin), origin)
+    return [
+        replace(record, origin=own[record.origin])
+        if isinstance(record, PageRecord | SiteIcon) and record.origin in own
+        else record
+        for record in records
+    ]
+
+
+def _meant(records: list[_Saved], origin: str) -> list[str]:
+    """Return the origins of the log that are the user's: of that host, or else the busiest."""
     host = _bare(origin)
     views: Counter[str] = Counter()
     for record in records:
         if isinstance(record, PageRecord) and record.level is Level.SITE:
             views[record.origin] = round(record.views)
     same = [found for found in views if _bare(found) == host]
-    meant = same or [found for found, _ in views.most_common(1)]
-    return [
-        replace(record, origin=origin)
-        if isinstance(record, PageRecord | SiteIcon) and record.origin in meant
-        else record
-        for record in records
-    ]
+    return same or [found for found, _ in views.most_common(1)]
 
 
 def _checked(origin: str, save: Place | None) -> str:
@@ -368,15 +377,23 @@ def _bare(origin: str) -> str:
     return origin.partition("://")[2].removeprefix("www.")
 
 
-def _named_by_referers(logs: list[LogFile]) -> str:
-    """Return the origin that nearly all Referers of the site name, "" if they name several."""
-    named: Counter[str] = Counter()
+def _named_by_referers(logs: list[LogFile]) -> tuple[dict[str, str], str]:
+    """Return how nearly all Referers of each site name its origin, by its origin in the log.
+
+    The busiest site's comes second, too: "" if its Referers name several.
+    """
+    sites: dict[str, Counter[str]] = defaultdict(Counter)
     for log in logs:
-        named.update(log.own_referers)
-    origin, times = named.most_common(1)[0] if named else ("", 0)
-    # It is shown as a part of a command, and anybody can have sent it.
-    agreed = times >= _NEARLY_ALL * named.total() and _ORIGIN.fullmatch(origin)
-    return origin if agreed else ""
+        for (site, origin), times in log.own_referers.items():
+            sites[site][origin] += times
+    named = {}
+    for site, origins in sites.items():
+        origin, times = origins.most_common(1)[0]
+        # It is shown as a part of a command, and anybody can have sent it.
+        if times >= _NEARLY_ALL * origins.total() and _ORIGIN.fullmatch(origin):
+            named[site] = origin
+    busiest = max(sites, key=lambda site: sites[site].total(), default="")
+    return named, named.get(busiest, "")
 
 
 def _plain_saved(
@@ -386,23 +403,27 @@ def _plain_saved(
     pages = [record for record in records if isinstance(record, PageRecord)]
     return {
         "store": str(save),
-        "pages": sum(record.level is Level.PAGE for record in pages),
+        "pages": _pages_with_assets(pages),
         "origins": sorted({record.origin for record in pages}),
         "assets_left_out": unlearned,
         "referers_name": referring or None,
     }
 
 
+def _pages_with_assets(pages: list[PageRecord]) -> int:
+    """Return the number of pages that `headstart map` shows."""
+    return sum(record.level is Level.PAGE and bool(record.assets) for record in pages)
+
+
 def _print_saved(records: list[_Saved], save: Place, unlearned: int, referring: str) -> None:
     pages = [record for record in records if isinstance(record, PageRecord)]
     origins = sorted({record.origin for record in pages})
-    known = sum(record.level is Level.PAGE for record in pages)
     where = ", ".join(map(printable, origins[:_NAMED]))
     if len(origins) > _NAMED:
         where += f" and {count(len(origins) - _NAMED, 'more origin')}"
     place = printable(str(save))
     if pages:
-        say(f"\n{count(known, 'page')} of {where} saved to {place}")
+        say(f"\n{count(_pages_with_assets(pages), 'page')} of {where} saved to {place}")
     else:
         say(f"\nNothing saved to {place}: no client requested assets after a page.")
     if unlearned:
@@ -485,7 +506,7 @@ command = click.Command(
             ["--origin"],
             metavar="URL",
             help="With --save: the site's origin as clients ask for it, for instance "
-            "https://www.example.org; a log rarely tells.",
+            "https://www.example.org. By default it is the one that nearly all Referers name.",
         ),
         *derived(LearnOptions, LEARN, without=_NOT_LEARN),
         *derived(DeliverOptions, DELIVER, without=_NOT_DELIVER),

@@ -84,8 +84,8 @@ class LogFile:
         has_referer: Whether any line had a Referer.
         bare_format: The format of the first lines, if it is one that has none.
         has_assets: Whether any line without one, before the first with one, asked for an asset.
-        own_referers: In a log without host names, how often its first lines name each origin of the
-            site in their Referers, with the scheme and `www.`.
+        own_referers: How often the first lines so far have a Referer of their own site: by the
+            origin that the log's lines have, and the Referer's, with its scheme and `www.`.
 
     Raises:
         ConfigurationError: The log cannot be read, or is not one.
@@ -115,7 +115,7 @@ class LogFile:
         self.names_referer = False
         self.has_referer = False
         self.has_assets = False
-        self.own_referers: Counter[str] = Counter()
+        self.own_referers: Counter[tuple[str, str]] = Counter()
         self._known_site: str | None = None
 
     def __enter__(self) -> Self:
@@ -138,9 +138,11 @@ class LogFile:
             for parsed in self._fields():
                 self.lines += 1
                 line = self._line(parsed)
-                if line is None:
+                if parsed is None or line is None:
                     self.broken += 1
                     continue
+                if self.lines <= _SAMPLE:
+                    self._count_own_referer(parsed, line)
                 # After the first Referer, there is nothing left to find out.
                 if not self.has_referer:
                     request = line.exchange.request
@@ -159,6 +161,12 @@ class LogFile:
         fields = _named(parsed)
         self.names_referer = self.names_referer or "referer" in fields
         return line_of(fields, "" if fields.get("host") else self._site())
+
+    def _count_own_referer(self, parsed: _Parsed, line: LogLine) -> None:
+        request = line.exchange.request
+        if request.referer.startswith(request.origin + "/") and kind_of_path(request.target):
+            origin = _origin_of(str(_named(parsed).get("referer")))
+            self.own_referers[request.origin, origin] += 1
 
     def _fields(self) -> Iterator[_Parsed | None]:
         """Yield the named fields of each line; a truncated archive ends with a broken one."""
@@ -209,24 +217,17 @@ class LogFile:
         return self._known_site
 
     def _most_referring(self) -> str:
-        origins: Counter[str] = Counter()
+        hosts: Counter[str] = Counter()
         try:
             with self._source.sample() as stream:
                 for parsed in islice(self._parsed(stream), _SAMPLE):
                     fields = _named(parsed) if parsed else {}
                     if kind_of_path(str(fields.get("url"))):
-                        origins[_origin_of(str(fields.get("referer") or ""))] += 1
+                        hosts[host_of(fields.get("referer"))] += 1
         except DAMAGED:
             pass  # an archive that is cut off, or the part of a pipe that is looked at
-        hosts: Counter[str] = Counter()
-        for origin, times in origins.items():
-            hosts[host_of(origin)] += times
         del hosts[""]
-        if not hosts:
-            return "localhost"
-        site = hosts.most_common(1)[0][0]
-        self.own_referers.update({of: n for of, n in origins.items() if host_of(of) == site})
-        return site
+        return hosts.most_common(1)[0][0] if hosts else "localhost"
 
     def _recognised(self, head: bytes) -> LogFormat:
         if head.startswith(_UTF_16):
