@@ -234,11 +234,21 @@ _HOW = {
     Mode.PUSH: "in pushes, to clients that cancel what they have of it",
 }
 
-_UNLEARNED = """\
-Not saved: {} with a query, because the log does not show that all clients share them.
+_WITH_LIFETIMES = (
+    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
+    '"$http_referer" "$http_user_agent" "$sent_http_cache_control"'
+)
+# A field behind the agent is not taken for the header without being told: a client can write
+# anything into X-Forwarded-For, which stands there as often.
+_UNLEARNED = f"""\
+Not saved: {{}} with a query, because the log does not show that all clients share them.
   Each needs requests from three addresses with two user agents, and an image a 304 as well, and
-  more clients than other queries of its path. A log with $sent_http_cache_control teaches those
-  with a max-age; so does the live traffic of headstart serve and headstart proxy."""
+  more clients than other queries of its path. The live traffic of headstart serve and headstart
+  proxy teaches those with a max-age. So does a log that nginx writes with
+    log_format headstart '{_WITH_LIFETIMES}';
+    access_log /var/log/nginx/headstart.log headstart;
+  and that is read with
+    headstart replay --format '{_WITH_LIFETIMES}' --save STORE headstart.log"""
 
 
 def _print_report(
@@ -458,7 +468,7 @@ command = click.Command(
             ["--format", "form"],
             metavar="FORMAT",
             help="How lines are written that are not recognised: nginx's log_format or Apache's "
-            "LogFormat, as it stands in the configuration.",
+            "LogFormat, as it stands in the configuration. Leave it out for the formats above.",
         ),
         click.Option(
             ["--mode"],

@@ -140,7 +140,8 @@ class Pattern:
         if not self._parts:
             raise ConfigurationError(
                 f"{text!r} has no variable such as $remote_addr or %h",
-                hint="Give that of nginx's log_format or Apache's LogFormat, or leave it out.",
+                hint="Leave it out for combined, JSON lines, W3C, HAR and traces, which are "
+                "recognised. Otherwise give the text of nginx's log_format or Apache's LogFormat.",
             )
         if any(not part.end for part in self._parts[:-1]):
             raise ConfigurationError(
