@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 
+from headstart.client import failures
 from headstart.client.errors import (
     ClientTimeoutError,
     ConnectError,
@@ -11,6 +14,7 @@ from headstart.client.errors import (
     RequestError,
     TlsError,
 )
+from headstart.client.origin import Origin
 from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError, StreamGoneError
 from headstart.h2c import exits
 from headstart.h2c.failures import NotConnectedError, exit_code, explanation
@@ -44,6 +48,16 @@ def test_an_explanation_is_one_line_with_its_hint() -> None:
     assert explanation(HeadstartError("it broke", hint="A retry may do.")) == (
         "it broke; a retry may do"
     )
+
+
+@pytest.mark.parametrize("code", [18, 26])
+def test_an_untrusted_certificate_is_told_without_the_arguments_of_python(code: int) -> None:
+    untrusted = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    untrusted.verify_code, untrusted.verify_message = code, "no trust"
+    error = failures.tls_failed(untrusted, Origin("https", "example.org", 443))
+
+    assert "cafile=" in error.hint
+    assert explanation(error).endswith(" CA with --cacert FILE")
 
 
 def test_a_request_that_failed_on_the_way_is_told_with_how_to_see_why() -> None:

@@ -29,6 +29,9 @@ from headstart.reasons import Closing
 from headstart.wire.connection import ErrorCode, error_name
 from headstart.wire.events import ConnectionEnded
 
+IN_PYTHON = " (cafile= in Python, verify= with httpx)"
+"""In a hint, the arguments that stand for `--cacert`; `h2c` leaves it out."""
+
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
 _EXPIRED = frozenset({9, 10})
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
@@ -149,13 +152,13 @@ def _untrusted(error: ssl.SSLCertVerificationError, origin: Origin) -> TlsError:
         hint = "Connect to a name that the certificate was made for."
     elif code in _UNKNOWN_ISSUER and is_loopback(origin.host):
         hint = (
-            "Name its CA with --cacert FILE (cafile= in Python, verify= with httpx); "
+            f"Name its CA with --cacert FILE{IN_PYTHON}; "
             "`headstart demo` makes one that is trusted here."
         )
     elif code in _UNKNOWN_ISSUER:
-        hint = "Name its CA with --cacert FILE (cafile= in Python, verify= with httpx)."
+        hint = f"Name its CA with --cacert FILE{IN_PYTHON}."
     else:
-        hint = "Name the right CA with --cacert FILE (cafile= in Python, verify= with httpx)."
+        hint = f"Name the right CA with --cacert FILE{IN_PYTHON}."
     return TlsError(
         f"the certificate of {origin} is not trusted: {error.verify_message.rstrip('.')}",
         hint=hint,

@@ -54,7 +54,7 @@ BAD_SESSION = (
     "a session is named by 1 to 32 letters, digits, '-' and '_', not {!r}; "
     "write 'h2c --session NAME COMMAND'"
 )
-CANNOT_READ = "cannot read {}: {}; check the path given to --file"
+CANNOT_READ = "cannot read {}: {}; check the path behind --file, or behind the @ of -d"
 CANNOT_KEEP_KEYS = (
     "cannot write the TLS keys to {}: {}; check the path given to --keylog or in SSLKEYLOGFILE"
 )

@@ -12,6 +12,7 @@ from headstart.client.errors import (
     RequestError,
     TlsError,
 )
+from headstart.client.failures import IN_PYTHON
 from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError, StreamGoneError
 from headstart.h2c import exits
 from headstart.h2c.options import UsageError
@@ -42,7 +43,7 @@ def exit_code(error: HeadstartError) -> int:
 
 def explanation(error: HeadstartError) -> str:
     """Return the error in one line, with advice."""
-    hint = error.hint.rstrip(".")
+    hint = error.hint.replace(IN_PYTHON, "").rstrip(".")
     if isinstance(error, RequestError) and not hint:
         hint = exits.LOOK
     return f"{error}; {_continued(hint)}" if hint else str(error)

@@ -286,7 +286,7 @@ def test_an_old_file_stays_when_the_request_fails(
     ("name", "problem"), [("none", "No such file or directory"), ("", "it is a folder")]
 )
 def test_an_input_that_cannot_be_read_is_told(name: str, problem: str, tmp_path: Path) -> None:
-    with pytest.raises(Failed, match=f"{problem}; check the path given to --file"):
+    with pytest.raises(Failed, match=f"{problem}; check the path behind --file, or .* @ of -d"):
         conversation.open_input(os.fsencode(tmp_path / name))
 
 

@@ -128,6 +128,15 @@ def test_surplus_arguments_are_a_mistake() -> None:
     [
         ("pots /", "there is no command 'pots'; did you mean 'post'? 'h2c --help' lists them"),
         ("gte /", "there is no command 'gte'; did you mean 'get'? 'h2c --help' lists them"),
+        ("push", "there is no command 'push'; did you mean 'push-list'? 'h2c --help' lists them"),
+        (
+            "dump",
+            "there is no command 'dump'; did you mean 'start --dump'? 'h2c --help' lists them",
+        ),
+        (
+            "status",
+            "there is no command 'status'; did you mean 'connections'? 'h2c --help' lists them",
+        ),
         (
             "get --incldue /",
             "it has no option '--incldue'; did you mean '--include'?; see 'h2c get --help'",

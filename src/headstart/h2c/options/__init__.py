@@ -97,7 +97,7 @@ def parse(arguments: Sequence[str]) -> Command:
     if first.startswith(("http://", "https://")):
         raise UsageError(f"a URL needs a command before it; write 'h2c get {first}'")
     if first not in _GRAMMAR.with_value and not first.startswith("-"):
-        meant = _meant(first, _GRAMMAR.with_value)
+        meant = _meant_command(first)
         raise UsageError(f"there is no command {first!r}; {meant}'h2c --help' lists them")
     try:
         namespace, surplus = _GRAMMAR.parser.parse_known_args(_joined(arguments))
@@ -173,6 +173,24 @@ def _refusal(command: str, surplus: Sequence[str]) -> str:
         return f"it does not take {' '.join(surplus)!r}"
     meant = _meant(name, _GRAMMAR.names[command]).rstrip()
     return f"it has no option {name!r}" + (f"; {meant}" if meant else "")
+
+
+# Words for commands that have other names.
+_OTHER_NAMES = {
+    "dump": "start --dump",
+    "list": "connections",
+    "status": "connections",
+    "tap": "wiretap",
+}
+
+
+def _meant_command(word: str) -> str:
+    """Return a question with the command that was meant; "" if none is similar."""
+    longer = [name for name in _GRAMMAR.names if name.partition("-")[0] == word]
+    for name in (_OTHER_NAMES.get(word), *longer):
+        if name is not None:
+            return f"did you mean {name!r}? "
+    return _meant(word, _GRAMMAR.with_value)
 
 
 def _meant(word: str, words: Iterable[str]) -> str:
