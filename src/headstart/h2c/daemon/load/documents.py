@@ -7,9 +7,10 @@ browsers (`nomodule`), images with `loading=lazy`, frames, alternative and disab
 the versions in `srcset`, `src` is taken, or else the first.
 
 A stylesheet is read with tinycss2, which accepts any input: `@import`, fonts, images. A browser
-fetches a font or an image only if something on the page uses it; here all count as used. Of several
-formats of a font or an image (`src: url(a.woff2), url(a.ttf)`, `image-set(...)`) the first is
-taken, as by a browser that knows them all. Pure; called by `links`.
+fetches a font or an image only if something on the page uses it; here all count as used, but for
+fonts whose `unicode-range` has nothing of ASCII, as most of those that are cut by script. Of
+several formats of a font or an image (`src: url(a.woff2), url(a.ttf)`, `image-set(...)`) the first
+is taken, as by a browser that knows them all. Pure; called by `links`.
 """
 
 from __future__ import annotations
@@ -262,13 +263,26 @@ def _first(prelude: Sequence[Any]) -> Iterator[str]:
 
 
 def _font(content: Sequence[Any]) -> Iterator[str]:
-    """Yield the first format of each `src`; a later `src` replaces an earlier one."""
-    found = ""
+    """Yield the first format of each `src`; a later `src` replaces an earlier one.
+
+    Nothing if the font has none of the characters that nearly every page has.
+    """
+    found, is_wanted = "", True
     for one in tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True):
-        if one.type == "declaration" and one.lower_name == "src":
+        if one.type != "declaration":
+            continue
+        if one.lower_name == "src":
             found = next(_urls(one.value, 0), "") or found
-    if found:
+        elif one.lower_name == "unicode-range":
+            is_wanted = _has_basic_latin(one.value)
+    if found and is_wanted:
         yield found
+
+
+def _has_basic_latin(value: Iterable[Any]) -> bool:
+    """Return whether a `unicode-range` has a visible character of ASCII, or cannot be read."""
+    ranges = [token for token in value if token.type == "unicode-range"]
+    return not ranges or any(token.start <= 0x7E and token.end >= 0x21 for token in ranges)
 
 
 def _urls(tokens: Iterable[Any], depth: int) -> Iterator[str]:
