@@ -56,7 +56,7 @@ def typed(text: str, folder: Path) -> str:
 
 
 def test_django_page_is_hinted(tmp_path: Path) -> None:
-    make, serve, ask = blocks("A hinted Django page", "sh")
+    make, serve, ask, *_ = blocks("A hinted Django page", "sh")
     [shown] = blocks("A hinted Django page", "text")
     typed(make, tmp_path)
     command, options = serve.split(" --port 8000\n")[0].split()[2:], ["--no-learn"]
@@ -69,6 +69,30 @@ def test_django_page_is_hinted(tmp_path: Path) -> None:
     assert page.startswith(shown)
     assert "<h1>Hello</h1>" in page
     assert style == "body { font-family: sans-serif }\n"
+
+
+def test_django_page_is_hinted_over_tls_and_curl_shows_it(tmp_path: Path) -> None:
+    peer("curl")
+    make, _, _, trust, serve, ask = blocks("A hinted Django page", "sh")
+    typed(make, tmp_path)
+    folder = tmp_path / "mysite"
+    # `mkcert localhost` writes files of the names that the development CA's certificate has.
+    assert trust.splitlines()[-1] == "mkcert localhost"
+    made = certificate()
+    for path in (made.certfile, made.keyfile):
+        (folder / path.name).write_bytes(path.read_bytes())
+    command = serve.replace(" --port 8443", "").split()[2:]
+
+    with serving(*command, "--no-learn", folder=folder) as server:
+        here = ask.replace(":8443", f":{server.port}")
+        answer = typed(
+            f"export CURL_CA_BUNDLE={shlex.quote(str(made.ca_certfile))}\n{here}", folder
+        )
+
+    early, _, page = answer.replace("\r", "").partition("\n\n")
+    assert early.startswith("HTTP/2 103")
+    assert "link: </static/app.css>; rel=preload; as=style" in early
+    assert page.startswith("HTTP/2 200")
 
 
 def test_nginx_sends_what_the_log_teaches(tmp_path: Path) -> None:
