@@ -89,7 +89,8 @@ class Refusal(StrEnum):
     """This browser, or a document in a frame, makes no use of a 103, and does of a Link; or
     the request is from gRPC, or nginx's grpc_pass."""
     UNVERIFIED = "unverified"
-    """Its cache fields were never seen; a browser would fetch it twice if it may not be kept."""
+    """No request by a client has shown its cache fields: a browser would fetch it twice if it may
+    not be kept."""
     NO_KIND = "no-kind"
     """What it is used as is not known or has no word in `as`, without which a link says nothing."""
     OVER_BUDGET = "over-budget"

@@ -199,7 +199,7 @@ def test_asset_whose_link_says_more_than_a_103_can_is_not_said_to_be_in_one(name
     [
         ("no-cache", "by push or Link (no 103: browsers must not use it again"),
         ("", "by push or Link (no 103: nothing says how long"),
-        (None, "by push only (no 103 or Link: its cache fields were never seen)"),
+        (None, "by push only (no 103 or Link: no request by a client has shown its cache fields)"),
     ],
 )
 def test_reasons_say_why_a_103_does_not_name_an_asset(
@@ -220,7 +220,8 @@ def test_asset_that_only_the_html_showed_is_sent_by_push_or_link() -> None:
     named = (Named(STYLE, Kind.STYLE),)
     learner.read(Reading(100.0, ORIGIN, "/", 1, Trust.SOLE, named=named))
 
-    words = "sent by push or Link (no 103: its cache fields were never seen): the page names it"
+    unseen = "no request by a client has shown its cache fields"
+    words = f"sent by push or Link (no 103: {unseen}): the page names it"
     assert f"  {STYLE}: {words}" in list(reasons_of(learner, "/", 200.0))
 
 
@@ -233,3 +234,22 @@ def test_reasons_of_all_sites_are_what_was_found_in_the_last_day() -> None:
         "Nothing is known that keeps Headstart from learning."
     ]
     assert "nothing is known of this page" in next(reasons_of(Learner(), "/x", 0.0))
+
+
+def test_reasons_say_what_to_do_about_assets_that_wait_for_a_second_client() -> None:
+    site = Site()
+    for asset in ("/style.css?ver=1", "/app.js?ver=1"):
+        site.fetch(site.open(), asset, cache_control="", validated=True)
+    site.learner.sync(site.now + 60)
+
+    *_, of_page = reasons_of(site.learner, "/", 0.0)
+    *_, of_all = reasons_of(site.learner, "", 0.0)
+    site.fetch(site.open(), "/app.js?ver=1", cache_control="", validated=True)
+    site.learner.sync(site.now + 60)
+    *_, of_one = reasons_of(site.learner, "", 0.0)
+
+    assert of_page == of_all
+    assert of_all.startswith(f"  {ORIGIN}: 2 assets, such as /app.js?ver=1, wait for a second")
+    assert of_one.startswith(f"  {ORIGIN}: /style.css?ver=1 waits for a second client. A lone")
+    assert "from another address" in of_one
+    assert "a max-age of a minute" in of_one

@@ -5,7 +5,8 @@ Pure: reads a learner, changes nothing. `map` prints the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from headstart.deliver.preload import needs_response
@@ -15,6 +16,9 @@ from headstart.learn.urls import path_of, pattern_of
 # How a row of an origin names the pages that it is about.
 _ANY_PAGE = "/*"
 _LEARNED = frozenset((Judgement.NAMED, Judgement.PAGE, Judgement.PATTERN, Judgement.SITE))
+
+# The server's own pushes show none: their responses are not those to a client's request.
+_UNSEEN = "no request by a client has shown its cache fields"
 
 _WORDS = {
     Judgement.PINNED: "you pinned it",
@@ -104,12 +108,31 @@ def reasons_of(learner: Learner, page: str, now: float) -> Iterator[str]:
     findings = [
         finding for origin in sorted(origins) for finding in learner.findings.of(origin, now)
     ]
-    if findings:
+    waiting = list(_waiting_of(rows if page else learner.rows()))
+    if findings or waiting:
         yield "What keeps Headstart from learning more:"
+    yield from waiting
     for finding in findings:
         yield f"  {finding.origin}: {explain(finding)}"
-    if not rows and not findings:
+    if not rows and not findings and not waiting:
         yield "Nothing is known that keeps Headstart from learning."
+
+
+def _waiting_of(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield for each origin the assets that wait for a second client, with advice."""
+    assets: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.why is Judgement.UNCONFIRMED:
+            assets[split(row.page)[0]].add(row.asset)
+    for origin, waiting in sorted(assets.items()):
+        first = min(waiting)
+        many = f"{len(waiting):,} assets, such as {first}, wait" if waiting - {first} else ""
+        yield (
+            f"  {origin}: {many or f'{first} waits'} for a second client. A lone tester can load "
+            "the page from another address, for instance with a phone outside of the WiFi. "
+            "An asset with a query needs none if its Cache-Control has a max-age of a minute or "
+            "more."
+        )
 
 
 def gain_of(learner: Learner, page: str) -> Gain | None:
@@ -133,9 +156,9 @@ def _ways_of(candidate: Candidate) -> str:
     if needs_response(candidate.named):
         return "by push or Link (no 103: browsers heed media and imagesrcset in a response only)"
     if not asset.verified and candidate.named is None:
-        return "by push only (no 103 or Link: its cache fields were never seen)"
+        return f"by push only (no 103 or Link: {_UNSEEN})"
     if not asset.verified:
-        return "by push or Link (no 103: its cache fields were never seen)"
+        return f"by push or Link (no 103: {_UNSEEN})"
     if asset.lifetime is None:
         return "by push or Link (no 103: nothing says how long it stays fresh)"
     if asset.lifetime < 1:

@@ -46,7 +46,7 @@ _REFUSALS: Final = {
     Refusal.ICON: "browsers ask for icons last",
     Refusal.SAVE_DATA: "the client wants to save data",
     Refusal.TAKES_NO_HINTS: "the browser does not follow a 103",
-    Refusal.UNVERIFIED: "its cache headers were never seen",
+    Refusal.UNVERIFIED: "no request by a client has shown its cache headers",
     Refusal.NO_KIND: "nothing says how it is used",
     Refusal.OVER_BUDGET: "more important assets took all of the budget",
     Refusal.TOO_FAST: "the page answers as fast as a 103",
