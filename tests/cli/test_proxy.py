@@ -97,6 +97,7 @@ def test_help_shows_the_proxys_options_behind_those_that_most_people_need() -> N
         ([], "Missing argument"),
         (["localhost:80"], "is not an HTTP server"),
         (["http://localhost:99999"], "is not a URL: Port out of range 0-65535"),
+        (["http://localhost:8099", "--port", "8099"], "is the address of the proxy itself"),
         (["https://localhost", "--upstream-cacert", "/absent.pem"], "cannot be used"),
         (["http://localhost", "--upstream-cacert", "/absent.pem"], "cannot be used"),
     ],

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from headstart.config import ProxyOptions
-from headstart.proxy.reach import unreachable, warn_of_unreachable
+from headstart.errors import ConfigurationError
+from headstart.proxy.reach import refuse_own_address, unreachable, warn_of_unreachable
 from headstart.proxy.upstream import Upstream
 from tests.ports import closed_port
 from tests.server.apps import pushing
@@ -40,6 +41,37 @@ def accepting(answer: bytes = b"") -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("host", "upstream"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("127.0.0.1", "h2c://localhost"),
+        ("localhost", "http://127.0.0.1"),
+        ("0.0.0.0", "http://127.0.0.2"),
+        ("::", "http://[::1]"),
+        ("Example.org", "http://example.org"),
+    ],
+)
+def test_upstream_at_the_address_of_the_proxy_is_refused(host: str, upstream: str) -> None:
+    with pytest.raises(ConfigurationError, match="is the address of the proxy itself"):
+        refuse_own_address([Upstream.parse("unix:/a"), Upstream.parse(upstream)], host, 80)
+
+
+@pytest.mark.parametrize(
+    ("host", "upstream"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:81"),
+        ("127.0.0.1", "http://127.0.0.2"),
+        ("127.0.0.1", "http://[::1]"),
+        ("0.0.0.0", "http://[::1]"),
+        ("0.0.0.0", "http://192.0.2.1"),
+        ("0.0.0.0", "http://example.org"),
+    ],
+)
+def test_upstream_at_another_address_is_not_refused(host: str, upstream: str) -> None:
+    refuse_own_address([Upstream.parse(upstream)], host, 80)
 
 
 def unknown(*_: object) -> None:

@@ -18,7 +18,7 @@ from headstart.cli.options import derived, taken
 from headstart.config import CacheOptions, ProxyOptions
 from headstart.deliver.asgi import Receive, Send
 from headstart.proxy import Proxy
-from headstart.proxy.reach import warn_of_unreachable
+from headstart.proxy.reach import refuse_own_address, warn_of_unreachable
 
 # About an application's code, or about fields that a proxy passes on from its upstream.
 _NOT_OFFERED = frozenset(
@@ -55,6 +55,8 @@ class ProxyProcess(Proxy):
 def _proxy(upstream: tuple[str, ...], **given: Any) -> None:
     options = ProxyOptions(**taken(given, ProxyOptions))
     app = ProxyProcess(*upstream, options=options)
+    if given["fd"] is None and given["uds"] is None:
+        refuse_own_address(app.upstreams, given["host"], given["port"])
     left_out = {
         param.name: param.default
         for param in serve.command.params

@@ -1,12 +1,14 @@
 """Whether upstreams can be reached when the proxy starts: a warning for each that cannot.
 
 Called by `cli.proxy` before the server starts, in the process that starts the workers. An upstream
-may well start after the proxy, so nothing here keeps the proxy from starting or holds it up: a
-thread of its own connects to each upstream once and closes the connection.
+that is the proxy's own address is an error, since it can never respond. Any other may well start
+after the proxy, so nothing else here keeps the proxy from starting or holds it up: a thread of its
+own connects to each upstream once and closes the connection.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import socket
 import ssl
@@ -14,9 +16,46 @@ import threading
 from collections.abc import Sequence
 
 from headstart.config import ProxyOptions
+from headstart.errors import ConfigurationError
+from headstart.hosts import ascii_host
 from headstart.proxy.upstream import Upstream, tls_context
 
 logger = logging.getLogger("headstart.proxy")
+
+
+def refuse_own_address(upstreams: Sequence[Upstream], host: str, port: int) -> None:
+    """Refuse an upstream that stands for the address on which the proxy is to listen.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    listening = ascii_host(host)
+    for upstream in upstreams:
+        if upstream.port == port and not upstream.path and _is_reached(listening, upstream.host):
+            raise ConfigurationError(
+                f"the upstream {upstream.name} is the address of the proxy itself",
+                hint="Give the port of your server, or another --port to the proxy.",
+            )
+
+
+def _is_reached(listening: str, host: str) -> bool:
+    """Return whether a listener on the first host is reached by the second one, on its port."""
+    if listening == host:
+        return True
+    here, there = _address(listening), _address(host)
+    if here is None or there is None:
+        return False
+    is_everywhere = here.is_unspecified and here.version == there.version
+    return there.is_loopback and (is_everywhere or here == there)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that a host is, or None for a name."""
+    try:
+        # Of its two addresses, it is the one on which the proxy listens if nothing else is said.
+        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        return None
 
 
 def warn_of_unreachable(upstreams: Sequence[Upstream], options: ProxyOptions) -> threading.Thread:
