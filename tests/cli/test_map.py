@@ -301,6 +301,34 @@ def test_pin_for_every_origin_makes_no_page_that_a_site_has_already(store: Path)
     assert int(pages().split()[0]) == int(before.split()[0]) + 1
 
 
+@pytest.mark.parametrize("page", ["/about", "/about?from=mail", ORIGIN + "/about"])
+def test_pin_of_a_known_page_and_asset_says_no_more(store: Path, page: str) -> None:
+    assert said("pin", page, STYLE, "--store", store).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "asset", "note"),
+    [
+        ("/nix", STYLE, "/nix is not a known page so far; "),
+        ("/about", "/typo.css", "No known page has /typo.css so far; "),
+        (
+            "https://other.example/about",
+            STYLE,
+            "https://other.example/about is not a known page so far, and no known page has "
+            f"{STYLE} so far; ",
+        ),
+    ],
+)
+def test_pin_of_an_unknown_page_or_asset_is_kept_and_says_so(
+    store: Path, page: str, asset: str, note: str
+) -> None:
+    told, said_so = said("pin", page, asset, "--store", store).splitlines()
+
+    assert f"{asset} is always sent with {page}" in told
+    assert said_so == f"{note}`headstart map` shows the pages and assets that are known."
+    assert known(store)[page, asset].why is Judgement.PINNED
+
+
 @pytest.mark.parametrize("asset", [STYLE, ORIGIN + STYLE])
 def test_bar_of_a_known_asset_says_no_more(store: Path, asset: str) -> None:
     for _ in range(2):

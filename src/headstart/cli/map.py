@@ -32,8 +32,9 @@ from headstart.deliver.rows import (
 )
 from headstart.errors import ConfigurationError
 from headstart.export import FORMATS, TITLE, configuration, plan_of
-from headstart.learn import Judgement, Learner, LearnOptions, Record, Row
+from headstart.learn import Judgement, Learner, LearnOptions, Level, PageRecord, Record, Row
 from headstart.learn.records import BEGINNING, NewerRecordError, from_plain, to_plain
+from headstart.learn.urls import path_of
 from headstart.reasons import Refusal
 from headstart.store import Place, default_path, offline
 from headstart.store.ownership import is_database
@@ -311,9 +312,31 @@ def pin(ctx: click.Context, page: str, asset: str, store: Place | None) -> None:
             f"{printable(asset)} is not on the origin of {printable(page)}",
             hint="Give it as a path such as /site.css; a page is sent what is on its own origin.",
         )
-    offline.pin(page, target, _place(ctx, store), warn=warn)
+    place = _place(ctx, store)
+    offline.pin(page, target, place, warn=warn)
     everywhere = "" if split(page)[0] else " of every origin"
     say(f"{printable(target)} is always sent with {printable(page)}{everywhere}.")
+    if unknown := _unknown_of(offline.known(place, warn=warn), page, target):
+        say(f"{unknown}; `headstart map` shows the pages and assets that are known.")
+
+
+def _unknown_of(learner: Learner, page: str, target: str) -> str:
+    """Return which of a pin's page and asset was never seen, "" if both or none ever were."""
+    origin, path = split(path_of(page))
+    # A pin is for one page, not for similar ones.
+    pages = [
+        each
+        for each in learner.export()
+        if isinstance(each, PageRecord) and each.level is Level.PAGE
+    ]
+    if not pages:
+        return ""  # nothing is learned yet, so that all names are unknown
+    unknown = []
+    if not any(each.path == path and origin in ("", each.origin) for each in pages):
+        unknown.append(f"{printable(page)} is not a known page so far")
+    if not _is_known(learner, origin, target):
+        unknown.append(f"{'no' if unknown else 'No'} known page has {printable(target)} so far")
+    return ", and ".join(unknown)
 
 
 @command.command()
