@@ -60,6 +60,9 @@ CANNOT_KEEP_KEYS = (
 )
 CANNOT_WRITE = "cannot write {}: {}; check the path, and the space left"
 TAKEN_FOR_PATH = "{0!r} is taken as a path of {1}; for a server of that name, write https://{0}"
+NOT_A_DUMP = (
+    "{} is not a dump of h2c, so it is left as it is; name another file, or remove this one"
+)
 NOW_CURRENT = "{} is the current connection now"
 LOOK = "to see why, run 'h2c stop' and then 'h2c start --dump' in another terminal"
 """What to do about a request that failed on the way."""

@@ -172,6 +172,47 @@ def test_every_format_goes_to_a_file_that_only_the_user_reads(
     assert shown.frames == 1
 
 
+@pytest.mark.parametrize("form", list(DumpFormat))
+@pytest.mark.parametrize("before", list(DumpFormat))
+def test_an_older_dump_of_any_format_is_replaced(
+    form: DumpFormat, before: DumpFormat, tmp_path: Path
+) -> None:
+    file = tmp_path / "dump"
+    written = []
+    for each in (form, before, form):
+        shown = dump(f"--dump={file}", "--dump-format", each)
+        listener = shown.tap()
+        for direction in (Direction.SENT, Direction.RECEIVED):
+            listener(direction, PING, 0.5)
+        shown.close()
+        written.append(len(file.read_bytes()))
+
+    assert written[0] == written[2] > 0
+
+
+@pytest.mark.parametrize("form", list(DumpFormat))
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'192.0.2.1 - - [10/Oct/2025:13:55:36 +0200] "GET / HTTP/1.1" 200 5 "-" "-"\n',
+        b'{"log":{"version":"1.2","creator":{"name":"Firefox"}}}',
+        b"\n",
+    ],
+)
+def test_a_file_of_the_users_own_is_left_as_it_is(
+    form: DumpFormat, content: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "access.log"
+    file.write_bytes(content)
+    file.chmod(0o644)
+
+    with pytest.raises(Failed, match=r"access\.log is not a dump of h2c, so it is left as it is"):
+        dump(f"--dump={file}", "--dump-format", form)
+
+    assert file.read_bytes() == content
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
 def test_what_is_incomplete_at_the_end_of_a_connection_is_shown(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -225,7 +266,7 @@ def test_no_bytes_of_a_peer_stop_a_dump_or_spoil_it(
 
 def test_a_file_is_whole_after_every_piece(tmp_path: Path) -> None:
     file = tmp_path / "list"
-    file.write_text("what was there before is longer than all that comes")
+    file.write_text('{"connection":"what was there before is longer than all that comes"}')
     sink = Sink(str(file))
 
     seen = []

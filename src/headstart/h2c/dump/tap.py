@@ -32,16 +32,23 @@ from headstart.wire.frames import ConnectionFrames, Direction, Frame
 
 # A dump holds what was said in confidence.
 _PRIVATE = 0o600
+# How a dump in each format begins, in a file.
+_BEGINNINGS = (
+    b"-> ",
+    b"<- ",
+    b'{"connection":',
+    b'{"log":{"version":"1.2","creator":{"name":"h2c"',
+)
 
 
 class Sink:
     """Takes octets.
 
     Args:
-        path: The file, made or emptied; "" for standard output.
+        path: The file, which is made; "" for standard output. An older dump is emptied.
 
     Raises:
-        Failed: The file cannot be opened.
+        Failed: The file cannot be opened, or is another one of the user's.
     """
 
     __slots__ = ("_descriptor", "_end", "_name", "_overwrites")
@@ -57,6 +64,8 @@ class Sink:
     def _open(self, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         try:
+            if _has_other_content(path):
+                raise Failed(exits.NOT_A_DUMP.format(path))
             self._descriptor = os.open(path, flags, _PRIVATE)
             # A named pipe or a device takes octets in their order only.
             self._overwrites = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
@@ -99,6 +108,15 @@ class Sink:
 
     def _failure(self, error: OSError) -> Failed:
         return Failed(exits.CANNOT_WRITE.format(self._name, error.strerror))
+
+
+def _has_other_content(path: str) -> bool:
+    """Return whether a file is there that is not a dump; a pipe and a device hold nothing."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        head = file.read(max(map(len, _BEGINNINGS)))
+    return bool(head) and not head.startswith(_BEGINNINGS)
 
 
 class Dump:
