@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headstart.h2c.daemon.load import documents
 from headstart.h2c.daemon.load.documents import Document, links_of_style, links_of_stylesheet
-from headstart.h2c.daemon.load.resource import Kind
+from headstart.h2c.daemon.load.resource import Kind, Reference
 
 URL = "https://a.test/dir/page"
 
@@ -227,11 +227,21 @@ def test_references_are_found_in_order(css: str, expected: object) -> None:
     if isinstance(expected, str):
         expected = [tuple(pair.split()) for pair in expected.split(", ")]
 
-    assert links_of_stylesheet(css) == expected
+    assert [(one.target, one.kind) for one in links_of_stylesheet(css)] == expected
 
 
 def test_a_style_attribute_has_images() -> None:
-    assert links_of_style("color: red; background: url(a.png)") == [("a.png", "image")]
+    found = links_of_style("color: red; background: url(a.png)")
+    assert found == [Reference("a.png", Kind.IMAGE)]
+
+
+def test_the_families_of_fonts_and_styles_are_found() -> None:
+    face = '@font-face { font-family: "Open  Sans"; src: url(f) }'
+    assert links_of_stylesheet(face) == [Reference("f", Kind.FONT, "open sans")]
+
+    document = Document(URL, "utf-8")
+    document.feed(b"<p style='font: 12px A'><style>b { font-family: C }</style>", final=True)
+    assert {"a", "c"} <= document.families
 
 
 @pytest.mark.parametrize("bracket", ["(", "[", "{", "f("])

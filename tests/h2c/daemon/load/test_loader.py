@@ -133,6 +133,31 @@ async def test_what_is_pushed_is_not_asked_for(session: Session, server: PushSer
     assert [pushed.target for pushed in waiting] == [b"/b.css"]
 
 
+async def test_a_font_is_fetched_once_a_rule_of_any_stylesheet_names_its_family(
+    session: Session, server: PushServer
+) -> None:
+    faces = b"".join(
+        b"@font-face { font-family: %s; src: url(%s.woff2) }" % (name, name)
+        for name in (b"sheet", b"style", b"page", b"unused")
+    )
+    server.pages = {
+        "/page": Page(
+            b"<link rel=stylesheet href=faces.css><link rel=stylesheet href=rules.css>"
+            b"<style>a { font: 1em style }</style><p style='font-family: page'>"
+        ),
+        "/faces.css": Page(faces, "text/css"),
+        "/rules.css": Page(b"b { font-family: Sheet }", "text/css", after=("GET /faces.css",)),
+    }
+
+    result = await load(session, server)
+
+    fonts = {one.name for one in result.resources if one.kind == "font"}
+    assert fonts == {"/sheet.woff2", "/style.woff2", "/page.woff2"}
+    assert {one.initiator for one in result.resources if one.kind == "font"} == {
+        f"{server.origin}/faces.css"
+    }
+
+
 async def test_pushes_are_passed_by_when_they_are_not_wanted(
     session: Session, server: PushServer
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.h2c.daemon.load.resource import Kind, Load, Way, resolve, wants
+from headstart.h2c.daemon.load.resource import Kind, Load, Reference, Way, resolve, wants
 from tests.h2c.daemon.load.samples import PAGE, sample
 
 
@@ -34,7 +34,7 @@ def test_references_are_resolved(reference: str, url: str | None) -> None:
 
 
 def test_a_page_that_links_itself_wants_nothing() -> None:
-    assert wants(PAGE, [("", Kind.IMAGE), (".", Kind.IMAGE)]) == []
+    assert wants(PAGE, [Reference("", Kind.IMAGE), Reference(".", Kind.IMAGE)]) == []
 
 
 def test_a_load_knows_its_sums() -> None:

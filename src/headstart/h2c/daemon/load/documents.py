@@ -7,10 +7,10 @@ browsers (`nomodule`), images with `loading=lazy`, frames, alternative and disab
 the versions in `srcset`, `src` is taken, or else the first.
 
 A stylesheet is read with tinycss2, which accepts any input: `@import`, fonts, images. A browser
-fetches a font or an image only if something on the page uses it; here all count as used, but for
-fonts whose `unicode-range` has nothing of ASCII, as most of those that are cut by script. Of
-several formats of a font or an image (`src: url(a.woff2), url(a.ttf)`, `image-set(...)`) the first
-is taken, as by a browser that knows them all. Pure; called by `links`.
+fetches a font or an image only if something on the page uses it. Here, images count as used, and so
+do fonts whose `unicode-range` has something of ASCII; `loader` leaves out those whose family no
+rule names. Of several formats of a font or an image (`src: url(a.woff2), url(a.ttf)`,
+`image-set(...)`) the first is taken, as by a browser that knows them all. Pure; called by `links`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from typing import Any, TypeAlias
 import tinycss2
 import webencodings
 
-from headstart.h2c.daemon.load.resource import Kind, Want, resolve, wants
+from headstart.h2c.daemon.load.fonts import MOST_FAMILIES, family_of, used_families
+from headstart.h2c.daemon.load.resource import Kind, Reference, Want, resolve, wants
 
 Attributes: TypeAlias = dict[str, str]
 
@@ -70,6 +71,11 @@ class Document:
         self._head = b""
         self._text = ""
         self._decoder = _decoder(charset) if charset else None
+
+    @property
+    def families(self) -> set[str]:
+        """Return the families that its styles use, so far."""
+        return self._scanner.families
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
         """Return the links found in the next piece."""
@@ -120,6 +126,8 @@ class _Scanner(HTMLParser):
         self._style: list[str] | None = None
         self.tokens = 0
         """How many there were."""
+        self.families: set[str] = set()
+        """The families that styles use."""
 
     def take(self) -> list[Want]:
         """Return the links found since the last call."""
@@ -148,6 +156,8 @@ class _Scanner(HTMLParser):
         self._want(_of_tag(tag, attributes))
         if "style" in attributes and "url(" in attributes["style"].lower():
             self._want(links_of_style(attributes["style"]))
+        if "font" in attributes.get("style", "").lower():
+            self._use(attributes["style"])
 
     def handle_endtag(self, tag: str) -> None:
         if tag in _INERT:
@@ -156,28 +166,33 @@ class _Scanner(HTMLParser):
             text, self._style = "".join(self._style), None
             if not self._inert:
                 self._want(links_of_stylesheet(text))
+                self._use(text)
 
     def handle_data(self, data: str) -> None:
         if self._style is not None:
             self._style.append(data)
 
-    def _want(self, found: Iterator[tuple[str, Kind]] | list[tuple[str, Kind]]) -> None:
+    def _use(self, css: str) -> None:
+        if len(self.families) < MOST_FAMILIES:
+            self.families |= used_families(css)
+
+    def _want(self, found: Iterator[Reference] | list[Reference]) -> None:
         self._found += wants(self._base, found, self._url)
 
 
-def _of_tag(tag: str, attributes: Attributes) -> Iterator[tuple[str, Kind]]:
+def _of_tag(tag: str, attributes: Attributes) -> Iterator[Reference]:
     """Yield the references in the attributes of one tag."""
     match tag:
         case "link":
             yield from _of_link(attributes)
         case "script" if _is_run(attributes):
-            yield attributes["src"], Kind.SCRIPT
+            yield Reference(attributes["src"], Kind.SCRIPT)
         case "img" if attributes.get("loading", "").lower() != "lazy":
             yield from _of_image(attributes)
         case "video" if attributes.get("poster"):
-            yield attributes["poster"], Kind.IMAGE
+            yield Reference(attributes["poster"], Kind.IMAGE)
         case "input" if attributes.get("type", "").lower() == "image" and attributes.get("src"):
-            yield attributes["src"], Kind.IMAGE
+            yield Reference(attributes["src"], Kind.IMAGE)
         case _:
             return
 
@@ -187,67 +202,67 @@ def _is_run(attributes: Attributes) -> bool:
     return bool(attributes.get("src")) and kind in _SCRIPT_TYPES and "nomodule" not in attributes
 
 
-def _of_image(attributes: Attributes) -> Iterator[tuple[str, Kind]]:
+def _of_image(attributes: Attributes) -> Iterator[Reference]:
     chosen = attributes.get("src", "").strip()
     if not chosen:
         # HTML, 4.8.4.3.3: candidates have commas between them, URLs end with white space.
         candidates = attributes.get("srcset", "").split()
         chosen = candidates[0].rstrip(",") if candidates else ""
     if chosen:
-        yield chosen, Kind.IMAGE
+        yield Reference(chosen, Kind.IMAGE)
 
 
-def _of_link(attributes: Attributes) -> Iterator[tuple[str, Kind]]:
+def _of_link(attributes: Attributes) -> Iterator[Reference]:
     href = attributes.get("href", "").strip()
     rels = attributes.get("rel", "").lower().split()
     if not href:
         return
     if "stylesheet" in rels and "alternate" not in rels and "disabled" not in attributes:
-        yield href, Kind.STYLE
+        yield Reference(href, Kind.STYLE)
     elif "preload" in rels and (kind := kind_of_preload(attributes.get("as", ""))) is not None:
-        yield href, kind
+        yield Reference(href, kind)
     elif "modulepreload" in rels:
-        yield href, Kind.SCRIPT
+        yield Reference(href, Kind.SCRIPT)
     elif "icon" in rels:
-        yield href, Kind.IMAGE
+        yield Reference(href, Kind.IMAGE)
 
 
-def links_of_stylesheet(text: str) -> list[tuple[str, Kind]]:
+def links_of_stylesheet(text: str) -> list[Reference]:
     """Return the references in a stylesheet, in order."""
     rules = tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True)
     return list(_of_rules(rules))
 
 
-def links_of_style(text: str) -> list[tuple[str, Kind]]:
+def links_of_style(text: str) -> list[Reference]:
     """Return the references in the value of a `style` attribute."""
     values = tinycss2.parse_component_value_list(text, skip_comments=True)
-    return [(reference, Kind.IMAGE) for reference in _urls(values, 0)]
+    return [Reference(reference, Kind.IMAGE) for reference in _urls(values, 0)]
 
 
-def _of_rules(rules: Iterable[Any]) -> Iterator[tuple[str, Kind]]:
+def _of_rules(rules: Iterable[Any]) -> Iterator[Reference]:
     for rule in rules:
         keyword = getattr(rule, "lower_at_keyword", "")
         if keyword == "import":
-            yield from ((found, Kind.STYLE) for found in _first(rule.prelude))
+            yield from (Reference(found, Kind.STYLE) for found in _first(rule.prelude))
         elif keyword == "namespace" or not getattr(rule, "content", None):
             continue
         elif keyword == "font-face":
-            yield from ((found, Kind.FONT) for found in _font(rule.content))
+            yield from _font(rule.content)
         else:
             yield from _within(rule.content)
 
 
-def _within(content: Sequence[Any]) -> Iterator[tuple[str, Kind]]:
+def _within(content: Sequence[Any]) -> Iterator[Reference]:
     """Yield the references in a block: declarations, and rules in at-rules such as `@media`."""
     nested = False
     for token in content:
         if token.type == "at-keyword" and token.lower_value == "font-face":
             nested = True
         elif nested and token.type == "{} block":
-            yield from ((found, Kind.FONT) for found in _font(token.content))
+            yield from _font(token.content)
             nested = False
         else:
-            yield from ((found, Kind.IMAGE) for found in _urls([token], 0))
+            yield from (Reference(found, Kind.IMAGE) for found in _urls([token], 0))
 
 
 def _first(prelude: Sequence[Any]) -> Iterator[str]:
@@ -262,21 +277,23 @@ def _first(prelude: Sequence[Any]) -> Iterator[str]:
         return
 
 
-def _font(content: Sequence[Any]) -> Iterator[str]:
+def _font(content: Sequence[Any]) -> Iterator[Reference]:
     """Yield the first format of each `src`; a later `src` replaces an earlier one.
 
     Nothing if the font has none of the characters that nearly every page has.
     """
-    found, is_wanted = "", True
+    found, family, is_wanted = "", "", True
     for one in tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True):
         if one.type != "declaration":
             continue
         if one.lower_name == "src":
             found = next(_urls(one.value, 0), "") or found
+        elif one.lower_name == "font-family":
+            family = family_of(tinycss2.serialize(one.value))
         elif one.lower_name == "unicode-range":
             is_wanted = _has_basic_latin(one.value)
     if found and is_wanted:
-        yield found
+        yield Reference(found, Kind.FONT, family)
 
 
 def _has_basic_latin(value: Iterable[Any]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from email.message import Message
 from typing import Protocol
@@ -18,6 +19,7 @@ import webencodings
 
 from headstart.h2c.codings import Inflater, codings_of
 from headstart.h2c.daemon.load.documents import Document, kind_of_preload, links_of_stylesheet
+from headstart.h2c.daemon.load.fonts import used_families
 from headstart.h2c.daemon.load.resource import Kind, Want, resolve, wants
 from headstart.wire.links import ParsedLink, parse
 
@@ -29,6 +31,11 @@ _HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 class Reader(Protocol):
     """Finds links in content."""
+
+    @property
+    def families(self) -> AbstractSet[str]:
+        """Return the families that the content's rules use, so far."""
+        ...
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
         """Return the links found in the next piece."""
@@ -46,6 +53,7 @@ class Stylesheet:
         self._url = url
         self._encoding = webencodings.lookup(charset) or webencodings.UTF8
         self._text = bytearray()
+        self.families: set[str] = set()
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
         """Return the links found at the end."""
@@ -53,11 +61,14 @@ class Stylesheet:
         if not final:
             return []
         text, _ = webencodings.decode(bytes(self._text), self._encoding, "replace")
+        self.families = used_families(text)
         return wants(self._url, links_of_stylesheet(text))
 
 
 class Nothing:
     """Reads content that links nothing."""
+
+    families: frozenset[str] = frozenset()
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
         """Nothing is found."""
@@ -71,6 +82,11 @@ class Inflated:
         self._reader = reader
         self._inflater = Inflater(coding)
         self._room = LARGEST
+
+    @property
+    def families(self) -> AbstractSet[str]:
+        """Return those of the inner reader."""
+        return self._reader.families
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
         """Return the links that the inner reader finds."""
@@ -89,6 +105,11 @@ class Bounded:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._room = LARGEST
+
+    @property
+    def families(self) -> AbstractSet[str]:
+        """Return those of the inner reader."""
+        return self._reader.families
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Want]:
         """Return the links that the inner reader finds within the bound."""

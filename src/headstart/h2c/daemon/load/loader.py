@@ -118,6 +118,10 @@ class Loader:
         self._known: dict[str, Resource] = {}
         self._held: defaultdict[str, list[Want]] = defaultdict(list)
         """What is linked by what a 103 named: it is wanted once that is used."""
+        self._families: set[str] = set()
+        """The families that rules name."""
+        self._faces: list[tuple[Resource, Want]] = []
+        """Fonts whose family no rule names so far, each with its stylesheet."""
         self._again: dict[str, Want] = {}
         """What the page wants of that which a 103 named and which is still under way."""
         self._redirections: dict[str, list[str]] = {}
@@ -319,7 +323,20 @@ class Loader:
         """
         if isinstance(reader, links.Nothing):
             return
-        self._found(resource, await asyncio.to_thread(reader.feed, data, final=final))
+        found = await asyncio.to_thread(reader.feed, data, final=final)
+        faces = [(resource, one) for one in found if one.family]
+        self._found(resource, [one for one in found if not one.family])
+        if faces or not reader.families <= self._families:
+            self._families |= reader.families
+            self._faces += faces
+            self._use_faces()
+
+    def _use_faces(self) -> None:
+        """Fetch the fonts whose family is used by now; the others wait for a rule that uses it."""
+        used = [pair for pair in self._faces if pair[1].family in self._families]
+        self._faces = [pair for pair in self._faces if pair[1].family not in self._families]
+        for resource, face in used:
+            self._found(resource, [face])
 
     def _found(self, resource: Resource, found: list[Want]) -> None:
         if resource.used:

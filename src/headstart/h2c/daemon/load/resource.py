@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from headstart.client.origin import split_url
@@ -42,6 +43,7 @@ class Want:
         initiator: The URL of the resource that names it; "" for the page itself.
         hinted: Named by a 103 or by a Link header of the page.
         early: Named by a 103.
+        family: The family that a stylesheet's font belongs to, in lower case.
     """
 
     url: str
@@ -49,6 +51,7 @@ class Want:
     initiator: str
     hinted: bool = False
     early: bool = False
+    family: str = ""
 
 
 @dataclass(slots=True)
@@ -176,8 +179,20 @@ def resolve(base: str, reference: str) -> str | None:
     return f"{origin}{target}"
 
 
-def wants(base: str, found: Iterable[tuple[str, Kind]], initiator: str | None = None) -> list[Want]:
+class Reference(NamedTuple):
+    """A reference in a page or a stylesheet, and the family of a font, "" if it has none."""
+
+    target: str
+    kind: Kind
+    family: str = ""
+
+
+def wants(base: str, found: Iterable[Reference], initiator: str | None = None) -> list[Want]:
     """Resolve references; leave out invalid ones and the base itself."""
-    resolved = ((resolve(base, reference), kind) for reference, kind in found)
     source = base if initiator is None else initiator
-    return [Want(url, kind, source) for url, kind in resolved if url and url != source]
+    resolved = ((resolve(base, one.target), one) for one in found)
+    return [
+        Want(url, one.kind, source, family=one.family)
+        for url, one in resolved
+        if url and url != source
+    ]
