@@ -22,6 +22,7 @@ from tests.export.asking import (
 )
 from tests.export.checks import BATCHES, assert_passes, few, random_pages
 from tests.ports import free_port
+from tests.server.live import until
 from tests.servers import running
 
 _CONFIGURATION = """
@@ -128,6 +129,8 @@ def test_its_clf_log_is_known_to_have_no_referer_and_the_format_of_the_docs_has_
                 ask.add_header("Referer", 'https://shop.example/"a"')
                 ask.add_header("User-Agent", "Browser")
                 urllib.request.urlopen(ask, timeout=PATIENCE).close()
+            # It logs a request once the response is gone.
+            until(lambda: place.log.read_text().count("/a.css") == len(ports), "both lines")
         logged = [line for line in place.log.read_text().splitlines() if "/a.css" in line]
 
     combined, clf = logged
