@@ -1,4 +1,4 @@
-"""Which fonts of a page's stylesheets some rule uses, as browsers fetch no others.
+"""The families that rules of a page's stylesheets name: browsers fetch no other fonts.
 
 Pure. `documents` and `links` read each page and stylesheet with it; `loader` joins their families,
 since a rule and its font may be in two stylesheets.
