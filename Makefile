@@ -3,7 +3,7 @@
 #   make setup    .venv with the newest CPython found (PYTHON=... overrides), pinned packages
 #   make peers    the programs that the tests talk to, from Debian's packages (ARGS=all: Java and Go, too)
 #   make demo     the push echo on https://localhost:8443 (ARGS="--port 9000" and so on)
-#   make test     the tests that need no peer, in a few minutes (ARGS="tests/wire -x": those, all of them)
+#   make test     the tests that need no peer, three minutes on two cores (ARGS="tests/wire -x": those, all)
 #   make test-all all tests, with branch coverage
 #   make test-others  pytest on every other CPython that is supported and found (ARGS as above)
 #   make test-versions  the server's tests with the oldest and the newest allowed versions

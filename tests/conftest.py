@@ -151,9 +151,14 @@ def _starts_browser(file: Path) -> bool:
     return 'peer("chromium")' in text or 'peer("firefox-esr")' in text
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes run tests with `-n auto`: one more than cores, since tests wait."""
-    return (os.cpu_count() or 1) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many processes run tests with `-n auto`: more than cores, since tests wait.
+
+    Those of `--quick` wait for two fifths of the time. The others start browsers and loads, which
+    want the cores for themselves.
+    """
+    cores = os.cpu_count() or 1
+    return 2 * cores + 1 if config.getoption("quick") else cores + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
