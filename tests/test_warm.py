@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -37,18 +38,25 @@ time.sleep(1000)
 """
 
 
+def started(
+    folder: Path, output: IO[Any], errors: IO[Any], *arguments: str, **variables: str
+) -> Program:
+    """Start the folder's program."""
+    return Program(
+        "program",
+        arguments,
+        output=output.fileno(),
+        errors=errors.fileno(),
+        environment=environment() | variables,
+        folder=folder,
+    )
+
+
 def ran(folder: Path, text: str, *arguments: str, **variables: str) -> tuple[int, str, str]:
     """Run the text as a program to its end; return its status, its output and its errors."""
     (folder / "program.py").write_text(text)
     with (folder / "output").open("w+") as output, (folder / "errors").open("w+") as errors:
-        program = Program(
-            "program",
-            arguments,
-            output=output.fileno(),
-            errors=errors.fileno(),
-            environment=environment() | variables,
-            folder=folder,
-        )
+        program = started(folder, output, errors, *arguments, **variables)
         status = program.wait(PATIENCE)
         # The position is the program's too.
         for each in (output, errors):
@@ -143,14 +151,7 @@ def test_program_that_cannot_write_its_last_output_fails(tmp_path: Path) -> None
         "import sys; sys.stdout = open(1, 'w', closefd=False); print('much', end='')"
     )
     with open("/dev/full", "wb") as full, (tmp_path / "errors").open("wb") as errors:
-        program = Program(
-            "program",
-            [],
-            output=full.fileno(),
-            errors=errors.fileno(),
-            environment=environment(),
-            folder=tmp_path,
-        )
+        program = started(tmp_path, full, errors)
 
         assert program.wait(PATIENCE) == 120  # as Python says it
 
@@ -201,17 +202,7 @@ def test_request_that_breaks_off_is_no_program(tmp_path: Path, sent: bytes) -> N
 def test_many_programs_run_at_once(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text("import sys; raise SystemExit(int(sys.argv[1]))")
     with open(os.devnull, "w") as nothing:
-        programs = [
-            Program(
-                "program",
-                [str(number)],
-                output=nothing.fileno(),
-                errors=nothing.fileno(),
-                environment=environment(),
-                folder=tmp_path,
-            )
-            for number in range(30)
-        ]
+        programs = [started(tmp_path, nothing, nothing, str(number)) for number in range(30)]
 
         assert [program.wait(PATIENCE) for program in programs] == list(range(30))
 
@@ -241,14 +232,7 @@ def test_program_leads_a_group_of_its_own_as_soon_as_it_is_known(tmp_path: Path)
     (tmp_path / "program.py").write_text(_LONG)
     with open(os.devnull, "wb") as nothing:
         for _ in range(30):
-            program = Program(
-                "program",
-                [],
-                output=nothing.fileno(),
-                errors=nothing.fileno(),
-                environment=environment(),
-                folder=tmp_path,
-            )
+            program = started(tmp_path, nothing, nothing)
             os.killpg(program.pid, signal.SIGKILL)
 
             assert program.wait(PATIENCE) == -signal.SIGKILL

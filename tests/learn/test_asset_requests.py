@@ -85,14 +85,21 @@ def test_thousand_urls_are_remembered_as_refused_and_one_more_displaces_the_firs
     assert not assets.is_refused("https://other.example", "/1.css")
 
 
-def test_asset_of_a_log_is_removed_once_its_response_has_no_validator() -> None:
+QUERIED = "/site.css?ver=6.1.9"
+
+
+def taught_by_a_log() -> Site:
+    """A site whose log has shown that all clients share an asset with a query."""
     log, served = Site(), Site()
-    target = "/site.css?ver=6.1.9"
     for _ in range(3):
-        # As `replay` takes it from a log that shows that all clients share it.
-        log.fetch(log.open(), target, cache_control=None, validated=True)
+        log.fetch(log.open(), QUERIED, cache_control=None, validated=True)
         log.wait()
     served.learner.absorb(log.learner.export())
+    return served
+
+
+def test_asset_of_a_log_is_removed_once_its_response_has_no_validator() -> None:
+    served, target = taught_by_a_log(), QUERIED
     before = served.sent()
 
     view = served.open()
@@ -111,12 +118,7 @@ def test_asset_of_a_log_is_removed_once_its_response_has_no_validator() -> None:
 def test_asset_of_a_log_is_removed_once_its_response_is_one_client_s(
     fields: dict[str, Any],
 ) -> None:
-    log, served = Site(), Site()
-    target = "/site.css?ver=6.1.9"
-    for _ in range(3):
-        log.fetch(log.open(), target, cache_control=None, validated=True)
-        log.wait()
-    served.learner.absorb(log.learner.export())
+    served, target = taught_by_a_log(), QUERIED
 
     served.fetch(served.open(), target, validated=True, **fields)
 

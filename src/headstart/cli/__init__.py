@@ -8,7 +8,6 @@
     demo.py      the push echo
     options.py   our options on the command line, derived from their dataclasses
     groups.py    the sections of a long help
-    files.py     a file that is written as a whole
     terminal.py  text and tables for a terminal
     stdio.py     standard streams that are closed or full
 

@@ -17,7 +17,6 @@ from typing import IO, Any
 import click
 
 from headstart.cli import gains, terminal
-from headstart.cli.files import has_other_content, write_whole
 from headstart.cli.options import LEARN, derived, taken
 from headstart.cli.stores import STORE_TYPE, as_place
 from headstart.cli.terminal import Column, count, named, printable, say, warn
@@ -32,6 +31,7 @@ from headstart.deliver.rows import (
 )
 from headstart.errors import ConfigurationError
 from headstart.export import FORMATS, TITLE, configuration, plan_of
+from headstart.files import has_other_content, write_whole
 from headstart.learn import Judgement, Learner, LearnOptions, Level, PageRecord, Record, Row
 from headstart.learn.records import BEGINNING, NewerRecordError, from_plain, to_plain
 from headstart.learn.urls import path_of

@@ -99,7 +99,7 @@ class Pool:
             if connection.available and await connection.answers():
                 return connection
             if connection.takes_requests and not connection.available and self._is_full:
-                # The server refused the last ones, and there is no room for another connection.
+                # The server refused the last requests, but another connection would have to wait.
                 return connection
             if self._connections.get(prepared.origin) is connection:
                 self._leaving.append(self._connections.pop(prepared.origin))

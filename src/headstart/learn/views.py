@@ -128,6 +128,7 @@ class View:
         self.withheld: Refusal | None = None
         self.delivered: dict[str, How] = {}
         self.wasted: set[str] = set()
+        # Mostly empty, so that all views have the same one.
         self.failed: frozenset[str] = frozenset()
         # In order: what a client had first is forgotten first.
         self.fetched: dict[str, None] = {}

@@ -14,6 +14,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from headstart.files import beginning
 from headstart.store.base import StoreError
 
 # "HSTR" in the header of each of our files: SQLite's application_id.
@@ -63,12 +64,12 @@ def is_ours(path: Path, handle: Handle | None = None) -> bool:
     """
     if handle is not None and handle.is_at(path):
         return True
-    return _application(_beginning(path, _HEADER_BYTES)) == APPLICATION
+    return _application(beginning(path, _HEADER_BYTES)) == APPLICATION
 
 
 def is_database(path: Path) -> bool:
     """Return whether a file is there and is a database of SQLite, ours or of another program."""
-    return path.is_file() and _beginning(path, _HEADER_BYTES).startswith(_MAGIC)
+    return path.is_file() and beginning(path, _HEADER_BYTES).startswith(_MAGIC)
 
 
 def check(path: Path) -> None:
@@ -85,7 +86,7 @@ def check(path: Path) -> None:
             )
         if not path.exists():
             check_neighbours(path)
-        elif not path.is_file() or _is_foreign(_beginning(path, _HEADER_BYTES)):
+        elif not path.is_file() or _is_foreign(beginning(path, _HEADER_BYTES)):
             raise not_ours(path)
     except OSError as error:
         raise StoreError(
@@ -145,9 +146,4 @@ def _application(header: bytes) -> int | None:
 
 
 def _begins_with(path: Path, magics: tuple[bytes, ...]) -> bool:
-    return path.is_file() and _beginning(path, len(magics[0])) in (b"", *magics)
-
-
-def _beginning(path: Path, size: int) -> bytes:
-    with path.open("rb") as raw:
-        return raw.read(size)
+    return path.is_file() and beginning(path, len(magics[0])) in (b"", *magics)

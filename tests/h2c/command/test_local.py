@@ -60,7 +60,7 @@ def test_everything_else_takes_the_background_process() -> None:
 
 def test_arguments_are_checked_before_anything_is_started() -> None:
     local.check(["get", "/"])
-    with pytest.raises(Failed, match="there is no command 'x'") as caught:
+    with pytest.raises(Failed, match="h2c has no command 'x'") as caught:
         local.check(["x"])
     assert caught.value.code == exits.USAGE
 

@@ -91,7 +91,7 @@ async def test_help_is_output(typed: Typed) -> None:
 
 
 async def test_mistakes_are_usage_errors(typed: Typed) -> None:
-    expected = "there is no command 'x'; 'h2c --help' lists them"
+    expected = "h2c has no command 'x'; 'h2c --help' lists them"
     assert await typed.answer("x") == message(expected, exits.USAGE)
 
 

@@ -11,6 +11,7 @@ from headstart.client.connection import Http2ClientConnection
 from headstart.client.errors import RequestError
 from headstart.client.headers import Headers
 from headstart.client.origin import Origin
+from headstart.client.response import AsyncResponse
 from headstart.config import ClientLimits
 from headstart.h2c.daemon.session import Hinted, Link, Session, StoredResponse, Tap
 from headstart.h2c.failures import NotConnectedError
@@ -78,14 +79,21 @@ async def test_connections_without_push_are_made_as_the_others_and_end_with_the_
     assert link.connection.pushes.listing(link.connection.now()) == []
 
 
+async def with_request(
+    session: Session, server: PushServer
+) -> tuple[Link, asyncio.Future[AsyncResponse]]:
+    """A connection, and a request on it that has no response."""
+    link = await session.connect(Origin.parse(server.origin), Trust(), 5.0)
+    waiting = asyncio.ensure_future(link.connection.request("GET", "/hang"))
+    while not server.requests:
+        await asyncio.sleep(0.01)
+    return link, waiting
+
+
 async def test_a_replaced_connection_ends_with_its_last_response(
     session: Session, server: PushServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    origin = Origin.parse(server.origin)
-    first = await session.connect(origin, Trust(), 5.0)
-    waiting = asyncio.ensure_future(first.connection.request("GET", "/hang"))
-    while not server.requests:
-        await asyncio.sleep(0.01)
+    first, waiting = await with_request(session, server)
     monkeypatch.setattr(type(first.connection), "available", False)
     await session.use_current(5.0)
 
@@ -99,11 +107,7 @@ async def test_a_replaced_connection_ends_with_its_last_response(
 async def test_a_connection_that_takes_no_requests_is_replaced_but_not_ended(
     session: Session, server: PushServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    origin = Origin.parse(server.origin)
-    first = await session.connect(origin, Trust(), 5.0)
-    waiting = asyncio.ensure_future(first.connection.request("GET", "/hang"))
-    while not server.requests:
-        await asyncio.sleep(0.01)
+    first, waiting = await with_request(session, server)
 
     monkeypatch.setattr(type(first.connection), "available", False)
     second = await session.use_current(5.0)

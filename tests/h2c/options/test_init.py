@@ -45,7 +45,7 @@ def test_arguments_are_parsed_without_the_client() -> None:
 
 
 def test_an_unknown_command_is_told() -> None:
-    assert mistake("fetch", "/") == "there is no command 'fetch'; 'h2c --help' lists them"
+    assert mistake("fetch", "/") == "h2c has no command 'fetch'; 'h2c --help' lists them"
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -67,7 +67,7 @@ def test_the_help_lists_every_command() -> None:
 def test_help_is_a_command_too() -> None:
     assert shown_help("help") == shown_help("--help")
     assert shown_help("help", "get") == shown_help("get", "--help")
-    assert mistake("help", "x") == "there is no command 'x'; 'h2c --help' lists them"
+    assert mistake("help", "x") == "h2c has no command 'x'; 'h2c --help' lists them"
 
 
 def test_an_option_before_the_command_is_told_where_options_are() -> None:
@@ -126,16 +126,16 @@ def test_surplus_arguments_are_a_mistake() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("pots /", "there is no command 'pots'; did you mean 'post'? 'h2c --help' lists them"),
-        ("gte /", "there is no command 'gte'; did you mean 'get'? 'h2c --help' lists them"),
-        ("push", "there is no command 'push'; did you mean 'push-list'? 'h2c --help' lists them"),
+        ("pots /", "h2c has no command 'pots'; did you mean 'post'? 'h2c --help' lists them"),
+        ("gte /", "h2c has no command 'gte'; did you mean 'get'? 'h2c --help' lists them"),
+        ("push", "h2c has no command 'push'; did you mean 'push-list'? 'h2c --help' lists them"),
         (
             "dump",
-            "there is no command 'dump'; did you mean 'start --dump'? 'h2c --help' lists them",
+            "h2c has no command 'dump'; did you mean 'start --dump'? 'h2c --help' lists them",
         ),
         (
             "status",
-            "there is no command 'status'; did you mean 'connections'? 'h2c --help' lists them",
+            "h2c has no command 'status'; did you mean 'connections'? 'h2c --help' lists them",
         ),
         (
             "get --incldue /",

@@ -14,8 +14,10 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import assert_never
 
+from headstart.files import has_other_content
 from headstart.h2c import exits
 from headstart.h2c.dump.har import HarWriter
 from headstart.h2c.dump.text import (
@@ -64,7 +66,7 @@ class Sink:
     def _open(self, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         try:
-            if _has_other_content(path):
+            if has_other_content(Path(path), _BEGINNINGS):
                 raise Failed(exits.NOT_A_DUMP.format(path))
             self._descriptor = os.open(path, flags, _PRIVATE)
             # A named pipe or a device takes octets in their order only.
@@ -108,15 +110,6 @@ class Sink:
 
     def _failure(self, error: OSError) -> Failed:
         return Failed(exits.CANNOT_WRITE.format(self._name, error.strerror))
-
-
-def _has_other_content(path: str) -> bool:
-    """Return whether a file is there that is not a dump; a pipe and a device hold nothing."""
-    if not os.path.isfile(path):
-        return False
-    with open(path, "rb") as file:
-        head = file.read(max(map(len, _BEGINNINGS)))
-    return bool(head) and not head.startswith(_BEGINNINGS)
 
 
 class Dump:

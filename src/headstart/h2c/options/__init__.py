@@ -98,7 +98,7 @@ def parse(arguments: Sequence[str]) -> Command:
         raise UsageError(f"a URL needs a command before it; write 'h2c get {first}'")
     if first not in _GRAMMAR.with_value and not first.startswith("-"):
         meant = _meant_command(first)
-        raise UsageError(f"there is no command {first!r}; {meant}'h2c --help' lists them")
+        raise UsageError(f"h2c has no command {first!r}; {meant}'h2c --help' lists them")
     try:
         namespace, surplus = _GRAMMAR.parser.parse_known_args(_joined(arguments))
     except MissingArgumentError:

@@ -1,4 +1,4 @@
-"""Which fonts of a page's stylesheets some rule uses."""
+"""The families that rules of a page's stylesheets name."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.cli.files import write_whole
+from headstart.files import has_other_content, write_whole
 from tests.server.live import environment
 
 
@@ -21,7 +21,7 @@ def test_disk_that_is_full_leaves_what_was_there_and_nothing_else(
     if before is not None:
         file.write_text(before)
     script = (
-        "import pathlib, sys; from headstart.cli.files import write_whole; "
+        "import pathlib, sys; from headstart.files import write_whole; "
         "write_whole(pathlib.Path(sys.argv[1]), 'a' * 1_000_000)"
     )
 
@@ -70,3 +70,25 @@ def test_file_of_the_temporary_name_is_left_alone(tmp_path: Path) -> None:
         write_whole(tmp_path / "map.jsonl", "new")
 
     assert other.read_text() == "somebody's"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(None, False), (b"", False), (b"ours: 1", False), (b"our", True), (b"192.0.2.1 - -", True)],
+)
+def test_content_is_another_one_unless_it_begins_as_ours(
+    content: bytes | None, expected: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    if content is not None:
+        file.write_bytes(content)
+
+    assert has_other_content(file, (b"ours", b"{")) is expected
+
+
+def test_pipe_and_device_have_no_other_content(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    assert not has_other_content(pipe, (b"ours",))
+    assert not has_other_content(Path(os.devnull), (b"ours",))

@@ -1,10 +1,23 @@
-"""Files that commands write for the user. Called by `map`."""
+"""Files of the user's: how they begin, and how they are written without loss.
+
+Called by `cli.map`, `h2c.dump` and `store.ownership`. Imports no more than it must: `h2c` needs it.
+"""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
 from pathlib import Path
+
+
+def beginning(path: Path, size: int) -> bytes:
+    """Return the first bytes of a file, so many at most.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(size)
 
 
 def has_other_content(path: Path, beginnings: tuple[bytes, ...]) -> bool:
@@ -17,8 +30,7 @@ def has_other_content(path: Path, beginnings: tuple[bytes, ...]) -> bool:
     """
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        head = file.read(max(map(len, beginnings)))
+    head = beginning(path, max(map(len, beginnings)))
     return bool(head) and not head.startswith(beginnings)
 
 
