@@ -107,8 +107,8 @@ def test_upload_over_one_stream_of_a_long_link_is_not_held_up_by_its_window() ->
 
     took = link.upload(UPLOAD)
 
-    # 64 KiB a round trip would take 31 s, and doubling 1.45 s.
-    assert took < 1.3
+    # 64 KiB a round trip would take 31 s, doubling 1.45 s, and four times as much each time 1.25 s.
+    assert took < 1.2
 
 
 def test_upload_of_50_mb_uses_nine_tenths_of_a_long_link() -> None:
@@ -117,7 +117,8 @@ def test_upload_of_50_mb_uses_nine_tenths_of_a_long_link() -> None:
 
     took = link.upload(50_000_000)
 
-    assert 50_000_000 / took >= 0.9 * capacity
+    # The connection and its SETTINGS, which this link does not wait for, take another hundredth.
+    assert 50_000_000 / took >= 0.92 * capacity
 
 
 def test_window_of_an_application_that_is_slower_than_the_link_stays_small() -> None:
