@@ -1,10 +1,12 @@
-"""The end of an application's lifespan, on uvicorn's own and on a clock of the test's."""
+"""The end of an application's lifespan, on uvicorn's own and on a clock of the test's; and of the
+process, with real signals."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +16,10 @@ import pytest
 from uvicorn.lifespan.off import LifespanOff
 from uvicorn.lifespan.on import LifespanOn
 
-from headstart.server.ending import LifespanEnd
+from headstart.server.ending import LifespanEnd, ProcessEnd
 from headstart.server.run import Config
 from tests.clock import timeless
-from tests.server.live import serving, until
+from tests.server.live import ServerProcess, serving, until
 
 
 class Lifespan:
@@ -56,9 +58,12 @@ def logged() -> Iterator[list[str]]:
     handler = Handler()
     logger = logging.getLogger("uvicorn.error")
     logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
     try:
         yield lines
     finally:
+        logger.setLevel(level)
         logger.removeHandler(handler)
 
 
@@ -93,6 +98,10 @@ async def test_application_that_hangs_is_given_up_and_said() -> None:
         await ending.shutdown()
 
     assert 70.0 <= loop.time() - began < 70.5
+    assert [line for line in lines if "CTRL+C" in line] == [
+        "Waiting for the end of the application's lifespan, 70 s at the most. "
+        "(CTRL+C to force quit)"
+    ]
     assert "has not ended within 70 s" in lines[-1]
 
 
@@ -159,3 +168,143 @@ def test_process_whose_application_hangs_ends_with_the_second_ctrl_c(tmp_path: P
     assert "lifespan has not ended" in server.log
     assert "unsupported" not in server.log
     assert "Traceback" not in server.log
+
+
+KEEPING = """
+import asyncio, threading, time
+
+def wait():
+    print("waiting", flush=True)
+    time.sleep(1e9)
+
+async def ignore():
+    while True:
+        try:
+            print("waiting", flush=True)
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            print("ignored", flush=True)
+
+def keeping(startup, shutdown):
+    async def app(scope, receive, send):
+        assert scope["type"] == "lifespan"
+        await receive()
+        await startup()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await shutdown()
+        await send({"type": "lifespan.shutdown.complete"})
+    return app
+
+async def nothing():
+    pass
+
+async def blocked():
+    wait()
+
+async def threaded():
+    await asyncio.to_thread(wait)
+
+async def left_behind():
+    threading.Thread(target=wait, name="left").start()
+
+ignoring = keeping(nothing, ignore)
+blocking = keeping(nothing, blocked)
+threads = keeping(nothing, threaded)
+leaving = keeping(nothing, left_behind)
+starting = keeping(ignore, nothing)
+"""
+
+
+@pytest.mark.parametrize(
+    ("app", "named"),
+    [
+        ("ignoring", "tasks of the application"),
+        ("blocking", "the application, which blocks the event loop ("),
+        ("threads", "threads of the application: "),
+        ("leaving", "threads of the application: left ("),
+    ],
+)
+def test_second_ctrl_c_ends_the_process_whatever_the_application_does(
+    tmp_path: Path, app: str, named: str
+) -> None:
+    (tmp_path / "keeping.py").write_text(KEEPING)
+    with serving(f"keeping:{app}", "--no-learn", folder=tmp_path) as server:
+        server.process.send_signal(signal.SIGINT)
+        until(lambda: "waiting" in server.log, "the end of the lifespan")
+        if app == "leaving":
+            until(lambda: "Finished server process" in server.log, "the end of the server")
+        server.process.send_signal(signal.SIGINT)
+        status = server.wait()
+
+    assert status == 1
+    assert f"The process ends without waiting for {named}" in server.log
+    assert "Traceback" not in server.log
+
+
+def test_second_ctrl_c_ends_a_start_that_hangs(tmp_path: Path) -> None:
+    (tmp_path / "keeping.py").write_text(KEEPING)
+    server = ServerProcess("serve", "keeping:starting", "--port", "0", folder=tmp_path)
+    try:
+        until(lambda: "waiting" in server.log, "the start of the application")
+        server.process.send_signal(signal.SIGINT)
+        until(lambda: "CTRL+C" in server.log, "the line that says what is waited for")
+        server.process.send_signal(signal.SIGINT)
+        status = server.wait()
+    finally:
+        server.end()
+
+    assert status == 1
+    assert "Waiting for tasks of the application, 60 s at the most. (CTRL+C" in server.log
+
+
+def test_second_ctrl_c_that_only_the_parent_got_ends_its_workers(tmp_path: Path) -> None:
+    (tmp_path / "keeping.py").write_text(KEEPING)
+    with serving("keeping:blocking", "--workers", "2", folder=tmp_path) as server:
+        until(lambda: server.log.count("startup complete") == 2, "the workers")
+        server.process.send_signal(signal.SIGINT)
+        until(lambda: server.log.count("waiting") == 2, "the end of the lifespans")
+        server.process.send_signal(signal.SIGINT)
+        server.wait()
+
+    assert server.log.count("The process ends without waiting for the application") == 2
+
+
+def test_process_that_does_not_end_within_its_limit_is_ended_and_says_what_kept_it() -> None:
+    ended: list[int] = []
+    over = threading.Event()
+
+    def end(status: int) -> None:
+        ended.append(status)
+        over.set()
+
+    process = ProcessEnd(end)
+    go_on = threading.Event()
+    thread = threading.Thread(target=go_on.wait, name="writer")
+    thread.start()
+
+    with logged() as lines:
+        process.begin(None)
+        until(lambda: lines, "the line that says what is waited for")
+        process.begin(0.5)
+        process.begin(1e9)
+        assert over.wait(90.0)
+    go_on.set()
+    thread.join()
+
+    assert ended == [1]
+    assert "threads of the application: writer (" in lines[0]
+    assert "threads of the application: writer (" in lines[-1]
+
+
+def test_process_that_goes_on_is_watched_no_longer() -> None:
+    ended: list[int] = []
+    process = ProcessEnd(ended.append)
+    handler = signal.getsignal(signal.SIGINT)
+
+    process.is_last(0.3)
+    process.stop()
+
+    until(lambda: "end of the process" not in {each.name for each in threading.enumerate()})
+    assert not ended
+    assert signal.getsignal(signal.SIGINT) is handler

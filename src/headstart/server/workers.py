@@ -14,10 +14,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import uvicorn
@@ -25,7 +27,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from headstart.errors import ConfigurationError
-from headstart.server.ending import LifespanEnd
+from headstart.server.ending import LifespanEnd, ProcessEnd, longest_wait
 from headstart.server.listening import inherited
 from headstart.server.memory import keep_free_pages
 from headstart.server.protocol import HeadstartProtocol
@@ -63,6 +65,8 @@ class Server(uvicorn.Server):
     """
 
     config: Config
+    _end: ProcessEnd | None = None
+    """Bounds the end of the process; None in a thread, whose process goes on."""
     _renewal: Renewal | None = None
     _redirecting: tuple[asyncio.Server, Config] | None = None
     """What listens for --redirect-http, and its configuration."""
@@ -71,16 +75,55 @@ class Server(uvicorn.Server):
         """Serve until a signal ends it.
 
         A worker that cannot start says so and exits with uvicorn's status for it, or its parent
-        would start it again and again.
+        would start it again and again. After Ctrl-C the process has to end, also if threads or
+        tasks of the application go on.
         """
+        if threading.current_thread() is threading.main_thread():
+            self._end = ProcessEnd()
         try:
-            super().run(sockets)
+            with self._ending():
+                super().run(sockets)
         except Exception as error:
             if self.started or not self.config.use_subprocess:
                 raise
             known = isinstance(error, ConfigurationError)
             logger.error("The worker cannot start: %s", error, exc_info=None if known else error)
             sys.exit(STARTUP_FAILURE)
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Leave the end bounded after Ctrl-C, which ends the process, and after nothing else."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            self._stop_watching()
+            raise
+        self._stop_watching()
+
+    def _stop_watching(self) -> None:
+        if self._end is not None:
+            self._end.stop()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal ends it; then bound the end of the process."""
+        try:
+            await super().serve(sockets)
+        finally:
+            if self._end is not None:
+                self._end.is_last(longest_wait(self.config.timeout_graceful_shutdown))
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; with a second Ctrl-C, whatever the application does."""
+        super().handle_exit(sig, frame)
+        if self._end is None:
+            return
+        if self.force_exit:
+            self._end.force()
+        elif not self.started:
+            # The application's start is waited for, too.
+            self._end.begin(longest_wait(self.config.timeout_graceful_shutdown))
 
     async def on_tick(self, counter: int) -> bool:
         """Look once a second whether the certificate was renewed; see uvicorn for the rest."""
@@ -294,6 +337,17 @@ class Supervisor(Multiprocess):
         logger.info("Stopping parent process [%d]", os.getpid())
         if self._failed:
             sys.exit(STARTUP_FAILURE)
+
+    def join_all(self) -> None:
+        """Wait for the workers, and hand on a second Ctrl-C, which may have come to us alone."""
+        for each in self.processes:
+            logger.info("Waiting for child process [%s]", each.pid)
+        while alive := [each.process for each in self.processes if each.process.is_alive()]:
+            alive[0].join(_TICK)
+            while self.signal_queue:
+                if self.signal_queue.pop(0) == signal.SIGINT:
+                    for process in alive:
+                        os.kill(process.pid or 0, signal.SIGINT)
 
     def init_processes(self) -> None:
         """Start the workers."""
