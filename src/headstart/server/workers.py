@@ -115,7 +115,7 @@ class Server(uvicorn.Server):
                 self._end.is_last(longest_wait(self.config.timeout_graceful_shutdown))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end; with a second Ctrl-C, whatever the application does."""
+        """Begin to end; a second Ctrl-C leaves the application little time."""
         super().handle_exit(sig, frame)
         if self._end is None:
             return
@@ -161,7 +161,7 @@ class Server(uvicorn.Server):
             await self._redirect(sockets)
 
     def worker(self) -> Worker:
-        """Return what the connections of this process share; called on the event loop."""
+        """Return the state that the connections of this process share; called on the event loop."""
         return Worker.of(self.server_state, self.config, asyncio.get_running_loop())
 
     async def _redirect(self, sockets: list[socket.socket] | None) -> None:
