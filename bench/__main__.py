@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if which("h2load") is None:
         print("bench: no h2load. On Debian: apt-get install nghttp2-client.", file=sys.stderr)
         return 1
-    machine = describe(peers)
+    machine = describe(peers, optimized=not given.without_pgo)
     if not machine.is_like(known.machine):
         if folder is not None and len(wanted) < len(SCENARIOS):
             parser.error(f"{folder} has results of another machine: give --output, or no --only")
@@ -77,12 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if stopped:
         print("bench: stopped, and the servers too.", file=sys.stderr)
         return 130
-    return _status(keeper.results)
+    return _status(machine, keeper.results)
 
 
-def _status(results: Sequence[Result]) -> int:
+def _status(machine: Machine, results: Sequence[Result]) -> int:
     """The exit status after all was measured; says what is not as wanted."""
-    missed = targets.missed(results)
+    missed = targets.missed(results, optimized=machine.optimized)
     for line in missed:
         print(f"bench: missed: {line}", file=sys.stderr)
     if any(BASELINE in result.failures for result in results):
@@ -124,6 +124,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="the main scenarios, fewer and shorter rounds")
     add("--missing", action="store_true", help="only scenarios that have no results yet")
     add("--redraw", action="store_true", help="measure nothing")
+    add(
+        "--without-pgo",
+        action="store_true",
+        help="Python was built without profile-guided optimization: less is wanted",
+    )
     add(
         "--output",
         type=Path,

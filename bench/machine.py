@@ -31,6 +31,7 @@ class Machine:
         versions: Server's name -> packages and versions.
         cores_used: Which cores servers and load had.
         load: The system's load average over a minute at the start; noise, if it is not near 0.
+        optimized: Python was built with profile-guided optimization, as distributions build it.
     """
 
     processor: str
@@ -43,17 +44,22 @@ class Machine:
     load: float
     stamp: str
     versions: dict[str, str]
+    optimized: bool
 
     def is_like(self, other: Machine | None) -> bool:
         """Whether figures of both may stand side by side."""
         return other is None or all(
             getattr(self, name) == getattr(other, name)
-            for name in ("processor", "cores", "memory", "python", "cores_used")
+            for name in ("processor", "cores", "memory", "python", "cores_used", "optimized")
         )
 
 
-def describe(peers: list[Peer]) -> Machine:
-    """This machine, now."""
+def describe(peers: list[Peer], *, optimized: bool) -> Machine:
+    """This machine, now.
+
+    Args:
+        optimized: Said by the user: a distribution's Python does not tell how it was built.
+    """
     return Machine(
         processor=processor(_read("/proc/cpuinfo")) or platform.processor() or "unknown",
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
@@ -67,6 +73,7 @@ def describe(peers: list[Peer]) -> Machine:
         versions={peer.name: peer_version(peer) for peer in peers}
         | {name: program_version(name) for name in (NGHTTPX, NGINX)}
         | _clients(),
+        optimized=optimized,
     )
 
 

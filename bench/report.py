@@ -90,7 +90,7 @@ def markdown(machine: Machine, results: Sequence[Result]) -> str:
     http1 = [result for result in results if result.scenario.part is Part.HTTP1]
     free = [r for r in results if r.scenario.part in (Part.UNPINNED, Part.WORKERS)]
     sections = [
-        _section("What is wanted", targets.markdown(results)),
+        _section("What is wanted", targets.markdown(results, optimized=machine.optimized)),
         _section("Answers and pushes a second", _rates(servers, notes)),
         _section("Processor time", _own(servers, _RATES, _cost, COSTS)),
         _section("Load generator", _own(servers, _RATES, _generator, GENERATOR)),
@@ -275,14 +275,18 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return "| " + " | ".join([first, *rest]) + " |"
 
 
+def _built(machine: Machine) -> str:
+    return "optimized by profile" if machine.optimized else "not optimized by profile"
+
+
 def _described(machine: Machine, results: Sequence[Result]) -> str:
     memory = f", {machine.memory / _GIB:.0f} GiB" if machine.memory else ""
     when = ", ".join(sorted({result.measured for result in results if result.measured}))
     lines = [
         f"{machine.processor}, {machine.cores} cores{memory}; {machine.system}; "
         f"load average {machine.load} at the start",
-        f"{machine.python}; {machine.h2load}; {machine.cores_used}; one worker and one event loop "
-        "each, no access log",
+        f"{machine.python}, {_built(machine)}; {machine.h2load}; {machine.cores_used}; one worker "
+        "and one event loop each, no access log",
         "; ".join(machine.versions.values()),
         when,
     ]

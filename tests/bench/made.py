@@ -18,6 +18,7 @@ MACHINE = Machine(
     load=0.5,
     stamp="2026-01-01, commit abc",
     versions={"x": "x 1.0"},
+    optimized=True,
 )
 
 

@@ -19,34 +19,35 @@ def test_processor_is_read_from_cpuinfo() -> None:
 
 
 def test_this_machine_is_like_itself() -> None:
-    described = describe([PEERS[0]])
+    described = describe([PEERS[0]], optimized=True)
 
-    assert described.is_like(describe([]))
+    assert described.is_like(describe([], optimized=True))
     assert described.is_like(None)
+    assert not described.is_like(describe([], optimized=False))
     assert described.memory > 0
     assert described.versions["headstart"].startswith("headstart ")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d, commit (\w+\+?)", described.stamp)
 
 
 def test_builds_of_the_same_version_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = describe([])
+    before = describe([], optimized=True)
     monkeypatch.setattr("platform.python_compiler", lambda: "another compiler")
 
-    after = describe([])
+    after = describe([], optimized=True)
 
     assert after.python.endswith("(another compiler)")
     assert not after.is_like(before)
 
 
 def test_system_without_a_name_is_told_by_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    named = describe([]).system
+    named = describe([], optimized=True).system
 
     def absent() -> dict[str, str]:
         raise OSError("no os-release")
 
     monkeypatch.setattr("platform.freedesktop_os_release", absent)
 
-    assert describe([]).system in named
+    assert describe([], optimized=True).system in named
 
 
 def test_figures_of_another_machine_may_not_stand_beside() -> None:

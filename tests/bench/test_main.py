@@ -87,7 +87,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(jobs.ClientsJob, "run", lambda *_: None)
     upstream = SimpleNamespace(port=0)
     monkeypatch.setattr(proxies, "upstream", lambda _folder: nullcontext(upstream))
-    monkeypatch.setattr(command, "describe", lambda _peers: MACHINE)
+    monkeypatch.setattr(
+        command, "describe", lambda _peers, optimized: replace(MACHINE, optimized=optimized)
+    )
     monkeypatch.setattr(command, "which", lambda name: f"/usr/bin/{name}")
     return asked
 
@@ -201,7 +203,7 @@ def test_figure_that_is_not_as_wanted_is_told_and_is_the_exit_status(
 
     said = capsys.readouterr().err
     assert (status, measured) == (3, [])
-    assert "missed: bare against h2corn and granian: 1.01, wanted at least 1.2" in said
+    assert "missed: bare against h2corn and granian: 1.01, wanted at least 1.7" in said
     assert "uvicorn" not in said
 
 
@@ -240,3 +242,12 @@ def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere(
 
         assert ("50%" in shown) is terminal
         assert ("bare: round 1" in shown) is terminal
+
+
+def test_less_is_wanted_of_a_python_without_pgo(
+    tmp_path: Path, measured: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["--only", "bare", "--output", str(tmp_path), "--without-pgo"])
+
+    assert "at least 1.5" in (tmp_path / "results.md").read_text()
+    assert load(tmp_path).machine == replace(MACHINE, optimized=False)
