@@ -396,8 +396,10 @@ def test_what_is_exported_can_be_imported(store: Path, tmp_path: Path) -> None:
     said("pin", "/", "/own.css", "--store", store)
     copy, file = tmp_path / "copy.sqlite3", tmp_path / "map.jsonl"
 
-    assert said("export", file, "--store", store) == ""
+    status, shown, told = headstart_says("map", "export", str(file), "--store", str(store))
     records = [json.loads(line) for line in file.read_text().splitlines()]
+    assert (status, shown) == (0, "")
+    assert told == f"{len(records)} records written to {file}.\n"
     assert said("import", file, "--store", copy) == f"{len(records)} records added to {copy}\n"
 
     assert {record["record"] for record in records} == {"page", "rule"}
@@ -468,12 +470,13 @@ def test_configuration_of_another_server_is_written_and_its_size_is_told(
     order = ["map", "export", "--format", "nginx", "--store", str(store)]
 
     status, shown, told = headstart_says(*order)
-    headstart_says(*order, str(file))
+    _, _, told_of_file = headstart_says(*order, str(file))
 
     assert status == 0
     assert file.read_text() == shown
     assert f"</{STYLE[1:]}>; rel=preload; as=style" in shown
     assert told == "2 pages with 8 links.\n"
+    assert told_of_file == f"2 pages with 8 links written to {file}.\n"
 
 
 def test_configuration_says_how_much_is_left_out(tmp_path: Path) -> None:

@@ -396,8 +396,10 @@ def export(
         _check_replaceable(file)
     learner = offline.known(_place(ctx, store), ctx.obj.options, warn=warn)
     if form == _RECORDS:
-        plain = map(to_plain, learner.export())
-        _write(file, "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in plain))
+        lines = [json.dumps(to_plain(each), separators=(",", ":")) for each in learner.export()]
+        _write(file, "".join(f"{line}\n" for line in lines))
+        if written := _written_to(file):
+            say(f"{count(len(lines), 'record')}{written}.", err=True)
         return
     made = configuration(plan_of(learner, origin and origin.rstrip("/")), form)
     if not made.pages:
@@ -411,7 +413,7 @@ def export(
     without = count(len(made.left_out), "entry", "entries")
     said = f"; the comments say why {without} {'is' if len(made.left_out) == 1 else 'are'} left out"
     written = f"{count(len(made.pages), 'page')} with {count(links, 'link')}"
-    say(f"{written}{said if made.left_out else ''}.", err=True)
+    say(f"{written}{_written_to(file)}{said if made.left_out else ''}.", err=True)
 
 
 def _check_replaceable(file: str) -> None:
@@ -445,6 +447,11 @@ def _write(file: str, text: str) -> None:
             f"cannot write {named(file)}: {error.strerror}",
             hint="Name a file in a folder that you can write to.",
         ) from error
+
+
+def _written_to(file: str) -> str:
+    """Return the words for a file that was written, "" for standard output and devices."""
+    return f" written to {printable(file)}" if file != "-" and Path(file).is_file() else ""
 
 
 @command.command("import")
