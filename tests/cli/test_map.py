@@ -419,6 +419,28 @@ def test_record_of_a_newer_version_is_not_imported_and_said_to_be_one(
     assert "Use the version that wrote it" in said[2]
 
 
+def test_unknown_field_of_a_record_is_left_out_and_named(store: Path, tmp_path: Path) -> None:
+    file = tmp_path / "map.jsonl"
+    icon = '{"record":"icon","origin":"https://a.example","target":"/i.png"'
+    page = (
+        '{"record":"page","level":"page","origin":"https://a.example","path":"/","views":1,'
+        '"fresh":1,"sent":0,"useful":0,"voters":[1],"last":1,"personel":true,"assets":[{'
+        '"asset":{"target":"/a.css","kind":"style","modul":true},"views":1,"asked":1,"confirmed":true,'
+        '"first":1,"run":1,"sent":0,"useful":0}]}'
+    )
+    file.write_text(f'{icon},"moved":1}}\n{icon},"moved":2}}\n{page}\n')
+
+    status, out, err = headstart_says("map", "--store", str(store), "import", str(file))
+
+    assert (status, out) == (0, f"3 records added to {store}\n")
+    left_out = "is not known, so it is left out"
+    assert err.splitlines() == [
+        f"Warning: the field 'moved' in line 1 of {file} {left_out}.",
+        f"Warning: the field 'personel' (did you mean 'personal'?) in line 3 of {file} {left_out}.",
+        f"Warning: the field 'modul' (did you mean 'module'?) in line 3 of {file} {left_out}.",
+    ]
+
+
 @pytest.mark.parametrize(("command", "error"), [("export", "write"), ("import", "read")])
 def test_empty_name_of_a_file_is_shown_in_quotes(store: Path, command: str, error: str) -> None:
     said = headstart_says("map", "--store", str(store), command, "")

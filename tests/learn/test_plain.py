@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from headstart.learn.plain import UnknownValueError, reader_of
+from headstart.learn.plain import UnknownValueError, reader_of, undeclared
 
 
 class Colour(StrEnum):
@@ -26,6 +26,11 @@ class Outer:
     inner: tuple[Inner, ...] = ()
     colour: Colour | None = None
     mode: Literal["", "cors"] = ""
+
+
+@dataclass(frozen=True)
+class Holder:
+    inner: Inner | None = None
 
 
 READ = reader_of(Outer)
@@ -76,3 +81,16 @@ def test_field_that_is_not_declared_is_left_out() -> None:
 def test_unknown_name_is_told_from_a_value_of_another_type(changes: dict[str, Any]) -> None:
     with pytest.raises(UnknownValueError):
         READ({**RIGHT, **changes})
+
+
+def test_fields_that_are_not_declared_are_found_at_any_depth() -> None:
+    inner = {"text": "a", "flg": True}
+    value = {**RIGHT, "inner": [inner, {"text": "b"}], "colour": None, "colr": 1}
+
+    assert list(undeclared(Outer, RIGHT)) == []
+    assert list(undeclared(Outer, value)) == [
+        ("flg", ("text", "flag")),
+        ("colr", ("number", "share", "inner", "colour", "mode")),
+    ]
+    assert list(undeclared(Holder, {"inner": {"texts": ""}})) == [("texts", ("text", "flag"))]
+    assert list(undeclared(Holder, {"inner": None})) == []

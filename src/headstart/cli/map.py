@@ -33,7 +33,13 @@ from headstart.errors import ConfigurationError
 from headstart.export import FORMATS, TITLE, configuration, plan_of
 from headstart.files import has_other_content, write_whole
 from headstart.learn import Judgement, Learner, LearnOptions, Level, PageRecord, Record, Row
-from headstart.learn.records import BEGINNING, NewerRecordError, from_plain, to_plain
+from headstart.learn.records import (
+    BEGINNING,
+    NewerRecordError,
+    from_plain,
+    to_plain,
+    unknown_fields,
+)
 from headstart.learn.urls import path_of
 from headstart.reasons import Refusal
 from headstart.store import Place, default_path, offline
@@ -479,11 +485,14 @@ def import_(ctx: click.Context, file: str, store: Place | None) -> None:
 
 
 def _read(stream: IO[str], name: str) -> Iterator[Record]:
+    """Yield the records; warn once of each name of a field that is not known."""
+    told = set[str]()
     for number, line in enumerate(stream, 1):
         if not line.strip():
             continue
         try:
-            yield from_plain(json.loads(line))
+            plain = json.loads(line)
+            yield from_plain(plain)
         except NewerRecordError as error:
             raise ConfigurationError(
                 f"line {number} of {printable(name)} is {error}", hint=error.hint
@@ -493,3 +502,10 @@ def _read(stream: IO[str], name: str) -> Iterator[Record]:
                 f"line {number} of {printable(name)} is not a record of the map",
                 hint=_EXPORTED,
             ) from error
+        for field, known in unknown_fields(plain):
+            if field not in told:
+                told.add(field)
+                close = get_close_matches(field, known, 1)
+                meant = f" (did you mean {close[0]!r}?)" if close else ""
+                place = f"line {number} of {name}"
+                warn(f"the field {field!r}{meant} in {place} is not known, so it is left out")

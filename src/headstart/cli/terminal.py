@@ -43,7 +43,7 @@ def say(text: str, *, err: bool = False, bold: bool = False, dim: bool = False) 
 
 
 def warn(line: str) -> None:
-    """Print a warning of the store."""
+    """Print a warning of a store or a file."""
     say(f"Warning: {printable(line)}.", err=True)
 
 

@@ -9,7 +9,7 @@ written them. Pure. Called by `records`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, Literal, NewType, TypeAlias, Union, get_args, get_origin, get_type_hints
@@ -46,6 +46,34 @@ def reader_of(hint: Any) -> Reader:
     if issubclass(hint, StrEnum):
         return _choice_of(hint)
     return _object(hint)
+
+
+def undeclared(kind: Any, value: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each field that the dataclass, or one within it, does not declare.
+
+    Args:
+        kind: The dataclass.
+        value: A value that its reader takes.
+
+    Yields:
+        The name of the field, and the names that are declared there.
+    """
+    hints = get_type_hints(kind)
+    declared = tuple(each.name for each in dataclasses.fields(kind))
+    for name, inner in value.items():
+        if name not in declared:
+            yield name, declared
+        elif inner is not None:
+            for within in filter(dataclasses.is_dataclass, _parts(hints[name])):
+                for each in inner if isinstance(inner, list | tuple) else (inner,):
+                    yield from undeclared(within, each)
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    """Yield the types that a hint is made of."""
+    yield hint
+    for inner in get_args(hint):
+        yield from _parts(inner)
 
 
 def _object(kind: Any) -> Reader:

@@ -23,7 +23,7 @@ from headstart.learn.findings import Finding
 from headstart.learn.gains import Measure, Stop
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Level
-from headstart.learn.plain import Bits, Reader, UnknownValueError, reader_of
+from headstart.learn.plain import Bits, Reader, UnknownValueError, reader_of, undeclared
 from headstart.learn.safety import Trust
 
 # The kinds of records that other versions may have look like this.
@@ -344,6 +344,16 @@ def from_plain(plain: Any) -> Record:
             hint="Was the file written by `export`?",
         )
     return record
+
+
+def unknown_fields(plain: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the fields that `from_plain` left out, each with the known names of its place.
+
+    Args:
+        plain: A record that `from_plain` took.
+    """
+    values = dict(plain)
+    return list(undeclared(_RECORDS[values.pop("record")], values))
 
 
 def _is_plausible(record: Record) -> bool:
