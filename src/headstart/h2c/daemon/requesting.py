@@ -36,6 +36,9 @@ _USER_AGENT = (b"user-agent", f"h2c/{__version__}".encode())
 _ACCEPT = (b"accept", b"*/*")
 # Servers send a 103 to those that ask for a page as browsers do.
 _ACCEPT_PAGE = (b"accept", b"text/html,*/*;q=0.8")
+_ALREADY_HINTED = (
+    "the response was hinted before, so nothing is asked and no 103 comes; --no-push-cache asks"
+)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAME_METHOD = frozenset({307, 308})
 _OF_CONTENT = frozenset({b"content-type", b"content-length", b"content-encoding"})
@@ -93,6 +96,8 @@ async def _exchange(
         asking.announce(transfer.size)
     if link is None:
         assert kept is not None
+        if command.follow_hints and command.verbose:
+            await conversation.say(_ALREADY_HINTED)
         return await transfer.show(kept), None
     try:
         if command.follow_hints:
@@ -113,11 +118,20 @@ async def _following(
     from headstart.h2c.daemon.load.command import Following
 
     url = f"{link.connection.origin}{asking.target}"
+    before = _pushed(link.connection)
     async with Following(asking.session, asking.fields, url, asking.command.timeout) as following:
         code = await asking.ask(link, transfer.content(), transfer.show, following.informed)
     for line in following.lines():
         await conversation.say(line)
+    if asking.command.verbose:
+        for line in following.explanations(len(_pushed(link.connection) - before)):
+            await conversation.say(line)
     return code
+
+
+def _pushed(connection: Http2ClientConnection) -> set[int]:
+    """Return the streams of the pushed responses that wait."""
+    return {pushed.stream_id for pushed in connection.pushes.listing(connection.now())}
 
 
 class _Asking:

@@ -335,6 +335,68 @@ async def test_without_the_option_nothing_is_fetched(session: Session, server: P
     assert server.requests == ["GET /"]
 
 
+@pytest.mark.parametrize(
+    ("link", "why"),
+    [
+        (b"</a.css>; rel=preload", "it has no 'as', and browsers then ignore a preload"),
+        (b"</a.css>; rel=preload; as=video", "as='video' is unknown, and browsers then"),
+        (b"</a.css>; rel=prefetch", "rel='prefetch' asks for nothing; preload,"),
+        (b"</a.css>; rel=preload; as=style; anchor='x'", "it has an anchor, so it is not a"),
+        (b"<ftp://a/a.css>; rel=preload; as=style", "it is not a URL that is fetched"),
+    ],
+)
+async def test_hint_that_is_not_followed_is_explained_with_v_and_by_load(
+    link: bytes, why: str, session: Session, server: PushServer
+) -> None:
+    server.pages = {"/": hinting(link, b"</b.css>; rel=preload; as=style"), "/b.css": Page(b"")}
+
+    _, (hinted,) = await get(session, "--follow-hints", "/")
+    _, (_, _, explained) = await get(session, "-v", "--follow-hints", "/")
+    recorder = Recorder()
+    await run(session, recorder, "/", to_terminal=False)
+
+    assert hinted.startswith("hinted: /b.css: ")
+    target = link.partition(b">")[0].decode()
+    assert explained.startswith(f"hint not followed: {target}>: {why}")
+    assert explained in recorder.output.decode().splitlines()
+
+
+async def test_v_says_why_there_was_no_hint(session: Session, server: PushServer) -> None:
+    server.pages = {
+        "/": Page(b"page"),
+        "/pushed": Page(b"page", pushes=("/a.css",)),
+        "/bare": hinting(b""),
+        "/a.css": Page(b"", "text/css", fields=FRESH),
+        "/hinting": hinting(b"</a.css>; rel=preload; as=style"),
+    }
+
+    said = [
+        (await get(session, "-v", "--follow-hints", page))[1] for page in ("/", "/pushed", "/bare")
+    ]
+    await get(session, "--no-push-cache", "--follow-hints", "/hinting")
+    _, quiet = await get(session, "--follow-hints", "/")
+
+    none = "no 103 came, so there were no hints to follow"
+    assert none in said[0]
+    assert f"{none}; the server pushed instead: `h2c push-list`" in said[1]
+    assert "a 103 came, but it names nothing" in said[2]
+    assert quiet == []
+
+
+async def test_page_that_waits_itself_gets_no_hint_and_v_says_so(
+    session: Session, server: PushServer
+) -> None:
+    server.pages = {
+        "/": hinting(b"</a.css>; rel=preload; as=style"),
+        "/a.css": Page(b"", "text/css", fields=FRESH),
+    }
+    await get(session, "--follow-hints", "/")
+
+    _, messages = await get(session, "-v", "--follow-hints", "/a.css")
+
+    assert messages[0].startswith("the response was hinted before, so nothing is asked")
+
+
 async def test_page_that_fails_is_told_as_without_the_option(session: Session) -> None:
     def act(connection: Connection, stream_id: int, _: str) -> None:
         hint = connection.block(103, ("link", "</a.css>; rel=preload; as=style"))

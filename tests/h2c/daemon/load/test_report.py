@@ -172,7 +172,7 @@ def test_json_has_all_that_is_known() -> None:
 
     assert (told["url"], told["duration"], told["size"]) == (PAGE, 0.2, 9000)
     assert told["connections"] == [{"origin": "https://a.test", "start": 0.0, "end": 0.02}]
-    assert told["hints"] == [{"time": 0.03, "links": [PAGE + "a.css"]}]
+    assert told["hints"] == [{"time": 0.03, "links": [PAGE + "a.css"], "ignored": []}]
     assert told["resources"][0] == {
         "url": PAGE,
         "kind": "document",

@@ -23,6 +23,7 @@ from headstart.h2c.daemon.load.report import (
     UNKNOWN_WIDTH,
     Style,
     as_json,
+    ignored_hints,
     label,
     notes,
     sentence,
@@ -168,6 +169,22 @@ class Following:
         """Return a line for each fetched resource, and whether it is kept for the next `get`."""
         for one in self._loader.result.resources:
             yield f"hinted: {label(self._loader.result, one)}: {_outcome_of_hint(one)}"
+
+    def explanations(self, pushes: int) -> Iterator[str]:
+        """Return lines with the reasons why nothing, or not all that was named, was fetched.
+
+        Args:
+            pushes: The number of responses that the server pushed with the page.
+        """
+        result = self._loader.result
+        yield from ignored_hints(result)
+        if result.skipped:
+            yield f"hint not followed: {len(result.skipped)} more than {_LIMITS.max_pushes}"
+        if not result.early:
+            told = "no 103 came, so there were no hints to follow"
+            yield f"{told}; the server pushed instead: `h2c push-list`" if pushes else told
+        elif not any(early.links or early.ignored for early in result.early):
+            yield "a 103 came, but it names nothing"
 
     def _keep(
         self, origin: Origin, target: str, asked: Fields, response: AsyncResponse, content: bytes

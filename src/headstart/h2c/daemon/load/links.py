@@ -200,9 +200,38 @@ def links_of_headers(
     return [wanted for link in found for wanted in _wanted(link, url, early)]
 
 
+def ignored_links(fields: Iterable[tuple[bytes, bytes]], url: str) -> Iterator[str]:
+    """Yield the Link headers' links that `links_of_headers` leaves out, each with the reason.
+
+    Args:
+        fields, url: As there.
+    """
+    for name, value in fields:
+        for link in parse(value) if name == b"link" else ():
+            if why := _obstacle(link, url):
+                yield f"<{link.target}>: {why}"
+
+
+def _obstacle(link: ParsedLink, url: str) -> str:
+    """Return the reason why a link is not followed, "" if it is."""
+    if resolve(url, link.target) is None:
+        return "it is not a URL that is fetched"
+    if link.get("anchor"):
+        return "it has an anchor, so it is not a link of the page"
+    if not {"preconnect", "modulepreload"}.isdisjoint(link.rels):
+        return ""
+    if "preload" not in link.rels:
+        rels = " ".join(link.rels)
+        return f"rel={rels!r} asks for nothing; preload, modulepreload and preconnect do"
+    if kind_of_preload(link.as_) is None:
+        named = f"as={link.as_!r} is unknown" if link.as_ else "it has no 'as'"
+        return f"{named}, and browsers then ignore a preload"
+    return ""
+
+
 def _wanted(link: ParsedLink, url: str, early: bool) -> Iterator[Want | Preconnect]:
     target = resolve(url, link.target)
-    if target is None or link.get("anchor"):
+    if target is None or _obstacle(link, url):
         return
     if "preconnect" in link.rels:
         yield Preconnect(target)

@@ -172,7 +172,8 @@ class Loader:
         if status == 103 and self._is_open:
             named = links.links_of_headers(fields, url, early=True)
             urls = tuple(one.url for one in named)
-            self.result.early.append(Early(self._now(), urls))
+            ignored = tuple(links.ignored_links(fields, url))
+            self.result.early.append(Early(self._now(), urls, ignored))
             self._follow(named)
 
     def _now(self) -> float:

@@ -271,6 +271,7 @@ def notes(load: Load) -> Iterator[str]:
     for one in load.resources:
         if one.error:
             yield f"failed: {label(load, one)}: {one.error}"
+    yield from ignored_hints(load)
     for one in load.wasted:
         why = "was not used"
         if one.way is Way.HINT and not one.reusable and _is_fetched_again(load, one):
@@ -278,6 +279,14 @@ def notes(load: Load) -> Iterator[str]:
         yield f"sent ahead for nothing: {label(load, one)} ({one.way.value}) {why}"
     if load.skipped:
         yield f"not fetched: {len(load.skipped)} more; --max-resources N allows more"
+
+
+def ignored_hints(load: Load) -> Iterator[str]:
+    """Return a line for each link of a 103 that was not followed, with the reason."""
+    for early in load.early:
+        for one in early.ignored:
+            shown = "".join(each if each.isprintable() else "?" for each in one)
+            yield f"hint not followed: {shown}"
 
 
 def wrapped(line: str, width: int) -> list[str]:
@@ -301,7 +310,10 @@ def as_json(load: Load) -> str:
             {"origin": made.origin, "start": round(made.started, 6), "end": round(made.ended, 6)}
             for made in load.connections
         ],
-        "hints": [{"time": round(early.at, 6), "links": early.links} for early in load.early],
+        "hints": [
+            {"time": round(early.at, 6), "links": early.links, "ignored": early.ignored}
+            for early in load.early
+        ],
         "resources": [_resource(one) for one in load.resources],
         "skipped": load.skipped,
     }

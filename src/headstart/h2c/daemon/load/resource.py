@@ -100,10 +100,17 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Early:
-    """A 103 for the page: seconds since the load began, and its links."""
+    """A 103 for the page.
+
+    Attributes:
+        at: Seconds since the load began.
+        links: The URLs of its links that are followed.
+        ignored: Its other links, each with the reason.
+    """
 
     at: float
     links: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
