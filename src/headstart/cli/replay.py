@@ -117,15 +117,16 @@ def _replay(
     records = _at(list(replay.learner.export()), origin, named) if save else []
     if save:
         offline.tell(records, save, warn=warn, options=options)
+    saved = _saved(records, save, replay.unlearned, referring) if save else None
     if as_json:
         plain = _plain(files, logs, scores, mode, assumed)
-        if save:
-            plain["saved"] = _plain_saved(records, save, replay.unlearned, referring)
+        if saved is not None:
+            plain["saved"] = saved
         click.echo(json.dumps(plain, indent=2))
     else:
         _print_report(files, logs, scores, mode, assumed)
-        if save:
-            _print_saved(records, save, replay.unlearned, referring)
+        if saved is not None:
+            _print_saved(saved)
 
 
 @contextmanager
@@ -406,40 +407,33 @@ def _named_by_referers(logs: list[LogFile]) -> tuple[dict[str, str], str]:
     return named, named.get(busiest, "")
 
 
-def _plain_saved(
-    records: list[_Saved], save: Place, unlearned: int, referring: str
-) -> dict[str, Any]:
-    """Return the facts that `_print_saved` prints."""
+def _saved(records: list[_Saved], save: Place, unlearned: int, referring: str) -> dict[str, Any]:
+    """Return the facts about what was saved."""
     pages = [record for record in records if isinstance(record, PageRecord)]
     return {
         "store": str(save),
-        "pages": _pages_with_assets(pages),
+        # Those that `headstart map` shows.
+        "pages": sum(each.level is Level.PAGE and bool(each.assets) for each in pages),
         "origins": sorted({record.origin for record in pages}),
         "assets_left_out": unlearned,
         "referers_name": referring or None,
     }
 
 
-def _pages_with_assets(pages: list[PageRecord]) -> int:
-    """Return the number of pages that `headstart map` shows."""
-    return sum(record.level is Level.PAGE and bool(record.assets) for record in pages)
-
-
-def _print_saved(records: list[_Saved], save: Place, unlearned: int, referring: str) -> None:
-    pages = [record for record in records if isinstance(record, PageRecord)]
-    origins = sorted({record.origin for record in pages})
+def _print_saved(saved: dict[str, Any]) -> None:
+    origins, place = saved["origins"], printable(saved["store"])
     where = ", ".join(map(printable, origins[:_NAMED]))
     if len(origins) > _NAMED:
         where += f" and {count(len(origins) - _NAMED, 'more origin')}"
-    place = printable(str(save))
-    if pages:
-        say(f"\n{count(_pages_with_assets(pages), 'page')} of {where} saved to {place}")
+    if origins:
+        say(f"\n{count(saved['pages'], 'page')} of {where} saved to {place}")
     else:
         say(f"\nNothing saved to {place}: no client requested assets after a page.")
-    if unlearned:
+    if unlearned := saved["assets_left_out"]:
         say(_UNLEARNED.format(count(unlearned, "asset")))
-    if not pages:
+    if not origins:
         return
+    referring = saved["referers_name"]
     if referring and referring not in origins:
         say(f"The log's Referers name {referring}: --origin {referring} saves it for that origin.")
     say(f"Serve with them: headstart serve main:app --store {place}")
