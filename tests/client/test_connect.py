@@ -74,7 +74,7 @@ async def test_certificate_of_an_unknown_ca_is_refused_with_a_hint(tls_server: N
     with pytest.raises(TlsError, match="not trusted") as caught:
         await connect(Origin("https", "localhost", tls_server.port))
 
-    assert "--cacert" in caught.value.hint
+    assert "cafile=" in caught.value.hint
     connection = await connect(Origin("https", "localhost", tls_server.port), insecure=True)
     await connection.aclose()
 

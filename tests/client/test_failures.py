@@ -68,12 +68,12 @@ def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
     [
         (10, HOST, "expired"),
         (9, HOST, "clocks"),
-        (20, HOST, "--cacert"),
+        (20, HOST, "cafile="),
         (18, HOST, "cafile="),
         (20, LOCAL, "headstart demo"),
         (62, HOST, "name"),
         (64, HOST, "name"),
-        (26, HOST, "--cacert"),
+        (26, HOST, "cafile="),
     ],
 )
 def test_untrusted_certificate_is_told_with_what_to_do(
@@ -84,6 +84,9 @@ def test_untrusted_certificate_is_told_with_what_to_do(
     assert type(told) is TlsError
     assert str(told) == f"the certificate of {origin} is not trusted: no trust"
     assert hint in told.hint
+    # Options of a command are no advice for a program.
+    assert "--" not in told.hint
+    assert ("--cacert FILE" in told.hint_for_command) == ("cafile=" in told.hint)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_an_untrusted_certificate_is_told_without_the_arguments_of_python(code: 
     error = failures.tls_failed(untrusted, Origin("https", "example.org", 443))
 
     assert "cafile=" in error.hint
+    assert "--cacert" not in error.hint
     assert explanation(error).endswith(" CA with --cacert FILE")
 
 

@@ -49,7 +49,16 @@ class ConnectError(ClientError):
 
 
 class TlsError(ClientError):
-    """The TLS handshake failed; most often the certificate is not trusted."""
+    """The TLS handshake failed; most often the certificate is not trusted.
+
+    Attributes:
+        hint_for_command: The hint of a command, if its options differ from the arguments that
+            `hint` names; "" if they do not.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", hint_for_command: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.hint_for_command = hint_for_command
 
 
 class NotHttp2Error(ClientError):

@@ -29,9 +29,6 @@ from headstart.reasons import Closing
 from headstart.wire.connection import ErrorCode, error_name
 from headstart.wire.events import ConnectionEnded
 
-IN_PYTHON = " (cafile= in Python, verify= with httpx)"
-"""In a hint, the arguments that stand for `--cacert`; `h2c` leaves it out."""
-
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
 _EXPIRED = frozenset({9, 10})
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
@@ -146,22 +143,21 @@ def no_upgrade(origin: Origin, status: int) -> NotHttp2Error:
 
 def _untrusted(error: ssl.SSLCertVerificationError, origin: Origin) -> TlsError:
     code = error.verify_code
+    for_command = ""
     if code in _EXPIRED:
         hint = "The certificate is expired or not valid yet: renew it, or check the clocks."
     elif code in _WRONG_NAME:
         hint = "Connect to a name that the certificate was made for."
-    elif code in _UNKNOWN_ISSUER and is_loopback(origin.host):
-        hint = (
-            f"Name its CA with --cacert FILE{IN_PYTHON}; "
-            "`headstart demo` makes one that is trusted here."
-        )
-    elif code in _UNKNOWN_ISSUER:
-        hint = f"Name its CA with --cacert FILE{IN_PYTHON}."
     else:
-        hint = f"Name the right CA with --cacert FILE{IN_PYTHON}."
+        its = "its" if code in _UNKNOWN_ISSUER else "the right"
+        is_here = code in _UNKNOWN_ISSUER and is_loopback(origin.host)
+        end = "; `headstart demo` makes one that is trusted here." if is_here else "."
+        hint = f"Name {its} CA with cafile=, or with verify= of httpx{end}"
+        for_command = f"Name {its} CA with --cacert FILE{end}"
     return TlsError(
         f"the certificate of {origin} is not trusted: {error.verify_message.rstrip('.')}",
         hint=hint,
+        hint_for_command=for_command,
     )
 
 

@@ -12,7 +12,6 @@ from headstart.client.errors import (
     RequestError,
     TlsError,
 )
-from headstart.client.failures import IN_PYTHON
 from headstart.errors import ConfigurationError, HeadstartError, LocalProtocolError, StreamGoneError
 from headstart.h2c import exits
 from headstart.h2c.options import UsageError
@@ -43,7 +42,10 @@ def exit_code(error: HeadstartError) -> int:
 
 def explanation(error: HeadstartError) -> str:
     """Return the error in one line, with advice."""
-    hint = error.hint.replace(IN_PYTHON, "").rstrip(".")
+    hint = error.hint
+    if isinstance(error, TlsError) and error.hint_for_command:
+        hint = error.hint_for_command
+    hint = hint.rstrip(".")
     if isinstance(error, RequestError) and not hint:
         hint = exits.LOOK
     return f"{error}; {_continued(hint)}" if hint else str(error)
