@@ -168,6 +168,9 @@ async def read_in_parts(
         ("HTTP/1.1 200 OK|X-A: a\x01b|Content-Length: 5", "hello"),
         ("HTTP/1.1 200 OK|X-A: caf\xe9|Content-Length: 5", "hello"),
         ("HTTP/1.1 600 OK|Content-Length: 5", "hello"),
+        ("HTTP/1.1 999 Request denied|Content-Length: 5", "hello"),
+        ("HTTP/1.1 099 OK|Content-Length: 5", "hello"),
+        ("HTTP/1.1 200 OK|Transfer-Encoding: chunked", "5  |hello|0 ||"),
         ("HTTP/1.1 200 OK\nContent-Length: 5\n", "hello"),
     ],
 )
@@ -203,6 +206,24 @@ async def test_fields_over_the_limit_are_refused_in_whatever_parts_they_come(
     small = ProxyOptions(max_upstream_header_size=90)
 
     assert await read_in_parts(response, size, options=small) == (Gateway.TOO_LARGE, False)
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+async def test_status_above_those_of_http_passes(size: int) -> None:
+    response = b"HTTP/1.1 999 Request denied\r\ncontent-length: 2\r\n\r\nno"
+
+    assert (await read_in_parts(response, size))[:3:2] == (999, b"no")
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+async def test_sizes_of_chunks_may_be_padded_with_blanks_and_with_nothing_else(size: int) -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+    padded = await read_in_parts(head + b"5   \r\nhello\r\n0 \t\r\n\r\n", size)
+    assert padded[2:5] == (b"hello", [], True)
+    for size_line in (b"5 5", b"5 x", b" 5", b"5\x00"):
+        refused = await read_in_parts(head + size_line + b"\r\nhello\r\n0\r\n\r\n", size)
+        assert refused[0] == Gateway.MALFORMED
 
 
 @pytest.mark.parametrize("size", [1, 1000])

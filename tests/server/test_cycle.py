@@ -897,7 +897,7 @@ BAD_HEADS: list[tuple[object, Headers]] = [
     (200, [(b":status", b"201")]),
     (101, []),
     ("abc", []),
-    (999, []),
+    (1000, []),
     (200, [(LENGTH, b"many")]),
     (200, [(LENGTH, b"1"), (LENGTH, b"1")]),
     (200, [(b"", b"1")]),

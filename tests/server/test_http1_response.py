@@ -38,7 +38,11 @@ def test_status_that_is_not_registered_has_no_phrase() -> None:
     assert http1_head(299, [], []).whole == b"HTTP/1.1 299 \r\n\r\n"
 
 
-@pytest.mark.parametrize("status", [199, 600, "200"])
+def test_status_above_those_of_http_is_sent_as_the_application_says() -> None:
+    assert http1_head(999, [], []).whole == b"HTTP/1.1 999 \r\n\r\n"
+
+
+@pytest.mark.parametrize("status", [199, 1000, "200"])
 def test_status_that_is_no_final_one_is_refused(status: object) -> None:
     with pytest.raises(LocalProtocolError):
         http1_head(status, [], DEFAULTS)

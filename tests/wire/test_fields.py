@@ -280,7 +280,12 @@ def test_no_other_status_is_informational(status: int) -> None:
         informational_fields(status, [])
 
 
-@pytest.mark.parametrize("status", [100, 101, 199, 600, 0, "200", 200.0, True])
+@pytest.mark.parametrize("status", [200, 599, 600, 999])
+def test_a_final_status_is_sent_as_it_is(status: int) -> None:
+    assert response_fields(status, []) == [(b":status", b"%d" % status)]
+
+
+@pytest.mark.parametrize("status", [100, 101, 199, 1000, 0, "200", 200.0, True])
 def test_only_final_statuses_answer_a_request(status: int) -> None:
     with pytest.raises(LocalProtocolError):
         response_fields(status, [])

@@ -26,7 +26,7 @@ class AsyncResponse:
     end: unread bytes hold back the other streams of its connection.
 
     Attributes:
-        status_code: 200 to 599.
+        status_code: 200 to 999.
         headers: A mapping whose names ignore case.
         from_push: The server had pushed it, so that nothing was sent for it.
     """
@@ -208,8 +208,8 @@ class AsyncResponse:
 
     @property
     def is_error(self) -> bool:
-        """Return true if the status is 400 to 599."""
-        return 400 <= self.status_code <= 599
+        """Return true if the status is 400 or more; above 599 counts as 5xx (RFC 9110, 15)."""
+        return self.status_code >= 400
 
     def raise_for_status(self) -> AsyncResponse:
         """Return the response if its status is 200 to 299.

@@ -28,6 +28,7 @@ from headstart.proxy.fields import Fields
 from headstart.proxy.heads import RequestHead
 from headstart.proxy.responses import NO_CONTENT, PlainResponses, ResponseHead
 from headstart.reasons import Gateway
+from headstart.wire.fields import HIGHEST_STATUS
 
 # Response content that waits for a client that reads slowly, before the upstream has to wait.
 _MAX_WAITING: Final = 64 * 1024
@@ -439,7 +440,7 @@ class Http1Connection(asyncio.BufferedProtocol):
         self._check_size()
         self._fields = []
         self._overhead = 0
-        if status == 101 or not 100 <= status < 600:
+        if status == 101 or not 100 <= status <= HIGHEST_STATUS:
             self._fail(UpstreamError(Gateway.MALFORMED, f"its status is {status}"))
         elif status < 200:
             self._informational += 1
@@ -574,10 +575,15 @@ def _detail(error: Exception) -> str:
 
 
 def _parser_for(connection: Http1Connection) -> httptools.HttpResponseParser:
-    """Return a parser that lets a Content-Length among trailers pass, which Bun has sent.
+    """Return a parser that takes what servers send against RFC 9112 and what has one meaning.
+
+    Bun has sent a Content-Length among trailers; servers of small devices, and old ones, pad the
+    size of a chunk with spaces. The response goes on with framing of its own.
 
     One in the header section beside a Transfer-Encoding is refused by the connection itself.
     """
     parser = httptools.HttpResponseParser(connection)
-    parser.set_dangerous_leniencies(lenient_chunked_length=True)
+    parser.set_dangerous_leniencies(
+        lenient_chunked_length=True, lenient_spaces_after_chunk_size=True
+    )
     return parser

@@ -18,7 +18,7 @@ _Read = TypeVar("_Read")
 NO_CONTENT: Final = frozenset((204, 304))
 # RFC 9112, 4 and 5, as strictly as they are written: a final status, and a field without white
 # space in front of the colon.
-_STATUS = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: [\t -~\x80-\xff]*)?")
+_STATUS = re.compile(rb"HTTP/1\.1 ([2-9][0-9][0-9])(?: [\t -~\x80-\xff]*)?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~\x80-\xff]*)")
 _NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"upgrade", b"trailer"))
 # Digits of the length of what one read holds.
@@ -38,7 +38,7 @@ class ResponseHead:
         passed: The fields that the client gets, where they are known.
 
     Attributes:
-        status: From 100 to 599. Below 200 another head follows.
+        status: From 100 to 999. Below 200 another head follows.
         fields: As they came, in order.
         single: The last value of each name.
         dated: It has a Date.

@@ -13,7 +13,7 @@ from typing import Final
 
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
-from headstart.wire.fields import checked_name, checked_value, unreplaced
+from headstart.wire.fields import HIGHEST_STATUS, checked_name, checked_value, unreplaced
 from headstart.wire.responses import (
     BODILESS,
     EMPTY,
@@ -38,7 +38,8 @@ def reason_phrase(status: int) -> str:
 
 
 _STATUS_LINES: Final = {
-    status: f"HTTP/1.1 {status} {reason_phrase(status)}\r\n".encode() for status in range(200, 600)
+    status: f"HTTP/1.1 {status} {reason_phrase(status)}\r\n".encode()
+    for status in range(200, HIGHEST_STATUS + 1)
 }
 
 
@@ -76,8 +77,8 @@ def http1_head(
         LocalProtocolError: The status is not a final one, a field could not be sent, or
             Content-Length is not a number, or there twice.
     """
-    if not isinstance(status, int) or not 200 <= status <= 599:
-        raise LocalProtocolError(f"the status of a response is 200 to 599, not {status!r}")
+    if not isinstance(status, int) or not 200 <= status <= HIGHEST_STATUS:
+        raise LocalProtocolError(f"the status of a response is 200 to 999, not {status!r}")
     own: Fields = []
     lengths: list[bytes] = []
     closes = False

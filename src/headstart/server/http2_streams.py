@@ -44,7 +44,7 @@ from headstart.wire.server import ServerConnection
 logger = logging.getLogger("headstart.server")
 
 _FAILED: Final = b"500"
-"""The lowest status of an error of the server; there is none above 599."""
+"""The lowest status of an error of the server; those above 599 are taken for one (RFC 9110, 15)."""
 _TOO_LARGE: Final = frozenset({414, 431})
 
 Handler: TypeAlias = Cycle | StoredResponse | StreamTransport

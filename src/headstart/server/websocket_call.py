@@ -23,7 +23,7 @@ from headstart.deliver.asgi import EMPTY_QUERY
 from headstart.errors import LocalProtocolError
 from headstart.server.cycle import Application, Message, Scope, tells_of_disconnect
 from headstart.wire.events import Fields
-from headstart.wire.fields import checked_name, checked_value
+from headstart.wire.fields import HIGHEST_STATUS, checked_name, checked_value
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -237,8 +237,8 @@ class WebSocketCall:
 
     def _start_denial(self, message: Message) -> None:
         status = message["status"]
-        if not isinstance(status, int) or not 200 <= status <= 599:
-            raise LocalProtocolError(f"the status of a response is 200 to 599, not {status!r}")
+        if not isinstance(status, int) or not 200 <= status <= HIGHEST_STATUS:
+            raise LocalProtocolError(f"the status of a response is 200 to 999, not {status!r}")
         fields = _checked(message)
         self._log(str(int(status)))
         self._become(Stage.DENYING)

@@ -53,8 +53,6 @@ _DEFAULT_PORTS = {b"https": b":443", b"http": b":80"}
 # through. A server that does not read our refusals makes us keep them: 110 bytes for 17 of its own.
 _REFUSALS_KEPT = 2000
 _CONTINUATIONS = 32
-# RFC 9110, 15; the engine takes all that has three digits.
-_HIGHEST_STATUS = 599
 # A response to a condition or a range does not fit a plain request for the same target.
 _CONDITIONAL = frozenset(
     {
@@ -255,11 +253,8 @@ class ClientConnection(Connection):
         headers = self._blocks.restored(event.headers)
         if stream_id in self._problems or not self._within_limits(stream_id, headers):
             return []
-        # The engine has checked the status, which comes first (RFC 9113, 8.3.2).
+        # The engine has checked the status, 100 to 999, which comes first (RFC 9113, 8.3.2).
         status, fields = int(headers[0][1]), list(headers[1:])
-        if status > _HIGHEST_STATUS:
-            self._refuse(stream_id, f"its status is {status}, and HTTP ends with {_HIGHEST_STATUS}")
-            return []
         if isinstance(event, ngh2.ResponseReceived):
             return [ResponseReceived(stream_id, status, fields, event.end_stream)]
         if not self._count_informational(stream_id):

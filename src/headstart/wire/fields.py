@@ -58,7 +58,10 @@ _NEED_A_LOOK = frozenset({b"host", b"cookie"}) | _SHADOWS
 # curl 7.88 waits for ever where a header section is larger than about 104 KB, and clients made with
 # nghttp2 end the connection behind eight CONTINUATION frames, of 16 KiB each (CVE-2024-28182).
 LARGEST_SECTION: Final = 100 * 1024
-_STATUS = {code: str(code).encode() for code in range(100, 600)}
+# RFC 9110, 15: HTTP defines none above 599, but sites send some, as LinkedIn its 999 to programs.
+# Browsers, curl, nginx and Caddy take and pass all that have three digits.
+HIGHEST_STATUS: Final = 999
+_STATUS = {code: str(code).encode() for code in range(100, HIGHEST_STATUS + 1)}
 
 _names: dict[bytes, bytes | None] = {}
 """Names seen on responses -> the name to send, None to drop it. Bounded by `_MAX_NAMES`."""
@@ -242,8 +245,8 @@ def response_fields(
             them are larger than clients take.
     """
     # http.HTTPStatus is an int too.
-    if not isinstance(status, int) or not 200 <= status <= 599:
-        raise LocalProtocolError(f"the status of a response is 200 to 599, not {status!r}")
+    if not isinstance(status, int) or not 200 <= status <= HIGHEST_STATUS:
+        raise LocalProtocolError(f"the status of a response is 200 to 999, not {status!r}")
     own = checked_fields(headers, [])
     fields = [(b":status", _STATUS[status]), *unreplaced(defaults, own), *own]
     if header_list_size(fields) > LARGEST_SECTION:
