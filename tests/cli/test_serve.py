@@ -8,6 +8,7 @@ import socket
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -227,6 +228,26 @@ def test_options_of_ours_and_of_uvicorns_reach_the_server(
     assert settings["root_path"] == "/r"
     assert settings["timeout_graceful_shutdown"] == 30
     assert sys.path[0] == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seconds"),
+    [
+        (["--reload"], 3),
+        (["--reload", "--timeout-graceful-shutdown", "9"], 9),
+        (["--timeout-graceful-shutdown", "0"], 0),
+    ],
+)
+def test_open_streams_hold_a_reload_up_for_a_few_seconds(
+    arguments: list[str], seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(serve, "run_server", lambda *_, **settings: given.update(settings))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    said_in_process("serve", "main:app", *arguments)
+
+    assert given["timeout_graceful_shutdown"] == seconds
 
 
 def test_default_header_is_on_every_response() -> None:

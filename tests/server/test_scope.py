@@ -223,6 +223,18 @@ def test_root_path_goes_before_the_path() -> None:
     assert scope["raw_path"] == b"/app/x%20y"
 
 
+@pytest.mark.parametrize("prefix", ["/", "/app/", "app", "app//"])
+def test_root_path_with_a_slash_too_many_or_too_few_leads_to_the_same_paths(prefix: str) -> None:
+    recorder = Recorder()
+    with running(recorder, root_path=prefix) as server, RawClient(server.port) as client:
+        client.get(b"/x")
+        scope = recorder.next()
+
+    root = "" if prefix == "/" else "/app"
+    assert (scope["root_path"], scope["path"]) == (root, root + "/x")
+    assert scope["raw_path"] == scope["path"].encode()
+
+
 def test_state_of_the_lifespan_is_there_and_each_request_has_its_own_copy() -> None:
     seen: list[dict[str, Any]] = []
     shared: list[str] = []

@@ -77,7 +77,7 @@ def test_scope_with_the_least_that_asgi_demands_is_enough() -> None:
     assert environ["PATH_INFO"] == "/ü".encode().decode("latin-1")
     assert environ["SERVER_PROTOCOL"] == "HTTP/1.0"
     assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("localhost", "80")
-    assert "REMOTE_ADDR" not in environ
+    assert (environ["REMOTE_ADDR"], "REMOTE_PORT" in environ) == ("", False)
     assert environ["wsgi.url_scheme"] == "http"
 
 

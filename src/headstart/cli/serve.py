@@ -31,6 +31,8 @@ from headstart.wire.fields import checked_fields
 # Ours to choose: the protocol is what this server is for.
 _NOT_OFFERED = {"http", "http2", "version", "h11_max_incomplete_event_size"}
 DRAIN_SECONDS = 30
+# A page in the developer's browser keeps a stream of events open, and the new code waits for it.
+_RELOAD_DRAIN_SECONDS = 3
 
 # uvicorn takes any number, also those that make no sense: below 1 worker it starts one.
 _RANGES: dict[str, click.ParamType[Any]] = {
@@ -87,6 +89,9 @@ def _uvicorn_settings(given: dict[str, Any], log_format: str) -> dict[str, Any]:
     for name in ("reload_dirs", "reload_includes", "reload_excludes"):
         given[name] = list(given[name]) or None
     given["headers"] = [_header(header) for header in given["headers"]]
+    if given["timeout_graceful_shutdown"] is None:
+        seconds = _RELOAD_DRAIN_SECONDS if given["reload"] else DRAIN_SECONDS
+        given["timeout_graceful_shutdown"] = seconds
     return given
 
 
@@ -173,7 +178,12 @@ def _serve_command() -> click.Command:
     theirs = [p for p in uvicorn_command.params if p.name not in _NOT_OFFERED]
     for param in theirs:
         if param.name == "timeout_graceful_shutdown":
-            param.default = DRAIN_SECONDS
+            param.help = f"Seconds to wait for graceful shutdown, {DRAIN_SECONDS} by default."
+        elif param.name == "reload":
+            param.help = (
+                f"Enable auto-reload. Open responses have {_RELOAD_DRAIN_SECONDS} s, unless "
+                "--timeout-graceful-shutdown says more."
+            )
         param.type = _RANGES.get(param.name or "", param.type)
     ours = [
         click.Option(

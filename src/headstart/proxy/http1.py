@@ -575,7 +575,7 @@ def _detail(error: Exception) -> str:
 
 
 def _parser_for(connection: Http1Connection) -> httptools.HttpResponseParser:
-    """Return a parser that takes what servers send against RFC 9112 and what has one meaning.
+    """Return a parser that overlooks two faults of servers, each of which has one meaning only.
 
     Bun has sent a Content-Length among trailers; servers of small devices, and old ones, pad the
     size of a chunk with spaces. The response goes on with framing of its own.

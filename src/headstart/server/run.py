@@ -99,6 +99,7 @@ class Config(uvicorn.Config):
         if self.wsgi:
             # uvicorn would put a2wsgi around it, or refuse where that is not installed.
             settings |= {"interface": "asgi3", "ws": "none"}
+        settings["root_path"] = _prefix(settings.get("root_path", ""))
         super().__init__(app, http=_PROTOCOL, headers=headers, **settings)
         self._logs_access_as_json = self.access_log and self.headstart.log_format == "json"
         if self._logs_access_as_json:
@@ -283,6 +284,15 @@ def allow_open_files(connections: int) -> None:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _prefix(root_path: str) -> str:
+    """Return a root path as paths begin with it: `/sub`, or nothing for the root itself.
+
+    The path of a request follows it, slash and all, so `/sub/` would lead to `/sub//page`.
+    """
+    inner = root_path.strip("/")
+    return f"/{inner}" if inner else ""
 
 
 def _is_any_address(config: Config) -> bool:

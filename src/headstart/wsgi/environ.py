@@ -64,6 +64,9 @@ def make_environ(
     if scope.get("client"):
         environ["REMOTE_ADDR"], remote_port = scope["client"]
         environ["REMOTE_PORT"] = str(remote_port)
+    else:
+        # A client of a Unix socket. RFC 3875, 4.1.8: it must be there, and applications rely on it.
+        environ["REMOTE_ADDR"] = ""
     for name, value in scope["headers"]:
         _add_header(environ, name, value)
     if length:
