@@ -156,6 +156,9 @@ async def read_in_parts(
         ("HTTP/1.1 200 OK|Content-Length: 5|Connection: Keep-Alive|Keep-Alive: timeout=9", "hello"),
         ("HTTP/1.1 200 OK|Content-Length: 5|Content-Length: 5", "hello"),
         ("HTTP/1.1 200 OK|Content-Length: 5|Content-Length: 4", "hello"),
+        ("HTTP/1.1 200 OK|Content-Length: 5, 5|Content-Length: 5", "hello"),
+        ("HTTP/1.1 200 OK|Content-Length: 5|Content-Length: 5|Transfer-Encoding: chunked", "hello"),
+        ("HTTP/1.1 103 Early Hints|link: </a>||HTTP/1.1 200 OK|Content-Length: 0, 0", ""),
         ("HTTP/1.1 200 OK|Content-Length: +5", "hello"),
         ("HTTP/1.1 200 OK|Content-Length: 5|Transfer-Encoding: chunked", "hello"),
         ("HTTP/1.1 200 OK|Transfer-Encoding: chunked", "5|hello|0|x: y||"),
@@ -279,3 +282,43 @@ async def test_requests_of_a_turn_are_written_together_and_in_order() -> None:
     await asyncio.sleep(0)
 
     assert written == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize(
+    "lengths",
+    ["Content-Length: 5|content-length:5", "Content-Length: 5, 5", "Content-Length: 5 ,5|A: b"],
+)
+async def test_equal_lengths_are_one(lengths: str, size: int) -> None:
+    response = f"HTTP/1.1 103 Hints||HTTP/1.1 200 OK|X: y|{lengths}||hello".replace("|", "\r\n")
+
+    _, fields, content, _, reusable, _ = await read_in_parts(
+        response.encode().partition(b"\r\n\r\n")[2], size
+    )
+    early, *_ = await read_in_parts(response.encode(), size)
+
+    assert isinstance(fields, list)
+    assert [value for name, value in fields if name == b"content-length"] == [b"5"]
+    assert (b"x", b"y") in fields
+    assert (content, reusable, early) == (b"hello", True, 103)
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Content-Length: 5|Content-Length: 6",
+        "Content-Length: 5, 6",
+        "Content-Length: 5, 05",
+        "Content-Length: 5,",
+        "Content-Length: +5, +5",
+        "Content-Length: 5|Content-Length: 5|Transfer-Encoding: chunked",
+        "Content-Length: 5| 5|Content-Length: 5",
+        "Content-Length: 5|A: b\nContent-Length: 5|Content-Length: 5",
+        "Content-Length: 5\nContent-Length: 5\n\nContent-Length: 5",
+    ],
+)
+async def test_other_lengths_are_refused(head: str, size: int) -> None:
+    response = f"HTTP/1.1 200 OK|{head}||hello".replace("|", "\r\n").encode()
+
+    assert await read_in_parts(response, size) == (Gateway.MALFORMED, False)

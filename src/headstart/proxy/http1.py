@@ -26,6 +26,7 @@ from headstart.config import ProxyOptions
 from headstart.proxy.failures import UpstreamError
 from headstart.proxy.fields import Fields
 from headstart.proxy.heads import RequestHead
+from headstart.proxy.lengths import with_one_length
 from headstart.proxy.responses import NO_CONTENT, PlainResponses, ResponseHead
 from headstart.reasons import Gateway
 from headstart.wire.fields import HIGHEST_STATUS
@@ -105,6 +106,7 @@ class Http1Connection(asyncio.BufferedProtocol):
         "_heads",
         "_heard",
         "_informational",
+        "_lengths_error",
         "_loop",
         "_lost",
         "_method",
@@ -115,6 +117,7 @@ class Http1Connection(asyncio.BufferedProtocol):
         "_request_sent",
         "_requests",
         "_responses",
+        "_section",
         "_transport",
         "_until_close",
         "_waiter",
@@ -174,6 +177,9 @@ class Http1Connection(asyncio.BufferedProtocol):
         self._request_sent = False
         self._heard = False
         self._at_start = True
+        self._section: bytearray | None = bytearray()
+        """What has come before the content began; None once it has."""
+        self._lengths_error = ""
 
     # Called by `app`.
 
@@ -332,6 +338,20 @@ class Http1Connection(asyncio.BufferedProtocol):
             self._at_start = False
             if self._method != "HEAD" and self._read_at_once(bytes(data)):
                 return
+        if self._section is not None:
+            self._section += data
+        if self._lengths_error:
+            self._merge_lengths()
+        else:
+            self._feed(data)
+        if self._overhead > self._options.max_upstream_header_size and not self._ended:
+            self._fail(_too_large())
+        if self._ended and self._method == "HEAD":
+            # llhttp still waits for content that no response to HEAD has (RFC 9110, 9.3.2).
+            self._parser = _parser_for(self)
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Let the parser read more."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -340,12 +360,25 @@ class Http1Connection(asyncio.BufferedProtocol):
             if self._ended:
                 self.closed = True  # something came behind the response
             elif self._error is None:
-                self._fail(UpstreamError(Gateway.MALFORMED, _detail(error)))
-        if self._overhead > self._options.max_upstream_header_size and not self._ended:
-            self._fail(_too_large())
-        if self._ended and self._method == "HEAD":
-            # llhttp still waits for content that no response to HEAD has (RFC 9110, 9.3.2).
+                detail = _detail(error)
+                if self._section is None or "Content-Length" not in detail:
+                    self._fail(UpstreamError(Gateway.MALFORMED, detail))
+                    return
+                self._lengths_error = detail
+                self._merge_lengths()
+
+    def _merge_lengths(self) -> None:
+        """Read a refused header section again, with one Content-Length instead of equal ones."""
+        # Each 1xx ends as a header section does, and was read already.
+        *_, rest = bytes(self._section or b"").split(b"\r\n\r\n", self._informational)
+        section, end, content = rest.partition(b"\r\n\r\n")
+        merged = with_one_length(section) if end else None
+        if merged is not None:
+            self._lengths_error, self._section = "", None
             self._parser = _parser_for(self)
+            self._feed(merged + end + content)
+        elif end or b"\n\n" in rest:
+            self._fail(UpstreamError(Gateway.MALFORMED, self._lengths_error))
 
     def _read_at_once(self, data: bytes) -> bool:
         """Read a plain response that came in one piece; return whether it is one."""
@@ -448,6 +481,7 @@ class Http1Connection(asyncio.BufferedProtocol):
                 self._fail(UpstreamError(Gateway.TOO_LARGE, "it sends 1xx responses without end"))
         else:
             self._final = head
+            self._section = None
             self._frame(head)
         if self._error is None:
             self._heads.append(head)
