@@ -199,6 +199,51 @@ async def test_asset_that_was_stored_for_a_visitor_serves_users_too() -> None:
     assert len(cached.calls) == 1
 
 
+PARTIAL = [
+    (b"hx-request", b"true"),
+    (b"turbo-frame", b"list"),
+    (b"x-requested-with", b"XMLHttpRequest"),
+    (b"x-pjax", b"true"),
+    (b"x-inertia", b"true"),
+    (b"rsc", b"1"),
+]
+
+
+@pytest.mark.parametrize("field", PARTIAL, ids=repr)
+async def test_part_of_a_page_and_the_whole_do_not_stand_for_each_other(
+    field: tuple[bytes, bytes],
+) -> None:
+    html = (b"content-type", b"text/html")
+    cached = Site(
+        lambda scope: (200, [PUBLIC, html], b"part" if field in scope["headers"] else b"whole")
+    )
+
+    asked = [await cached.ask("/", *fields) for fields in ((field,), (), (field,), ())]
+
+    assert [answered.body for answered in asked] == [b"part", b"whole", b"part", b"whole"]
+    assert len(cached.calls) == 3
+
+
+async def test_part_of_a_page_is_stored_where_vary_names_its_field() -> None:
+    field = (b"hx-request", b"true")
+    vary = [PUBLIC, (b"content-type", b"text/html"), (b"vary", b"HX-Request")]
+    cached = Site(lambda scope: (200, vary, b"part" if field in scope["headers"] else b"whole"))
+
+    asked = [await cached.ask("/", *fields) for fields in ((field,), (), (field,), ())]
+
+    assert [answered.body for answered in asked] == [b"part", b"whole", b"part", b"whole"]
+    assert len(cached.calls) == 2
+
+
+async def test_asset_serves_a_request_with_a_field_that_the_cache_does_not_know() -> None:
+    cached = site(PUBLIC, CSS)
+    await cached.ask()
+
+    await cached.ask("/a.css", (b"x-client-version", b"7"))
+
+    assert len(cached.calls) == 1
+
+
 async def test_request_with_authorization_is_not_answered_from_the_cache() -> None:
     cached = site(PUBLIC)
     await cached.ask()

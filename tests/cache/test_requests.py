@@ -112,7 +112,15 @@ def test_pragma_asks_for_a_new_response_only_where_cache_control_says_nothing(
 
 
 @pytest.mark.parametrize(
-    "name", [b"x-original-url", b"x-rewrite-url", b"x-http-method-override", b"forwarded"]
+    "name",
+    [
+        b"x-original-url",
+        b"x-rewrite-url",
+        b"x-http-method-override",
+        b"forwarded",
+        b"x-requested-with",
+        b"hx-request",
+    ],
 )
 def test_field_by_which_a_client_could_choose_the_response_of_others_is_not_known(
     name: bytes,

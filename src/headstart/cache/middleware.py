@@ -39,6 +39,8 @@ _MAX_WAIT: Final = 5.0
 _MAX_REFRESH: Final = 60.0
 # Calls in the background. They are outside of the limits of the client that caused them.
 _MAX_REFRESHES: Final = 32
+# The cache cuts a range out itself, and an Upgrade is for the server.
+_NOT_THE_SITES = frozenset((b"range", b"if-range", b"upgrade"))
 _NOT_REPEATED = frozenset(
     (b"range", b"if-range", b"if-none-match", b"if-modified-since", b"cache-control", b"pragma")
 )
@@ -122,7 +124,7 @@ class CacheMiddleware:
         waited = False
         while True:
             entry = self.memory.find(request)
-            if entry is not None and request.cookies and not _for_everybody(entry):
+            if entry is not None and not _may_get(request, entry):
                 self.counters["bypass"] += 1
                 await self.app(scope, receive, send)
                 return
@@ -180,7 +182,7 @@ class CacheMiddleware:
         entry = self.memory.find(request, key)
         if entry is None or not entry.shown or entry.status != 200 or now >= entry.stale_at:
             return None
-        if request.cookies and not _for_everybody(entry):
+        if not _may_get(request, entry):
             return None
         entry.hits += 1
         return entry
@@ -352,9 +354,18 @@ class CacheMiddleware:
         return self.memory.remove(key)
 
 
-def _for_everybody(entry: Entry) -> bool:
-    """Return whether the response is the same for all, though a request has cookies."""
-    return entry.freshness.shared or entry.freshness.asset
+def _may_get(request: CachedRequest, entry: Entry) -> bool:
+    """Return whether the application would send the stored response to this request, too.
+
+    A page may be another one for a user who is logged in, or a part of itself for a script that
+    says so in a field which Vary forgets.
+    """
+    if entry.freshness.asset:
+        return True
+    if request.cookies and not entry.freshness.shared:
+        return False
+    unknown = request.names - request.known
+    return not unknown or unknown <= _NOT_THE_SITES.union(entry.vary)
 
 
 def _too_old(request: CachedRequest, entry: Entry, now: float) -> bool:

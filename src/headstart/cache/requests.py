@@ -24,7 +24,8 @@ _DIGITS = 18
 # Fields whose effect on a response Vary or Cache-Control states, or that say how the request came
 # here. A response to a request with any other one is not stored, unless its Vary names that field.
 # Frameworks read X-Original-URL, X-HTTP-Method-Override and the like, so one client could choose
-# the response that all others get.
+# the response that all others get. A script that loads a part of a page says so by
+# X-Requested-With, HX-Request or Turbo-Frame, often at the URL of the whole page.
 KNOWN_FIELDS = frozenset(
     (
         b"host accept accept-charset accept-encoding accept-language access-control-request-headers"
@@ -38,7 +39,7 @@ KNOWN_FIELDS = frozenset(
         b"sec-fetch-storage-access sec-fetch-user sec-gpc sec-purpose te traceparent tracestate "
         b"true-client-ip upgrade-insecure-requests user-agent via viewport-width width "
         b"x-amzn-trace-id x-correlation-id x-forwarded-for x-forwarded-host x-forwarded-proto "
-        b"x-real-ip x-request-id x-requested-with"
+        b"x-real-ip x-request-id"
     ).split()
 )
 _KEYED = (b"x-forwarded-host", b"x-forwarded-proto")
