@@ -22,7 +22,7 @@ from bench.jobs import Effort, Job, jobs
 from bench.machine import Machine, describe
 from bench.rounds import Result
 from bench.scenarios import SCENARIOS, Scenario
-from bench.servers import BASELINE, LEARNING, PEERS, ROOT, Peer
+from bench.servers import BASELINE, GO, LEARNING, PEERS, ROOT, Peer
 from bench.store import Store, load, save
 
 OUTPUT: Final = ROOT / "docs" / "benchmarks"
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if which("h2load") is None:
         print("bench: no h2load. On Debian: apt-get install nghttp2-client.", file=sys.stderr)
         return 1
-    machine = describe(peers, optimized=not given.without_pgo)
+    machine = describe([*peers, GO], optimized=not given.without_pgo)
     if not machine.is_like(known.machine):
         if folder is not None and len(wanted) < len(SCENARIOS):
             parser.error(f"{folder} has results of another machine: give --output, or no --only")

@@ -15,7 +15,7 @@ from bench.clients.contest import Contest
 from bench.rounds import Plan, Progress, Result, measure
 from bench.sample import LoadFailed
 from bench.scenarios import Part, Scenario
-from bench.servers import BASELINE, HTTP1_PEERS, Peer, ServerFailed, with_workers
+from bench.servers import BASELINE, FAST, GO, HTTP1_PEERS, Peer, ServerFailed, with_workers
 
 Done = Callable[[Result], None]
 """Told each result as soon as it is whole."""
@@ -165,15 +165,18 @@ def jobs(scenarios: Sequence[Scenario], peers: Sequence[Peer], effort: Effort) -
             ProxyJob(parts[Part.PROXY], effort.rounds or rounds, effort.seconds or seconds)
         )
     two = [with_workers(peer, 2) for peer in peers]
-    for part, others, pinned in (
-        (Part.HTTP1, HTTP1_PEERS, True),
-        (Part.LINKS, peers, True),
-        (Part.UNPINNED, peers, False),
-        (Part.WORKERS, two, False),
+    links = parts[Part.LINKS]
+    uploaders = [peer for peer in peers if peer.name in (BASELINE, *FAST)] + [GO]
+    for chosen, others, pinned in (
+        (parts[Part.HTTP1], HTTP1_PEERS, True),
+        ([scenario for scenario in links if not scenario.tls], peers, True),
+        ([scenario for scenario in links if scenario.tls], uploaders, True),
+        (parts[Part.UNPINNED], peers, False),
+        (parts[Part.WORKERS], two, False),
     ):
-        if parts[part]:
+        if chosen:
             several, long = effort.rounds or rounds, effort.seconds or seconds
-            found.append(RoundsJob(Plan(parts[part], others, several, long, pinned)))
+            found.append(RoundsJob(Plan(chosen, others, several, long, pinned)))
     if parts[Part.CLIENTS]:
         found.append(ClientsJob(Contest(parts[Part.CLIENTS], 1 if effort.quick else 3)))
     return found

@@ -1,7 +1,8 @@
 """One upload and one download over a long link: whether a server's windows hold it up.
 
 The link is a `relay` with a round trip of 100 ms that carries 100 Mbit/s. The client is h2load,
-whose own windows are open. A server that gives 64 KiB of window a round trip would take a minute
+whose own windows are open. One row has a link without a limit, so that only windows hold an upload
+up. A server that gives 64 KiB of window a round trip would take a minute
 and a half, so a run ends after ten seconds, and the bytes that were carried by then count. Called
 by `rounds`.
 """
@@ -45,9 +46,11 @@ def run_link(scenario: Scenario, server: RunningServer, seconds: float) -> Sampl
 
 async def _run(scenario: Scenario, server: RunningServer) -> Sample:
     clock = asyncio.get_running_loop().time
-    body = ["-d", str(server.long_upload)] if scenario.upload else []
-    async with DelayingRelay(server.port, DELAY, capacity=CAPACITY) as relay:
-        url = f"http://127.0.0.1:{relay.port}{scenario.path}"
+    body = ["-d", str(server.file_of(scenario.long))] if scenario.upload else []
+    capacity = CAPACITY if scenario.limited else None
+    scheme = "https" if scenario.tls else "http"
+    async with DelayingRelay(server.port, DELAY, capacity=capacity) as relay:
+        url = f"{scheme}://127.0.0.1:{relay.port}{scenario.path}"
         begun = clock()
         process = await asyncio.create_subprocess_exec(
             *("h2load", "-n", "1", "-c", "1", "-m", "1", "--no-tls-proto=h2c", *body, url),

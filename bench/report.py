@@ -24,7 +24,7 @@ from bench.sample import (
     ratio,
 )
 from bench.scenarios import Kind, Part
-from bench.servers import BASELINE, PEERS
+from bench.servers import BASELINE, GO, PEERS
 
 _GIB: Final = 1024**3
 _TOO_LATE: Final = 0.25
@@ -48,8 +48,9 @@ FREE: Final = (
     "them, with one worker and with two."
 )
 LINK: Final = (
-    "One request of 50 MB, or one response, over a link of 100 Mbit/s with a round trip of 100 ms: "
-    "bytes a second, and the part of the link. A run of more than ten seconds is cut off."
+    "One request, or one response, over a link of 100 Mbit/s with a round trip of 100 ms: "
+    "bytes a second, and the part of the link, if it has a limit. A run of more than ten seconds "
+    "is cut off."
 )
 LATENCY: Final = (
     "Each server at half of its own peak load on 10 connections: the time within which half of all "
@@ -96,7 +97,7 @@ def markdown(machine: Machine, results: Sequence[Result]) -> str:
         _section("Load generator", _own(servers, _RATES, _generator, GENERATOR)),
         _section("Without a core of one's own", _rates(free, notes, FREE)),
         _section("HTTP/1.1", _rates(http1, notes)),
-        _section("Long links", _own(results, [Kind.LINK], _link, LINK, notes)),
+        _section("Long links", _links(results, notes)),
         _section("Time to answer", _own(servers, [Kind.LATENCY], _times, LATENCY, notes)),
         _section("Memory of an idle connection", _own(servers, [Kind.MEMORY], _kib, MEMORY, notes)),
         _section("Clients: requests a second", _own(results, [Kind.GETS], _gets, GETS, notes)),
@@ -122,7 +123,7 @@ def _listed(notes: Sequence[str]) -> str:
 def _names(results: Sequence[Result]) -> list[str]:
     """Servers or clients that the results know, in the order in which they are declared."""
     known = {name for r in results for name in (*r.samples, *r.failures, *r.left_out)}
-    ordered = [*(peer.name for peer in PEERS), *proxies.NAMES, *CLIENTS, PYTHON]
+    ordered = [*(peer.name for peer in (*PEERS, GO)), *proxies.NAMES, *CLIENTS, PYTHON]
     return [name for name in dict.fromkeys(ordered) if name in known]
 
 
@@ -192,10 +193,26 @@ def _generator(samples: Sequence[Sample]) -> str:
     return f"{share:.0%}" if share else ""
 
 
-def _link(samples: Sequence[Sample]) -> str:
+def _links(results: Sequence[Result], notes: list[str]) -> str:
+    rows = [result for result in results if result.scenario.kind is Kind.LINK]
+    if not rows:
+        return ""
+    names = _names(rows)
+    table = [["", *names]]
+    for result in rows:
+        cells = []
+        for name in names:
+            shown = _link(result.samples.get(name, []), limited=result.scenario.limited)
+            cells.append((shown or _missing(result, name)) + _mark(result, name, notes))
+        table.append([result.scenario.title, *cells])
+    return f"{_table(table)}\n\n{LINK}"
+
+
+def _link(samples: Sequence[Sample], *, limited: bool) -> str:
     if not samples:
         return ""
-    return f"{rate(samples) / 1e6:.1f} MB/s, {middle(samples, by_share):.2f}"
+    share = f", {middle(samples, by_share):.2f}" if limited else ""
+    return f"{rate(samples) / 1e6:.1f} MB/s{share}"
 
 
 def _gets(samples: Sequence[Sample]) -> str:

@@ -45,6 +45,7 @@ TOOLS: Final[dict[Kind, Tool]] = {
 _FEWER: Final = {Kind.MEMORY: 2, Kind.LINK: 2}
 _WARM_UP: Final = 0.5
 # What a run takes beside the time that it was told, about, in seconds.
+_EXTRA_WITHOUT_LIMIT: Final = 0.5
 _EXTRA: Final = dict.fromkeys(Kind, 0.4) | {Kind.LATENCY: 1.0, Kind.MEMORY: 1.5, Kind.LINK: 6.0}
 
 
@@ -100,7 +101,7 @@ class Plan:
     @property
     def expected_seconds(self) -> float:
         """About how long it takes."""
-        rounds = sum(self.rounds_of(s) * (self.seconds + _EXTRA[s.kind]) for s in self.scenarios)
+        rounds = sum(self.rounds_of(s) * (self.seconds + _extra(s)) for s in self.scenarios)
         warm_up = len(self.scenarios) * (min(_WARM_UP, self.seconds) + 0.5)
         return len(self.peers) * (rounds + warm_up + 1.0 * len(list(self.groups())))
 
@@ -112,6 +113,10 @@ class Plan:
         """Scenarios that the same running servers can answer."""
         for _, group in groupby(sorted(self.scenarios, key=_site_key), key=_site_key):
             yield list(group)
+
+
+def _extra(scenario: Scenario) -> float:
+    return _EXTRA[scenario.kind] if scenario.limited else _EXTRA_WITHOUT_LIMIT
 
 
 def _site_key(scenario: Scenario) -> tuple[bool, str]:

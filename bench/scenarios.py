@@ -81,7 +81,9 @@ class Scenario:
         streams: Requests under way on each connection.
         path: What is asked for.
         requests: How many, where not as many as there is time for.
-        upload: Whether the request is a POST of `apps.content.UPLOAD`.
+        upload: Whether the request is a POST of `apps.content.UPLOAD`, or of a long body.
+        long: Size of the one body that goes over a link, bytes.
+        limited: Whether the link carries no more than `links.CAPACITY`.
         quick: Whether `--quick` measures it.
     """
 
@@ -96,6 +98,8 @@ class Scenario:
     path: str = "/"
     requests: int = 0
     upload: bool = False
+    long: int = 0
+    limited: bool = True
     quick: bool = False
 
     @property
@@ -104,7 +108,7 @@ class Scenario:
         if self.kind is Kind.DOWNLOAD:
             return LARGE
         if self.kind is Kind.LINK:
-            return LONG_PARTS * len(UPLOAD)
+            return self.long
         return len(BODIES[self.path])
 
 
@@ -268,9 +272,24 @@ def _others() -> list[Scenario]:
                 streams=1,
                 path="/upload" if upload else LONG,
                 upload=upload,
+                long=LONG_PARTS * len(UPLOAD),
             )
             for upload in (True, False)
         ],
+        # Go's server speaks HTTP/2 over TLS only, before its version 1.24.
+        Scenario(
+            name="link-up-8m",
+            title="8 MB up, one stream, TLS, a link without a limit",
+            part=Part.LINKS,
+            kind=Kind.LINK,
+            tls=True,
+            connections=1,
+            streams=1,
+            path="/upload",
+            upload=True,
+            long=8 * len(UPLOAD),
+            limited=False,
+        ),
     ]
     for part, name, kept in (
         (Part.UNPINNED, "unpinned", "all cores"),

@@ -32,9 +32,10 @@ from bench.scenarios import App
 ROOT: Final = Path(__file__).resolve().parent.parent
 BASELINE: Final = "headstart"
 LEARNING: Final = "with learning"
+FAST: Final = ("h2corn", "granian")
+"""The fastest servers beside headstart."""
 
 _UPLOAD: Final = "upload.bin"
-LONG_UPLOAD: Final = "long.bin"
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 5.0
 # An access log has more for each request; tracebacks about connections that h2load cuts have less.
@@ -188,6 +189,28 @@ def _uvicorn_http1(site: Site, port: int) -> list[str]:
     return [*_python("uvicorn", "--http", "httptools"), *where, *quiet, *tls, site.app]
 
 
+def _go(site: Site, port: int) -> list[str]:
+    if which("go") is None:
+        raise ServerFailed("go is not installed")
+    if site.certificate is None:
+        raise ServerFailed("it speaks HTTP/2 over TLS only")
+    program = site.files.parent / "go_server"
+    source = ROOT / "bench/apps/go_server.go"
+    build = ["go", "build", "-o", str(program), str(source)]
+    built = subprocess.run(
+        build,
+        env=os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if built.returncode:
+        raise ServerFailed(f"go build: {built.stderr.strip()}")
+    return [str(program), f"127.0.0.1:{port}", *_tls(site, "-cert", "-key")]
+
+
+GO: Final = Peer("Go", (), _go)
+"""The server of Go's standard library, which reads uploads."""
 HTTP1_PEERS: Final = (PEERS[0], Peer("uvicorn", ("uvicorn",), _uvicorn_http1))
 """The servers compared over HTTP/1.1: headstart, and uvicorn, which checks less."""
 
@@ -222,10 +245,13 @@ def package_version(name: str) -> str:
 
 def program_version(name: str) -> str:
     """What a program answers to --version."""
-    if which(name) is None:
+    program = name.lower()
+    if which(program) is None:
         return f"{name} (not installed)"
-    option = "-v" if name == "nginx" else "--version"
-    said = subprocess.run([name, option], capture_output=True, text=True, timeout=10, check=False)
+    option = {"nginx": "-v", "go": "version"}.get(program, "--version")
+    said = subprocess.run(
+        [program, option], capture_output=True, text=True, timeout=10, check=False
+    )
     return (said.stdout or said.stderr).strip()
 
 
@@ -236,9 +262,13 @@ def write_files(folder: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(body)
     (folder / _UPLOAD).write_bytes(UPLOAD)
-    for name in (LONG[1:], LONG_UPLOAD):
-        with (folder / name).open("wb") as hole:  # which takes no room
-            hole.truncate(LONG_PARTS * len(UPLOAD))
+    _make_hole(folder / LONG[1:], LONG_PARTS * len(UPLOAD))
+
+
+def _make_hole(file: Path, size: int) -> None:
+    """Make a file of zeros, which takes no room."""
+    with file.open("wb") as hole:
+        hole.truncate(size)
 
 
 def free_port() -> int:
@@ -261,7 +291,6 @@ class RunningServer:
     Attributes:
         port: Where it listens, on 127.0.0.1.
         upload: File to send to it.
-        long_upload: A file of 50 MB to send to it.
         served: Requests that it has answered, kept by the caller for `check`.
 
     Raises:
@@ -272,7 +301,6 @@ class RunningServer:
         self, peer: Peer, site: Site, log: Path, cores: frozenset[int] = CORES.server
     ) -> None:
         self.upload = site.files / _UPLOAD
-        self.long_upload = site.files / LONG_UPLOAD
         self._peer = peer
         self._site = site
         self._log = log
@@ -342,6 +370,13 @@ class RunningServer:
             raise ServerFailed(
                 f"logged {size // 1024} KB, as an access log would: {self.last_words()}"
             )
+
+    def file_of(self, size: int) -> Path:
+        """Return a file of so many bytes to send to it."""
+        file = self._site.files / f"{size}.bin"
+        if not file.exists():
+            _make_hole(file, size)
+        return file
 
     def processor_seconds(self) -> float:
         """Processor time that it and its workers have used so far."""

@@ -28,10 +28,8 @@ from bench.sample import (
     by_rate,
     ratio,
 )
-from bench.servers import BASELINE, LEARNING
+from bench.servers import BASELINE, FAST, LEARNING
 
-FAST: Final = ("h2corn", "granian")
-"""The fastest servers beside headstart."""
 _BOUNDS: Final = {
     "bare": (1.7, 1.5),
     "bare-tls": (1.7, 1.5),
@@ -135,6 +133,7 @@ _TARGETS: Final = (
     Target("http1", ("uvicorn",), 0.9),
     *[Target(name, (), 0.9, figure=by_share) for name in ("link-up", "link-down")],
     Target("link-up", ("granian",), 1.5),
+    Target("link-up-8m", ("Go", "granian"), 1.5),
     *[
         Target(name, (rival,), bound, figure=_per_processor_second)
         for name, rival, bound in (

@@ -193,3 +193,10 @@ def test_http1_is_measured_beside_uvicorn_and_long_links_beside_all() -> None:
 
     assert [peer.name for peer in http1.peers] == ["headstart", "uvicorn"]
     assert long.peers == PEERS
+
+
+def test_upload_over_tls_is_measured_beside_go_too() -> None:
+    [job] = jobs([scenario("link-up-8m")], PEERS, USUAL)
+
+    assert isinstance(job, RoundsJob)
+    assert [peer.name for peer in job.plan.peers] == ["headstart", "h2corn", "granian", "Go"]

@@ -12,8 +12,9 @@ from bench import links
 from bench.links import CAPACITY, by_share, run_link
 from bench.sample import LoadFailed, Sample
 from bench.scenarios import App, Scenario, named
-from bench.servers import PEERS, RunningServer, Site, write_files
+from bench.servers import GO, PEERS, Certificate, RunningServer, ServerFailed, Site, write_files
 from tests.peers import peer
+from tests.server.live import certificate as dev_certificate
 
 
 def scenario(name: str) -> Scenario:
@@ -23,12 +24,14 @@ def scenario(name: str) -> Scenario:
 
 
 @contextmanager
-def serving(tmp_path: Path, name: str) -> Iterator[RunningServer]:
+def serving(
+    tmp_path: Path, name: str, certificate: Certificate | None = None
+) -> Iterator[RunningServer]:
     peer("nghttpd")
     peer("h2load")
     write_files(tmp_path / "files")
-    chosen = next(each for each in PEERS if each.name == name)
-    site = Site(App.BARE, None, tmp_path / "files")
+    chosen = next(each for each in (*PEERS, GO) if each.name == name)
+    site = Site(App.BARE, certificate, tmp_path / "files")
     with RunningServer(chosen, site, tmp_path / "log") as server:
         server.wait_until_up()
         yield server
@@ -43,6 +46,26 @@ def test_whole_body_is_carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         sample = run_link(scenario(name), server, 1.0)
 
     assert (sample.done, sample.data) == (1, 50 * 1024 * 1024)
+
+
+@pytest.mark.parametrize("name", ["headstart", "Go"])
+def test_go_and_headstart_take_8_mb_over_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    peer("go")
+    monkeypatch.setattr(links, "DELAY", 0.0)
+    made = dev_certificate()
+    with serving(tmp_path, name, Certificate(made.certfile, made.keyfile)) as server:
+        sample = run_link(scenario("link-up-8m"), server, 1.0)
+
+    assert (sample.done, sample.data) == (1, 8 * 1024 * 1024)
+
+
+def test_go_without_a_certificate_is_a_failure(tmp_path: Path) -> None:
+    peer("go")
+
+    with pytest.raises(ServerFailed, match="over TLS only"), serving(tmp_path, "Go"):
+        pass
 
 
 def test_what_takes_too_long_is_cut_off_and_counts_as_far_as_it_came(

@@ -124,7 +124,7 @@ def test_files_are_what_the_applications_answer(tmp_path: Path) -> None:
     assert len((tmp_path / "100k").read_bytes()) == 102400
     assert (tmp_path / "upload").read_bytes() == b"1048576"
     assert len((tmp_path / "upload.bin").read_bytes()) == 1048576
-    assert (tmp_path / "long").stat().st_size == (tmp_path / "long.bin").stat().st_size == 52428800
+    assert (tmp_path / "long").stat().st_size == 52428800
     assert len((tmp_path / "asset" / "9").read_bytes()) == 1024
 
 

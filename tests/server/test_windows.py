@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import time
 from collections import deque
+from contextlib import closing, suppress
 
+import hpack
+import hyperframe.frame
 import ngh2
 
 from headstart.config import ServerOptions, WireLimits
+from headstart.server.protocol import PREFACE
 from headstart.server.windows import Budget, UploadWindows
 from headstart.wire.events import DataReceived
 from headstart.wire.server import ServerConnection
 from tests.server.apps import Receive, Recorder, Scope, Send, answer, read_all
-from tests.server.live import running
-from tests.server.raw import RawClient
+from tests.server.live import PATIENCE, certificate, running
+from tests.server.raw import HERE, RawClient
 
 DISTANCE = 0.05
 """Seconds from one side to the other."""
 UPLOAD = 20_000_000
 LIMITS = WireLimits()
+POST = [
+    (":method", "POST"),
+    (":scheme", "https"),
+    (":authority", "localhost"),
+    (":path", "/"),
+]
 
 
 class Link:
@@ -178,3 +191,87 @@ def test_windows_that_grew_lose_nothing_of_the_body() -> None:
         sizes = [int(dict(f.details)["increment"]) for f in client.received("WINDOW_UPDATE")]
 
     assert max(sizes) > LIMITS.stream_window
+
+
+class FarAway:
+    """A TLS connection of a client whose part of the handshake is late, as over a long link.
+
+    Args:
+        port: Of 127.0.0.1.
+        round_trip: Seconds.
+    """
+
+    def __init__(self, port: int, round_trip: float) -> None:
+        context = ssl.create_default_context(cafile=certificate().ca_certfile)
+        context.set_alpn_protocols(["h2"])
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
+        self._socket = socket.create_connection((HERE, port), PATIENCE)
+        with suppress(ssl.SSLWantReadError):
+            self._tls.do_handshake()
+        self._socket.sendall(self._outgoing.read())
+        while not self._has_answered():
+            self._hear()
+        time.sleep(round_trip)
+        self._socket.sendall(self._outgoing.read())
+
+    def _has_answered(self) -> bool:
+        with suppress(ssl.SSLWantReadError):
+            self._tls.do_handshake()
+            return True
+        return False
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+        self._tls.write(data)
+        self._socket.sendall(self._outgoing.read())
+
+    def read(self) -> bytes:
+        """Wait for some bytes."""
+        while True:
+            with suppress(ssl.SSLWantReadError):
+                return self._tls.read(65_536)
+            self._hear()
+
+    def _hear(self) -> None:
+        data = self._socket.recv(65_536)
+        assert data, "the server closed the connection"
+        self._incoming.write(data)
+
+    def close(self) -> None:
+        """End at once."""
+        self._socket.close()
+
+
+def test_tls_handshake_says_how_far_the_client_is_before_it_acknowledges_settings() -> None:
+    async def act(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, b"%d" % len(await read_all(receive)))
+
+    frames: list[hyperframe.frame.Frame] = [
+        hyperframe.frame.SettingsFrame(0),
+        hyperframe.frame.HeadersFrame(1, hpack.Encoder().encode(POST), flags=["END_HEADERS"]),
+        *[hyperframe.frame.DataFrame(1, bytes(16_000)) for _ in range(4)],
+    ]
+    with (
+        running(Recorder(act), tls=True) as server,
+        closing(FarAway(server.port, 0.2)) as client,
+    ):
+        client.send(PREFACE + b"".join(frame.serialize() for frame in frames))
+        received = b""
+        # The client acknowledges nothing, so a server that waited for that would send no more.
+        while not _grown(received):
+            received += client.read()
+
+
+def _grown(data: bytes) -> bool:
+    """Whether a server's bytes give more than one first window to stream 1 at once."""
+    at = 0
+    while len(data) - at >= 9:
+        frame, size = hyperframe.frame.Frame.parse_frame_header(memoryview(data)[at : at + 9])
+        body = memoryview(data)[at + 9 : at + 9 + size]
+        at += 9 + size
+        if isinstance(frame, hyperframe.frame.WindowUpdateFrame) and frame.stream_id == 1:
+            frame.parse_body(body)
+            if frame.window_increment > LIMITS.stream_window:
+                return True
+    return False

@@ -106,6 +106,10 @@ class Http2ServerConnection(asyncio.Protocol):
         self._lifetime: Http2Lifetime
         self.streams: Http2Streams
 
+    def round_trip_took(self, seconds: float) -> None:
+        """Note how far away the client is, as the TLS handshake tells before any SETTINGS do."""
+        self._wire.round_trip = seconds
+
     # Transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -77,6 +77,8 @@ class HeadstartProtocol(asyncio.Protocol):
         self._peer: object = None
         self._slot: ConnectionSlot | None = None
         self._handshake: Handshake | None = None
+        self._answered_at: float | None = None
+        """When the client was last sent a part of the TLS handshake that it had to wait for."""
         self._received = b""
         self._timer: asyncio.TimerHandle | None = None
         self._draining = False
@@ -213,6 +215,8 @@ class HeadstartProtocol(asyncio.Protocol):
             self._handshake_failed(failure.detail)
             return
         if rest is None:
+            if handshake.answered:
+                self._answered_at = self._loop.time()
             return
         raw, tls, worker = self._transport, handshake.tls, self._worker
         transport = TlsTransport(raw, tls, worker.tls_buffers, worker.turns, worker)
@@ -281,6 +285,8 @@ class HeadstartProtocol(asyncio.Protocol):
             app_state=self._app_state,
             _loop=self._loop,
         )
+        if isinstance(protocol, Http2ServerConnection) and self._answered_at is not None:
+            protocol.round_trip_took(self._loop.time() - self._answered_at)
         protocol.slot, self._slot = self._slot, None
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)

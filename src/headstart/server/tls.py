@@ -82,17 +82,21 @@ class Handshake:
         context: Certificate and rules.
         buffers: The event loop's.
 
+    Attributes:
+        answered: The last step wrote something, which the client needs for its next bytes.
+
     Raises:
         ssl.SSLError: The context is not one for servers.
     """
 
-    __slots__ = ("_buffers", "_hello", "_raw", "tls")
+    __slots__ = ("_buffers", "_hello", "_raw", "answered", "tls")
 
     def __init__(self, raw: asyncio.Transport, context: ssl.SSLContext, buffers: Buffers) -> None:
         self._raw = raw
         self._buffers = buffers
         self._hello: bytes | None = b""
         """The first record, as far as it has come; None once it was looked at."""
+        self.answered = False
         self.tls = context.wrap_bio(buffers.incoming, buffers.outgoing, server_side=True)
 
     @property
@@ -124,7 +128,8 @@ class Handshake:
             raise
         else:
             rest = buffers.incoming.read()
-        if buffers.outgoing.pending:
+        self.answered = buffers.outgoing.pending > 0
+        if self.answered:
             self._raw.write(buffers.outgoing.read())
         return rest
 

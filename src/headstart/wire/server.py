@@ -113,7 +113,9 @@ class ServerConnection(ServerOutput):
         """The client has acknowledged our SETTINGS, so that their limits hold (RFC 9113, 6.5.3)."""
         self._made = now
         self.round_trip: float | None = None
-        """Seconds that the client took to acknowledge our SETTINGS, which is one round trip."""
+        """Seconds of one round trip: of the TLS handshake, if the caller says so; else what the
+        client took to acknowledge our SETTINGS.
+        """
         self.takes_hints = True
         """False for a client that is known to fail on a 103."""
 
