@@ -130,14 +130,17 @@ def test_bytes_are_held_until_they_are_acknowledged_and_the_window_opens_again()
     assert full is not None
 
 
-def test_part_of_a_frame_whose_stream_is_reset_does_not_narrow_the_window_for_ever() -> None:
+@pytest.mark.parametrize("code", [ErrorCode.CANCEL, ErrorCode.NO_ERROR])
+def test_part_of_a_frame_whose_stream_is_reset_does_not_narrow_the_window_for_ever(
+    code: ErrorCode,
+) -> None:
     limits = WireLimits(connection_window=100_000)
     pair = Pair(limits=limits)
     for _ in range(20):
         stream_id = pair.request(method=b"POST", end_stream=False)
         # Of 16,000 bytes one is missing when the stream ends.
         pair.feed(frame(0, 0, stream_id, bytes(16_000))[:-1])
-        pair.server.reset(stream_id)
+        pair.server.reset(stream_id, code)
         pair.to_client()
         pair.feed(b"\0")
         pair.server.acknowledge(pair.server.unacknowledged(), stream_id)

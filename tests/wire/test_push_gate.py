@@ -378,3 +378,22 @@ def test_priority_update_for_an_idle_push_stream_is_a_connection_error() -> None
     pair.exchange()
 
     assert pair.sent("GOAWAY")[-1].details[1] == ("error", "PROTOCOL_ERROR")
+
+
+def test_push_goes_behind_a_page_whose_new_priority_came_in_two_parts() -> None:
+    pair = Pair()
+    page, other = pair.request(), pair.request(headers=[(b"priority", b"u=5")])
+    update = bytes.fromhex("000007 10 00 00000000") + page.to_bytes(4, "big") + b"u=6"
+
+    pair.feed(update[:10])
+    pushed(pair, page, b"/early.css")
+    pair.feed(update[10:])
+    late = pushed(pair, page, b"/late.css")
+    for stream_id in (late, other):
+        pair.server.respond(stream_id, response_fields(200, []), end_stream=False)
+        pair.server.send_data(stream_id, b"x" * 20_000, True)
+    pair.exchange()
+
+    data = [frame.stream_id for frame in pair.sent("DATA")]
+    assert data == sorted(data, key=lambda stream_id: stream_id != other)
+    assert set(data) == {late, other}

@@ -173,7 +173,7 @@ class RequestGuard(Guard):
         """The last stream that `opened` was told of."""
         # An empty deque takes 760 bytes, which an idle connection would keep.
         self._marks: list[tuple[float, int]] = []
-        """When streams were opened -> the last of them; the last `_MARKS`."""
+        """When streams were opened -> the last one before them; the last `_MARKS`."""
         self._next_mark = now
         """When the next streams get a mark of their own."""
         self._settled = -1
@@ -181,15 +181,13 @@ class RequestGuard(Guard):
 
     def opened(self, now: float) -> None:
         """Note the time of the streams up to the checker's last."""
-        self.marked = last = self.checker.last
-        marks = self._marks
-        if now >= self._next_mark or not marks:
+        if now >= self._next_mark:
             self._next_mark = now + _SHORT / _MARKS
-            marks.append((now, last))
+            marks = self._marks
+            marks.append((now, self.marked))
             if len(marks) > _MARKS:
                 del marks[0]
-        else:
-            marks[-1] = marks[-1][0], last
+        self.marked = self.checker.last
 
     def reset(self, stream_id: int, now: float, answered: int) -> Closing | None:
         """Count a reset by the client (CVE-2023-44487).
@@ -201,7 +199,8 @@ class RequestGuard(Guard):
         """
         marks = self._marks
         while marks and now - marks[0][0] >= _SHORT:
-            self._settled = marks.pop(0)[1]
+            del marks[0]
+            self._settled = marks[0][1] if marks else self.marked
         earned, self._answered_paid = answered - self._answered_paid, answered
         cost = _OLD if stream_id <= self._settled else 1
         return self._take(now, cost - earned)

@@ -131,7 +131,10 @@ class ServerConnection(ServerOutput):
         return self._feed_rewritten
 
     def _feed_rewritten(self, data: bytes | memoryview) -> list[ngh2.Event]:
-        return self._feed(self._blocks.rewrite(data))
+        rewritten = self._blocks.rewrite(data)
+        if self._blocks.held:
+            self._checker.repeats.fresh = True  # the next segment goes on with it
+        return self._feed(rewritten)
 
     def _feed_apart(self, data: bytes | memoryview, feed: _Feed) -> list[ngh2.Event]:
         """Feed a segment, but for frames that would open a stream's window too far.
@@ -164,7 +167,6 @@ class ServerConnection(ServerOutput):
         ahead = checker.ahead
         offence = checker.walk(data)
         self.last_opened = checker.last
-        self._gate.page = 0
         ended = self.ended
         if ended is not None:
             return []  # RFC 9113, 6.8: after GOAWAY for an error, frames are discarded
@@ -174,11 +176,13 @@ class ServerConnection(ServerOutput):
         looked = checker.looked or self._is_special
         if looked:
             reset_now = self._look(offence, events, now)
+        if looked or ahead:
+            self._gate.page = 0  # a PRIORITY_UPDATE may have come, or the rest of one
         if checker.last != self._guard.marked:
             self._guard.opened(now)
         failed = self._failed
         # Attributes and no properties: this is asked of each segment.
-        fresh = checker.repeats.fresh or checker.rest or self._blocks.held
+        fresh = checker.repeats.fresh or checker.rest
         # Methods are called where they are looked up: a segment is mostly one request, and to make
         # a bound method of each costs more than the call.
         engine_events = (
@@ -263,9 +267,11 @@ class ServerConnection(ServerOutput):
         if self._is_new:
             return self._brought_about_at_first(now)
         events = self._engine.events()
-        if self._accounted or self._leaks:
+        if self._leaks:
             return self._brought_about(events, now)
-        streams, pushed = self._streams, self._pushed
+        # To load an attribute touches its object. Those of a hundred connections do not fit into
+        # the processor's caches, so none is loaded here that most connections do not need.
+        streams, promises = self._streams, self._promises
         for event in events:
             # Streams that ended as they should, which is nearly all of it, are noted here; in
             # general and one by one they would cost half a microsecond. What is noted twice then
@@ -274,11 +280,9 @@ class ServerConnection(ServerOutput):
                 return self._brought_about(events, now)
             stream_id = event.stream_id
             streams.pop(stream_id, None)
-            if stream_id % 2:
-                if self._promised:
-                    self._promised.pop(stream_id, None)
-            else:
-                pushed.discard(stream_id)
+            if promises:
+                self._promised.pop(stream_id, None)
+                self._pushed.discard(stream_id)
         self._answered += len(events)
         return cast("list[ServerEvent]", events) if watched else []
 
@@ -361,6 +365,7 @@ class ServerConnection(ServerOutput):
         is_ours = stream_id in self._accounted
         if stream_id in self._streams or stream_id in self._pushed:
             self._accounted[stream_id] = None
+            self._leaks = True
         if not is_ours and stream_id in self._streams and stream_id not in self._finished:
             self._take_no_more(self._guard.reset(stream_id, now, self._answered), events)
 

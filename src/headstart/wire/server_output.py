@@ -34,6 +34,7 @@ class ServerOutput(Connection):
         "_accounted",
         "_gate",
         "_promised",
+        "_promises",
         "_pushed",
         "_sends",
         "_streams",
@@ -54,6 +55,8 @@ class ServerOutput(Connection):
         self._gate = PushGate(self._engine, self._streams, limits)
         # The gate's own: each closed stream is taken out.
         self._promised, self._pushed = self._gate.targets, self._gate.pushed
+        self._promises = False
+        """Something was promised on this connection."""
         self._accounted: StreamSet = {}
         """Streams reset, by either side, whose closing is still to come."""
         self.push_enabled = True
@@ -143,6 +146,7 @@ class ServerOutput(Connection):
         """End one stream with RST_STREAM; not held against the client."""
         if stream_id in self._streams or stream_id in self._pushed:
             self._accounted[stream_id] = None
+            self._leaks = True
         super().reset(stream_id, error_code)
 
     def refuse(self, stream_id: int, error_code: int = ErrorCode.REFUSED_STREAM) -> None:
@@ -171,6 +175,7 @@ class ServerOutput(Connection):
             return Refusal.CONNECTION_CLOSING
         if not self.push_enabled:
             return Refusal.PUSH_DISABLED
+        self._promises = True
         return self._gate.promise(parent_id, head, urgency)
 
     def shutdown_notice(self) -> None:
