@@ -18,6 +18,7 @@ from headstart.server.calls import Calls
 from headstart.server.cycle import Cycle
 from headstart.server.cycle_state import ResponseState
 from headstart.server.run import Config
+from headstart.server.worker import Worker
 from tests.server.apps import hello
 
 OPTIONS = ServerOptions(max_abandoned_calls=3, limits=WireLimits(max_concurrent_streams=2))
@@ -61,7 +62,8 @@ def calls_of(**settings: Any) -> tuple[Calls, ServerState]:
     config = Config(hello, OPTIONS, log_config=None, **settings)
     config.load()
     state = ServerState()
-    return Calls(config, state, OPTIONS, asyncio.get_running_loop()), state
+    worker = Worker.of(state, config, asyncio.get_running_loop())
+    return Calls(config, state, worker), state
 
 
 def start(calls: Calls, exchange: Exchange) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from ngh2 import ErrorCode, Setting
@@ -327,3 +327,16 @@ def test_streams_that_wait_for_room_are_asked_only_when_there_may_be_some(
 
 async def _megabyte(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(send, bytes(1_000_000))
+
+
+def test_connections_make_the_section_of_equal_responses_once() -> None:
+    with (
+        running(hello) as server,
+        RawClient(server.port) as one,
+        RawClient(server.port) as other,
+    ):
+        assert one.get(b"/").status == other.get(b"/").status == 200
+
+        connections: set[Any] = {*server.server.server_state.connections}
+        first, second = connections
+        assert first.streams.heads is second.streams.heads

@@ -51,6 +51,12 @@ def test_stream_may_queue_as_much_as_its_limit() -> None:
     assert scheduled(wire).room(1) == 70
 
 
+def test_connections_with_equal_limits_keep_their_room_in_the_same_number() -> None:
+    wide = WireLimits(max_queued_connection=2**24)
+    rooms = [SendScheduler(cast(ServerConnection, Wire({})), wide).own_room for _ in range(2)]
+    assert rooms[0] is rooms[1]
+
+
 def test_stream_has_its_own_part_where_others_have_taken_the_shared_one() -> None:
     wire = Wire(dict.fromkeys(range(1, 21, 2), 100))
     scheduler = scheduled(wire)

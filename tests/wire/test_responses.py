@@ -8,7 +8,12 @@ import pytest
 
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import Fields
-from headstart.wire.responses import ResponseHeads, is_unchangeable
+from headstart.wire.responses import (
+    ResponseHead,
+    ResponseHeads,
+    is_unchangeable,
+    response_head,
+)
 from tests.counting import calls_of
 
 DEFAULTS: Fields = [(b"server", b"headstart")]
@@ -118,3 +123,50 @@ def test_looking_for_what_may_change_calls_nothing_for_a_field() -> None:
 
     assert is_unchangeable(many)
     assert calls_of(lambda: is_unchangeable(many)) == calls_of(lambda: is_unchangeable(few))
+
+
+def test_answers_that_take_turns_are_kept_side_by_side() -> None:
+    made = []
+
+    def make(status: object, headers: Any, defaults: Fields) -> ResponseHead:
+        made.append(status)
+        return response_head(status, headers, defaults)
+
+    heads = ResponseHeads(make)
+
+    found = {heads.of(status, [(b"a", b"b")], DEFAULTS) for status in (200, 404) * 3}
+
+    assert made == [200, 404]
+    assert len(found) == 2
+
+
+def test_answers_that_differ_each_time_are_not_all_kept() -> None:
+    heads = ResponseHeads()
+    first = heads.of(200, [(b"x-id", b"first")], DEFAULTS)
+
+    for number in range(100):
+        heads.of(200, [(b"x-id", b"%d" % number)], DEFAULTS)
+
+    assert heads.of(200, [(b"x-id", b"first")], DEFAULTS) is not first
+
+
+def test_no_answer_with_earlier_defaults_is_used_again() -> None:
+    heads = ResponseHeads()
+    later: Fields = [(b"server", b"other")]
+    for status in (200, 404):
+        heads.of(status, [(b"a", b"b")], DEFAULTS)
+
+    with pytest.raises(LocalProtocolError):
+        heads.of(200, [(b"a", b"\n")], later)
+
+    for status in (404, 200):
+        assert heads.of(status, [(b"a", b"b")], later).fields[1] == later[0]
+
+
+def test_status_that_is_not_a_number_is_refused_each_time() -> None:
+    heads = ResponseHeads()
+    status: Any = []
+
+    for _ in range(2):
+        with pytest.raises(LocalProtocolError):
+            heads.of(status, [(b"a", b"b")], DEFAULTS)

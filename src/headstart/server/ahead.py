@@ -36,7 +36,6 @@ class Ahead:
         pushes: Promised streams that have not closed -> the `Push` of each.
         links: Streams -> links that go out with the next write.
         alive: Calls of the application for promised requests.
-        used: Anything was ever sent ahead; if not, there is nothing to forget.
     """
 
     def __init__(
@@ -66,7 +65,6 @@ class Ahead:
         self.pushes: dict[int, Push] = {}
         self.links: dict[int, Fields] = {}
         self.alive = 0
-        self.used = False
 
     def push(self, cycle: Cycle, message: Message) -> tuple[int, PromisedRequest] | None:
         """Promise the application's push.
@@ -95,7 +93,6 @@ class Ahead:
             urgency = message.get("urgency", 0)
             outcome = self._wire.promise(page.stream_id, promised.head, urgency)
             if type(outcome) is int:
-                self.used = True
                 self._counters.promises += 1
                 push.mark_sent(outcome)
                 self.pushes[outcome] = push
@@ -138,7 +135,7 @@ class Ahead:
             hint.refuse(refusal)
             self._refusals.push(refusal, cycle.scope["path"])
             return
-        self.used = hint.sent = True
+        hint.sent = True
         self.links.setdefault(cycle.request.stream_id, []).extend(links)
 
     def _hint_refusal(self, request: RequestReceived, links: Fields) -> Refusal | None:

@@ -11,27 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import sys
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.server import ServerState
 
-from headstart.config import ServerOptions
 from headstart.reasons import Closing
-from headstart.server.abandoned import Abandoned
 from headstart.server.cycle import Application, Cycle
 from headstart.server.cycle_state import COMPLETE
+from headstart.server.worker import EAGER, Worker
 
 logger = logging.getLogger("headstart.server")
-
-# Tasks run at once until they first have to wait, which most calls never do, and so never go
-# through the loop. Before Python 3.12 none can.
-_AT_ONCE: Final[dict[str, Any]] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 # uvicorn's own 503; its type is of uvicorn's narrower messages.
 _UNAVAILABLE = cast(Application, service_unavailable)
@@ -52,8 +44,7 @@ class Calls:
     Args:
         config: Names the application.
         server_state: uvicorn's.
-        options: Ours.
-        loop: The event loop.
+        worker: The process's.
 
     Attributes:
         left: Calls that go on though their client left before they had answered.
@@ -82,25 +73,20 @@ class Calls:
         self,
         config: Config,
         server_state: ServerState,
-        options: ServerOptions,
-        loop: asyncio.AbstractEventLoop,
+        worker: Worker,
     ) -> None:
         self._config = config
         self._is_limited = config.limit_concurrency is not None
         self._application: Application = config.loaded_app
         self._unproxied = _without_proxy_headers(self._application)
         self.plain = None if self._is_limited else self._unproxied
-        self._begin: Callable[..., asyncio.Task[None]] = partial(
-            asyncio.Task, loop=loop, **_AT_ONCE
-        )
+        self._begin = worker.begin_call
         self._resets_context = config.reset_contextvars
         self._connections: set[Any] = server_state.connections
         self._tasks: set[asyncio.Task[None]] = server_state.tasks
-        self._abandoned = Abandoned.of(server_state, options, loop)
+        self._abandoned = worker.abandoned
         self.left: set[object] = set()
-        # Over `max_abandoned_calls` in a worker the oldest is cancelled, so that more are those of
-        # this turn of the loop, or such as do not end when they are cancelled.
-        self._most_left = options.max_abandoned_calls + options.limits.max_concurrent_streams
+        self._most_left = worker.most_left
         self.max_left = self._most_left
 
     def shed(self, active: bool) -> None:
@@ -149,7 +135,7 @@ class Calls:
             # uvicorn waits for these, or cancels them, when it stops. A call that has begun takes
             # itself out; a callback would be one more turn of the loop for each.
             self._tasks.add(task)
-            if not _AT_ONCE:
+            if not EAGER:
                 task.add_done_callback(self._tasks.discard)  # it may be cancelled before it begins
             return True
         return not (cycle.state is COMPLETE and cycle.request.end_stream)

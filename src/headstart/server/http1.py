@@ -37,7 +37,7 @@ from headstart.server.http1_parser import (
     RequestParser,
     UpgradeReceived,
 )
-from headstart.server.http1_response import CONTINUE, Http1Head, http1_head
+from headstart.server.http1_response import CONTINUE, Http1Head
 from headstart.server.http1_response import answer as whole_answer
 from headstart.server.http1_state import Answers, State
 from headstart.server.http1_unparsed import Unparsed
@@ -49,7 +49,7 @@ from headstart.server.tls import TlsBroken
 from headstart.server.worker import Worker
 from headstart.wire.connection import ErrorCode
 from headstart.wire.events import Fields, RequestReceived
-from headstart.wire.responses import ResponseHead, ResponseHeads
+from headstart.wire.responses import ResponseHead
 
 DRAIN_GRACE: Final = 0.5
 """Seconds that a request sent just when the server stopped may be under way."""
@@ -125,11 +125,11 @@ class Http1Connection(NothingAhead, asyncio.Protocol):
         self._app_state = app_state
         self._connections: set[Any] = server_state.connections
         self._worker = worker = Worker.of(server_state, config, self.loop)
-        self.calls = Calls(config, server_state, worker.options, self.loop)
+        self.calls = Calls(config, server_state, worker)
         self.access_log = config.access_log and logging.getLogger("uvicorn.access").hasHandlers()
         self.counts = worker.request_counts
         self.notes_responses = self.access_log or self.counts is not None
-        self.heads = ResponseHeads(http1_head)
+        self.heads = worker.http1_heads
         self.scheduler: Output
         self.slot: ConnectionSlot | None = None
         offers_websockets = config.ws_protocol_class is not None

@@ -63,7 +63,6 @@ class Http2ServerConnection(asyncio.Protocol):
         "_config",
         "_connections",
         "_counters",
-        "_last_stream",
         "_lifetime",
         "_loop",
         "_server_state",
@@ -95,8 +94,6 @@ class Http2ServerConnection(asyncio.Protocol):
         self._write = PendingWrite(self._turns, self)
         self.slot: ConnectionSlot | None = None
         limits = self._worker.options.limits
-        self._last_stream = 2 * limits.max_requests - 1
-        """Ids of streams go up by two, so this one is the last request that is served."""
         self._wire = ServerConnection(
             limits, self._loop.time(), websockets=offers_websockets(config)
         )
@@ -158,7 +155,7 @@ class Http2ServerConnection(asyncio.Protocol):
                 streams.request_received(event)
             else:
                 self._handle(event)
-        if wire.last_opened >= self._last_stream:
+        if wire.last_opened >= self._worker.last_stream:
             lifetime.drain()
         write = self._write
         # A response that was made at once has asked for a write. If all that came were requests
@@ -266,11 +263,11 @@ class Http2ServerConnection(asyncio.Protocol):
         write.is_due = False
         if lifetime.has_left or self._transport.is_closing():
             return
-        if streams.ahead.used:
+        if streams.uses_ahead:
             write.is_due = True  # this one takes all that is queued until here
             streams.before_write()
             write.is_due = False
-        queued_before = wire.queued() if streams.scheduler.waiting else 0
+        queued_before = wire.queued() if streams.open and streams.scheduler.waiting else 0
         while not lifetime.write_paused:
             data = wire.output(_CHUNK)
             if len(data) == _CHUNK:
@@ -282,13 +279,13 @@ class Http2ServerConnection(asyncio.Protocol):
                 break
         # What a client did wrong it did when its last bytes came, so that is the time to judge by.
         # Calls that answered at once have nothing to learn of how their streams ended.
-        watched = streams.ahead.used or bool(streams.open)
+        watched = streams.uses_ahead or bool(streams.open)
         for event in wire.after_output(lifetime.heard_at, watched):
             if type(event) is StreamClosed:
                 streams.stream_closed(event)
             else:
                 self._handle(event)
-        if streams.scheduler.waiting or streams.early.waiting:
+        if streams.has_waiting:
             streams.after_write(queued_before)
         if wire.goaway or wire.ended is not None:
             lifetime.leave_if_over()

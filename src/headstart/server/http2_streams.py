@@ -38,7 +38,7 @@ from headstart.wire.events import (
     StreamRefused,
     WebSocketRequested,
 )
-from headstart.wire.responses import ResponseHead, ResponseHeads
+from headstart.wire.responses import ResponseHead
 from headstart.wire.server import ServerConnection
 
 logger = logging.getLogger("headstart.server")
@@ -69,6 +69,8 @@ class Http2Streams:
         calls: Which requests reach the application.
         ahead: The pushes and hints.
         early: The streams whose responses are complete and whose requests are not.
+        uses_ahead: An application asked for something to be sent ahead; if not, there is nothing to
+            send or to forget.
 
     For the others see `stream_connection.StreamConnection`.
     """
@@ -96,6 +98,7 @@ class Http2Streams:
         "open",
         "scheduler",
         "server_state",
+        "uses_ahead",
     )
 
     def __init__(
@@ -121,13 +124,14 @@ class Http2Streams:
         self.access_log = config.access_log and logging.getLogger("uvicorn.access").hasHandlers()
         self.counts = worker.request_counts
         self.notes_responses = self.access_log or self.counts is not None
-        self.heads = ResponseHeads()
-        self.calls = Calls(config, server_state, options, loop)
+        self.heads = worker.heads
+        self.calls = Calls(config, server_state, worker)
         self.scheduler = SendScheduler(wire, limits)
         self._windows = UploadWindows(wire, limits, worker.window_budget, now)
         self.early = EarlyResponses(wire, now)
         self._scopes = Scopes(config, options, app_state, transport, wire, worker.counters)
         self.ahead = Ahead(wire, self._scopes, options, worker.refusals, worker.push_templates)
+        self.uses_ahead = False
         cache = getattr(config, "cache", None)
         self._stored = None if cache is None else StoredPushes(cache, self._scopes, wire)
         self.open: dict[int, Handler] = {}
@@ -245,7 +249,7 @@ class Http2Streams:
             return
         if stream_id % 2 and event.local_error is not None:
             logger.error("The response could not be sent: %s.", event.local_error)
-        if self.ahead.used:
+        if self.uses_ahead:
             self.ahead.stream_closed(stream_id, event.error_code)
 
     def _upload_closed(self, handler: Handler) -> None:
@@ -302,7 +306,8 @@ class Http2Streams:
     @property
     def has_waiting(self) -> bool:
         """A write has to look at streams that wait, even if it writes nothing."""
-        return bool(self.scheduler.waiting or self.early.waiting)
+        # Streams that wait are open. To look no further than here touches less memory.
+        return bool(self.open and (self.scheduler.waiting or self.early.waiting))
 
     def before_write(self) -> None:
         """Queue the links and the stored responses that waited for this write."""
@@ -335,7 +340,7 @@ class Http2Streams:
         Raises:
             StreamGoneError: It cannot be sent any more, or it is a push whose response failed.
         """
-        if self.ahead.links:
+        if self.uses_ahead and self.ahead.links:
             self.ahead.send_links(stream_id)
         # Promised streams have even numbers (RFC 9113, 5.1.1).
         if not stream_id % 2 and head.fields[0][1] >= _FAILED:
@@ -414,6 +419,7 @@ class Http2Streams:
 
     def push(self, cycle: Cycle, message: Message) -> None:
         """Promise the application's push; answer it from the cache, or call the application."""
+        self.uses_ahead = True
         sent = self.ahead.push(cycle, message)
         if sent is None:
             return
@@ -450,5 +456,6 @@ class Http2Streams:
         Raises:
             LocalProtocolError: A link has a character that HTTP forbids.
         """
+        self.uses_ahead = True
         self.ahead.hint(cycle, message, started)
         self._write.soon()

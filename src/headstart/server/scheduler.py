@@ -7,6 +7,7 @@ only its own notes; owned by `http2_streams.Http2Streams`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Protocol
 
 from headstart.config import WireLimits
@@ -51,10 +52,9 @@ class SendScheduler:
         self._wire = wire
         self._max_queued = limits.max_queued_stream
         self._low_water = limits.max_queued_stream // 2
-        self._shared_room = max(1, limits.max_queued_connection // 2)
-        self.own_room = self._shared_room // (2 * limits.max_concurrent_streams)
-        own_rooms = limits.max_concurrent_streams * self.own_room
-        self._room_for_last = limits.max_queued_connection - own_rooms
+        self._shared_room, self.own_room, self._room_for_last = _rooms(
+            limits.max_queued_connection, limits.max_concurrent_streams
+        )
         self.waiting: dict[Waiting, None] = {}
         self._queued_then = 0
         """Bytes that all streams had queued when one of them last found no room, at the most."""
@@ -101,3 +101,13 @@ class SendScheduler:
             if self.room(stream_id) > 0 and self._wire.queued_on(stream_id) <= self._low_water:
                 del self.waiting[stream]
                 stream.writable()
+
+
+# All connections have the same numbers, and as the same objects, which stay in the processor's
+# caches.
+@lru_cache(maxsize=8)
+def _rooms(most_queued: int, most_streams: int) -> tuple[int, int, int]:
+    """Return the room that streams share, that of each alone, and that for the last parts."""
+    shared = max(1, most_queued // 2)
+    own = shared // (2 * most_streams)
+    return shared, own, most_queued - most_streams * own

@@ -11,8 +11,10 @@ import asyncio
 import gc
 import logging
 import math
+import sys
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from functools import partial
+from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
 from uvicorn.config import Config
@@ -25,6 +27,7 @@ from headstart.server.addresses import unmapped
 from headstart.server.admission import Admission, ConnectionSlot
 from headstart.server.counters import Counters
 from headstart.server.deadlines import standstill
+from headstart.server.http1_response import http1_head
 from headstart.server.lingering import Watched
 from headstart.server.memory import (
     MemoryWatch,
@@ -40,6 +43,7 @@ from headstart.server.tls import Buffers
 from headstart.server.turns import Turns
 from headstart.server.windows import Budget
 from headstart.wire.fields import header_list_size
+from headstart.wire.responses import ResponseHeads
 
 logger = logging.getLogger("headstart.server")
 
@@ -57,6 +61,10 @@ _CALL_OVERHEAD: Final = 4 * 1024
 # How long new requests are refused before those who hold the most are cut off: whoever keeps the
 # memory full must not keep everybody else out.
 _LONGEST_SHEDDING: Final = 3.0
+# Tasks run at once until they first have to wait, which most calls never do, and so never go
+# through the loop. Before Python 3.12 none can.
+EAGER: Final = sys.version_info >= (3, 12)
+_AT_ONCE: Final[dict[str, Any]] = {"eager_start": True} if EAGER else {}
 # Seconds between two log lines about checks that fail: they are made several times a second.
 _FAILURES_TOLD_EVERY: Final = 60.0
 
@@ -91,6 +99,11 @@ class Worker:
         abandoned: Calls whose clients have disconnected.
         tls_buffers: Shared by the connections' TLS.
         push_templates: The common parts of pages' pushes, for all connections.
+        last_stream: The last request that is served on a connection of HTTP/2; ids of streams go up
+            by two.
+        begin_call: Makes a task of a call of the application, which begins at once where it can.
+        most_left: Calls without a client that a connection may have; see `calls`.
+        heads, http1_heads: The header sections of responses, for all connections.
         window_budget: Bytes by which the connections' receive windows may grow.
     """
 
@@ -98,6 +111,7 @@ class Worker:
         self, config: Config, loop: asyncio.AbstractEventLoop, abandoned: Abandoned
     ) -> None:
         self.options: ServerOptions = getattr(config, "headstart", None) or ServerOptions()
+        limits = self.options.limits
         self.counters = Counters()
         wanted = getattr(config, "companion", None) is not None
         self.request_counts = RequestCounts() if wanted else None
@@ -110,6 +124,15 @@ class Worker:
         self.tls_buffers = Buffers()
         self.turns = Turns(loop)
         self.push_templates = PushTemplates()
+        self.last_stream = 2 * limits.max_requests - 1
+        self.begin_call: Callable[..., asyncio.Task[None]] = partial(
+            asyncio.Task, loop=loop, **_AT_ONCE
+        )
+        # Over `max_abandoned_calls` in a worker the oldest is cancelled, so that more are those of
+        # this turn of the loop, or such as do not end when they are cancelled.
+        self.most_left = self.options.max_abandoned_calls + limits.max_concurrent_streams
+        self.heads = ResponseHeads()
+        self.http1_heads = ResponseHeads(http1_head)
         self.window_budget = Budget(self.options.max_window_growth)
         self._loop = loop
         self.abandoned = abandoned

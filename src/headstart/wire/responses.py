@@ -1,9 +1,10 @@
-"""The header sections of one connection's final responses.
+"""The header sections of final responses.
 
-Applications respond with equal fields again and again. A section equal to the previous one is not
-checked and built again. Reads the applications' fields, keeps the last section. Each
-`server.http2_streams.Http2Streams` owns one `ResponseHeads`; that of a
-`server.http1.Http1Connection` makes sections of HTTP/1.1.
+Applications respond with equal fields again and again, to all clients. A section equal to one
+before is not checked and built again. All connections of a worker share the sections: a hundred
+equal ones would take the processor's caches from other data. Reads the applications' fields, keeps
+the latest sections. Each `server.worker.Worker` owns one `ResponseHeads` for HTTP/2, and one that
+makes sections of HTTP/1.1.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ BODILESS: Final = frozenset({204, 205, 304})
 # others; clients reset the stream, or take the content for the beginning of the next response.
 WITHOUT_LENGTH: Final = frozenset({204, 205})
 EMPTY: Final = (b"content-length", b"0")
+# Sections that are kept until the defaults change, which have the time in seconds.
+_MOST: Final = 64
 
 
 class ResponseHead:
@@ -51,7 +54,7 @@ class ResponseHeads:
         make: Builds one; None for those of HTTP/2.
     """
 
-    __slots__ = ("_defaults", "_head", "_headers", "_make", "_status")
+    __slots__ = ("_defaults", "_head", "_headers", "_known", "_make", "_status")
 
     def __init__(self, make: MakeHead | None = None) -> None:
         self._make = make or response_head
@@ -59,6 +62,8 @@ class ResponseHeads:
         self._headers: list[tuple[bytes, bytes]] = []
         self._defaults: Fields = []
         self._head = ResponseHead([], None, bodiless=False)
+        self._known: dict[tuple[object, ...], ResponseHead] = {}
+        """Status and fields -> the section with these defaults."""
 
     def of(
         self, status: object, headers: Iterable[Iterable[bytes]], defaults: Fields
@@ -73,10 +78,23 @@ class ResponseHeads:
         """
         if status == self._status and headers == self._headers and defaults is self._defaults:
             return self._head
-        head = self._make(status, headers, defaults)
-        if is_unchangeable(headers):
-            self._status, self._headers, self._defaults = status, headers.copy(), defaults
-            self._head = head
+        if not (isinstance(status, int) and is_unchangeable(headers)):
+            return self._make(status, headers, defaults)
+        head = self._kept(status, headers, defaults)
+        self._status, self._headers, self._defaults = status, headers.copy(), defaults
+        self._head = head
+        return head
+
+    def _kept(self, status: int, headers: Fields, defaults: Fields) -> ResponseHead:
+        known, key = self._known, (status, *headers)
+        if defaults is not self._defaults:
+            known.clear()
+        head = known.get(key)
+        if head is None:
+            head = self._make(status, headers, defaults)
+            if len(known) >= _MOST:
+                del known[next(iter(known))]
+            known[key] = head
         return head
 
 
