@@ -655,6 +655,24 @@ async def test_simultaneous_misses_are_one_call_of_the_application() -> None:
     assert sum("collapsed" in answered.told for answered in answers) == 19
 
 
+@timeless
+async def test_request_that_a_proxy_sent_on_to_itself_does_not_wait_for_its_own_response() -> None:
+    cached = site(PUBLIC)
+    loops: list[Answered] = []
+
+    async def ask_itself() -> None:
+        if len(cached.calls) < 3:
+            came_through = b", ".join([b"us; id=1"] * len(cached.calls))
+            loops.append(await cached.ask("/", (b"cdn-loop", came_through)))
+
+    cached.before = ask_itself
+    began = asyncio.get_running_loop().time()
+    await cached.ask("/")
+
+    assert (len(cached.calls), len(loops)) == (3, 2)
+    assert asyncio.get_running_loop().time() - began < 1.0
+
+
 async def test_simultaneous_requests_for_a_private_page_get_one_each_and_do_not_wait_again() -> (
     None
 ):

@@ -183,3 +183,25 @@ def test_of_a_directive_that_is_given_twice_the_smaller_number_counts(
 )
 def test_number_of_any_length_is_read(value: bytes | None, read: int | None) -> None:
     assert number(value) == read
+
+
+@pytest.mark.parametrize(
+    ("came_through", "before", "is_further_on"),
+    [
+        (b"", b"", False),
+        (b"us; id=1", b"us; id=1", False),
+        (b"cdn", b"us; id=1", False),
+        (b"", b"us; id=1", False),
+        (b"us; id=1", b"", True),
+        (b"cdn, us; id=1", b"cdn", True),
+    ],
+)
+def test_request_that_came_through_more_proxies_may_be_the_same_one(
+    came_through: bytes, before: bytes, is_further_on: bool
+) -> None:
+    here, there = (
+        CachedRequest(scope_of("/", *([(b"cdn-loop", value)] if value else [])))
+        for value in (came_through, before)
+    )
+
+    assert here.went_on_from(there) == is_further_on

@@ -33,6 +33,7 @@ class Fetch:
         old: The stored response that is validated by the call.
 
     Attributes:
+        request: As the client made it.
         decided: Done once its response is stored, or will not be; others wait for that.
         begun: When the application was asked, on the event loop's clock.
         status: The response's; 0 until it begins.
@@ -66,7 +67,7 @@ class Fetch:
         self.confirmed: Entry | None = None
         self.varies = False
         self.failed = False
-        self._request = request
+        self.request = request
         self._send = send
         self._store = store
         self._max_entry = max_entry
@@ -127,18 +128,18 @@ class Fetch:
             return True
         fields = _lower(message.get("headers") or ())
         fresh = None
-        if old is not None and self._request.method == "HEAD" and self.status == 200:
+        if old is not None and self.request.method == "HEAD" and self.status == 200:
             self._compare(old, fields, now)
-        storable = self._request.method == "GET" and not message.get("trailers")
+        storable = self.request.method == "GET" and not message.get("trailers")
         if storable and self._entry is None and not self.decided.done():
-            fresh = freshness(self._request, self.status, fields, now)
+            fresh = freshness(self.request, self.status, fields, now)
         if fresh is None or _length(fields) > self._max_entry:
             self.give_up()
             return False
         self.storable = True
         single = dict(fields)
         vary = _vary(fields)
-        request, status, kept = self._request, self.status, stored_fields(fields)
+        request, status, kept = self.request, self.status, stored_fields(fields)
         self._entry = lambda body: Entry(
             status,
             _with_length(kept, status, body),
@@ -169,7 +170,7 @@ class Fetch:
         merged = kept + [pair for pair in stored_fields(fields) if pair[0] in new]
         # The question carried only what the old response depended on.
         self.varies = _vary(merged) != old.vary
-        fresh = freshness(self._request, old.status, merged, now)
+        fresh = freshness(self.request, old.status, merged, now)
         # A Set-Cookie, for instance, must not become a part of what others get.
         if fresh is None or self.varies or self.decided.done():
             return

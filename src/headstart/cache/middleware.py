@@ -134,7 +134,7 @@ class CacheMiddleware:
                 await _gateway_timeout(send)
                 return
             fetches = self._fetches.get(request.key)
-            if not fetches or waited or self._passes_by(request):
+            if not fetches or waited or self._passes_by(request, fetches[0]):
                 break
             # Once only: what comes then is either stored, or not for this request.
             waited = True
@@ -253,9 +253,11 @@ class CacheMiddleware:
         if gets:
             self._note(key, fetch)
 
-    def _passes_by(self, request: CachedRequest) -> bool:
+    def _passes_by(self, request: CachedRequest, other: Fetch) -> bool:
         """Return whether the request goes on without waiting for another one's response."""
-        return request.method == "HEAD" or hash(request.key) in self._passes
+        if request.method == "HEAD" or hash(request.key) in self._passes:
+            return True
+        return request.went_on_from(other.request)
 
     def _note(self, key: Key, fetch: Fetch) -> None:
         """Remember whether requests for the key need to wait for each other."""

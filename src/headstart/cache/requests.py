@@ -113,6 +113,15 @@ class CachedRequest:
         """Return true if the request wants one confirmed by the origin (RFC 9111, 5.2.1.4)."""
         return b"no-cache" in self.says
 
+    def went_on_from(self, other: CachedRequest) -> bool:
+        """Return whether CDN-Loop says that this may be the other request, sent on by a proxy.
+
+        Of a proxy that asks itself; it must not wait for its own response. RFC 8586: each proxy
+        appends to the field.
+        """
+        came_through, before = (each.fields.get(b"cdn-loop", b"") for each in (self, other))
+        return len(came_through) > len(before) and came_through.startswith(before)
+
     def selecting(self, vary: tuple[bytes, ...]) -> tuple[bytes, ...]:
         """Return the values of the fields that a response varies by."""
         return tuple(self.fields.get(name, b"") for name in vary)
