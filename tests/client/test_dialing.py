@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from headstart.client.connection import Http2ClientConnection
 from headstart.client.dialing import dial, dial_through, hosts_of, open_socket, server_name
+from headstart.client.origin import Origin
 from headstart.client.tls import client_context
+from headstart.client.tls_transport import TlsTransport
 from tests.client.live import certificates
 
 # A loopback address on which nothing listens here.
@@ -120,6 +123,42 @@ async def test_certificate_is_verified_for_the_name_and_not_for_the_address_dial
         await greeted.over
 
     assert greeted.heard == b"hello"
+
+
+async def test_handshake_of_a_connection_is_waited_for(tmp_path: Path) -> None:
+    theirs, cafile = with_certificate(tmp_path)
+    ours = client_context(cafile, False, "localhost")
+    made: list[Http2ClientConnection] = []
+
+    def make() -> TlsTransport:
+        made.append(Http2ClientConnection(Origin("https", "localhost", 1)))
+        return TlsTransport(made[-1], ours, "localhost")
+
+    async with listening(theirs) as port:
+        await dial(("127.0.0.1",), port, make, "localhost", None)
+        await dial_through(await open_socket(("127.0.0.1",), port), make, "localhost", None)
+        versions = [one.tls_version for one in made]
+        for one in made:
+            await one.aclose()
+
+    assert versions == ["TLSv1.3", "TLSv1.3"]
+
+
+async def test_connection_whose_handshake_fails_is_closed(tmp_path: Path) -> None:
+    theirs, cafile = with_certificate(tmp_path)
+    ours = client_context(cafile, False, "other.example")
+    made: list[TlsTransport] = []
+
+    def make() -> TlsTransport:
+        connection = Http2ClientConnection(Origin("https", "other.example", 1))
+        made.append(TlsTransport(connection, ours, "other.example"))
+        return made[-1]
+
+    async with listening(theirs) as port:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await dial(("127.0.0.1", "127.0.0.1"), port, make, "other.example", None)
+
+    assert [one.is_closing() for one in made] == [True]
 
 
 @pytest.mark.parametrize(

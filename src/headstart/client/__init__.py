@@ -22,6 +22,7 @@
     pushes.py       PushStore: the choice of a pushed response for a request
     origin.py       Origin, split_url: where to connect to
     tls.py          trusted certificates
+    tls_transport.py  TlsTransport: TLS between a socket and a connection
     failures.py     errors of sockets, TLS and HTTP/2, explained to the user
     errors.py       why a connection or a request failed
 

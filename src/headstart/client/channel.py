@@ -115,7 +115,7 @@ class Channel(asyncio.BufferedProtocol):
 
     @property
     def lost(self) -> asyncio.Future[None]:
-        """Return what is done once the socket is closed; to wait for, not to cancel."""
+        """Return a future that is done once the socket is closed; to wait for, not to cancel."""
         return self._lost
 
     def tell(self, direction: Direction, data: bytes) -> None:

@@ -17,11 +17,12 @@ from typing import Any, TypeAlias
 from headstart.client import failures
 from headstart.client.channel import Tap
 from headstart.client.connection import Http2ClientConnection
-from headstart.client.dialing import dial, dial_through, hosts_of, open_socket
+from headstart.client.dialing import dial, dial_through, hosts_of, open_socket, server_name
 from headstart.client.errors import ClientTimeoutError, Phase
 from headstart.client.origin import Origin
 from headstart.client.proxies import HttpProxy, tunnel
 from headstart.client.tls import client_context
+from headstart.client.tls_transport import TlsTransport
 from headstart.client.upgrade import HARMLESS, FirstRequest, Upgrading
 from headstart.config import ClientLimits
 from headstart.errors import ConfigurationError
@@ -125,13 +126,13 @@ async def _open(
     proxy: HttpProxy | None,
 ) -> None:
     origin = connection.origin
-    make = partial(_protocol, connection)
+    make = partial(_protocol, connection, context, server_name(name))
     with _as_ours(origin):
         if proxy is not None:
             opened = await tunnel(proxy, origin, hosts[0])
-            await dial_through(opened, make, name, context)
+            await dial_through(opened, make, name, None)
         else:
-            await dial(hosts, origin.port, make, name, context)
+            await dial(hosts, origin.port, make, name, None)
 
 
 async def _open_in_steps(
@@ -143,7 +144,7 @@ async def _open_in_steps(
 ) -> None:
     """Connect as `_open` does, and until the server's SETTINGS are here; tell of each step."""
     origin = connection.origin
-    make = partial(_protocol, connection)
+    make = partial(_protocol, connection, context, server_name(name))
     async with step("connection.connect_tcp", host=origin.host, port=origin.port) as done:
         with _as_ours(origin):
             opened = done["return_value"] = await open_socket(hosts, origin.port)
@@ -154,7 +155,7 @@ async def _open_in_steps(
         try:
             async with step("connection.start_tls", ssl_context=context, server_hostname=name):
                 with _as_ours(origin):
-                    await dial_through(opened, make, name, context)
+                    await dial_through(opened, make, name, None)
         except BaseException:
             opened.close()
             raise
@@ -175,8 +176,12 @@ def _as_ours(origin: Origin) -> Iterator[None]:
         raise failures.connect_failed(error, origin) from error
 
 
-def _protocol(connection: Http2ClientConnection) -> asyncio.BaseProtocol:
-    """Return the protocol of a new socket: the connection, or its upgrade first."""
+def _protocol(
+    connection: Http2ClientConnection, context: ssl.SSLContext | None, name: str
+) -> asyncio.BaseProtocol:
+    """Return the protocol of a new socket: the connection, or its TLS or upgrade first."""
+    if context is not None:
+        return TlsTransport(connection, context, name)
     if connection.upgrade is None:
         return connection
     return Upgrading(connection.origin, connection.upgrade, connection, connection.refuse)

@@ -97,7 +97,7 @@ class Http2ClientConnection(Channel):
         self._push = push
         self._slots = Slots()
         self._first: tuple[_Words, ResponseStream] | None = None
-        """What the connection began with, while nobody has asked for its response."""
+        """The request that the connection began with, while nobody has asked for its response."""
         upgraded, begun = (None, None) if first is None else self._expect(first)
         self._wire = ClientConnection(limits, push, self.connected_at, upgraded)
         self._ready: asyncio.Future[None] = self._loop.create_future()

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from headstart.client.tls import is_loopback
+from headstart.client.tls_transport import TlsTransport
 
 # RFC 8305, 8.
 _ATTEMPT_DELAY = 0.25
@@ -31,9 +32,9 @@ async def dial(
     Args:
         hosts: Names or addresses; see `hosts_of`.
         port: The port of each.
-        make: Makes the protocol of a new socket.
+        make: Makes the protocol of a new socket. The handshake of a `TlsTransport` is waited for.
         name: The host that the server's certificate must name.
-        context: For TLS; None for cleartext.
+        context: For asyncio's TLS; None for cleartext, and for a `TlsTransport`.
 
     Raises:
         ssl.SSLError: TLS failed. The other hosts are not tried.
@@ -66,7 +67,7 @@ async def _dial_one(
         # eagerly asyncio's own fails (CPython issue 124309). Where there is one address alone it
         # would only lose the socket of who is cancelled meanwhile.
         options["happy_eyeballs_delay"] = _ATTEMPT_DELAY
-    transport, _ = await loop.create_connection(
+    transport, protocol = await loop.create_connection(
         make,
         host,
         port,
@@ -74,6 +75,8 @@ async def _dial_one(
         server_hostname=server_name(name) if context else None,
         **options,
     )
+    if isinstance(protocol, TlsTransport):
+        await protocol.established()
     return transport
 
 
@@ -129,12 +132,14 @@ async def dial_through(
         OSError: TLS failed, or the socket was lost.
     """
     try:
-        await asyncio.get_running_loop().create_connection(
+        _, protocol = await asyncio.get_running_loop().create_connection(
             make,
             sock=opened,
             ssl=context,
             server_hostname=server_name(name) if context else None,
         )
+        if isinstance(protocol, TlsTransport):
+            await protocol.established()
     except BaseException:
         opened.close()
         raise

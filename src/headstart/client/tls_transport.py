@@ -1,0 +1,294 @@
+"""TLS between the socket of one connection and its protocol.
+
+Replaces asyncio's own TLS, which takes longer for each response: there an exception ends each read,
+and each write goes through a queue. A protocol to the TCP transport below, and the
+transport of the protocol above. Made by `client.connect`; `client.dialing` waits for its handshake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any, Final, Protocol, cast
+
+from headstart.client.channel import Channel
+
+# As asyncio's: what one read takes at most.
+_READ: Final = 256 * 1024
+# RFC 8446, 5.1: the content of one record at most. A smaller buffer would leave a part of it in
+# OpenSSL, of which the incoming bytes tell nothing.
+_RECORD: Final = 16 * 1024
+# As asyncio's: seconds for the handshake, and for the server's answer to our close_notify.
+_HANDSHAKE_PATIENCE: Final = 60.0
+_CLOSE_PATIENCE: Final = 30.0
+
+
+class _Decrypting(Protocol):
+    """`SSLObject.read` with a buffer, for which its type has no result of its own."""
+
+    def __call__(self, size: int, buffer: memoryview, /) -> int: ...
+
+
+class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
+    """TLS of one connection to a server.
+
+    A renegotiation ends the connection, as HTTP/2 wants it (RFC 9113, 9.2.1).
+
+    Args:
+        protocol: Gets the decrypted bytes.
+        context: Certificates and rules.
+        name: The host that the server's certificate must name.
+    """
+
+    def __init__(self, protocol: Channel, context: ssl.SSLContext, name: str) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._protocol = protocol
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._decrypting = cast(_Decrypting, self._tls.read)
+        self._buffer = memoryview(bytearray(_READ))
+        # Plain flags, as a member of an enum takes longer to look up than a record to decrypt.
+        self._is_open = False
+        """Can be written to: between the handshake and our close_notify."""
+        self._has_begun = False
+        """The protocol above has its transport."""
+        self._established: asyncio.Future[None] = self._loop.create_future()
+        self._failure: Exception | None = None
+        self._raw = asyncio.Transport()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def established(self) -> None:
+        """Wait until the handshake is done, and the protocol above has its transport.
+
+        Raises:
+            ssl.SSLError: It failed.
+            OSError: The connection was lost, or the server took too long.
+        """
+        try:
+            await self._established
+        except BaseException:
+            self.abort()
+            raise
+
+    # The protocol of the TCP transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake."""
+        # uvloop's transports have the methods of asyncio's, and another base.
+        self._raw = cast(asyncio.Transport, transport)
+        self._timer = self._loop.call_later(_HANDSHAKE_PATIENCE, self._handshake_took_too_long)
+        self._shake_hands()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the buffer for the next bytes."""
+        del sizehint
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes came from the server."""
+        self._incoming.write(self._buffer[:nbytes])
+        if self._is_open:
+            self._read()
+        elif self._has_begun:
+            self._drop()
+        else:
+            self._shake_hands()
+
+    def eof_received(self) -> bool:
+        """Handle the end of the server's bytes, with or without its close_notify before."""
+        if not self._has_begun:
+            self._fail(ConnectionResetError())
+        elif self._is_open:
+            self._is_open = False
+            self._protocol.eof_received()
+        return False
+
+    def pause_writing(self) -> None:
+        """TCP holds enough."""
+        if self._has_begun:
+            self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """TCP has room again."""
+        if self._has_begun:
+            self._protocol.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """TCP is gone."""
+        self._stop_timer()
+        self._is_open = False
+        self._buffer = memoryview(b"")  # the connection may be kept for what was pushed on it
+        error, self._failure = self._failure or exc, None
+        if self._has_begun:
+            self._protocol.connection_lost(error)
+        else:
+            self._refuse(error or ConnectionResetError())
+
+    # In.
+
+    def _shake_hands(self) -> None:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._send()
+            return
+        except ssl.SSLError as error:
+            self._fail(error)
+            return
+        self._stop_timer()
+        if self._established.done():  # whoever waited was cancelled
+            self.abort()
+            return
+        self._is_open = self._has_begun = True
+        # Its first bytes go out together with the end of the handshake. If it refuses the
+        # connection, the server gets neither.
+        self._protocol.connection_made(self)
+        self._established.set_result(None)
+        self._read()
+
+    def _handshake_took_too_long(self) -> None:
+        self._fail(ConnectionAbortedError(f"no TLS handshake within {_HANDSHAKE_PATIENCE:g} s"))
+
+    def _read(self) -> None:
+        """Give the content of all complete records to the protocol above.
+
+        To ask OpenSSL for more than there is raises an exception each time, so the incoming bytes
+        say whether to ask again.
+        """
+        incoming, protocol = self._incoming, self._protocol
+        try:
+            while incoming.pending and self._is_open:
+                if incoming.pending > _RECORD:
+                    self._read_many()
+                elif data := self._tls.read(_RECORD):
+                    # Mostly there is one record, which costs less without the protocol's buffer.
+                    protocol.data_received(data)
+                else:
+                    self._end_received()
+        except ssl.SSLWantReadError:
+            pass  # a part of a record, or one without content
+        except ssl.SSLError as error:
+            self._fail(error)
+        # Such as the answer to a KeyUpdate, or the end of the handshake.
+        if self._outgoing.pending and not self._raw.is_closing():
+            self._send()
+
+    def _read_many(self) -> None:
+        """Give the content of as many records as there is room for, in one piece."""
+        incoming, protocol, size, filled = self._incoming, self._protocol, 1, 0
+        buffer = protocol.get_buffer(-1)
+        try:
+            while size and incoming.pending and len(buffer) - filled >= _RECORD:
+                size = self._decrypting(len(buffer) - filled, buffer[filled:])
+                filled += size
+        finally:
+            if filled:
+                protocol.buffer_updated(filled)
+        if not size:
+            self._end_received()
+
+    def _end_received(self) -> None:
+        """Handle the server's close_notify."""
+        self._protocol.eof_received()
+        self.close()
+
+    def _drop(self) -> None:
+        """Wait for the server's close_notify; drop the bytes before it."""
+        try:
+            while self._incoming.pending:
+                self._decrypting(_READ, self._buffer)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:  # it is here, or what came is not TLS
+            self._raw.close()
+
+    # Out.
+
+    def _send(self) -> None:
+        self._raw.write(self._outgoing.read())
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Encrypt, and give it to TCP."""
+        if not self._is_open or not data:
+            return
+        try:
+            self._tls.write(data)  # all of it, since a MemoryBIO has always room
+        except ssl.SSLError as error:
+            self._fail(error)
+        else:
+            self._send()
+
+    # The end.
+
+    def _fail(self, error: Exception) -> None:
+        """End the connection; OpenSSL's alert is the last record sent."""
+        self._failure = error
+        if self._outgoing.pending:
+            self._send()
+        if not self._has_begun:
+            self._refuse(error)
+        self.abort()
+
+    def _refuse(self, error: Exception) -> None:
+        if not self._established.done():
+            self._established.set_exception(error)
+            # Whoever made the connection may have stopped to wait for it.
+            self._established.exception()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def close(self) -> None:
+        """Send close_notify behind what was written, and wait for the server's for a while.
+
+        To close TCP while the server still sends would reset the connection, and drop bytes that it
+        has not read.
+        """
+        if not self._has_begun:
+            self.abort()
+        if not self._is_open:
+            return
+        self._is_open = False
+        try:
+            self._tls.unwrap()
+        except ssl.SSLWantReadError:
+            over = False
+        except ssl.SSLError:
+            over = True
+        else:
+            over = True
+        self._send()
+        if over:
+            self._raw.close()
+        else:
+            self._timer = self._loop.call_later(_CLOSE_PATIENCE, self._raw.abort)
+
+    def abort(self) -> None:
+        """End at once; unsent bytes are lost."""
+        self._is_open = False
+        self._raw.abort()
+
+    # The rest of a transport.
+
+    def is_closing(self) -> bool:
+        """Return true if nothing can be written any more."""
+        return not self._is_open or self._raw.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return the values of TLS and of TCP that `asyncio.BaseTransport.get_extra_info` names."""
+        match name:
+            case "ssl_object":
+                return self._tls
+            case "sslcontext":
+                return self._tls.context
+            case "peercert":
+                return self._tls.getpeercert()
+            case "cipher":
+                return self._tls.cipher()
+            case "compression":
+                return self._tls.compression()
+            case _:
+                return self._raw.get_extra_info(name, default)
