@@ -327,6 +327,56 @@ async def test_late_bytes_on_an_idle_connection_close_it() -> None:
     assert (first.status, second.status, upstream.connections) == (200, 200, 2)
 
 
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("PUT", 200), ("POST", 408)])
+async def test_timeout_of_an_idle_connection_that_crosses_a_request_is_no_response_to_it(
+    method: str, status: int
+) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.head()
+        await conversation.say(OK)
+        await conversation.head()
+        await conversation.say(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
+
+    async with (
+        raw_upstream(script, answering(OK)) as upstream,
+        closing(Proxy(upstream.url)) as proxy,
+    ):
+        await ask(proxy)
+        crossing = await ask(proxy, scope_of(method))
+
+    assert (crossing.status, proxy.failures) == (status, {})
+
+
+async def test_timeout_on_a_new_connection_is_the_response() -> None:
+    answer = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n"
+
+    async with raw_upstream(answering(answer)) as upstream, closing(Proxy(upstream.url)) as proxy:
+        answered = await ask(proxy)
+
+    assert (answered.status, upstream.connections) == (408, 1)
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+async def test_last_chunk_behind_a_response_without_content_is_no_part_of_the_next_one(
+    status: bytes,
+) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.head()
+        await conversation.say(b"HTTP/1.1 %b\r\ntransfer-encoding: chunked\r\n\r\n" % status)
+        if await conversation.reader.read(1):  # the proxy asks again on this connection
+            await conversation.say(b"0\r\n\r\n" + OK)
+
+    async with (
+        raw_upstream(script, answering(OK)) as upstream,
+        closing(Proxy(upstream.url)) as proxy,
+    ):
+        first = await ask(proxy)
+        second = await ask(proxy)
+
+    assert (first.status, second.status) == (int(status[:3]), 200)
+    assert upstream.connections == 2
+
+
 async def test_idempotent_request_on_a_closed_connection_is_sent_once_more() -> None:
     async def once(conversation: Conversation) -> None:
         await conversation.head()

@@ -202,7 +202,6 @@ def test_malformed_response_is_502_on_the_wire_and_no_error_of_ours(
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: \x0bchunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         b"HTTP/1.1 103 x\r\nlink: </a>; rel=preload\x01\r\n\r\n" + OK,
         b"HTTP/1.1 1000 OK\r\ncontent-length: 5\r\n\r\nhello",
-        b"HTTP/1.1 600 OK\r\ncontent-length: 5\r\n\r\nhello",
         b"ICY 200 OK\r\ncontent-length: 5\r\n\r\nhello",
         b"<html>hello</html>",
         b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Final, TypeAlias
 
 from headstart.deliver.asgi import Message, Receive, Scope, Send, offers
@@ -21,6 +22,7 @@ from headstart.proxy.heads import RequestHead
 from headstart.proxy.http1 import Http1Connection
 from headstart.proxy.http2 import Http2Stream
 from headstart.proxy.responses import ResponseHead
+from headstart.reasons import Gateway
 
 # RFC 9110, 9.2.2: what may be sent once more if it may have been received already.
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
@@ -107,6 +109,7 @@ class ForwardedRequest:
         self._due = self.head.content_length
         self._count(self._first, self._more)
         head = self.head.with_trace(self.trace) if self.trace else self.head
+        kept = connection.used
         connection.start(head, self.target, self._first, more=self._more)
         if self._more:
             if self.head.expects_continue:
@@ -115,7 +118,11 @@ class ForwardedRequest:
         self._connection = connection
         connection.when_slow = self._watch_client
         try:
-            await self._respond(connection, await connection.next_head())
+            answer = await connection.next_head()
+            # RFC 9110, 15.5.9: servers say so to an idle connection, and a request may cross it.
+            if answer.status == HTTPStatus.REQUEST_TIMEOUT and kept and self.repeatable:
+                raise UpstreamError(Gateway.CLOSED, "it gave up waiting", stale=True)
+            await self._respond(connection, answer)
         except UpstreamError:
             if self.left:
                 raise ClientLeft from None

@@ -534,6 +534,9 @@ class Http1Connection(asyncio.BufferedProtocol):
             self._ended = True
             self.used = True
             self.closed = self.closed or not self._parser.should_keep_alive()
+        elif coding is not None and head.status in NO_CONTENT:
+            # RFC 9112, 6.1: a 204 has no coding. A server that names one may send a last chunk.
+            self.closed = True
         elif coding is None and length is None and head.status not in NO_CONTENT:
             self._until_close = True
         if b"keep-alive" in single:

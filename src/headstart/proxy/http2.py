@@ -36,9 +36,10 @@ class Http2Stream:
         trailers: Fields behind the content; there once it has ended.
         closed: It can serve nothing more.
         reusable: Always False: the connection is shared, the stream is not used again.
+        used: Always False: nothing was asked on this stream before.
     """
 
-    reusable = False
+    reusable = used = False
 
     def __init__(self, connection: Http2ClientConnection, options: ProxyOptions) -> None:
         self.connection = connection
