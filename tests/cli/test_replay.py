@@ -477,6 +477,29 @@ def test_format_without_a_referer_is_named(tmp_path: Path, line: str, name: str)
     assert_one_line(said, f"the lines of {log} are in {name}, which has no Referer")
 
 
+def test_log_of_haproxy_that_captures_the_referer_is_learned_from(tmp_path: Path) -> None:
+    line = (
+        "Mar  2 12:00:00 lb haproxy[7]: 192.0.2.{client}:3331 [02/Mar/2026:12:00:0{second}.1] "
+        "web app/one 1/0/3/6/9 200 2750 - - ---- 1/1/1/1/0 0/0 {{{referer}|Mozilla/5.0}} "
+        '"GET {url} HTTP/1.1"\n'
+    )
+    asked = [("", "/"), ("https://shop.example/", "/a.css")]
+    log = written(
+        tmp_path / "haproxy.log",
+        "".join(
+            line.format(second=second, client=client, referer=referer, url=url)
+            for client in range(1, 6)
+            for second, (referer, url) in enumerate(asked)
+        ),
+    )
+    store = tmp_path / "learned.sqlite3"
+
+    text = said(log, "--save", str(store))
+
+    assert "10 lines, 0 could not be read" in text
+    assert f"1 page of https://shop.example saved to {store}" in text
+
+
 def test_line_of_another_program_does_not_name_the_format_of_a_log(tmp_path: Path) -> None:
     first = 'INFO:     192.0.2.1:52164 - "GET /a.css HTTP/1.1" 200 OK\n'
     log = written(tmp_path / "a.log", first + combined([(0, "192.0.2.1", "/", "-")]))

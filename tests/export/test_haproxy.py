@@ -11,6 +11,7 @@ from pathlib import Path
 from hypothesis import given
 
 from headstart.export import Plan, configuration
+from headstart.learn.logs import httplog
 from headstart.learn.logs.bare import bare_format_of
 from headstart.learn.logs.text import fields_of
 from tests.export.asking import (
@@ -110,6 +111,12 @@ frontend combined
     bind 127.0.0.1:{combined}
 {lines}
     http-request return status 200 content-type text/html string ok
+frontend httplog
+    bind 127.0.0.1:{httplog}
+    option httplog
+    http-request capture req.hdr(referer) len 512
+    http-request capture req.hdr(user-agent) len 256
+    http-request return status 200 content-type text/html string ok
 frontend clf
     bind 127.0.0.1:{clf}
     option httplog clf
@@ -120,23 +127,30 @@ _DOCS = Path(__file__).parents[2] / "docs" / "map.md"
 
 def test_its_clf_log_is_known_to_have_no_referer_and_the_format_of_the_docs_has_one() -> None:
     [lines] = re.findall(r"```\n(http-request capture.*?)```", _DOCS.read_text(), re.DOTALL)
-    ports = {"combined": free_port(), "clf": free_port()}
+    ports = {"combined": free_port(), "httplog": free_port(), "clf": free_port()}
     with running.folder() as place:
         path = place.write("haproxy.cfg", _LOGGING.format(lines=lines, **ports))
         with running.process(place, "haproxy", ["-db", "-f", str(path)], list(ports.values())):
             for port in ports.values():
                 ask = urllib.request.Request(f"http://127.0.0.1:{port}/a.css?ver=1")
                 ask.add_header("Referer", 'https://shop.example/"a"')
-                ask.add_header("User-Agent", "Browser")
+                ask.add_header("User-Agent", "Browser/1.0")
                 urllib.request.urlopen(ask, timeout=PATIENCE).close()
             # It logs a request once the response is gone.
             until(lambda: place.log.read_text().count("/a.css") == len(ports), "both lines")
         logged = [line for line in place.log.read_text().splitlines() if "/a.css" in line]
 
-    combined, clf = logged
+    combined, captured, clf = logged
+    read = httplog.fields_of(captured)
+    assert read is not None
+    assert (read["url"], read["agent"], read["client"]) == (
+        *("/a.css?ver=1", "Browser/1.0"),
+        "127.0.0.1",
+    )
+    assert read["referer"] == 'https://shop.example/"a"'
     fields = fields_of(combined)
     assert fields is not None
-    assert (fields["url"], fields["agent"]) == ("/a.css?ver=1", "Browser")
+    assert (fields["url"], fields["agent"]) == ("/a.css?ver=1", "Browser/1.0")
     assert fields["referer"] == 'https://shop.example/"a"'
     assert bare_format_of(combined) is None
     found = bare_format_of(clf)

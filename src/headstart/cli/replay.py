@@ -48,6 +48,7 @@ _ADD_REFERER = {
     LogFormat.JSON_LINES: "Let the server add the request's Referer to each line.",
     LogFormat.W3C: "Let the server add cs(Referer) to the fields that it logs.",
     LogFormat.BALANCER: "AWS's load balancers log none. Give the logs of the servers behind them.",
+    LogFormat.HTTPLOG: "Let HAProxy capture it: http-request capture req.hdr(referer) len 512.",
     LogFormat.GIVEN: "Let the server add $http_referer, or %{Referer}i, to the format.",
     LogFormat.HAR: "Save the archive with the fields of the requests.",
     LogFormat.TRACE: "Give a trace that has them.",

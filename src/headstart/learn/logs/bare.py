@@ -1,4 +1,4 @@
-"""Formats of access logs that have no Referer, so that nothing can be learned from them.
+"""Formats of access logs that have no Referer, or none that was captured.
 
 They are known by the shape of a line so that the reason can be told. Called by `file`.
 """
@@ -40,7 +40,7 @@ _FORMATS: Final = (
     ),
     BareFormat(
         "HAProxy's httplog format",
-        _COMBINED,
+        "Capture it in the frontend: http-request capture req.hdr(referer) len 512.",
         re.compile(
             r"[0-9A-Fa-f.:]{2,45}:\d{1,5} \[[^\]]{1,64}\] [^ ]{1,255} [^ ]{1,255} "
             r"[+-]?\d{1,10}(?:/[+-]?\d{1,10}){4} (?:\d{3}|-1) "

@@ -17,7 +17,7 @@ from typing import IO, Any, Final, Self, TypeAlias, assert_never
 from urllib.parse import urlsplit
 
 from headstart.errors import ConfigurationError
-from headstart.learn.logs import balancers, har, json_lines, text, w3c
+from headstart.learn.logs import balancers, har, httplog, json_lines, text, w3c
 from headstart.learn.logs.bare import BareFormat, bare_format_of
 from headstart.learn.logs.lines import (
     SHORT,
@@ -60,6 +60,7 @@ class LogFormat(StrEnum):
     GIVEN = "given"
     W3C = "w3c"
     BALANCER = "balancer"
+    HTTPLOG = "httplog"
     JSON_LINES = "json-lines"
     HAR = "har"
     TRACE = "trace"
@@ -193,6 +194,8 @@ class LogFile:
                 lines, parse = columns.requests(lines), columns.fields_of
             case LogFormat.BALANCER:
                 parse = balancers.fields_of
+            case LogFormat.HTTPLOG:
+                parse = _from_httplog
             case LogFormat.JSON_LINES:
                 parse = _from_json
             case LogFormat.TRACE:
@@ -245,6 +248,9 @@ class LogFile:
             if balancers.fields_of(line):
                 return LogFormat.BALANCER
             bare = bare_format_of(text.message_of(line))
+            if _from_httplog(line):
+                self.bare_format = bare
+                return LogFormat.HTTPLOG
             if _from_text(line):
                 self.bare_format = bare
                 return LogFormat.COMBINED
@@ -301,6 +307,10 @@ def _from_text(line: str) -> Fields | None:
 
 def _named(parsed: _Parsed) -> Fields:
     return fields_from(parsed) if isinstance(parsed, tuple) else parsed
+
+
+def _from_httplog(line: str) -> Fields | None:
+    return httplog.fields_of(text.message_of(line))
 
 
 def _from_json(line: str) -> Fields | None:
