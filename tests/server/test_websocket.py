@@ -47,7 +47,9 @@ from tests.server.websockets import (
 MB = 1_000_000
 PAGE = bytes(60_000)
 """More than a small receive buffer takes."""
-POLICY, TOO_BIG, INTERNAL_ERROR = (code.to_bytes(2, "big") for code in (1008, 1009, 1011))
+NORMAL, POLICY, TOO_BIG, INTERNAL_ERROR = (
+    code.to_bytes(2, "big") for code in (1000, 1008, 1009, 1011)
+)
 
 
 @pytest.fixture(params=["HTTP/1.1", "HTTP/2"])
@@ -85,6 +87,8 @@ class Socket:
         match path:
             case "/fails":
                 raise RuntimeError("it fails")
+            case "/returns":
+                await send({"type": "websocket.send", "bytes": b"all"})
             case "/close":
                 await send({"type": "websocket.close", "code": 1000})
             case "/large":
@@ -526,6 +530,13 @@ def test_message_that_does_not_go_on_is_not_waited_for(
 def test_client_of_an_application_that_fails_is_told_so(app: Socket, connected: Connect) -> None:
     with running(app) as server, connected(server, "/fails") as client:
         assert client.rest() == [(CLOSE, INTERNAL_ERROR)]
+
+
+def test_websocket_of_an_application_that_returns_is_closed_cleanly(
+    app: Socket, connected: Connect
+) -> None:
+    with running(app) as server, connected(server, "/returns") as client:
+        assert client.rest() == [(BINARY, b"all"), (CLOSE, NORMAL)]
 
 
 def test_message_that_goes_on_is_waited_for(app: Socket, connected: Connect) -> None:

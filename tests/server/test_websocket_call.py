@@ -257,5 +257,6 @@ async def test_application_that_fails_is_logged_and_its_websocket_ends(
 
     errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(errors) == logged
-    assert call.breaks_off is (isinstance(error, BaseException) and accepts and not left)
+    code = 1011 if isinstance(error, BaseException) else 1000
+    assert call.unclosed == (code if accepts and not left else None)
     assert ways.done[-1] == ("returned",)

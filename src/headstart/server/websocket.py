@@ -367,10 +367,12 @@ class WebSocketConnection(asyncio.Protocol):
         call = self._call
         if call is not None and call.stage is Stage.CALLED and not call.left:
             self._fail_handshake()
-        elif call is not None and call.breaks_off and not (self._closing or self._is_over()):
-            call.close(CloseCode.INTERNAL_ERROR)
-            self._conn.send_close(CloseCode.INTERNAL_ERROR)  # RFC 6455, 7.4.1
-            self._write()
+        elif call is not None and not (self._closing or self._is_over()):
+            code = call.unclosed
+            if code is not None:
+                call.close(code)
+                self._conn.send_close(code)
+                self._write()
         # An application that has closed leaves the client its time to answer.
         if self._close_timer is None:
             self._leave()

@@ -18,6 +18,7 @@ from uvicorn.protocols.utils import (
     get_client_addr,
     get_path_with_query_string,
 )
+from websockets.frames import CloseCode
 
 from headstart.deliver.asgi import EMPTY_QUERY
 from headstart.errors import LocalProtocolError
@@ -30,7 +31,6 @@ logger = logging.getLogger("uvicorn.error")
 _FORBIDDEN: Final = 403
 _NO_STATUS: Final = 1005
 _ABNORMAL: Final = 1006
-_NORMAL: Final = 1000
 
 
 class Stage(IntEnum):
@@ -126,9 +126,15 @@ class WebSocketCall:
             self._ways.returned()
 
     @property
-    def breaks_off(self) -> bool:
-        """Return true if the application failed while its WebSocket was open."""
-        return self.failed and self.stage is Stage.OPEN and not self.left
+    def unclosed(self) -> CloseCode | None:
+        """Return the code for a WebSocket that is still open once the application has ended.
+
+        Without a close frame a browser takes the end for a fault, and pages connect again at once.
+        """
+        if self.stage is not Stage.OPEN or self.left:
+            return None
+        # RFC 6455, 7.4.1.
+        return CloseCode.INTERNAL_ERROR if self.failed else CloseCode.NORMAL_CLOSURE
 
     @property
     def has_messages(self) -> bool:
@@ -218,7 +224,10 @@ class WebSocketCall:
             case Stage.OPEN, "websocket.send":
                 self._ways.send_message(message.get("bytes"), message.get("text"))
             case Stage.OPEN, "websocket.close":
-                code, reason = message.get("code", _NORMAL), message.get("reason") or ""
+                code, reason = (
+                    message.get("code", CloseCode.NORMAL_CLOSURE),
+                    message.get("reason") or "",
+                )
                 self._become(Stage.ENDED)
                 self.end(code, reason)
                 self._ways.close(code, reason)
