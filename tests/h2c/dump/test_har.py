@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from headstart.h2c.dump.exchanges import Bounds
 from headstart.h2c.dump.har import HarWriter, request_cookies, response_cookies
+from headstart.h2c.dump.settings import FrameFilter
 from headstart.h2c.dump.tap import Sink
-from headstart.h2c.dump.text import FrameFilter, Source, masked
+from headstart.h2c.dump.text import Source, masked
 from headstart.learn.logs import LogFile, LogFormat
 from headstart.wire.frames import Frame
 from tests.h2c.transcript import (

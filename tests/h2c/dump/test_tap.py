@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from headstart.h2c import exits, options
 from headstart.h2c.dump import tap
+from headstart.h2c.dump.settings import DumpFormat, DumpOptions
 from headstart.h2c.dump.tap import Dump, Sink
-from headstart.h2c.dump.text import DumpFormat, DumpOptions
 from headstart.h2c.options.process import Start
 from headstart.h2c.streams import Failed
 from headstart.wire.frames import PREFACE, Direction

@@ -11,10 +11,9 @@ from hpack import Encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.errors import ConfigurationError
+from headstart.h2c.dump.settings import FrameFilter
 from headstart.h2c.dump.text import (
     HIDDEN,
-    FrameFilter,
     JsonWriter,
     Source,
     TextWriter,
@@ -163,28 +162,6 @@ def frame_of(kind: str) -> Frame:
     return Frame(0.0, SENT, kind, 0)
 
 
-@pytest.mark.parametrize(
-    ("include", "exclude", "shown"),
-    [
-        ([], [], ["DATA", "HEADERS", "PING", "UNKNOWN_0xbe"]),
-        (["headers", "Data"], [], ["DATA", "HEADERS"]),
-        (["headers,data,ping"], ["PING"], ["DATA", "HEADERS"]),
-        ([], ["data", "unknown"], ["HEADERS", "PING"]),
-        (["unknown_0xBE"], [], ["UNKNOWN_0xbe"]),
-        (["UNKNOWN_0xbf"], [], []),
-        (["window-update,", " "], [], []),
-    ],
-)
-def test_a_filter_shows_what_is_included_and_not_excluded(
-    include: list[str], exclude: list[str], shown: list[str]
-) -> None:
-    rule = FrameFilter.of(include, exclude)
-
-    kinds = ["DATA", "HEADERS", "PING", "UNKNOWN_0xbe"]
-
-    assert [kind for kind in kinds if rule.admits(frame_of(kind))] == shown
-
-
 def test_a_filtered_frame_writes_nothing() -> None:
     out: list[bytes] = []
     writer = TextWriter(out.append, FrameFilter.of(exclude=["PING"]))
@@ -192,13 +169,6 @@ def test_a_filtered_frame_writes_nothing() -> None:
     writer.show(frame_of("PING"), Source(1, 0.0))
 
     assert out == []
-
-
-def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match=r"'HEADER'.*HEADERS.*PUSH_PROMISE") as caught:
-        FrameFilter.of(["HEADER"])
-
-    assert "HEADERS,PUSH_PROMISE" in caught.value.hint
 
 
 def lines(*frames: Frame, shown: FrameFilter | None = None) -> list[bytes]:

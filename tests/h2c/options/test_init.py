@@ -27,14 +27,15 @@ def test_no_command_is_told_where_the_commands_are() -> None:
     assert mistake() == "which command? 'h2c --help' lists them"
 
 
-def test_arguments_are_parsed_without_the_client() -> None:
+def test_arguments_are_parsed_without_the_client_and_the_wire() -> None:
     """The command parses them itself if it starts the background process; somebody waits."""
     done = subprocess.run(
         [
             sys.executable,
             "-c",
             "import sys; from headstart.h2c import options; options.parse(['connect', 'host']); "
-            "print(*sorted({'asyncio', 'ssl', 'headstart.client'} & {*sys.modules}))",
+            "others = {'asyncio', 'ssl', 'headstart.client', 'headstart.wire', 'hpack', 'ngh2'}; "
+            "print(*sorted(others & {*sys.modules}))",
         ],
         capture_output=True,
         text=True,

@@ -6,7 +6,7 @@ import pytest
 
 from headstart.client.origin import Origin
 from headstart.h2c import options
-from headstart.h2c.dump.text import DumpFormat, DumpOptions, FrameFilter
+from headstart.h2c.dump.settings import DumpFormat, DumpOptions, FrameFilter
 from headstart.h2c.options.connections import Trust
 from headstart.h2c.options.process import SHELLS, Completion, Start, Wiretap
 from tests.h2c.options.typed import mistake

@@ -1,7 +1,8 @@
 """Show the frames of all connections for `start --dump` and `wiretap`.
 
     tap.py           decodes the bytes, passes the frames to a writer, and writes its output
-    text.py          the choice of frames, and frames as text and as JSON
+    settings.py      the format and the choice of frames
+    text.py          frames as text and as JSON
     har.py           the exchanges of exchanges.py as an HTTP archive
     exchanges.py     frames into exchanges
 

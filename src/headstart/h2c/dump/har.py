@@ -21,7 +21,8 @@ from urllib.parse import parse_qsl
 from headstart import __version__
 from headstart.h2c.codings import undone
 from headstart.h2c.dump.exchanges import Bounds, Exchange, Exchanges, Message
-from headstart.h2c.dump.text import FrameFilter, Source, date_of, frame_fields, text_of
+from headstart.h2c.dump.settings import FrameFilter
+from headstart.h2c.dump.text import Source, date_of, frame_fields, text_of
 from headstart.wire.frames import Direction, Frame
 from headstart.wire.payloads import HeaderList
 

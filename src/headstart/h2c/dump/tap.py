@@ -20,9 +20,8 @@ from typing import assert_never
 from headstart.files import has_other_content
 from headstart.h2c import exits
 from headstart.h2c.dump.har import HarWriter
+from headstart.h2c.dump.settings import DumpFormat, DumpOptions
 from headstart.h2c.dump.text import (
-    DumpFormat,
-    DumpOptions,
     JsonWriter,
     Source,
     TextWriter,

@@ -1,4 +1,4 @@
-"""Choose frames and show them as text or as JSON lines: `h2c start --dump`, `h2c wiretap`.
+"""Show frames as text or as JSON lines: `h2c start --dump`, `h2c wiretap`.
 
 Reads `wire.frames.Frame`s. The text is one block per frame, followed by a blank line:
 
@@ -20,22 +20,19 @@ none is lost, and `json` escapes all but printable ASCII. Called by `tap` and `h
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum, unique
 from typing import Any, Protocol
 
-from headstart.errors import ConfigurationError
+from headstart.h2c.dump.settings import FrameFilter
 from headstart.wire.frames import Direction, Frame
-from headstart.wire.payloads import KINDS, visible
+from headstart.wire.payloads import visible
 
 HIDDEN = b"{hidden}"
 """Stands for a value that is a secret."""
 
 _SECRET = frozenset({b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"})
-_UNKNOWN = re.compile(r"UNKNOWN(_0X[0-9A-F]{2})?")
 
 _BOLD_BLUE = "1;34"
 _BOLD_MAGENTA = "1;35"
@@ -44,76 +41,6 @@ _DIM = "2"
 _CYAN = "36"
 _BOLD_RED = "1;31"
 _ARROWS = {Direction.SENT: ("->", _BOLD_BLUE), Direction.RECEIVED: ("<-", _BOLD_MAGENTA)}
-
-
-@unique
-class DumpFormat(StrEnum):
-    """The format of a dump."""
-
-    TEXT = "text"
-    JSON = "json"
-    HAR = "har"
-
-
-@dataclass(frozen=True, slots=True)
-class FrameFilter:
-    """Which frames are shown: all, or only the included ones, and of these not the excluded.
-
-    Make it with `of`, which checks the names.
-    """
-
-    include: frozenset[str] = frozenset()
-    exclude: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> FrameFilter:
-        """Return a filter for frame types by name, in upper or lower case, separated by commas.
-
-        `UNKNOWN` stands for all types without a name, `UNKNOWN_0xbe` for one of them.
-
-        Raises:
-            ConfigurationError: A name is not that of a frame type.
-        """
-        return cls(_kinds(include), _kinds(exclude))
-
-    def admits(self, frame: Frame) -> bool:
-        """Return true if the frame is shown."""
-        names = {frame.kind.upper()}
-        if frame.kind.startswith("UNKNOWN"):
-            names.add("UNKNOWN")
-        return bool(not self.include or names & self.include) and not names & self.exclude
-
-
-def _kinds(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(
-        _kind(part.strip()) for name in names for part in name.split(",") if part.strip()
-    )
-
-
-def _kind(name: str) -> str:
-    kind = name.upper().replace("-", "_")
-    if kind not in KINDS and not _UNKNOWN.fullmatch(kind):
-        known = ", ".join([*KINDS, "UNKNOWN"])
-        raise ConfigurationError(
-            f"no frame type is called {name!r}; there are {known}",
-            hint="Name frame types with commas between them, for instance HEADERS,PUSH_PROMISE.",
-        )
-    return kind
-
-
-@dataclass(frozen=True, slots=True)
-class DumpOptions:
-    """How frames are shown.
-
-    Attributes:
-        file: Where the dump goes, "" for standard output.
-        show_secrets: Do not mask credentials and cookies.
-    """
-
-    file: str = ""
-    format: DumpFormat = DumpFormat.TEXT
-    shown: FrameFilter = field(default_factory=FrameFilter)
-    show_secrets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

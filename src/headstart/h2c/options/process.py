@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from headstart.errors import ConfigurationError
-from headstart.h2c.dump.text import DumpFormat, DumpOptions, FrameFilter
+from headstart.h2c.dump.settings import DumpFormat, DumpOptions, FrameFilter
 from headstart.h2c.options.connections import Trust, server, trust, trust_options
 from headstart.h2c.options.grammar import Grammar, Options, seconds
 

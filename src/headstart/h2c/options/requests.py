@@ -19,7 +19,6 @@ from headstart.h2c.options.connections import (
     trust,
 )
 from headstart.h2c.options.grammar import Grammar, Options, octets
-from headstart.wire.fields import checked_fields, valid_authority
 
 # As many as curl follows.
 _MOST_REDIRECTIONS = 50
@@ -128,7 +127,7 @@ def field_of(name: str, value: str) -> tuple[bytes, bytes]:
         raise ConfigurationError(f"HTTP/2 has no field {name!r} (RFC 9113, 8.2.2)")
     if field[0] == b"te" and field[1].lower() != b"trailers":
         raise ConfigurationError("te can only be 'trailers' in HTTP/2 (RFC 9113, 8.2.2)")
-    if field[0] == b"host" and field[1] and not valid_authority(field[1]):
+    if field[0] == b"host" and field[1] and not _is_authority(field[1]):
         raise ConfigurationError(f"{value!r} is not a host; write HOST or HOST:PORT")
     return field
 
@@ -159,10 +158,20 @@ def header(text: str) -> tuple[bytes, bytes]:
 
 def _sendable(name: bytes, value: bytes) -> list[tuple[bytes, bytes]] | None:
     """Return the header as sent, or None if HTTP forbids it."""
+    # Imported here: the wire takes as long to import as all options, and most commands have no
+    # headers.
+    from headstart.wire.fields import checked_fields
+
     try:
         return checked_fields([(name, value)], [])
     except LocalProtocolError:
         return None
+
+
+def _is_authority(value: bytes) -> bool:
+    from headstart.wire.fields import valid_authority  # as in `_sendable`
+
+    return valid_authority(value)
 
 
 def path_or_url(text: str) -> str:
