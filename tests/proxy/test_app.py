@@ -347,6 +347,29 @@ async def test_timeout_of_an_idle_connection_that_crosses_a_request_is_no_respon
     assert (crossing.status, proxy.failures) == (status, {})
 
 
+@pytest.mark.parametrize(
+    ("options", "location"),
+    [
+        (ProxyOptions(upstream_host="inner.example"), b"/login"),
+        (ProxyOptions(), b"http://inner.example/login"),
+    ],
+)
+async def test_redirect_to_the_host_that_was_set_for_the_upstream_leads_to_the_clients(
+    options: ProxyOptions, location: bytes
+) -> None:
+    redirect = (
+        b"HTTP/1.1 302 Found\r\nlocation: http://inner.example/login\r\ncontent-length: 0\r\n\r\n"
+    )
+
+    async with (
+        raw_upstream(answering(redirect)) as upstream,
+        closing(Proxy(upstream.url, options=options)) as proxy,
+    ):
+        answered = await ask(proxy)
+
+    assert dict(answered.fields)[b"location"] == location
+
+
 async def test_timeout_on_a_new_connection_is_the_response() -> None:
     answer = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n"
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.proxy.fields import Fields, forwarded, passed_to_client, passed_to_upstream
+from headstart.proxy.fields import (
+    Fields,
+    forwarded,
+    leading_back,
+    passed_to_client,
+    passed_to_upstream,
+)
 
 
 def test_fields_of_one_connection_end_at_the_proxy() -> None:
@@ -41,6 +47,34 @@ def test_response_without_such_fields_passes_as_it_is() -> None:
 )
 def test_client_cannot_say_who_it_is_or_where_its_content_ends(name: bytes) -> None:
     assert passed_to_upstream([(name, b"1")]) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "led"),
+    [
+        (b"http://inner.example:8080/a?b#c", b"/shop/a?b#c"),
+        (b"HTTPS://Inner.Example:8080/a", b"/shop/a"),
+        (b"http://inner.example:8080", b"/shop/"),
+        (b"http://inner.example/a", None),
+        (b"http://inner.example:8080.evil.example/a", None),
+        (b"http://other.example/http://inner.example:8080/", None),
+        (b"http://user@inner.example:8080/a", None),
+        (b"/a", None),
+        # Another host to a browser, if only the path were left.
+        (b"http://inner.example:8080//evil.example/", None),
+        (b"http://inner.example:8080/\\evil.example/", None),
+        (b"http://inner.example:8080/\t/evil.example/", None),
+    ],
+)
+def test_location_on_the_host_that_the_upstream_was_asked_for_leads_to_the_clients(
+    url: bytes, led: bytes | None
+) -> None:
+    fields: Fields = [(b"x", url), (b"location", url), (b"content-location", url)]
+
+    found = leading_back(fields, b"inner.example:8080", b"/shop")
+
+    assert found[0] == (b"x", url)
+    assert {value for _, value in found[1:]} == {url if led is None else led}
 
 
 def test_cookies_that_came_one_by_one_become_one_field() -> None:

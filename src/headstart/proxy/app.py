@@ -62,6 +62,7 @@ class Proxy:
             raise TypeError("Proxy() needs an upstream")
         self.failures: Counter[Gateway] = Counter()
         self._made: Balance | None = None
+        self._inner_host = self.options.upstream_host.encode("ascii")
         self._heads = RequestHeads(self.options, secrets.token_hex(8))
         if self.options.upstream_cacert:
             self._context()  # a file that cannot be used is told now
@@ -82,7 +83,7 @@ class Proxy:
                 return
             if head.hops >= _MAX_HOPS or head.returns >= _MAX_RETURNS:
                 raise UpstreamError(Gateway.LOOP, f"it came through {head.hops} proxies")
-            request = ForwardedRequest(scope, receive, send, head, target)
+            request = ForwardedRequest(scope, receive, send, head, target, self._inner_host)
             if head.may_have_content and not head.expects_continue:
                 request.begin_with(await receive())
             attempt = Attempt(self._balance(), request)

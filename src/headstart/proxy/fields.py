@@ -6,6 +6,7 @@ for responses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -45,6 +46,9 @@ _WRITTEN = frozenset(
     )
 )
 _LEFT_OUT = HOP_BY_HOP | _WRITTEN
+_LOCATIONS = frozenset((b"location", b"content-location"))
+# A path that begins with two slashes, or what browsers take for it, would name another host.
+_WITH_PATH = re.compile(rb"https?://([^/?#]*)(/(?![/\\\t]).*)?", re.IGNORECASE | re.DOTALL)
 # The usual values of Connection, which name nothing that would pass otherwise.
 _NAMES_NOTHING = frozenset((b"keep-alive", b"close", b"Keep-Alive"))
 
@@ -74,6 +78,29 @@ def passed_to_upstream(fields: Fields) -> Fields:
         passed = [pair for pair in passed if pair[0] != b"cookie"]
         passed.append((b"cookie", b"; ".join(crumbs)))
     return passed
+
+
+def leading_back(fields: Fields, host: bytes, root: bytes) -> Fields:
+    """Return a response's fields in which URLs on the upstream's host lead to the client's host.
+
+    An upstream that is asked for another host than the client named redirects to that one, where
+    the client cannot go. A path alone stays where it is (RFC 9110, 10.2.2).
+
+    Args:
+        host: As the upstream was asked for it.
+        root: The root path of the proxy, which the upstream does not know.
+    """
+    return [
+        (name, _on_this_host(value, host, root)) if name in _LOCATIONS else (name, value)
+        for name, value in fields
+    ]
+
+
+def _on_this_host(url: bytes, host: bytes, root: bytes) -> bytes:
+    found = _WITH_PATH.fullmatch(url)
+    if found is None or found[1].lower() != host.lower():
+        return url
+    return root + (found[2] or b"/")
 
 
 def passed_to_client(fields: Fields) -> Fields:

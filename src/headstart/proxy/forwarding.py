@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from headstart.deliver.asgi import Message, Receive, Scope, Send, offers
 from headstart.errors import LocalProtocolError
 from headstart.proxy.failures import UpstreamError
-from headstart.proxy.fields import Fields, trailers_to_client
+from headstart.proxy.fields import Fields, leading_back, trailers_to_client
 from headstart.proxy.heads import RequestHead
 from headstart.proxy.http1 import Http1Connection
 from headstart.proxy.http2 import Http2Stream
@@ -62,6 +62,7 @@ class ForwardedRequest:
         send: Send,
         head: RequestHead,
         target: bytes,
+        inner_host: bytes = b"",
     ) -> None:
         self.started = False
         self.left = False
@@ -70,6 +71,7 @@ class ForwardedRequest:
         self.trace: Fields = []
         self.status = 0
         self._scope = scope
+        self._inner_host = inner_host
         self._receive = receive
         self._send = send
         self._first = b""
@@ -193,6 +195,9 @@ class ForwardedRequest:
             head = await connection.next_head()
         self.status = head.status
         fields = head.passed()
+        if self._inner_host:
+            root = self._scope.get("root_path", "").encode()
+            fields = leading_back(fields, self._inner_host, root)
         if not head.dated:
             fields.append((b"date", formatdate(usegmt=True).encode("ascii")))
         start: Message = {"type": "http.response.start", "status": head.status, "headers": fields}
