@@ -35,6 +35,20 @@ def exchange(owner: Owner, parent: int = 0) -> ResponseStream:
     return ResponseStream(owner, 1, "GET", "/", asyncio.get_running_loop().time(), parent)
 
 
+async def test_response_is_read_once_it_has_ended_and_its_parts_were_taken() -> None:
+    one = exchange(Owner())
+    steps = [one.is_read]
+
+    one.respond(200, [], 0.0)
+    one.feed(b"part", 0.0)
+    steps.append(one.is_read)
+    one.end(0.0)
+    steps.append(one.is_read)
+    one.take_part()
+
+    assert (steps, one.is_read) == ([False, False, False], True)
+
+
 async def test_window_is_given_back_when_a_part_is_read_and_not_before() -> None:
     owner = Owner()
     one = exchange(owner)

@@ -343,6 +343,20 @@ def test_too_large_fields_reset_that_stream_alone() -> None:
     pair.assert_page_answers(page)
 
 
+def test_equal_fields_are_accepted_each_time_and_larger_ones_between_them_are_not() -> None:
+    pair = Pair(limits=ClientLimits(max_header_size=1000))
+    first, wrong, again = pair.request(), pair.request(), pair.request()
+
+    pair.answer(first, fields=[(b"x", b"1" * 900)])
+    pair.server.send_response(wrong, [(b":status", b"200"), (b"x", b"1" * 1000)])
+    pair.exchange()
+    pair.answer(again, fields=[(b"x", b"1" * 900)])
+
+    shown = [pair.of(ResponseReceived, stream_id)[0].headers for stream_id in (first, again)]
+    assert shown[0] == shown[1] == [(b"x", b"1" * 900)]
+    assert pair.resets(wrong) == ["CANCEL"]
+
+
 def test_nothing_is_shown_of_a_refused_response_that_comes_at_once() -> None:
     pair = Pair(limits=ClientLimits(max_header_size=1000))
     wrong, page = pair.request(), pair.request()

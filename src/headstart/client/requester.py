@@ -111,7 +111,7 @@ class Requester:
         Raises:
             ClientError: See `client.errors`.
         """
-        attempts = Attempts(prepared.method, prepared.content)
+        attempts: Attempts | None = None
         use_pushes = True
         while True:
             connection = await self.connections.connection(prepared)
@@ -134,6 +134,8 @@ class Requester:
                 if response is not None and response.from_push:
                     use_pushes = False  # nothing was asked for yet
                     continue
+                if attempts is None:  # as few requests fail
+                    attempts = Attempts(prepared.method, prepared.content)
                 if self.connections.is_closed or not attempts.another(error, connection):
                     raise
             else:

@@ -169,11 +169,12 @@ class AsyncResponse:
                 raise LocalProtocolError("the body is being read", hint="Wait for that.")
             self._is_reading = True
             try:
-                take, parts = self._exchange.take_part, []
-                # Most bodies are whole by now, and the last part is followed by nothing.
-                while data := take() or (
-                    b"" if self.is_complete and not self._is_cut else await self._next()
-                ):
+                exchange, parts = self._exchange, []
+                # Most bodies are whole by now, in one part.
+                while not exchange.is_read or self._is_cut:
+                    data = exchange.take_part() or await self._next()
+                    if not data:
+                        break
                     parts.append(data)
                 self._content = parts[0] if len(parts) == 1 else b"".join(parts)
             finally:

@@ -289,6 +289,11 @@ class ResponseStream:
         return sum(map(len, self.chunks)) - self.given_back
 
     @property
+    def is_read(self) -> bool:
+        """Return true if the whole response has come, and nothing of its body is left here."""
+        return self.ended and not self.chunks and self.error is None
+
+    @property
     def phase(self) -> Phase:
         """Return the step that the caller waits for."""
         waits_for_room = self.status is None and (self.queued or not self.sent_all)
