@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 from headstart.cache.memory import Entry, Memory
@@ -94,3 +95,32 @@ def test_every_part_of_the_key_that_a_client_writes_is_counted() -> None:
         memory.put(request_of("/a", (b"x-forwarded-host", said)).key, entry_of(10))
 
     assert sum(len(key[3]) for key, _ in memory) < memory.used <= memory.size
+
+
+def test_entry_says_whether_it_is_kept() -> None:
+    memory = Memory(25_000)
+    first, second, third, fourth = (entry_of(10_000) for _ in range(4))
+    assert not first.is_kept
+
+    memory.put(request_of("/a").key, first)
+    memory.put(request_of("/b").key, second)
+    assert (first.is_kept, second.is_kept) == (True, True)
+    memory.put(request_of("/c").key, third)
+    assert (first.is_kept, second.is_kept) == (False, True)  # there was no room
+    memory.put(request_of("/b").key, fourth)
+    assert (second.is_kept, fourth.is_kept) == (False, True)  # replaced
+    memory.drop(request_of("/b").key, fourth)
+    memory.remove(request_of("/c").key)
+    assert (third.is_kept, fourth.is_kept) == (False, False)
+
+
+def test_confirmed_response_is_kept_once_it_is_stored() -> None:
+    memory = Memory(25_000)
+    old = entry_of(100)
+    memory.put(request_of("/a").key, old)
+
+    confirmed = replace(old, received=1.0)
+
+    assert not confirmed.is_kept
+    memory.put(request_of("/a").key, confirmed)
+    assert (old.is_kept, confirmed.is_kept) == (False, True)

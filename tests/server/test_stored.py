@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -190,6 +191,50 @@ def test_purged_response_needs_a_call(serving: Any) -> None:
         _, direct = site.view()
         assert not direct
         assert site.calls.count("/a.css") == 2
+
+
+def test_response_is_not_looked_up_again_while_its_section_holds(
+    serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(Site([push_of()])) as site:
+        site.warm_up()
+        site.now += 0.3
+        ready, asked = site.cache.ready, []
+
+        def noted(*args: Any) -> Any:
+            asked.append(args)
+            return ready(*args)
+
+        def is_sent_without_a_look() -> bool:
+            before = len(asked)
+            response, direct = site.view()
+            assert direct
+            assert response.body == CSS
+            return len(asked) == before
+
+        monkeypatch.setattr(site.cache, "ready", noted)
+        # The section has the date, which may change meanwhile.
+        until(is_sent_without_a_look, "a response whose section still holds")
+        (hits,) = (entry.hits for _, entry in site.cache.memory if entry.body == CSS)
+        assert hits == site.cache.counters["hit"]
+
+
+def test_response_that_was_just_sent_and_is_purged_needs_a_call_and_takes_no_memory(
+    serving: Any,
+) -> None:
+    with serving(Site([push_of()])) as site:
+        site.warm_up()
+        site.now += 0.3
+        assert all(site.view()[1] for _ in range(2))
+        ((key, entry),) = ((key, entry) for key, entry in site.cache.memory if entry.body == CSS)
+        purged = ref(entry)
+        assert site.cache.purge(key) == 1
+
+        _, direct = site.view()
+        del entry
+
+        assert not direct
+        until(lambda: purged() is None, "the end of the purged response")
 
 
 def test_promised_request_gets_the_variant_that_it_asks_for(serving: Any) -> None:

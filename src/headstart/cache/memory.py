@@ -19,7 +19,7 @@ _FIELD_OVERHEAD = 120
 _MAX_VARIANTS = 16
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Entry:
     """One stored response.
 
@@ -37,6 +37,7 @@ class Entry:
         shown: It has been a whole response to a GET as it is now, so that the middleware around the
             cache has seen it.
         head: The server's header section for it, and how long that holds.
+        is_kept: It is in the cache.
         size: Bytes that it takes in the cache.
         stale_at: Until when it is fresh, in seconds since 1970.
     """
@@ -53,6 +54,7 @@ class Entry:
     hits: int = 0
     shown: bool = False
     head: object = None
+    is_kept: bool = field(init=False, default=False)
     size: int = field(init=False)
     stale_at: float = field(init=False)
 
@@ -115,21 +117,28 @@ class Memory:
         kept = [old for old in variants if old not in gone]
         while len(kept) >= _MAX_VARIANTS:
             gone.append(kept.pop(0))
+        for old in gone:
+            old.is_kept = False
         variants[:] = [*kept, entry]
+        entry.is_kept = True
         self.used += entry.size + _length(key) - sum(old.size + _length(key) for old in gone)
         while self.used > self.size:
             self._evict()
 
     def _evict(self) -> None:
         key, variants = next(iter(self._entries.items()))
-        self.used -= variants.pop(0).size + _length(key)
+        entry = variants.pop(0)
+        entry.is_kept = False
+        self.used -= entry.size + _length(key)
         if not variants:
             del self._entries[key]
 
     def remove(self, key: Key) -> int:
         """Forget all variants; returns how many there were."""
         variants = self._entries.pop(key, [])
-        self.used -= sum(entry.size + _length(key) for entry in variants)
+        for entry in variants:
+            entry.is_kept = False
+            self.used -= entry.size + _length(key)
         return len(variants)
 
     def drop(self, key: Key, entry: Entry) -> None:
@@ -137,6 +146,7 @@ class Memory:
         variants = self._entries.get(key, [])
         if entry in variants:
             variants.remove(entry)
+            entry.is_kept = False
             self.used -= entry.size + _length(key)
             if not variants:
                 del self._entries[key]

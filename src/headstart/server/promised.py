@@ -11,7 +11,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
+from weakref import ref
 
+from headstart.cache.memory import Entry
 from headstart.cache.requests import CachedRequest, Key
 from headstart.errors import LocalProtocolError
 from headstart.wire.events import RequestReceived, RequestTemplate
@@ -39,14 +41,16 @@ class PromisedRequest:
         head: Its header section.
         template: Its common part.
         key: Of stored responses to it; None until somebody looks for one.
+        stored: The stored response that answered it last, as long as it lives.
     """
 
-    __slots__ = ("head", "key", "template")
+    __slots__ = ("head", "key", "stored", "template")
 
     def __init__(self, head: PromiseHead, template: PushTemplate) -> None:
         self.head = head
         self.template = template
         self.key: Key | None = None
+        self.stored: ref[Entry] | None = None
 
     def on(self, stream_id: int) -> RequestReceived:
         """Return the request as it re-enters the server, on its promised stream."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import Final
+from weakref import ref
 
 from headstart.cache import CacheMiddleware
 from headstart.cache.memory import Entry
@@ -78,30 +79,43 @@ class StoredPushes:
         Returns:
             False if the request has to go the way of a call.
         """
+        now = self._cache.clock()
+        # Mostly it is answered as before, by a response whose section still holds.
+        if (
+            (stored := promised.stored) is not None
+            and (entry := stored()) is not None
+            and entry.is_kept
+            and type(head := entry.head) is StoredHead
+            and head.since <= now < head.until
+            and head.defaults is defaults
+        ):
+            entry.hits += 1
+        else:
+            entry = self._find(promised, now)
+            if entry is None:
+                return False
+            promised.stored = ref(entry)
+            head = entry.head = _head_of(entry, now, defaults)
+        self.due.append((stream_id, promised, head.fields, entry.body))
+        return True
+
+    def _find(self, promised: PromisedRequest, now: float) -> Entry | None:
+        """Look for a stored response that answers a promised request.
+
+        As a header section holds for a second at most, the cache hears often enough that the
+        response is in use.
+        """
         template = promised.template
         if not template.looked_up:
             self._look_up(template)
         asks = template.asks
         if asks is None:
-            return False
+            return None
         key = promised.key
         if key is None:
             scheme, host, _, front = asks.key
             key = promised.key = (scheme, host, self._root + promised.head.target, front)
-        cache = self._cache
-        now = cache.clock()
-        entry = cache.ready(asks, key, now)
-        if entry is None:
-            return False
-        head = entry.head
-        if (
-            not isinstance(head, StoredHead)
-            or head.defaults is not defaults
-            or not head.since <= now < head.until
-        ):
-            head = entry.head = _head_of(entry, now, defaults)
-        self.due.append((stream_id, promised, head.fields, entry.body))
-        return True
+        return self._cache.ready(asks, key, now)
 
     def send(self, connection: StreamConnection) -> list[StoredResponse]:
         """Queue what is due, behind what the pages have sent by now.
