@@ -53,6 +53,15 @@ def test_response_that_breaks_off_before_its_content_is_a_502_over_http2(answer:
     assert proxy.failures == {Gateway.CLOSED: 1}
 
 
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+def test_response_whose_content_begins_malformed_is_a_502_over_http1(version: bytes) -> None:
+    with behind(CHUNKED + b"no size\r\n") as (server, proxy):
+        response = told(server, GET.replace(b"1.1", version))
+
+    assert response.startswith(b"HTTP/1.1 502 ")
+    assert proxy.failures == {Gateway.MALFORMED: 1}
+
+
 def test_response_that_breaks_off_before_its_content_is_a_502_over_http1() -> None:
     with behind(SIZED) as (server, proxy):
         response = told(server, GET)

@@ -13,6 +13,9 @@ import pytest
 
 from headstart.config import ProxyOptions, ServerOptions, WireLimits
 from headstart.proxy import Proxy
+from headstart.proxy.failures import UpstreamError
+from headstart.proxy.http2_pool import Http2Pool
+from headstart.proxy.upstream import Upstream
 from headstart.reasons import Gateway
 from tests.client.hostile import RST_STREAM, data, frame, headers, hostile, number
 from tests.proxy.asked import Conversation, answering, ask, closing, raw_upstream, scope_of
@@ -195,6 +198,18 @@ async def test_head_and_reset_in_one_segment_are_a_response_that_is_cut_off(cont
     else:
         assert (answered.status, answered.whole) == (502, True)
     assert proxy.failures == {Gateway.CLOSED: 1}
+
+
+async def test_stream_that_is_closed_before_its_content_is_known_to_be_broken() -> None:
+    async with served(site) as upstream:
+        pool = Http2Pool(Upstream.parse(h2c_url(upstream)), ProxyOptions(), None)
+        stream = await pool.acquire()
+        stream.check()
+        stream.close()
+
+        with pytest.raises(UpstreamError, match="the proxy closed the stream"):
+            stream.check()
+        pool.close()
 
 
 async def test_reset_in_place_of_a_head_is_502() -> None:

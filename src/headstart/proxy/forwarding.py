@@ -205,6 +205,8 @@ class ForwardedRequest:
         # Broken off before its content, it can still become a 502. Mostly one read has both.
         if not connection.ended and self._may_hold(head):
             early = connection.take() or await connection.next_chunk()
+        else:
+            connection.check()
         self.started = True
         trailers = self._passes_trailers(connection, head)
         if connection.ended and not trailers:  # most responses are whole by now

@@ -267,6 +267,15 @@ class Http1Connection(asyncio.BufferedProtocol):
             await self._arrival(self._options.upstream_read_timeout)
         return self.take()
 
+    def check(self) -> None:
+        """Look whether the response broke off before any of its content.
+
+        Raises:
+            UpstreamError: It did, as far as is known without waiting.
+        """
+        if self._error is not None and not self._chunks:
+            raise self._error
+
     def take(self) -> bytes:
         """Return the content that is there without waiting, or b""."""
         if not self._chunks:

@@ -109,6 +109,15 @@ class Http2Stream:
         await self._until(lambda: self._chunk is not None or self.ended)
         return self.take() or None
 
+    def check(self) -> None:
+        """Look whether the response broke off before any of its content.
+
+        Raises:
+            UpstreamError: It did, as far as is known without waiting.
+        """
+        if self._error is not None and self._chunk is None:
+            raise self._error
+
     def take(self) -> bytes:
         """Return the content that is there without waiting, or b""."""
         chunk, self._chunk = self._chunk, None
