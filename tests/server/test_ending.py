@@ -16,7 +16,7 @@ import pytest
 from uvicorn.lifespan.off import LifespanOff
 from uvicorn.lifespan.on import LifespanOn
 
-from headstart.server.ending import LifespanEnd, ProcessEnd
+from headstart.server.ending import LifespanEnd, ProcessEnd, waited_for
 from headstart.server.run import Config
 from tests.clock import timeless
 from tests.server.live import ServerProcess, serving, until
@@ -308,3 +308,40 @@ def test_process_that_goes_on_is_watched_no_longer() -> None:
     until(lambda: "end of the process" not in {each.name for each in threading.enumerate()})
     assert not ended
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_process_ends_also_if_nobody_reads_its_log() -> None:
+    """A handler that waits to write holds the log, so that nobody else can write to it."""
+    ended = threading.Event()
+    go_on = threading.Event()
+
+    class Blocked(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            go_on.wait()
+
+    logger = logging.getLogger("uvicorn.error")
+    handler = Blocked()
+    logger.addHandler(handler)
+    thread = threading.Thread(target=logger.error, args=("blocked",))
+    thread.start()
+    try:
+        process = ProcessEnd(lambda _status: ended.set())
+        process.begin(0.1)
+        assert ended.wait(60.0)
+        process.stop()
+    finally:
+        go_on.set()
+        thread.join()
+        logger.removeHandler(handler)
+
+
+def test_thread_in_code_without_a_module_is_named() -> None:
+    over: list[bool] = []
+    code = "while not over: pass"
+    thread = threading.Thread(target=exec, args=(code, {"over": over}), name="nameless")
+    thread.start()
+    try:
+        assert "nameless (" in waited_for()
+    finally:
+        over.append(True)
+        thread.join()

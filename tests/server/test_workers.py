@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ from typing import Any, cast
 import pytest
 from uvicorn.config import STARTUP_FAILURE
 
-from headstart.server.workers import WorkerProcess
+from headstart.server.workers import Supervisor, WorkerProcess
 from tests.server.live import PATIENCE, ServerProcess, serving, until
 from tests.server.raw import RawClient
 
@@ -142,3 +143,29 @@ def test_worker_that_still_starts_is_not_taken_for_one_that_hangs() -> None:
     assert worker.is_well(61.0, timeout=5.0)
     assert worker.is_well(62.0, timeout=5.0)  # is asked again
     assert not worker.is_well(67.0, timeout=5.0)
+
+
+def test_second_ctrl_c_passes_workers_by_that_have_just_ended() -> None:
+    """A terminal sends it to them as well, so that they may end before their parent looks."""
+
+    class Worker:
+        def __init__(self, pid: int) -> None:
+            self.pid = pid
+            self.process = self
+            self.joined = False
+
+        def is_alive(self) -> bool:
+            return not self.joined
+
+        def join(self, timeout: float) -> None:
+            self.joined = True
+            supervisor.signal_queue.append(signal.SIGINT)
+
+    supervisor = Supervisor.__new__(Supervisor)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    supervisor.processes, supervisor.signal_queue = cast(Any, [Worker(ended.pid)]), []
+
+    supervisor.join_all()
+
+    assert not supervisor.signal_queue

@@ -34,6 +34,8 @@ _LEAST: Final = 60.0
 _QUIET: Final = 1.0
 # Seconds that the process may take for its end once the operator waits no longer.
 _FORCED: Final = 3.0
+# Seconds that a line of the log may take: nobody may read the log any more.
+_LOGGED: Final = 1.0
 # The status of a process that was ended amid its work.
 _CUT_OFF: Final = 1
 _EXECUTOR: Final = "concurrent.futures.thread"
@@ -151,8 +153,10 @@ class ProcessEnd:
 
     def now(self) -> None:
         """End the process, and log the reason why it had not ended."""
-        logger.error("The process ends without waiting for %s", waited_for())
-        self._end(_CUT_OFF)
+        try:
+            _log(logging.ERROR, "The process ends without waiting for %s", waited_for())
+        finally:
+            self._end(_CUT_OFF)
 
     def _watch(self) -> None:
         told_at = time.monotonic() + _QUIET
@@ -177,7 +181,7 @@ def waited_for() -> str:
     if held:
         return f"threads of the application: {', '.join(held)}"
     frame = frames[threading.main_thread().ident or 0]
-    module = frame.f_globals["__name__"]
+    module = _module(frame)
     # Where the event loops of asyncio and uvloop wait.
     if module == selectors.__name__ or module.startswith(asyncio.__name__):
         return "tasks of the application"
@@ -189,8 +193,13 @@ def _keeps_process(thread: threading.Thread, frame: FrameType) -> bool:
     if thread.daemon or thread is threading.main_thread():
         return False
     # Threads of an executor that wait for work end with it. Another one waits for them meanwhile.
-    is_idle = frame.f_globals["__name__"] == _EXECUTOR and frame.f_code.co_name == "_worker"
+    is_idle = _module(frame) == _EXECUTOR and frame.f_code.co_name == "_worker"
     return not is_idle and not thread.name.endswith("(_do_shutdown)")
+
+
+def _module(frame: FrameType) -> str:
+    """Return the name of the frame's module; code that exec() runs may have none."""
+    return str(frame.f_globals.get("__name__", ""))
 
 
 def _place(frame: FrameType) -> str:
@@ -200,4 +209,11 @@ def _place(frame: FrameType) -> str:
 
 def _tell(what: str, limit: float | None) -> None:
     most = "" if limit is None else f", {limit:g} s at the most"
-    logger.info("Waiting for %s%s. (CTRL+C to force quit)", what, most)
+    _log(logging.INFO, "Waiting for %s%s. (CTRL+C to force quit)", what, most)
+
+
+def _log(level: int, line: str, *values: str) -> None:
+    """Log a line, unless the log is blocked: another thread may hold it, and wait to write."""
+    thread = threading.Thread(target=logger.log, args=(level, line, *values), daemon=True)
+    thread.start()
+    thread.join(_LOGGED)

@@ -14,10 +14,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -307,6 +308,14 @@ def starting_timeout(timeout: float) -> float:
     return max(timeout, _STARTING_SECONDS)
 
 
+def _interrupt(processes: Iterable[BaseProcess]) -> None:
+    """Send SIGINT to those that have not ended: a terminal's Ctrl-C reaches workers at once."""
+    for process in processes:
+        # One that is_alive has not seen the end of keeps its number, also if it ends just now.
+        if process.is_alive() and process.pid is not None:
+            os.kill(process.pid, signal.SIGINT)
+
+
 class Supervisor(Multiprocess):
     """The parent of the workers."""
 
@@ -346,8 +355,7 @@ class Supervisor(Multiprocess):
             alive[0].join(_TICK)
             while self.signal_queue:
                 if self.signal_queue.pop(0) == signal.SIGINT:
-                    for process in alive:
-                        os.kill(process.pid or 0, signal.SIGINT)
+                    _interrupt(alive)
 
     def init_processes(self) -> None:
         """Start the workers."""
