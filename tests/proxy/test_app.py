@@ -370,6 +370,26 @@ async def test_redirect_to_the_host_that_was_set_for_the_upstream_leads_to_the_c
     assert dict(answered.fields)[b"location"] == location
 
 
+@pytest.mark.parametrize(
+    ("scheme", "location"), [("http", b"https://inner.example/a?b"), ("https", b"/a?b")]
+)
+async def test_redirect_of_the_upstream_to_tls_leads_a_client_without_tls_there(
+    scheme: str, location: bytes
+) -> None:
+    redirect = (
+        b"HTTP/1.1 301 Moved\r\nlocation: https://inner.example/a?b\r\ncontent-length: 0\r\n\r\n"
+    )
+    options = ProxyOptions(upstream_host="inner.example")
+
+    async with (
+        raw_upstream(answering(redirect)) as upstream,
+        closing(Proxy(upstream.url, options=options)) as proxy,
+    ):
+        answered = await ask(proxy, scope_of("GET", "/a?b", scheme=scheme))
+
+    assert dict(answered.fields)[b"location"] == location
+
+
 async def test_timeout_on_a_new_connection_is_the_response() -> None:
     answer = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n"
 

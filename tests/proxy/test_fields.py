@@ -77,6 +77,25 @@ def test_location_on_the_host_that_the_upstream_was_asked_for_leads_to_the_clien
     assert {value for _, value in found[1:]} == {url if led is None else led}
 
 
+@pytest.mark.parametrize(
+    ("url", "plain", "led"),
+    [
+        # An upstream that wants TLS, to a client without.
+        (b"https://inner.example/a?b", b"/shop/a?b", b"https://inner.example/a?b"),
+        (b"HTTPS://inner.example", b"/shop/", b"HTTPS://inner.example"),
+        # A page after a form, and one whose URL the upstream always gives with https.
+        (b"http://inner.example/a?b", b"/shop/a?b", b"/shop/a?b"),
+        (b"https://inner.example/new", b"/shop/a?b", b"/shop/new"),
+        # To a client with TLS.
+        (b"https://inner.example/a?b", b"", b"/shop/a?b"),
+    ],
+)
+def test_redirect_to_tls_does_not_lead_back_to_itself(url: bytes, plain: bytes, led: bytes) -> None:
+    found = leading_back([(b"location", url)], b"inner.example", b"/shop", plain)
+
+    assert found == [(b"location", led)]
+
+
 def test_cookies_that_came_one_by_one_become_one_field() -> None:
     fields: Fields = [(b"cookie", b"a=1"), (b"accept", b"*/*"), (b"cookie", b"b=2")]
 

@@ -80,7 +80,7 @@ def passed_to_upstream(fields: Fields) -> Fields:
     return passed
 
 
-def leading_back(fields: Fields, host: bytes, root: bytes) -> Fields:
+def leading_back(fields: Fields, host: bytes, root: bytes, plain: bytes = b"") -> Fields:
     """Return a response's fields in which URLs on the upstream's host lead to the client's host.
 
     An upstream that is asked for another host than the client named redirects to that one, where
@@ -89,18 +89,21 @@ def leading_back(fields: Fields, host: bytes, root: bytes) -> Fields:
     Args:
         host: As the upstream was asked for it.
         root: The root path of the proxy, which the upstream does not know.
+        plain: The path and query that the client asked for without TLS; b"" if with TLS.
     """
     return [
-        (name, _on_this_host(value, host, root)) if name in _LOCATIONS else (name, value)
+        (name, _on_this_host(value, host, root, plain)) if name in _LOCATIONS else (name, value)
         for name, value in fields
     ]
 
 
-def _on_this_host(url: bytes, host: bytes, root: bytes) -> bytes:
+def _on_this_host(url: bytes, host: bytes, root: bytes, plain: bytes) -> bytes:
     found = _WITH_PATH.fullmatch(url)
     if found is None or found[1].lower() != host.lower():
         return url
-    return root + (found[2] or b"/")
+    path = root + (found[2] or b"/")
+    # The path alone would send a client that has to come by TLS back to where it is, for ever.
+    return url if path == plain and url[:5].lower() == b"https" else path
 
 
 def passed_to_client(fields: Fields) -> Fields:

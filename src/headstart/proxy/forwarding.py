@@ -197,7 +197,8 @@ class ForwardedRequest:
         fields = head.passed()
         if self._inner_host:
             root = self._scope.get("root_path", "").encode()
-            fields = leading_back(fields, self._inner_host, root)
+            plain = b"" if self._scope.get("scheme") == "https" else root + self.target
+            fields = leading_back(fields, self._inner_host, root, plain)
         if not head.dated:
             fields.append((b"date", formatdate(usegmt=True).encode("ascii")))
         start: Message = {"type": "http.response.start", "status": head.status, "headers": fields}
