@@ -40,6 +40,7 @@ from headstart.server.checks import (
     check_settings,
     usable_logging,
 )
+from headstart.server.forwarded import ProxyHeaders
 from headstart.server.listening import as_it_is
 from headstart.server.redirect import redirect_socket
 from headstart.server.workers import Companion, Server, Supervisor
@@ -135,6 +136,8 @@ class Config(uvicorn.Config):
         self.tls, self.ssl = self.ssl, None
         if self.tls is not None:
             self.tls.options |= ssl.OP_NO_RENEGOTIATION
+        if isinstance(self.loaded_app, ProxyHeadersMiddleware):
+            self.loaded_app = ProxyHeaders(self.loaded_app.app, self.forwarded_allow_ips)
         self._put_around_application()
 
     def _put_around_application(self) -> None:
