@@ -59,6 +59,26 @@ async def test_tls_server_answers(tls_server: Nghttpd) -> None:
     assert connection.closed
 
 
+async def test_name_for_tls_that_no_host_can_have_is_refused(tls_server: Nghttpd) -> None:
+    origin = Origin("https", "localhost", tls_server.port)
+
+    with pytest.raises(ConfigurationError, match="name for TLS"):
+        await connect(origin, cafile=tls_server.cafile, server_name="other..example")
+
+    gc.collect()  # a socket that was left open would be warned of here
+
+
+async def test_tap_that_fails_over_tls_fails_the_connection_at_once(tls_server: Nghttpd) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    origin = Origin("https", "localhost", tls_server.port)
+
+    with pytest.raises(ZeroDivisionError):
+        await connect(origin, cafile=tls_server.cafile, tap=fail, timeout=None)
+
+
 async def test_large_bodies_go_both_ways(server: Nghttpd) -> None:
     connection = await connect(Origin("http", "localhost", server.port), push=False)
 

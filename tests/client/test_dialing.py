@@ -136,7 +136,7 @@ async def test_handshake_of_a_connection_is_waited_for(tmp_path: Path) -> None:
 
     async with listening(theirs) as port:
         await dial(("127.0.0.1",), port, make, "localhost", None)
-        await dial_through(await open_socket(("127.0.0.1",), port), make, "localhost", None)
+        await dial_through(await open_socket(("127.0.0.1",), port), make)
         versions = [one.tls_version for one in made]
         for one in made:
             await one.aclose()
@@ -193,11 +193,13 @@ async def test_addresses_are_tried_side_by_side_where_a_name_may_have_several(
 async def test_tunnel_whose_tls_fails_is_closed() -> None:
     near, far = socket.socketpair()
     near.setblocking(False)
+    connection = Http2ClientConnection(Origin("https", "example.org", 443))
+    context = ssl.create_default_context()
     with far:
         far.sendall(b"this is not TLS")
 
         with pytest.raises(ssl.SSLError):
-            await dial_through(near, asyncio.Protocol, "example.org", ssl.create_default_context())
+            await dial_through(near, lambda: TlsTransport(connection, context, "example.org"))
 
         assert near.fileno() == -1
 
@@ -207,7 +209,7 @@ async def test_tunnel_carries_the_protocol() -> None:
     near.setblocking(False)
     greeted = Greeted()
 
-    await dial_through(near, lambda: greeted, "example.org", None)
+    await dial_through(near, lambda: greeted)
     far.sendall(b"through the tunnel")
     far.close()
     await greeted.over

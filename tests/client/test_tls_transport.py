@@ -334,6 +334,41 @@ async def test_handshake_that_nobody_waits_for_any_more_ends_the_connection() ->
 
 
 @timeless
+async def test_protocol_that_fails_to_begin_fails_the_handshake() -> None:
+    def fail(_: TlsTransport) -> None:
+        raise ZeroDivisionError
+
+    pair = Pair()
+    pair.above.begin = fail
+
+    with pytest.raises(ZeroDivisionError) as raised:
+        pair.shake_hands()
+    pair.transport.connection_lost(raised.value)  # as the event loop does
+
+    with pytest.raises(ZeroDivisionError):
+        await pair.transport.established()
+    assert pair.above.events == ["made", raised.value]
+
+
+@pytest.mark.parametrize(
+    ("context", "name", "error"),
+    [(client_context, "a..b", UnicodeError), (server_context, "localhost", ssl.SSLError)],
+)
+async def test_name_or_context_that_openssl_does_not_take_ends_the_connection(
+    context: Callable[[], ssl.SSLContext], name: str, error: type[Exception]
+) -> None:
+    wire = Wire()
+    transport = TlsTransport(cast(Channel, Above()), context(), name)
+
+    transport.connection_made(wire)
+
+    with pytest.raises(error):
+        await transport.established()
+    transport.connection_lost(None)
+    assert wire.ends[0] == "abort"
+
+
+@timeless
 async def test_transport_that_is_closed_amid_the_handshake_is_aborted() -> None:
     pair = Pair()
 
@@ -440,6 +475,17 @@ async def test_server_that_does_not_answer_close_notify_is_given_up() -> None:
 
 
 @timeless
+async def test_server_that_closes_and_reads_no_more_is_given_up() -> None:
+    closed, ended = Pair().shake_hands(), Pair().shake_hands()
+
+    closed.receive(closed.goodbye())
+    ended.transport.eof_received()
+    await asyncio.sleep(31)
+
+    assert (closed.wire.ends, ended.wire.ends) == (["close", "abort"], ["abort"])
+
+
+@timeless
 async def test_lost_connection_waits_for_nothing() -> None:
     pair = Pair().shake_hands()
     pair.transport.close()
@@ -456,8 +502,22 @@ async def test_transport_that_the_protocol_closes_amid_content_passes_on_no_more
     pair.above.then = pair.transport.close
 
     pair.receive(pair.records(b"x") + pair.records(b"y"))
+    open_still = list(pair.wire.ends)
+    pair.receive(pair.records(b"z") + pair.goodbye())
+
+    assert (pair.above.received, open_still, pair.wire.ends) == (b"x", [], ["close"])
+    assert pair.says_goodbye()
+
+
+@timeless
+async def test_transport_that_the_protocol_closes_before_the_close_notify_ends_with_it() -> None:
+    pair = Pair().shake_hands()
+    pair.above.then = pair.transport.close
+
+    pair.receive(pair.records(b"x") + pair.records(b"y") + pair.goodbye() + b"z")
 
     assert (pair.above.received, pair.wire.ends) == (b"x", ["close"])
+    assert pair.says_goodbye()
 
 
 @timeless

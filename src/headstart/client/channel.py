@@ -210,7 +210,7 @@ class Channel(asyncio.BufferedProtocol):
         await self._lost
 
     def _close_transport(self) -> None:
-        # asyncio's TLS transport forgets its socket when it is closed again: then abort() does
-        # nothing, and the socket stays until the server closes it.
+        # Not twice: asyncio's TLS, which `connection_made` may get, then forgets its socket, and
+        # abort() does nothing any more.
         if self._transport is not None and not self._transport.is_closing():
             self._transport.close()

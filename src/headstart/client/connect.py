@@ -75,7 +75,8 @@ async def connect(
 
     Raises:
         ConnectError, TlsError, NotHttp2Error, ClientTimeoutError: See `client.errors`.
-        ConfigurationError: A file cannot be used, or `upgrade` is asked for over TLS.
+        ConfigurationError: A file or `server_name` cannot be used, or `upgrade` is asked for over
+            TLS.
         LocalProtocolError: HTTP forbids something in `first`.
     """
     if origin.scheme == "https" and upgrade:
@@ -130,7 +131,7 @@ async def _open(
     with _as_ours(origin):
         if proxy is not None:
             opened = await tunnel(proxy, origin, hosts[0])
-            await dial_through(opened, make, name, None)
+            await dial_through(opened, make)
         else:
             await dial(hosts, origin.port, make, name, None)
 
@@ -150,12 +151,12 @@ async def _open_in_steps(
             opened = done["return_value"] = await open_socket(hosts, origin.port)
     if context is None:
         with _as_ours(origin):
-            await dial_through(opened, make, name, None)
+            await dial_through(opened, make)
     else:
         try:
             async with step("connection.start_tls", ssl_context=context, server_hostname=name):
                 with _as_ours(origin):
-                    await dial_through(opened, make, name, None)
+                    await dial_through(opened, make)
         except BaseException:
             opened.close()
             raise
@@ -174,6 +175,11 @@ def _as_ours(origin: Origin) -> Iterator[None]:
         raise
     except OSError as error:
         raise failures.connect_failed(error, origin) from error
+    except UnicodeError as error:  # the origin's host was checked
+        raise ConfigurationError(
+            f"the name for TLS is not the name of a host: {error}",
+            hint="Give a name whose labels have 1 to 63 characters.",
+        ) from error
 
 
 def _protocol(

@@ -119,25 +119,18 @@ async def open_socket(hosts: Iterable[str], port: int) -> socket.socket:
 async def dial_through(
     opened: socket.socket,
     make: Callable[[], asyncio.BaseProtocol],
-    name: str,
-    context: ssl.SSLContext | None,
 ) -> None:
     """Connect on a socket that is open already, such as a tunnel; it is closed on an error.
 
     Args:
         opened: The socket.
-        make, name, context: See `dial`.
+        make: See `dial`.
 
     Raises:
         OSError: TLS failed, or the socket was lost.
     """
     try:
-        _, protocol = await asyncio.get_running_loop().create_connection(
-            make,
-            sock=opened,
-            ssl=context,
-            server_hostname=server_name(name) if context else None,
-        )
+        _, protocol = await asyncio.get_running_loop().create_connection(make, sock=opened)
         if isinstance(protocol, TlsTransport):
             await protocol.established()
     except BaseException:

@@ -12,6 +12,7 @@ import ssl
 from typing import Any, Final, Protocol, cast
 
 from headstart.client.channel import Channel
+from headstart.tls_object import extra_info, is_closed_by_both
 
 # As asyncio's: what one read takes at most.
 _READ: Final = 256 * 1024
@@ -45,8 +46,9 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
-        self._decrypting = cast(_Decrypting, self._tls.read)
+        self._context, self._name = context, name
+        self._tls: ssl.SSLObject
+        self._decrypting: _Decrypting
         self._buffer = memoryview(bytearray(_READ))
         # Plain flags, as a member of an enum takes longer to look up than a record to decrypt.
         self._is_open = False
@@ -78,6 +80,14 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         # uvloop's transports have the methods of asyncio's, and another base.
         self._raw = cast(asyncio.Transport, transport)
         self._timer = self._loop.call_later(_HANDSHAKE_PATIENCE, self._handshake_took_too_long)
+        try:
+            self._tls = self._context.wrap_bio(
+                self._incoming, self._outgoing, server_hostname=self._name
+            )
+        except (ssl.SSLError, ValueError, TypeError) as error:  # such as a server's context
+            self._fail(error)
+            return
+        self._decrypting = cast(_Decrypting, self._tls.read)
         self._shake_hands()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -91,7 +101,8 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if self._is_open:
             self._read()
         elif self._has_begun:
-            self._drop()
+            if self._drop():
+                self._raw.close()
         else:
             self._shake_hands()
 
@@ -102,6 +113,7 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         elif self._is_open:
             self._is_open = False
             self._protocol.eof_received()
+            self._limit_end()
         return False
 
     def pause_writing(self) -> None:
@@ -120,10 +132,10 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._is_open = False
         self._buffer = memoryview(b"")  # the connection may be kept for what was pushed on it
         error, self._failure = self._failure or exc, None
+        # Also if it has begun: `connection_made` of the protocol above may have failed.
+        self._refuse(error or ConnectionResetError())
         if self._has_begun:
             self._protocol.connection_lost(error)
-        else:
-            self._refuse(error or ConnectionResetError())
 
     # In.
 
@@ -193,15 +205,17 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._protocol.eof_received()
         self.close()
 
-    def _drop(self) -> None:
-        """Wait for the server's close_notify; drop the bytes before it."""
+    def _drop(self) -> bool:
+        """Drop the bytes before the server's close_notify; return true if it is here."""
         try:
             while self._incoming.pending:
-                self._decrypting(_READ, self._buffer)
+                if not self._decrypting(_READ, self._buffer):
+                    return True
         except ssl.SSLWantReadError:
-            pass
+            return False
         except ssl.SSLError:  # it is here, or what came is not TLS
-            self._raw.close()
+            return True
+        return False
 
     # Out.
 
@@ -252,19 +266,16 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if not self._is_open:
             return
         self._is_open = False
-        try:
-            self._tls.unwrap()
-        except ssl.SSLWantReadError:
-            over = False
-        except ssl.SSLError:
-            over = True
-        else:
-            over = True
+        over = self._drop()  # before, as OpenSSL takes content behind close_notify for a failure
+        over = is_closed_by_both(self._tls) or over
         self._send()
         if over:
             self._raw.close()
-        else:
-            self._timer = self._loop.call_later(_CLOSE_PATIENCE, self._raw.abort)
+        self._limit_end()
+
+    def _limit_end(self) -> None:
+        """Give the server's close_notify, and what TCP still has to send, a while."""
+        self._timer = self._loop.call_later(_CLOSE_PATIENCE, self._raw.abort)
 
     def abort(self) -> None:
         """End at once; unsent bytes are lost."""
@@ -278,17 +289,5 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
         return not self._is_open or self._raw.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return the values of TLS and of TCP that `asyncio.BaseTransport.get_extra_info` names."""
-        match name:
-            case "ssl_object":
-                return self._tls
-            case "sslcontext":
-                return self._tls.context
-            case "peercert":
-                return self._tls.getpeercert()
-            case "cipher":
-                return self._tls.cipher()
-            case "compression":
-                return self._tls.compression()
-            case _:
-                return self._raw.get_extra_info(name, default)
+        """Return a value of TLS or of TCP; see `asyncio.BaseTransport.get_extra_info`."""
+        return extra_info(self._tls, self._raw, name, default)

@@ -21,6 +21,7 @@ from typing import Any, Final, cast
 from headstart.reasons import Closing
 from headstart.server.lingering import DRAIN_SILENCE, Lingering, Watcher, end_output
 from headstart.server.turns import Turns
+from headstart.tls_object import extra_info, is_closed_by_both
 from headstart.wire.guard import TokenBucket
 from headstart.wire.hello import offered_by_alpn
 
@@ -387,14 +388,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if self._closing:
             return
         self._closing = True
-        try:
-            self._tls.unwrap()
-        except ssl.SSLWantReadError:
-            over = False
-        except ssl.SSLError:
-            over = True
-        else:
-            over = True
+        over = is_closed_by_both(self._tls)
         if self._outgoing.pending:
             self._raw.write(self._outgoing.read())
         self._finish(over or self._peer_closed)
@@ -469,20 +463,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._raw.set_write_buffer_limits(high, low)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return the values of TLS and of TCP that `asyncio.BaseTransport.get_extra_info` names."""
-        match name:
-            case "ssl_object":
-                return self._tls
-            case "sslcontext":
-                return self._tls.context
-            case "peercert":
-                return self._tls.getpeercert()
-            case "cipher":
-                return self._tls.cipher()
-            case "compression":
-                return self._tls.compression()
-            case _:
-                return self._raw.get_extra_info(name, default)
+        """Return a value of TLS or of TCP; see `asyncio.BaseTransport.get_extra_info`."""
+        return extra_info(self._tls, self._raw, name, default)
 
 
 _NOBODY: Final = asyncio.Protocol()
