@@ -472,6 +472,15 @@ def test_import_reads_standard_input(store: Path, tmp_path: Path) -> None:
         ('"page"\n', "line 1"),
         ("no JSON\n", "line 1"),
         ("[" * 100_000, "line 1"),
+        (
+            '{"record": "icon", "origin": "https://a.example", "tagret": "/i.png"}\n',
+            "line 1 of {file} is not a record of the map: the field 'target' is missing, and "
+            "'tagret' is not known. Give a file that `headstart map export` wrote.",
+        ),
+        (
+            '{"record": "icon", "origin": 1, "target": "/i.png"}\n',
+            "the value of 'origin' is not a string",
+        ),
         ('{"record": "rule", "verdict": "pin", "page": "/", "asset": "/x.txt"}\n', "/x.txt"),
     ],
 )
@@ -481,7 +490,9 @@ def test_file_that_is_no_map_is_one_line_and_changes_nothing(
     file, new = tmp_path / "map.jsonl", tmp_path / "new.sqlite3"
     file.write_text(text)
 
-    assert_one_line(headstart_says("map", "import", str(file), "--store", str(new)), word)
+    said = headstart_says("map", "import", str(file), "--store", str(new))
+
+    assert_one_line(said, word.replace("{file}", str(file)))
     assert not new.exists()
 
 

@@ -378,7 +378,7 @@ def test_format_that_is_not_the_logs_is_told(tmp_path: Path) -> None:
     assert_one_line(
         none,
         "'combined' has no variable such as $remote_addr or %h",
-        "Leave it out for combined, JSON lines, W3C, HAR and traces, which are recognised",
+        "Leave it out for combined, JSON lines, W3C, HAProxy, HAR and traces, which are recognised",
     )
 
 
@@ -432,7 +432,7 @@ def test_unknown_format_is_one_line_and_saves_nothing(tmp_path: Path, text: str)
 
     said = headstart_says("replay", good, log, "--save", str(store))
 
-    assert_one_line(said, f"nothing in {log}", "JSON lines, HAR")
+    assert_one_line(said, f"nothing in {log}", "JSON lines, HAR", "HAProxy")
     line = text.splitlines()[0]
     assert (f"begins with {line}." in said[2]) is (line.isprintable() and '"log"' not in line)
     assert not store.exists()

@@ -30,6 +30,9 @@ class Recorder(Conversation):
     async def open_output(self, path: str) -> None:
         self.opened.append(path)
 
+    async def open_picture(self, path: str) -> None:
+        self.opened.append(path)
+
     async def close_output(self) -> None:
         self.closed = len(self.output)
 

@@ -165,9 +165,15 @@ def test_no_two_kinds_are_the_same() -> None:
         ipc.OUTPUT,
         ipc.MESSAGE,
         ipc.OPEN_OUTPUT,
+        ipc.OPEN_PICTURE,
         ipc.OPEN_INPUT,
         ipc.WANT,
         ipc.EXIT,
+        ipc.INTERRUPT,
+        ipc.PATIENT,
+        ipc.PROGRESS,
+        ipc.CLOSE_OUTPUT,
+        ipc.HEARD,
     ]
 
     assert len(set(kinds)) == len(kinds)

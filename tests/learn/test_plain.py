@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from headstart.learn.plain import UnknownValueError, reader_of, undeclared
+from headstart.learn.plain import FieldError, UnknownValueError, reader_of, undeclared
 
 
 class Colour(StrEnum):
@@ -64,13 +64,31 @@ WRONG: dict[str, list[Any]] = {
     ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
 )
 def test_value_of_another_type_is_an_error(name: str, value: Any) -> None:
-    with pytest.raises((TypeError, ValueError, KeyError, AttributeError)):
+    with pytest.raises((FieldError, UnknownValueError)):
         READ(RIGHT | {name: value})
 
 
 def test_missing_value_is_an_error() -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(FieldError, match=r"the field 'share' is missing$"):
         READ({"number": 1})
+
+
+def test_missing_value_is_told_with_a_field_that_is_not_known() -> None:
+    with pytest.raises(FieldError, match=r"the field 'share' is missing, and 'shar' is not known$"):
+        READ({"number": 1, "shar": 2})
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"share": "1"}, "the value of 'share' is not a number"),
+        ({"inner": [{"text": 1}]}, "the value of 'text' is not a string"),
+        ({"inner": [1]}, "the value of 'inner' is not an object"),
+    ],
+)
+def test_the_field_with_a_wrong_value_is_named(changes: dict[str, Any], fault: str) -> None:
+    with pytest.raises(FieldError, match=f"^{fault}$"):
+        READ(RIGHT | changes)
 
 
 def test_field_that_is_not_declared_is_left_out() -> None:

@@ -35,7 +35,6 @@ from headstart.files import has_other_content, write_whole
 from headstart.learn import Judgement, Learner, LearnOptions, Level, PageRecord, Record, Row
 from headstart.learn.records import (
     BEGINNING,
-    NewerRecordError,
     from_plain,
     to_plain,
     unknown_fields,
@@ -493,11 +492,11 @@ def _read(stream: IO[str], name: str) -> Iterator[Record]:
         try:
             plain = json.loads(line)
             yield from_plain(plain)
-        except NewerRecordError as error:
+        except ConfigurationError as error:
             raise ConfigurationError(
                 f"line {number} of {printable(name)} is {error}", hint=error.hint
             ) from error
-        except (ValueError, TypeError, RecursionError, ConfigurationError) as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigurationError(
                 f"line {number} of {printable(name)} is not a record of the map",
                 hint=_EXPORTED,

@@ -35,8 +35,8 @@ from headstart.replay import Assumptions, Mode, Score
 from headstart.store import Place, offline
 
 _FORMATS = (
-    "combined access logs, JSON lines, HAR files, the logs of IIS and CloudFront, and Headstart's "
-    "traces, plain or compressed"
+    "combined access logs, JSON lines, HAR files, the logs of IIS, CloudFront and HAProxy, and "
+    "Headstart's traces, plain or compressed"
 )
 _KNOWN = f"Known are {_FORMATS}. Say with --format how other lines are written."
 _NAMES = (

@@ -63,6 +63,9 @@ TAKEN_FOR_PATH = "{0!r} is taken as a path of {1}; for a server of that name, wr
 NOT_A_DUMP = (
     "{} is not a dump of h2c, so it is left as it is; name another file, or remove this one"
 )
+NOT_A_PICTURE = (
+    "{} is not an SVG picture, so it is left as it is; name another file, or remove this one"
+)
 NOW_CURRENT = "{} is the current connection now"
 LOOK = "to see why, run 'h2c stop' and then 'h2c start --dump' in another terminal"
 """What to do about a request that failed on the way."""

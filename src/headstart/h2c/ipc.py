@@ -39,7 +39,7 @@ REQUEST = 1
 INPUT = 2
 """Up to as many octets as `WANT` asked for; none at the end of the input."""
 READY = 3
-"""The file named by `OPEN_INPUT` or `OPEN_OUTPUT` is open.
+"""The file named by `OPEN_INPUT`, `OPEN_OUTPUT` or `OPEN_PICTURE` is open.
 
 After `OPEN_INPUT`, 8 octets, big-endian, say its size where it has one; empty otherwise.
 """
@@ -70,6 +70,8 @@ Empty for none; also erased by `MESSAGE` and at the end.
 
 CLOSE_OUTPUT = 24
 """The file of `OPEN_OUTPUT` is complete and takes its place; `OUTPUT` is standard output again."""
+OPEN_PICTURE = 26
+"""Like `OPEN_OUTPUT`, but an older file must be an SVG picture: any other is left as it is."""
 
 # What a background process says, in one line, to the command that started it; anything else is what
 # is wrong.

@@ -15,11 +15,15 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NewType, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 Reader: TypeAlias = Callable[[Any], Any]
-"""Returns the value; raises ValueError, TypeError or KeyError for one of another type."""
+"""Returns the value; raises ValueError or TypeError for one of another type."""
 
 
 class UnknownValueError(ValueError):
     """A name is not one of those that this version knows; a newer version may."""
+
+
+class FieldError(ValueError):
+    """A dataclass cannot be made, and the message names the field at fault."""
 
 
 Bits = NewType("Bits", int)
@@ -79,11 +83,31 @@ def _parts(hint: Any) -> Iterator[Any]:
 def _object(kind: Any) -> Reader:
     hints = get_type_hints(kind)
     readers = {each.name: reader_of(hints[each.name]) for each in dataclasses.fields(kind)}
+    required = {
+        each.name
+        for each in dataclasses.fields(kind)
+        if each.default is each.default_factory is dataclasses.MISSING
+    }
 
-    def read(value: dict[str, Any]) -> Any:
-        # A newer version may write more fields; what is left out has a default here.
-        known = ((name, readers.get(name), inner) for name, inner in value.items())
-        return kind(**{name: reader(inner) for name, reader, inner in known if reader})
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise TypeError("not an object")
+        found = {}
+        name = ""
+        try:
+            for name, inner in value.items():
+                # A newer version may write more fields; what is left out has a default here.
+                if reader := readers.get(name):
+                    found[name] = reader(inner)
+        except (FieldError, UnknownValueError):
+            raise
+        except (TypeError, ValueError) as error:
+            raise FieldError(f"the value of {name!r} is {error}") from error
+        if missing := required - found.keys():
+            unknown = [name for name in value if name not in readers]
+            instead = f", and {unknown[0]!r} is not known" if unknown else ""
+            raise FieldError(f"the field {min(missing)!r} is missing{instead}")
+        return kind(**found)
 
     return read
 

@@ -23,7 +23,7 @@ from headstart.learn.findings import Finding
 from headstart.learn.gains import Measure, Stop
 from headstart.learn.named import Named, OtherOrigin
 from headstart.learn.nodes import Level
-from headstart.learn.plain import Bits, Reader, UnknownValueError, reader_of, undeclared
+from headstart.learn.plain import Bits, FieldError, Reader, UnknownValueError, reader_of, undeclared
 from headstart.learn.safety import Trust
 
 # The kinds of records that other versions may have look like this.
@@ -301,6 +301,7 @@ _RECORDS: dict[str, type[Record]] = {
     "stop": Stop,
     "report": Report,
 }
+_EXPORTED = "Give a file that `headstart map export` wrote."
 # Of what is added up as floats.
 _ROUNDING = 0.01
 _NAMES = {record: name for name, record in _RECORDS.items()}
@@ -334,14 +335,14 @@ def from_plain(plain: Any) -> Record:
             f"a record of a newer version ({kind}): {error}",
             hint="Use the version that wrote it, or a newer one.",
         ) from error
+    except FieldError as error:
+        raise ConfigurationError(f"not a record of the map: {error}", hint=_EXPORTED) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ConfigurationError(
-            f"not a record of the learner: {error}", hint="Was the file written by `export`?"
-        ) from error
+        raise ConfigurationError("not a record of the map", hint=_EXPORTED) from error
     if not _is_plausible(record):
         raise ConfigurationError(
-            "not a record of the learner: a share is above 1, or a segment does not exist",
-            hint="Was the file written by `export`?",
+            "not a record of the map: a share is above 1, or a segment does not exist",
+            hint=_EXPORTED,
         )
     return record
 

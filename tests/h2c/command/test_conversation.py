@@ -234,10 +234,10 @@ def test_messages_that_nobody_can_read_harm_nothing(
     assert capfd.readouterr() == ("out", "")
 
 
-def output_to(path: Path, *frames: bytes) -> Script:
+def output_to(path: Path, *frames: bytes, kind: int = ipc.OPEN_OUTPUT) -> Script:
     def script(connection: socket.socket) -> None:
         connection.recv(7)
-        connection.sendall(ipc.frame(ipc.OPEN_OUTPUT, os.fsencode(path)))
+        connection.sendall(ipc.frame(kind, os.fsencode(path)))
         if connection.recv(5):
             connection.sendall(b"".join(frames))
 
@@ -254,6 +254,37 @@ def test_a_file_appears_when_all_of_it_has_come(
     assert code == 0
     assert target.read_bytes() == b"\0new"
     assert os.listdir(tmp_path) == ["target"]
+
+
+def picture_to(path: Path) -> Script:
+    frames = ipc.frame(ipc.OUTPUT, b"<svg/>"), exit_with(0)
+    return output_to(path, *frames, kind=ipc.OPEN_PICTURE)
+
+
+@pytest.mark.parametrize("content", [b"", b"<svg>old</svg>", b"<?xml version='1.0'?>\n<svg/>"])
+def test_a_picture_takes_the_place_of_an_older_one(
+    content: bytes, converse: Callable[[Script], int], tmp_path: Path
+) -> None:
+    target = tmp_path / "page.svg"
+    target.write_bytes(content)
+
+    assert converse(picture_to(target)) == 0
+
+    assert target.read_bytes() == b"<svg/>"
+
+
+@pytest.mark.parametrize("content", [b"-----BEGIN CERTIFICATE-----", b"<?xml version='1.0'?><a/>"])
+def test_a_picture_takes_the_place_of_nothing_else(
+    content: bytes, converse: Callable[[Script], int], tmp_path: Path
+) -> None:
+    target = tmp_path / "cert.pem"
+    target.write_bytes(content)
+
+    with pytest.raises(Failed, match="is not an SVG picture, so it is left as it is"):
+        converse(picture_to(target))
+
+    assert target.read_bytes() == content
+    assert os.listdir(tmp_path) == ["cert.pem"]
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "\N{GREEK SMALL LETTER OMEGA}" * 127])

@@ -124,6 +124,11 @@ async def test_files_are_opened_before_anything_goes_on(pair: Pair) -> None:
     await command.send(ipc.READY)
     await opening
 
+    opening = asyncio.ensure_future(conversation.open_picture("a.svg"))
+    assert await command.receive() == (ipc.OPEN_PICTURE, b"a.svg")
+    await command.send(ipc.READY)
+    await opening
+
     sized = asyncio.ensure_future(conversation.open_input("file"))
     assert await command.receive() == (ipc.OPEN_INPUT, b"file")
     await command.send(ipc.READY, (1 << 40).to_bytes(8, "big"))

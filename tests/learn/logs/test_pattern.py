@@ -152,6 +152,7 @@ def test_time_with_a_zone_of_its_own_is_at_that() -> None:
         ("$time_local$request $status", "two variables with nothing between them"),
         ("%h%m %t %r %s", "two variables with nothing between them"),
         ("$remote_addr $request", "does not have the time and the status"),
+        ("$foo", "does not have the time, the request and the status"),
         ("%t %>s", "does not have the request"),
         ("%{end:sec}t %r %>s", "does not have the time"),
     ],

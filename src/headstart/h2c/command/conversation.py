@@ -19,6 +19,8 @@ PATIENCE = 10.0
 """Seconds that the background process may take to say that it has heard."""
 # Octets of a file's name that are kept in that of the one which is written beside its place.
 _LONGEST_KEPT = 100
+# Octets of a picture in which its SVG element begins, behind an XML declaration.
+_PICTURE_HEAD = 1000
 
 
 def request(version: str, arguments: list[str]) -> bytes:
@@ -126,6 +128,10 @@ class Conversation:
             self._input = open_input(payload)
             self._send(ipc.frame(ipc.READY, size_of(self._input)))
         elif kind == ipc.OPEN_OUTPUT:
+            self._output.open(payload)
+            self._send(ipc.frame(ipc.READY))
+        elif kind == ipc.OPEN_PICTURE:
+            check_picture(payload)
             self._output.open(payload)
             self._send(ipc.frame(ipc.READY))
 
@@ -333,6 +339,20 @@ class Output:
     def _failure(self, error: OSError) -> Failed:
         name = os.fsdecode(self._path) if self._path else "standard output"
         return Failed(exits.CANNOT_WRITE.format(name, error.strerror))
+
+
+def check_picture(path: bytes) -> None:
+    """Raise Failed if there is a file with content that is not an SVG picture, as a certificate."""
+    mode = mode_of(path)
+    if mode is None or not stat.S_ISREG(mode):
+        return
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_PICTURE_HEAD)
+    except OSError as error:
+        raise Failed(exits.CANNOT_WRITE.format(os.fsdecode(path), error.strerror)) from error
+    if head and not (head.startswith((b"<?xml", b"<svg")) and b"<svg" in head):
+        raise Failed(exits.NOT_A_PICTURE.format(os.fsdecode(path)))
 
 
 def shortened(name: bytes) -> bytes:

@@ -137,6 +137,11 @@ class Conversation:
         await self._send(ipc.OPEN_OUTPUT, octets(path))
         await self._expect(ipc.READY)
 
+    async def open_picture(self, path: str) -> None:
+        """Have all further output written to a file, unless it holds something but a picture."""
+        await self._send(ipc.OPEN_PICTURE, octets(path))
+        await self._expect(ipc.READY)
+
     async def close_output(self) -> None:
         """Complete the file, move it into place, and write to standard output again."""
         await self._send(ipc.CLOSE_OUTPUT, b"")

@@ -63,7 +63,7 @@ h2c load https://example.org/ --no-hints             as if nobody had sent a 103
         "--waterfall",
         metavar="FILE",
         default="",
-        help="draw it to this SVG file; an old one is replaced once the page is loaded",
+        help="draw it to this SVG file; an older picture is replaced once the page is loaded",
     )
     options.flag("--json", help="print all details as JSON")
     header_option(options)

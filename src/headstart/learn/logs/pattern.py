@@ -140,8 +140,9 @@ class Pattern:
         if not self._parts:
             raise ConfigurationError(
                 f"{text!r} has no variable such as $remote_addr or %h",
-                hint="Leave it out for combined, JSON lines, W3C, HAR and traces, which are "
-                "recognised. Otherwise give the text of nginx's log_format or Apache's LogFormat.",
+                hint="Leave it out for combined, JSON lines, W3C, HAProxy, HAR and traces, which "
+                "are recognised. Otherwise give the text of nginx's log_format or Apache's "
+                "LogFormat.",
             )
         if any(not part.end for part in self._parts[:-1]):
             raise ConfigurationError(
@@ -158,8 +159,10 @@ class Pattern:
             if not known
         ]
         if missing:
+            *others, last = missing
+            listed = f"{', '.join(others)} and {last}" if others else last
             raise ConfigurationError(
-                f"{text!r} does not have {' and '.join(missing)}",
+                f"{text!r} does not have {listed}",
                 hint="Add $time_local, $request and $status, or %t, %r and %>s.",
             )
 

@@ -60,7 +60,7 @@ async def _loaded(
     command: LoadPage, session: Session, url: str, conversation: Conversation, request: Request
 ) -> int:
     if command.waterfall:
-        await conversation.open_output(command.waterfall)
+        await conversation.open_picture(command.waterfall)
     async with Loader(session, settings(command, session), url) as loader:
         loader.page()
     loaded = any(one.status for one in loader.result.resources)
