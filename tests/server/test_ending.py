@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -345,3 +346,34 @@ def test_thread_in_code_without_a_module_is_named() -> None:
     finally:
         over.append(True)
         thread.join()
+
+
+STREAMING = """
+import asyncio
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while True:
+        await send({"type": "http.response.body", "body": b"event", "more_body": True})
+        await asyncio.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_second_ctrl_c_does_not_wait_for_a_client_that_stays(tmp_path: Path, loop: str) -> None:
+    (tmp_path / "streaming.py").write_text(STREAMING)
+    with (
+        serving("streaming:app", "--no-learn", "--loop", loop, folder=tmp_path) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert client.recv(1)
+        server.process.send_signal(signal.SIGINT)
+        until(lambda: "Waiting for connections" in server.log, "the end to begin")
+        server.process.send_signal(signal.SIGINT)
+        status = server.wait()
+
+    assert status == 0
+    assert "ends without waiting" not in server.log
+    assert "Traceback" not in server.log

@@ -185,7 +185,9 @@ class Server(uvicorn.Server):
             await self._accept_the_rest(loop)
         seconds = self.config.timeout_graceful_shutdown
         self.lifespan = LifespanEnd(self.lifespan, seconds, lambda: self.force_exit)
+        cutting_off = asyncio.create_task(self._cut_off_when_forced())
         await super().shutdown(sockets)
+        cutting_off.cancel()
         await self._cut_off_the_rest()
         if self.config.companion is not None:
             await self.config.companion.end()
@@ -208,6 +210,12 @@ class Server(uvicorn.Server):
                 while (waiting := _accepted(listener)) is not None:
                     protocol = partial(self._protocol, config)
                     await loop.connect_accepted_socket(protocol, waiting)
+
+    async def _cut_off_when_forced(self) -> None:
+        """End the connections after a second Ctrl-C: asyncio's listener waits for their end."""
+        while not self.force_exit:
+            await asyncio.sleep(_TICK)
+        await self._cut_off_the_rest()
 
     async def _cut_off_the_rest(self) -> None:
         """End the connections for which no time is left, before the event loop is closed."""
