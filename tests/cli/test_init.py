@@ -25,6 +25,29 @@ def test_help_shows_both_commands_and_how_to_begin() -> None:
         assert "HEADSTART_SERVE_PORT" in text
 
 
+@pytest.mark.parametrize(
+    ("command", "variable", "option"),
+    [
+        (["serve", "main:app"], "HEADSTART_SERVE_PORT", "--port"),
+        (["map"], "HEADSTART_SERVE_LEARN_LIKELY", "--learn-likely"),
+        (["map"], "HEADSTART_MAP_LEARN_LIKELY", "--learn-likely"),
+    ],
+)
+def test_wrong_value_of_the_environment_is_told_with_its_variable(
+    command: list[str], variable: str, option: str
+) -> None:
+    status, _, err = headstart_says(*command, **{variable: "wrong"})
+
+    assert status == 2
+    assert f"Invalid value for '{option}' ({variable} in the environment): 'wrong'" in err
+
+
+def test_wrong_value_of_the_command_line_is_told_without_a_variable() -> None:
+    _, _, err = headstart_says("map", "--learn-likely", "2", HEADSTART_SERVE_LEARN_LIKELY="wrong")
+
+    assert "Invalid value for '--learn-likely': 2" in err
+
+
 def test_version_is_the_packages() -> None:
     assert headstart.__version__ in said_in_process("--version")
 

@@ -233,7 +233,12 @@ def test_reasons_of_all_sites_are_what_was_found_in_the_last_day() -> None:
     assert list(reasons_of(learner, "", 1e6)) == [
         "Nothing is known that keeps Headstart from learning."
     ]
-    assert "nothing is known of this page" in next(reasons_of(Learner(), "/x", 0.0))
+
+
+def test_reasons_say_that_a_page_is_not_known_and_borrows_nothing() -> None:
+    borrows_nothing = "/x: not known, and it borrows no asset from pages like it or from its site."
+
+    assert next(reasons_of(Learner(), "/x", 0.0)) == borrows_nothing
 
 
 def test_reasons_say_what_to_do_about_assets_that_wait_for_a_second_client() -> None:

@@ -18,12 +18,14 @@ and exit status 1; invalid usage is 2; Ctrl-C is 130.
 
 from __future__ import annotations
 
+import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 import headstart
 from headstart.cli import stdio
@@ -64,8 +66,24 @@ class OneLineErrors(click.Group):
                 raise
             example = _example_of(error.ctx)
             raise click.MissingParameter(example, error.ctx, error.param) from error
+        except click.BadParameter as error:
+            error.param_hint = error.param_hint or _variable_of(error)
+            raise
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
+
+
+def _variable_of(error: click.BadParameter) -> str | None:
+    """Return the option and its variable if the value is that of the environment, else None."""
+    ctx, option = error.ctx, error.param
+    if ctx is None or option is None or not option.name:
+        return None
+    if ctx.get_parameter_source(option.name) is not ParameterSource.ENVIRONMENT:
+        return None
+    named = [option.envvar] if isinstance(option.envvar, str) else option.envvar or []
+    variables = [*named, f"{ctx.auto_envvar_prefix}_{option.name}".upper()]
+    variable = next(each for each in variables if os.environ.get(each))
+    return f"{option.get_error_hint(ctx)} ({variable} in the environment)"
 
 
 def _sentences(error: HeadstartError) -> str:

@@ -94,7 +94,7 @@ def reasons_of(learner: Learner, page: str, now: float) -> Iterator[str]:
     """
     rows = rows_of(learner, page) if page else []
     if page and not rows:
-        yield f"{page}: nothing is known of this page, and nothing of pages like it or of its site."
+        yield f"{page}: not known, and it borrows no asset from pages like it or from its site."
     place = None
     for row in rows:
         if row.page != place:

@@ -120,7 +120,9 @@ def test_loss_is_said_as_such_with_the_reason_of_the_stop() -> None:
 
 
 def test_gain_that_is_not_known_says_what_is_missing() -> None:
-    assert "So far the site has 7 and 2." in overview(GainShown(7.0, 2.0))
+    assert "So far the site has 7 and 2 that count: docs/gain.md says which do." in overview(
+        GainShown(7.0, 2.0)
+    )
     assert "It takes 20 views" in overview(GainShown())
 
 
