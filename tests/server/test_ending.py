@@ -271,6 +271,19 @@ def test_second_ctrl_c_that_only_the_parent_got_ends_its_workers(tmp_path: Path)
     assert server.log.count("The process ends without waiting for the application") == 2
 
 
+def test_second_ctrl_c_that_only_the_parent_got_ends_the_process_of_reload(tmp_path: Path) -> None:
+    (tmp_path / "keeping.py").write_text(KEEPING)
+    with serving("keeping:blocking", "--reload", "--no-learn", folder=tmp_path) as server:
+        until(lambda: "startup complete" in server.log, "the process")
+        server.process.send_signal(signal.SIGINT)
+        until(lambda: "waiting" in server.log, "the end of the lifespan")
+        server.process.send_signal(signal.SIGINT)
+        server.wait()
+
+    assert "The process ends without waiting for the application" in server.log
+    assert "Traceback" not in server.log
+
+
 def test_process_that_does_not_end_within_its_limit_is_ended_and_says_what_kept_it() -> None:
     ended: list[int] = []
     over = threading.Event()

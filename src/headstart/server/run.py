@@ -23,7 +23,6 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.middleware.asgi2 import ASGI2Middleware
 from uvicorn.middleware.message_logger import MessageLoggerMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.supervisors import ChangeReload
 
 from headstart.cache import CacheMiddleware
 from headstart.config import ServerOptions
@@ -43,7 +42,7 @@ from headstart.server.checks import (
 from headstart.server.forwarded import ProxyHeaders
 from headstart.server.listening import as_it_is
 from headstart.server.redirect import redirect_socket
-from headstart.server.workers import Companion, Server, Supervisor
+from headstart.server.workers import Companion, Server, Supervisor, reloader
 from headstart.store import MemoryStore, Place, open_store
 from headstart.wsgi import WsgiApplication
 
@@ -258,7 +257,7 @@ def _run(config: Config) -> None:
     server = Server(config)
     try:
         if config.should_reload:
-            ChangeReload(config, target=server.run, sockets=_listeners(config)).run()
+            reloader(config, server, _listeners(config)).run()
         elif config.workers > 1:
             Supervisor(config, _listeners(config)).run()
         else:

@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import ChangeReload
+from uvicorn.supervisors.basereload import BaseReload
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from headstart.errors import ConfigurationError
@@ -427,3 +429,33 @@ class Supervisor(Multiprocess):
 
     def _is_ending(self) -> bool:
         return not {signal.SIGINT, signal.SIGTERM}.isdisjoint(self.signal_queue)
+
+
+class Reloader(BaseReload):
+    """The parent of the process that --reload replaces."""
+
+    _is_forced = False
+    """Ctrl-C has come a second time, maybe to us alone; the process is still to be told."""
+
+    def signal_handler(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end."""
+        self._is_forced = self.should_exit.is_set() and sig == signal.SIGINT
+        super().signal_handler(sig, frame)
+
+    def shutdown(self) -> None:
+        """Wait for the process, and hand a second Ctrl-C on."""
+        self.process.terminate()
+        while self.process.is_alive():
+            self.process.join(_TICK)
+            if self._is_forced:
+                self._is_forced = False
+                _interrupt([self.process])
+        super().shutdown()
+
+
+def reloader(config: Config, server: Server, sockets: list[socket.socket]) -> BaseReload:
+    """Return the parent of the process that --reload replaces."""
+    # uvicorn names one of two classes, as packages are installed.
+    kind: Any = type("InstalledReloader", (Reloader, ChangeReload), {})
+    made: BaseReload = kind(config, target=server.run, sockets=sockets)
+    return made
