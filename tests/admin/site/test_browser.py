@@ -233,6 +233,21 @@ def test_orders_never_and_forget_are_obeyed_by_all_processes(world: World) -> No
     page.close()
 
 
+def test_long_reason_leaves_the_path_of_its_asset_room(world: World) -> None:
+    page = world.open("/page?path=/", width=900)
+
+    page.tab.run(
+        "document.querySelectorAll('.stack th.path').forEach(c => c.textContent = '/a.css')"
+    )
+    page.tab.run(
+        "document.querySelectorAll('.stack td.all').forEach(c => c.prepend('why '.repeat(60)))"
+    )
+
+    widths = "[...document.querySelectorAll('.stack th.path')].map(cell => cell.offsetWidth)"
+    assert page.tab.run(f"Math.min(...{widths})") >= 140
+    page.close()
+
+
 def test_order_that_cannot_be_obeyed_says_why(world: World) -> None:
     page = world.open("/page?path=/")
 

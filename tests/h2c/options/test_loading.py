@@ -44,6 +44,12 @@ def test_a_waterfall_has_no_other_format(file: str) -> None:
     assert said.startswith("the waterfall is an SVG picture; write --waterfall page.svg")
 
 
+def test_a_waterfall_does_not_go_where_the_table_goes() -> None:
+    said = mistake("load", "/", "--waterfall", "-")
+
+    assert said.startswith("the waterfall needs a file; write --waterfall page.svg")
+
+
 @pytest.mark.parametrize("size", ["0", "-1", "1TB", "", "kB", "1.5MB"])
 def test_a_bound_is_a_size_above_zero(size: str) -> None:
     assert mistake("load", "/", "--max-bytes", size).startswith("argument --max-bytes: ")

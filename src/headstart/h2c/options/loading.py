@@ -90,6 +90,9 @@ h2c load https://example.org/ --no-hints             as if nobody had sent a 103
 
 
 def _load(given: argparse.Namespace) -> LoadPage:
+    if given.waterfall == "-":
+        # The table goes to standard output, so a picture there would be mixed with it.
+        raise ConfigurationError("the waterfall needs a file; write --waterfall page.svg")
     if given.waterfall.lower().endswith(_OTHER_PICTURES):
         name, _, _ = given.waterfall.rpartition(".")
         raise ConfigurationError(
