@@ -68,6 +68,35 @@ async def test_name_for_tls_that_no_host_can_have_is_refused(tls_server: Nghttpd
     gc.collect()  # a socket that was left open would be warned of here
 
 
+async def test_server_that_requires_a_certificate_of_the_client_is_told_of(tmp_path: Path) -> None:
+    files = certificates(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certfile, files.keyfile)
+    context.load_verify_locations(files.cafile)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.set_alpn_protocols(["h2"])
+
+    def refuse(accepted: socket.socket) -> ssl.SSLSocket:
+        # asyncio's server would send no alert.
+        tls = context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
+        with pytest.raises(ssl.SSLError):
+            tls.do_handshake()
+        return tls
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        origin = Origin("https", "localhost", listener.getsockname()[1])
+        connecting = asyncio.create_task(connect(origin, cafile=files.cafile))
+        accepted, _ = await asyncio.to_thread(listener.accept)
+        # To close what is not read to its end would reset the connection, perhaps before the alert.
+        with (
+            await asyncio.to_thread(refuse, accepted),
+            pytest.raises(TlsError, match="requires a certificate of the client") as raised,
+        ):
+            await connecting
+
+    assert "--cert FILE" in raised.value.hint_for_command
+
+
 async def test_tap_that_fails_over_tls_fails_the_connection_at_once(tls_server: Nghttpd) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError

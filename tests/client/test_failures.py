@@ -95,6 +95,7 @@ def test_untrusted_certificate_is_told_with_what_to_do(
         ("WRONG_VERSION_NUMBER", TlsError, "does not speak TLS"),
         ("TLSV1_ALERT_NO_APPLICATION_PROTOCOL", NotHttp2Error, "ALPN"),
         ("TLSV1_ALERT_PROTOCOL_VERSION", TlsError, "tlsv1 alert protocol version"),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", TlsError, "requires a certificate of the client"),
         (None, TlsError, "odd"),
     ],
 )

@@ -8,6 +8,7 @@ by `client.AsyncClient` and by the background process of `h2c`.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Iterable
 from typing import TypeAlias, assert_never
 
@@ -335,6 +336,14 @@ class Http2ClientConnection(Channel):
         self._over("closed by this side", by_server=False)
         if self._transport is not None:
             self._transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Handle the loss of the socket."""
+        # RFC 8446, 4.4.2.4: in TLS 1.3 a server judges the client's certificate after the client's
+        # handshake has ended.
+        if isinstance(error, ssl.SSLError) and not self._first_bytes:
+            self.refuse(failures.tls_failed(error, self.origin))
+        super().connection_lost(error)
 
     # What an exchange asks of it.
 

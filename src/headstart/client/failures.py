@@ -104,6 +104,12 @@ def tls_failed(error: ssl.SSLError, origin: Origin) -> ClientError:
             )
         case "TLSV1_ALERT_NO_APPLICATION_PROTOCOL" | "NO_APPLICATION_PROTOCOL":
             return not_http2(origin)
+        case "TLSV13_ALERT_CERTIFICATE_REQUIRED":
+            return TlsError(
+                f"{origin} requires a certificate of the client",
+                hint="Name one with certfile=, or load it into the ssl_context.",
+                hint_for_command="Name one with --cert FILE.",
+            )
         case reason:
             why = reason.replace("_", " ").lower()
             return TlsError(
