@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         epilog=_EXAMPLES.format(scenarios=listed),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # a mistyped option must not begin half an hour of work
     )
     add = parser.add_argument
     add("--rounds", type=_count, metavar="N", help="rounds of the servers (default 5; quick 3)")

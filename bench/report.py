@@ -23,7 +23,7 @@ from bench.sample import (
     rate,
     ratio,
 )
-from bench.scenarios import Kind, Part
+from bench.scenarios import Kind, Part, Scenario
 from bench.servers import BASELINE, GO, PEERS
 
 _GIB: Final = 1024**3
@@ -159,6 +159,16 @@ def _own(
         notes: Takes what went wrong; None where another table has told it.
     """
     rows = [result for result in results if result.scenario.kind in kinds]
+    return _each_own(rows, lambda _, samples: cell(samples), said, notes)
+
+
+def _each_own(
+    rows: Sequence[Result],
+    cell: Callable[[Scenario, Sequence[Sample]], str],
+    said: str,
+    notes: list[str] | None,
+) -> str:
+    """As `_own`, where what is shown depends on the scenario, too."""
     if not rows:
         return ""
     names = _names(rows)
@@ -166,7 +176,8 @@ def _own(
     for result in rows:
         cells = []
         for name in names:
-            shown = cell(result.samples.get(name, [])) or _missing(result, name)
+            samples = result.samples.get(name, [])
+            shown = cell(result.scenario, samples) or _missing(result, name)
             cells.append(shown + ("" if notes is None else _mark(result, name, notes)))
         table.append([result.scenario.title, *cells])
     return f"{_table(table)}\n\n{said}"
@@ -195,23 +206,13 @@ def _generator(samples: Sequence[Sample]) -> str:
 
 def _links(results: Sequence[Result], notes: list[str]) -> str:
     rows = [result for result in results if result.scenario.kind is Kind.LINK]
-    if not rows:
-        return ""
-    names = _names(rows)
-    table = [["", *names]]
-    for result in rows:
-        cells = []
-        for name in names:
-            shown = _link(result.samples.get(name, []), limited=result.scenario.limited)
-            cells.append((shown or _missing(result, name)) + _mark(result, name, notes))
-        table.append([result.scenario.title, *cells])
-    return f"{_table(table)}\n\n{LINK}"
+    return _each_own(rows, _link, LINK, notes)
 
 
-def _link(samples: Sequence[Sample], *, limited: bool) -> str:
+def _link(scenario: Scenario, samples: Sequence[Sample]) -> str:
     if not samples:
         return ""
-    share = f", {middle(samples, by_share):.2f}" if limited else ""
+    share = f", {middle(samples, by_share):.2f}" if scenario.limited else ""
     return f"{rate(samples) / 1e6:.1f} MB/s{share}"
 
 

@@ -1,4 +1,4 @@
-"""What is wanted of headstart, and whether the results have it. Pure; called by `report`.
+"""The bounds for headstart's figures, and whether the results keep them. Pure; called by `report`.
 
 Some bounds are lower with a Python that was built without profile-guided optimization: headstart is
 written in Python, and the servers that it is compared with are not.

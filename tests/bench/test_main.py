@@ -251,3 +251,10 @@ def test_less_is_wanted_of_a_python_without_pgo(
 
     assert "at least 1.5" in (tmp_path / "results.md").read_text()
     assert load(tmp_path).machine == replace(MACHINE, optimized=False)
+
+
+def test_option_that_is_cut_off_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--without-pg"])
+
+    assert "unrecognized arguments: --without-pg" in capsys.readouterr().err

@@ -84,7 +84,7 @@ def test_untrusted_certificate_is_told_with_what_to_do(
     assert type(told) is TlsError
     assert str(told) == f"the certificate of {origin} is not trusted: no trust"
     assert hint in told.hint
-    # Options of a command are no advice for a program.
+    # A program cannot use the options of a command.
     assert "--" not in told.hint
     assert ("--cacert FILE" in told.hint_for_command) == ("cafile=" in told.hint)
 

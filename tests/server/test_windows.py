@@ -264,7 +264,7 @@ def test_tls_handshake_says_how_far_the_client_is_before_it_acknowledges_setting
 
 
 def _grown(data: bytes) -> bool:
-    """Whether a server's bytes give more than one first window to stream 1 at once."""
+    """Return whether one frame widens stream 1 by more than its first window."""
     at = 0
     while len(data) - at >= 9:
         frame, size = hyperframe.frame.Frame.parse_frame_header(memoryview(data)[at : at + 9])

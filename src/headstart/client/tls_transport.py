@@ -149,7 +149,7 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
             self._fail(error)
             return
         self._stop_timer()
-        if self._established.done():  # whoever waited was cancelled
+        if self._established.done():  # the caller that waited was cancelled
             self.abort()
             return
         self._is_open = self._has_begun = True
@@ -247,7 +247,7 @@ class TlsTransport(asyncio.Transport, asyncio.BufferedProtocol):
     def _refuse(self, error: Exception) -> None:
         if not self._established.done():
             self._established.set_exception(error)
-            # Whoever made the connection may have stopped to wait for it.
+            # The caller may wait no longer, and asyncio would warn that nobody read the exception.
             self._established.exception()
 
     def _stop_timer(self) -> None:

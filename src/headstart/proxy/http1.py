@@ -178,7 +178,7 @@ class Http1Connection(asyncio.BufferedProtocol):
         self._heard = False
         self._at_start = True
         self._section: bytearray | None = bytearray()
-        """What has come before the content began; None once it has."""
+        """The bytes before the content; None once the content has begun."""
         self._lengths_error = ""
 
     # Called by `app`.

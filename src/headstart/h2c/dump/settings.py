@@ -31,7 +31,7 @@ class DumpFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FrameFilter:
-    """Which frames are shown: all, or only the included ones, and of these not the excluded.
+    """A choice of frames: all of them or the included ones, without the excluded ones.
 
     Make it with `of`, which checks the names.
     """
